@@ -1,0 +1,74 @@
+"""What configs share: arguments, sections of stages, the small size for a first try."""
+
+import difflib
+
+import ml_collections as mlc
+
+# Data sets by the short names that tables show.
+EMBEDDED = "worlds"
+
+
+def parse(arg, **defaults):
+    """`a=1,b,c=x+y` -> ConfigDict of `defaults` with these values.
+
+    A bare word is a flag; `+` separates the items of a list; types are those of the
+    defaults. ValueError on an unknown key, naming the known ones.
+    """
+    values = mlc.ConfigDict(defaults)
+    for part in filter(None, arg.split(",")):
+        key, equals, text = part.partition("=")
+        if key not in defaults:
+            close = difflib.get_close_matches(key, defaults, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"unknown {key!r}. Known: {', '.join(defaults)}.{hint}")
+        values[key] = (
+            _typed(text, defaults[key], key) if equals else _flag(key, defaults)
+        )
+    return values
+
+
+def train(dataset, *, task, model, steps, parent=None, **section):
+    """A `train` stage: data by name or section, backbone taken from `parent` if any."""
+    data = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
+    stage = dict(
+        kind="train", data=data, task=task, model=model, steps=steps, **section
+    )
+    if parent is not None:
+        stage["parents"] = {"start": parent}
+        stage["starts"] = [{"parent": "start", "take": {"backbone": "backbone"}}]
+    return stage
+
+
+def imported(file, **section):
+    """An `imported` stage: an artifact's folder or a file of weights."""
+    return dict(kind="imported", file=file, **section)
+
+
+def select(candidates, **section):
+    """A `select` stage over stages by name: the best of them stands for all."""
+    return dict(kind="select", parents={name: name for name in candidates}, **section)
+
+
+def hrnet(variant, head="linear", **fields):
+    """HRNetV2 of a variant with a head by name."""
+    return {
+        "backbone": {"name": "hrnet", "variant": variant},
+        "head": {"name": head},
+        **fields,
+    }
+
+
+def _flag(key, defaults):
+    if not isinstance(defaults[key], bool):
+        raise ValueError(f"{key!r} needs a value: {key}=...")
+    return True
+
+
+def _typed(text, default, key):
+    if isinstance(default, bool):
+        if text not in ("true", "false", "True", "False", "1", "0"):
+            raise ValueError(f"{key}={text!r}: allowed are true and false")
+        return text in ("true", "True", "1")
+    if isinstance(default, tuple):
+        return tuple(type(default[0])(item) for item in text.split("+"))
+    return type(default)(text) if default is not None else text

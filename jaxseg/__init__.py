@@ -1,0 +1,24 @@
+"""Transfer learning for dense prediction in JAX: which start, and how much it helps."""
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["load", "run"]
+
+
+def load(folder: Any, head: str | None = None) -> Any:
+    """Any artifact that holds a model, trained here or imported.
+
+    >>> model = jaxseg.load("runs/factors/artifacts/0123456789abcdef0123")
+    >>> classes = model(image)  # uint8 [H, W, 3] -> int32 [H, W]
+    """
+    from jaxseg.transfer import artifact  # `import jaxseg` costs nothing
+
+    return artifact.load(folder, head)
+
+
+def run(config: Any, workdir: Any, **options: Any) -> Any:
+    """Runs what of a config is not done in `workdir`, then the report."""
+    from jaxseg.transfer import study
+
+    return study.run(config, workdir, **options)

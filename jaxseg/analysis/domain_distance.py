@@ -1,0 +1,15 @@
+"""How far a target lies from a source in feature space (factors paper, Eq. 1)."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import distance
+
+
+def domain_distance(
+    target: Float[np.ndarray, "t d"], source: Float[np.ndarray, "s d"]
+) -> float:
+    """D(T|S): mean Euclidean distance of a target image to its closest source image.
+
+    Small where the source *includes* the target; D(T|S) differs from D(S|T).
+    """
+    return float(distance.cdist(target, source).min(axis=1).mean())

@@ -1,0 +1,109 @@
+"""Trees of arrays on disk through Orbax, with a checksum beside every file.
+
+Orbax restores a flipped byte silently, so sums are compared before any restore.
+Arrays are written as NumPy: what was saved on eight devices loads on one and back.
+"""
+
+import logging
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxseg.core import errors, hashing, records
+
+META = "meta.json"  # written last: a checkpoint without it was never finished
+
+
+def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
+    """Raises Damaged naming the first missing or changed file among `sums`."""
+    for name, expected in sums.items():
+        path = folder / name
+        found = hashing.file_sum(path) if path.is_file() else "no such file"
+        if found != expected:
+            raise errors.Damaged(
+                f"{path}: damaged. SHA-256 expected {expected[:16]}..., found "
+                f"{found[:16]}. {fix}".rstrip()
+            )
+
+
+def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
+    """Writes a nested dict of arrays with Orbax; `folder` must not exist yet."""
+    _orbax().save(folder.absolute(), _numpy(tree))
+
+
+def restore_tree(folder: Path) -> dict[str, Any]:
+    """The nested dict of NumPy arrays that `save_tree` wrote. Check sums first."""
+    return _orbax().restore(folder.absolute())
+
+
+class Checkpoints:
+    """Checkpoints of one running stage: asynchronous, summed, the newest kept.
+
+    Each is `folder/step_00000123/` holding `state/` (Orbax) and `meta.json` (what the
+    caller gave, and the sums), which is written last.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2):
+        self.folder, self.keep = folder, keep
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save(self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """Starts writing `tree` as of `step`; waits for the save before it."""
+        self.wait()
+        arguments = (step, _numpy(tree), dict(meta))
+        self._thread = threading.Thread(target=self._write, args=arguments)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until the last save is on disk; raises what went wrong there."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def restore(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """(tree, meta) of the newest sound checkpoint; None where there is none."""
+        for path in reversed(self._finished()):
+            try:
+                meta = records.read_sealed(path / META)
+                check_sums(path, meta["files"])
+            except errors.Damaged as error:
+                logging.warning("%s Falling back to the checkpoint before it.", error)
+                continue
+            return restore_tree(path / "state"), meta
+        return None
+
+    def _write(self, step: int, tree: Mapping[str, Any], meta: dict[str, Any]) -> None:
+        try:
+            path = self.folder / f"step_{step:08d}"
+            shutil.rmtree(path, ignore_errors=True)
+            save_tree(path / "state", tree)
+            sums = hashing.folder_sums(path)
+            records.write_sealed(path / META, meta | {"step": step, "files": sums})
+            for old in self._finished()[: -self.keep]:
+                shutil.rmtree(old)
+        except BaseException as error:  # handed to the caller by `wait`
+            self._error = error
+
+    def _finished(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob(f"step_*/{META}"))
+
+
+def _numpy(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _numpy(value) if isinstance(value, Mapping) else np.asarray(value)
+        for key, value in tree.items()
+    }
+
+
+def _orbax() -> Any:
+    import orbax.checkpoint as ocp  # a second to import: only where it is needed
+
+    return ocp.PyTreeCheckpointer()

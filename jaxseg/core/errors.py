@@ -1,0 +1,9 @@
+"""The exceptions that commands print as a message instead of a traceback."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend: file, field, found, allowed and fix in its text."""
+
+
+class Damaged(UserError):
+    """A stored file whose bytes are not those that were written."""

@@ -1,0 +1,43 @@
+"""Canonical JSON and content keys: the same meaning always has the same key."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys, no spaces, tuples as lists; refuses NaN and objects."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def plain(value: Any) -> Any:
+    """Only dict, list, str, int, float, bool and None, so that equal means equal."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} has no place in a key")
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{value!r} of {type(value).__name__} is not plain data")
+
+
+def key(value: Any) -> str:
+    """SHA-256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_sums(folder: Path) -> dict[str, str]:
+    """{relative path: SHA-256} of every file below `folder`, sorted."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sum(path) for path in files}

@@ -1,0 +1,46 @@
+"""Finding parts by name: a file in a package is a part, its file name is its name."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from jaxseg.core import errors
+
+
+def names(package: str) -> list[str]:
+    """Sorted names of the parts in `package`: its modules, without private ones and
+    without the one that defines what a part is (`task` in `tasks`).
+    """
+    path = importlib.import_module(package).__path__
+    found = (info.name for info in pkgutil.iter_modules(path))
+    return sorted(n for n in found if n[0] != "_" and not package.endswith(f"{n}s"))
+
+
+def load(package: str, name: str) -> ModuleType:
+    """The module `package.name`; UserError with what exists where there is none."""
+    if name not in names(package):
+        raise unknown(name, names(package), kind=package.rsplit(".", 1)[-1])
+    return importlib.import_module(f"{package}.{name}")
+
+
+def pick(table: Mapping[str, Any], key: str, *, kind: str) -> Any:
+    """`table[key]`; UserError with what exists where there is none."""
+    if key not in table:
+        raise unknown(key, table, kind=kind)
+    return table[key]
+
+
+def unknown(name: str, known: Iterable[str], *, kind: str) -> errors.UserError:
+    """The error for a name that does not exist: what does, and what was meant."""
+    known = sorted(map(str, known))
+    text = f"unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}."
+    return errors.UserError(text + did_you_mean(name, known))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for the nearest known name, or ''."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,76 @@
+"""JSON and JSON lines on disk: appended whole, replaced atomically, sealed by a sum."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors, hashing
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Adds one line; a line cut off by a kill is dropped by `read`."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row, sort_keys=True) + "\n")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of `path`, [] where it does not exist."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]  # what a kill left behind the last newline
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replaces `path` by these lines, atomically."""
+    write_text(path, "".join(json.dumps(r, sort_keys=True) + "\n" for r in rows))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces `path` by indented JSON, atomically."""
+    write_text(path, _render(value))
+
+
+def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """`write_json` with a field `self`: the key of everything else in it."""
+    write_json(path, dict(value) | {"self": hashing.key(value)})
+
+
+def read_sealed(path: Path, fix: str = "") -> dict[str, Any]:
+    """What `write_sealed` wrote; Damaged where a single byte differs."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        rest = {key: item for key, item in value.items() if key != "self"}
+        sound = value["self"] == hashing.key(rest) and text == _render(value)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise errors.Damaged(f"{path}: damaged, its own checksum disagrees. {fix}")
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`; UserError naming the file where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise errors.UserError(f"{path}: not valid JSON ({error})") from error
+
+
+def _render(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces `path` by `text`: a reader sees the old or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(scratch, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)

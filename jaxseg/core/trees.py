@@ -1,0 +1,70 @@
+"""Pytrees as flat `a/b/c` paths: matching, splitting, comparing, sizes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import traverse_util
+
+from jaxseg.core import errors, lookup
+
+
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """{a: {b: leaf}} -> {"a/b": leaf}, sorted by path."""
+    flat = traverse_util.flatten_dict(tree, sep="/")
+    return dict(sorted(flat.items()))
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """{"a/b": leaf} -> {a: {b: leaf}}."""
+    return traverse_util.unflatten_dict(dict(flat), sep="/")
+
+
+def under(prefix: str, path: str) -> bool:
+    """Whether `path` is `prefix` or lies below it."""
+    return path == prefix or path.startswith(prefix + "/")
+
+
+def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
+    """Paths that the regex matches in full; UserError where it matches none."""
+    paths = list(paths)
+    try:
+        found = [path for path in paths if re.fullmatch(pattern, path)]
+    except re.error as error:
+        raise errors.UserError(f"{what}: {pattern!r} is not a regex: {error}") from None
+    if not found:
+        hint = lookup.did_you_mean(pattern, paths)
+        raise errors.UserError(
+            f"{what}: pattern {pattern!r} matches no leaf of {len(paths)}, for example "
+            f"{', '.join(paths[:3])}. Patterns are regexes matched in full.{hint}"
+        )
+    return found
+
+
+def first_match(
+    table: Sequence[tuple[str, Any]], paths: Iterable[str], default: Any, *, what: str
+) -> dict[str, Any]:
+    """{path: value} by the first pattern of `table` that matches each path."""
+    paths = list(paths)
+    values = dict.fromkeys(paths, default)
+    for pattern, value in reversed(list(table)):
+        values |= dict.fromkeys(matching(pattern, paths, what=what), value)
+    return values
+
+
+def num_parameters(tree: Any) -> int:
+    """Number of scalars in all leaves."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def num_bytes(tree: Any) -> int:
+    """Bytes of all leaves."""
+    leaves = jax.tree.leaves(tree)
+    return sum(int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize for x in leaves)
+
+
+def any_match(patterns: Iterable[str], path: str) -> bool:
+    """Whether one of the regexes matches `path` in full."""
+    return any(re.fullmatch(pattern, path) for pattern in patterns)

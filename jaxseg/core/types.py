@@ -1,0 +1,13 @@
+"""Names for the shapes of things that travel through the whole system."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Array = Any  # jax.Array or np.ndarray: core does not import JAX here
+Example = dict[str, Any]  # one record in the vocabulary of data/dataset.py (NumPy)
+Batch = dict[str, Array]  # the same fields stacked along a leading axis
+Variables = Mapping[str, Any]  # {"params": tree, "batch_stats": tree}
+Logs = dict[str, Array]  # scalars by name
+Image = np.ndarray  # uint8 or uint16 [H, W, C]

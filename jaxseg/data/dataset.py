@@ -1,0 +1,121 @@
+"""The fact sheet of a dataset, the vocabulary of its fields, the check of an example.
+
+An example is a dict of NumPy arrays:
+
+  image         uint8 or uint16 [H, W, C]
+  segmentation  int32 [H, W], class of each pixel, 255 = ignore
+  boxes         float32 [N, 4], row0, col0, row1, col1 in [0, 1]
+  box_labels    int32 [N]
+  crowd         bool [N]
+  difficult     bool [N]
+  keypoints     float32 [N, K, 3], row, col in [0, 1], visibility 0, 1 or 2
+  depth         float32 [H, W] metres, 0 = unknown
+  label         int32 (), class of the whole image
+  id            str, stays on the host
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Example
+
+IGNORE = 255
+# One row per object; one size per example, [H, W] or [H, W, C].
+OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "keypoints")
+PIXEL_FIELDS = ("image", "segmentation", "depth")
+FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label")
+DOMAINS = ("consumer", "driving", "indoor", "aerial", "underwater", "closeups")
+DOMAINS += ("synthetic", "websearch", "own")
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """What is known of one variant of a dataset without reading it."""
+
+    fields: tuple[str, ...]  # what parse yields beside id
+    domain: str  # one of DOMAINS
+    splits: Mapping[str, int]  # records per split; of a user's folder, the number found
+    version: int  # goes up when the pixels or labels that parse yields change
+    size: tuple[int, int] | None = None  # training resolution (height, width)
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+    ids: Mapping[int, int] | None = None  # raw id -> class; ids not listed stay
+    background: int | None = (
+        None  # the class that the factors paper drops from the loss
+    )
+    mean: tuple[float, ...] | None = None  # per channel, on the scale of the image;
+    std: tuple[float, ...] | None = None  # None: measured when the data are opened
+    licence: str = ""
+    obtain: str = ""  # where to get it, as `python -m jaxseg.data show` prints it
+    on_disk: bool = True  # False: rendered, needs no root
+    keypoints: tuple[str, ...] = ()
+    flip_pairs: tuple[tuple[int, int], ...] = ()  # keypoints that a mirror swaps
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+def check(example: Example, facts: Dataset, *, where: str) -> Example:
+    """`example` itself; UserError, beginning with `where`, if it cannot be right."""
+    missing = [name for name in (*facts.fields, "id") if name not in example]
+    if missing:
+        raise errors.UserError(
+            f"{where}: fields {missing} are missing from the example"
+        )
+    _check_image(example["image"], where)
+    _check_sizes(example, where)
+    for name in ("segmentation", "box_labels", "label"):
+        if name in example:
+            check_classes(example[name], facts, where=f"{where}: {name}")
+    _check_objects(example, where)
+    return example
+
+
+def check_classes(ids: np.ndarray, facts: Dataset, *, where: str) -> None:
+    """UserError unless every id is a class of `facts` or 255."""
+    bad = (ids != IGNORE) & ((ids < 0) | (ids >= facts.num_classes))
+    if not bad.any():
+        return
+    found = np.unique(ids[bad])
+    named = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+    raise errors.UserError(
+        f"{where} holds ids {named}; allowed are 0 to {facts.num_classes - 1} "
+        f"({facts.num_classes} classes) and {IGNORE} (ignore). Fix: name all classes, "
+        f"or map the others with ids={{raw: class}}, for example "
+        f"ids={{{found[0]}: {IGNORE}}}."
+    )
+
+
+def _check_image(image: np.ndarray, where: str) -> None:
+    if image.ndim != 3 or image.dtype not in (np.uint8, np.uint16) or not image.size:
+        raise errors.UserError(
+            f"{where}: image is {image.dtype} {list(image.shape)}; allowed is uint8 or "
+            "uint16 [height, width, channels], not empty"
+        )
+
+
+def _check_sizes(example: Example, where: str) -> None:
+    height, width = example["image"].shape[:2]
+    for name in ("segmentation", "depth"):
+        if name in example and example[name].shape != (height, width):
+            found = " x ".join(map(str, example[name].shape))
+            raise errors.UserError(
+                f"{where}: {name} is {found} (height x width), its image is "
+                f"{height} x {width}. Fix: make the two files the same size."
+            )
+
+
+def _check_objects(example: Example, where: str) -> None:
+    counts = {name: len(example[name]) for name in OBJECT_FIELDS if name in example}
+    if len(set(counts.values())) > 1:
+        raise errors.UserError(f"{where}: fields disagree on the objects: {counts}")
+    boxes = example.get("boxes")
+    if boxes is not None and not ((boxes >= 0) & (boxes <= 1)).all():
+        outside = boxes[~((boxes >= 0) & (boxes <= 1)).all(axis=1)][0]
+        raise errors.UserError(
+            f"{where}: box {outside.tolist()} (row0, col0, row1, col1) leaves [0, 1]"
+        )

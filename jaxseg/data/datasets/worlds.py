@@ -1,0 +1,219 @@
+"""Embedded worlds: rendered scenes of seven domains in two datasets each, and names.
+
+Deterministic by (variant, split, index), rendered once into the user's cache. They show
+and test transfer between domains; they are not to be mixed up with real sets.
+"""
+
+import dataclasses
+import functools
+import importlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.core import types
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.render import canvas as canvases
+from jaxseg.data.render import store, textures, websearch
+
+SIZE = 64
+VERSION = 1
+SPLITS = {"train": 2000, "validation": 200}
+LICENCE = "part of jaxseg (Apache-2.0)"
+OBTAIN = "rendered when first used"
+
+
+def _palette(count: int, turn: float) -> tuple[tuple[int, int, int], ...]:
+    """Label colours: grey for class 0, then hues spread from `turn`."""
+    hues = (turn + np.arange(count - 1) / (count - 1)).tolist()
+    values = [0.95 if i % 2 else 0.7 for i in range(count - 1)]
+    colours = [textures.hsv(hue, 0.75, value) for hue, value in zip(hues, values)]
+    return ((70, 70, 70), *(tuple(int(255 * c) for c in colour) for colour in colours))
+
+
+def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
+    return Dataset(
+        fields=("image", "segmentation", "boxes", "box_labels", "keypoints", "depth"),
+        domain=domain,
+        splits=SPLITS,
+        version=VERSION,
+        size=(SIZE, SIZE),
+        classes=tuple(classes.split()),
+        palette=_palette(6, turn),
+        background=background,
+        mean=mean,
+        std=std,
+        licence=LICENCE,
+        obtain=OBTAIN,
+        on_disk=False,
+        keypoints=canvases.KEYPOINTS,
+        flip_pairs=canvases.FLIP_PAIRS,
+    )
+
+
+# mean and std: of the first 500 training images.
+DATASETS = {
+    "consumer_everyday": _world(
+        "consumer",
+        "surroundings building furniture vehicle plant person",
+        (111.3, 118.1, 109.1),
+        (44.9, 47.4, 49.7),
+        turn=0.00,
+        background=0,
+    ),
+    "consumer_travel": _world(
+        "consumer",
+        "scenery landmark bed boat palm dog",
+        (113.7, 117.2, 121.0),
+        (44.1, 46.9, 53.7),
+        turn=0.07,
+        background=0,
+    ),
+    "driving_day": _world(
+        "driving",
+        "sky road building tree car person",
+        (111.2, 119.0, 121.0),
+        (40.2, 46.0, 51.4),
+        turn=0.14,
+    ),
+    "driving_night": _world(
+        "driving",
+        "night street tower fence truck cyclist",
+        (57.4, 53.9, 45.4),
+        (46.2, 43.6, 36.7),
+        turn=0.21,
+    ),
+    "indoor_home": _world(
+        "indoor",
+        "wall floor sofa bookcase table cat",
+        (141.4, 129.0, 105.8),
+        (65.2, 62.1, 53.6),
+        turn=0.28,
+    ),
+    "indoor_office": _world(
+        "indoor",
+        "partition carpet chair cabinet desk person",
+        (125.4, 140.7, 133.5),
+        (62.8, 66.0, 65.0),
+        turn=0.35,
+    ),
+    "aerial_city": _world(
+        "aerial",
+        "ground park house hall parking plane",
+        (120.2, 128.3, 127.0),
+        (26.6, 26.6, 27.3),
+        turn=0.42,
+    ),
+    "aerial_farm": _world(
+        "aerial",
+        "pasture crop plough orchard barn cow",
+        (119.8, 123.8, 99.8),
+        (26.6, 26.1, 22.7),
+        turn=0.49,
+    ),
+    "underwater_reef": _world(
+        "underwater",
+        "water coral sponge rock fish turtle",
+        (63.0, 121.2, 117.8),
+        (22.5, 33.7, 40.6),
+        turn=0.56,
+        background=0,
+    ),
+    "underwater_wreck": _world(
+        "underwater",
+        "deep hull kelp anemone wrasse diver",
+        (44.3, 86.9, 85.0),
+        (16.9, 25.8, 27.7),
+        turn=0.63,
+        background=0,
+    ),
+    "closeups_dogs": _world(
+        "closeups",
+        "garden dalmatian boxer collie poodle labrador",
+        (109.9, 97.9, 90.3),
+        (47.6, 44.8, 45.8),
+        turn=0.70,
+        background=0,
+    ),
+    "closeups_insects": _world(
+        "closeups",
+        "blur leaf ladybird wasp chafer beetle",
+        (86.5, 96.9, 81.5),
+        (44.9, 43.5, 45.4),
+        turn=0.77,
+        background=0,
+    ),
+    "synthetic_street": _world(
+        "synthetic",
+        "backdrop house tree car doll lantern",
+        (117.9, 118.7, 131.5),
+        (59.0, 61.0, 64.3),
+        turn=0.84,
+        background=0,
+    ),
+    "synthetic_gallery": _world(
+        "synthetic",
+        "room ball cone cube mannequin column",
+        (117.5, 120.3, 124.6),
+        (61.6, 63.6, 61.7),
+        turn=0.91,
+        background=0,
+    ),
+    "websearch": Dataset(
+        fields=("image", "label"),
+        domain="websearch",
+        splits={"train": 4000, "validation": 400},
+        version=VERSION,
+        size=(SIZE, SIZE),
+        classes=websearch.CLASSES,
+        palette=_palette(len(websearch.CLASSES), 0.0),
+        mean=(111.8, 111.5, 104.5),
+        std=(47.0, 46.5, 45.1),
+        licence=LICENCE,
+        obtain=OBTAIN,
+        on_disk=False,
+    ),
+}
+
+
+def records(
+    variant: str, split: str, root: Path | None, size: int = SIZE
+) -> Sequence[tuple[str, int, int]]:
+    """(split, index, size) of each example; nothing is rendered yet."""
+    return [(split, index, size) for index in range(DATASETS[variant].splits[split])]
+
+
+def describe(facts: Dataset, root: Path | None, size: int = SIZE) -> Dataset:
+    """The facts at another size of picture."""
+    return dataclasses.replace(facts, size=(size, size))
+
+
+def parse(
+    record: tuple[str, int, int], root: Path | None, variant: str
+) -> types.Example:
+    """One example, from the cache or rendered into it."""
+    split, index, size = record
+    found = _store(variant, split, size, store.folder())[index]
+    example = {name: found[name] for name in DATASETS[variant].fields}
+    return example | {"id": f"{variant}/{split}/{index:06d}"}
+
+
+def render(variant: str, split: str, index: int, size: int = SIZE) -> types.Example:
+    """Example `index` of a split; the same on every call, for any index >= 0."""
+    rng = np.random.default_rng([zlib.crc32(f"{variant}/{split}".encode()), index])
+    facts = DATASETS[variant]
+    module, _, scene = variant.partition("_")
+    module = importlib.import_module(f"jaxseg.data.render.{module}")
+    picture = canvases.Canvas(size, facts.classes)
+    label = module.SCENES[scene](picture, rng)
+    example = picture.example()
+    return example if label is None else example | {"label": np.array(label, np.int32)}
+
+
+@functools.lru_cache(maxsize=64)
+def _store(variant: str, split: str, size: int, folder: Path) -> store.Store:
+    name = f"{variant}-{split}-{size}-v{DATASETS[variant].version}.slots"
+    draw = functools.partial(render, variant, split, size=size)
+    return store.Store(folder / "worlds" / name, size, draw)

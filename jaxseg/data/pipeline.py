@@ -1,0 +1,197 @@
+"""Batches from a source: shuffled, sharded, transformed and stacked in threads (grain).
+
+The position of the training stream is one integer, the number of batches taken. What
+an example looks like depends on (seed, its place in the stream) and nothing else.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Batch, Example
+from jaxseg.data import transforms as transforms_lib
+from jaxseg.data.dataset import IGNORE
+from jaxseg.data.sources import Source
+
+ENDLESS = 2**48  # examples; sys.maxsize overflows inside grain
+PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
+LABEL_STEP = 64  # smallest common label size; the others follow in `round_up`
+
+
+def train_batches(
+    source: Source,
+    *,
+    transforms: Sequence[transforms_lib.Transform],
+    batch_size: int,
+    seed: int,
+    fields: Sequence[str],
+    start: int = 0,
+    threads: int = 2,
+    prefetch: int = PREFETCH,
+    shard: tuple[int, int] = (0, 1),
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Endless (batch, ids): whitened float32 [B, H, W, C] and the other `fields`.
+
+    Each epoch has an order of its own and a batch may cross into the next, so that no
+    example is dropped. start: batches already taken. shard (p, n): rows p::n of each
+    batch of `batch_size`, so that n processes together see the same batches as one.
+    """
+    place, num_shards = _check_shard(shard, batch_size)
+    _check_fields(fields, source)
+    steps = whitened(transforms, source)
+
+    def example_at(position: int) -> Example:
+        epoch, index = divmod(position, len(source))
+        example = source[int(epoch_order(seed, epoch, len(source))[index])]
+        rng = np.random.default_rng([seed, position])
+        for step in steps:
+            example = step(example, rng)
+        return example
+
+    def collate(examples: Sequence[Example]) -> tuple[Batch, list[str]]:
+        return stack(examples, fields), [example["id"] for example in examples]
+
+    positions = grain.MapDataset.range(ENDLESS)
+    rows = positions[start * batch_size + place :: num_shards].map(example_at)
+    batches = rows.batch(batch_size // num_shards, batch_fn=collate)
+    return _in_threads(batches, threads, prefetch)
+
+
+def eval_batches(
+    source: Source,
+    *,
+    size: tuple[int, int],
+    batch_size: int,
+    fields: Sequence[str],
+    threads: int = 2,
+    prefetch: int = PREFETCH,
+    shard: tuple[int, int] = (0, 1),
+) -> Iterator[Batch]:
+    """Every example once, in order, whole images fitted into `size` (height, width).
+
+    Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
+    [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
+    size. segmentation keeps the original size, padded with 255 to a common one.
+    """
+    place, num_shards = _check_shard(shard, batch_size)
+    _check_fields(fields, source)
+    steps = whitened((transforms_lib.Fit(*size),), source)
+    rows = batch_size // num_shards
+
+    def prepare(index: int) -> Example:
+        if index >= len(source):
+            return {}
+        example = source[index]
+        labels = {"label_size": np.array(example["image"].shape[:2], np.int32)}
+        if "segmentation" in example:
+            labels["segmentation"] = example.pop("segmentation")
+        for step in steps:
+            example = step(example)
+        return example | labels | {"valid": np.array(True)}
+
+    def collate(examples: Sequence[Example]) -> Batch:
+        real = [example for example in examples if example]
+        filler = (real or [prepare(len(source) - 1)])[0] | {"valid": np.array(False)}
+        if "segmentation" in filler:
+            filler["segmentation"] = np.full_like(filler["segmentation"], IGNORE)
+        full = real + [filler] * (rows - len(real))
+        extra = ("valid", "scaled", "label_size")
+        return stack(pad_labels(full, source.dataset.size), (*fields, *extra))
+
+    # Every process yields as many batches as any other, or a collective would wait.
+    total = -(-len(source) // batch_size) * batch_size
+    indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
+    return _in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
+
+
+def pad_labels(
+    examples: Sequence[Example], usual: tuple[int, int] | None
+) -> list[Example]:
+    """Segmentation padded with 255 to one size: the `usual`, or one of few others."""
+    if "segmentation" not in examples[0]:
+        return list(examples)
+    sizes = [example["segmentation"].shape for example in examples]
+    common = usual
+    if set(sizes) != {usual}:
+        common = tuple(round_up(n) for n in np.max(sizes, axis=0))
+    padded = []
+    for example in examples:
+        labels = {"segmentation": example["segmentation"]}
+        padded.append(example | transforms_lib.pad_pixels(labels, common))
+    return padded
+
+
+@functools.lru_cache(maxsize=8)
+def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
+    """int [length], the order of the examples in an epoch.
+
+    grain's own shuffle takes 2 ms an example for a set of 20: small sets matter here.
+    """
+    return np.random.default_rng([seed, epoch, length]).permutation(length)
+
+
+def round_up(length: int) -> int:
+    """The next of 64, 128, 192, 256, 384, 512, 768, ...: few shapes, few programs."""
+    step = LABEL_STEP
+    while 3 * step < length:
+        step *= 2
+    return next(n * step for n in (1, 2, 3) if n * step >= length)
+
+
+def whitened(
+    transforms: Sequence[transforms_lib.Transform], source: Source
+) -> list[transforms_lib.Transform]:
+    """The transforms as this dataset needs them, whitening at the end."""
+    filled = [step.for_dataset(source.dataset) for step in transforms]
+    steps = transforms_lib.fuse(filled)
+    if not any(isinstance(step, transforms_lib.Whiten) for step in steps):
+        steps.append(transforms_lib.Whiten().for_dataset(source.dataset))
+    return steps
+
+
+def stack(examples: Sequence[Example], fields: Sequence[str]) -> Batch:
+    """The `fields` of some examples with a leading batch axis."""
+    for name in fields:
+        shapes = sorted({np.shape(example[name]) for example in examples})
+        if len(shapes) > 1:
+            raise errors.UserError(
+                f"{name}: examples of one batch have the shapes {shapes}. Fix: end the "
+                "transforms with crop (or fit), which makes them alike."
+            )
+    return {name: np.stack([example[name] for example in examples]) for name in fields}
+
+
+def _in_threads(
+    batches: grain.MapDataset, threads: int, prefetch: int
+) -> Iterator[Any]:
+    """The batches in order, made ahead of the caller by `threads` threads."""
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
+    iterator = iter(batches.to_iter_dataset(options))
+    try:
+        yield from iterator
+    finally:  # the caller may stop anywhere
+        iterator.close()
+
+
+def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
+    place, num_shards = shard
+    if not 0 <= place < num_shards or batch_size <= 0 or batch_size % num_shards:
+        raise errors.UserError(
+            f"batch_size={batch_size} does not divide among {num_shards} processes "
+            f"(this is number {place}). Fix: set a multiple of {num_shards}."
+        )
+    return place, num_shards
+
+
+def _check_fields(fields: Sequence[str], source: Source) -> None:
+    known = source.dataset.fields
+    missing = [name for name in fields if name not in known]
+    if missing:
+        raise errors.UserError(
+            f"{source.name} has no {', '.join(missing)}; it has {', '.join(known)}. "
+            "Fix: choose a task that these suffice for, or another dataset."
+        )

@@ -1,0 +1,303 @@
+"""Datasets by name: the fact sheet, and random access to checked examples.
+
+A dataset is a file in `data/datasets/` with
+
+  DATASETS = {variant: Dataset(...)}
+  records(variant, split, root, **options) -> Sequence   cheap, random access, picklable
+  parse(record, root, variant) -> Example                nothing at random, no resizing
+
+and, where the facts depend on what is in the folder, as with a user's own data,
+
+  describe(facts, root, **options) -> Dataset            facts with what was found
+  digest(root, **options) -> str                         SHA-256 of names and labels
+"""
+
+import dataclasses
+import functools
+import importlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from jaxseg.core import errors, hashing, lookup, sections
+from jaxseg.core.types import Example
+from jaxseg.data import dataset
+from jaxseg.data.dataset import Dataset
+
+PACKAGE = "jaxseg.data.datasets"
+PARTS = ("all", "fit", "held_out")
+CACHES = ("auto", "memory", "none")
+STATISTICS_IMAGES = 200  # enough for a mean; the images of a whole set may be millions
+
+
+class Source:
+    """Examples of one split by index: parsed, ids mapped to classes, checked."""
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        facts: Dataset,
+        records: Sequence[Any],
+        *,
+        root: Path | None,
+        options: Mapping[str, Any],
+        indices: np.ndarray,
+        fingerprint: str,
+        in_memory: bool,
+    ):
+        self.name, self.split, self.fingerprint = name, split, fingerprint
+        self.root, self.options = root, options
+        self.indices = indices  # int [N], which records of the split these are
+        self._facts, self._records = facts, records
+        self._in_memory = in_memory
+        self._cache: dict[int, Example] = {}
+
+    @functools.cached_property
+    def dataset(self) -> Dataset:
+        """The facts, with mean and std measured where nobody wrote them down."""
+        if self._facts.mean is not None and self._facts.std is not None:
+            return self._facts
+        options = hashing.canonical(self.options)
+        found = _statistics(self.name, self.root, options, self.fingerprint)
+        return dataclasses.replace(self._facts, **found)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"Source({self.name} {self.split}, {len(self)} examples)"
+
+    def __getitem__(self, index: int) -> Example:
+        """Example `index`; its arrays are shared when cached, so never written to."""
+        if index in self._cache:
+            return dict(self._cache[index])
+        example = self._read(int(self.indices[index]))
+        if self._in_memory:  # two threads may both read it: the same value twice
+            self._cache[index] = example
+        return dict(example)
+
+    def _read(self, index: int) -> Example:
+        file, variant = self.name.split("/")
+        record = self._records[index]
+        module = importlib.import_module(f"{PACKAGE}.{file}")  # known since `open`
+        example = dict(module.parse(record, self.root, variant))
+        if self._facts.ids and "segmentation" in example:
+            example["segmentation"] = map_ids(example["segmentation"], self._facts.ids)
+        where = f"{self.name} {self.split}, record {index} {describe_record(record)}"
+        return dataset.check(example, self._facts, where=where)
+
+
+def names() -> list[str]:
+    """All `file/variant` names, sorted by file."""
+    files = lookup.names(PACKAGE)
+    return [f"{f}/{v}" for f in files for v in lookup.load(PACKAGE, f).DATASETS]
+
+
+def find(name: str) -> Dataset:
+    """The fact sheet of `file/variant`, without touching the disk."""
+    file, _, variant = name.partition("/")
+    module = _module(file)
+    full = [f"{file}/{known}" for known in module.DATASETS]
+    if f"{file}/{variant}" not in full:
+        raise lookup.unknown(name, full, kind="dataset")
+    return module.DATASETS[variant]
+
+
+def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options of the reader, defaults written in; UserError for an unknown one."""
+    find(name)
+    reader = _module(name.split("/")[0]).records
+    given = ("variant", "split", "root")
+    where = f"{name} options"
+    return sections.bind(reader, section=options or {}, where=where, given=given)
+
+
+def find_root(name: str, root: str | os.PathLike | None) -> Path | None:
+    """The existing folder of a dataset on disk; None for one that is rendered."""
+    facts = find(name)
+    if not facts.on_disk:
+        return None
+    file = name.split("/")[0]
+    base = os.environ.get("JAXSEG_DATA")
+    if root is None and base is None:
+        raise errors.UserError(
+            f"{name}: no folder given. Fix: set root=DIR, or the environment variable "
+            f"JAXSEG_DATA to the folder that holds {file}/. {facts.obtain}".rstrip()
+        )
+    path = Path(root) if root is not None else Path(base) / file
+    if not path.is_dir():
+        said = "root" if root is not None else "$JAXSEG_DATA"
+        raise errors.UserError(
+            f"{name}: looked in {path} (from {said}), which is not a folder. Fix: set "
+            f"root=DIR or JAXSEG_DATA. {facts.obtain}".rstrip()
+        )
+    return path
+
+
+def fingerprint(
+    name: str,
+    *,
+    root: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> str:
+    """What enters a content key: `name@version`, or the digest of a user's folder."""
+    facts, options = find(name), bind_options(name, options)
+    module = _module(name.split("/")[0])
+    text = f"{name}@{facts.version}"
+    if not hasattr(module, "digest"):
+        return text
+    return f"{text}:{module.digest(find_root(name, root), **options)}"
+
+
+def describe(
+    name: str,
+    *,
+    root: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """The fact sheet with what only the folder can tell: splits, classes, size."""
+    module, options = _module(name.split("/")[0]), bind_options(name, options)
+    if not hasattr(module, "describe"):
+        return find(name)
+    folder = find_root(name, root)
+    print_ = fingerprint(name, root=folder, options=options)
+    return _described(name, folder, hashing.canonical(options), print_)
+
+
+def open(
+    name: str,
+    *,
+    split: str,
+    root: str | os.PathLike | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    part: str = "all",
+    options: Mapping[str, Any] | None = None,
+    cache: str = "auto",
+) -> Source:
+    """Random access to `split`, or to `count` of its records drawn by `seed`.
+
+    part: "held_out" is a seeded fifth of those records, "fit" the rest of them.
+    cache: "memory" decodes each example once; "auto" does so for rendered datasets.
+    """
+    for value, known, kind in ((part, PARTS, "part"), (cache, CACHES, "cache")):
+        lookup.pick(dict.fromkeys(known), value, kind=kind)
+    options, folder = bind_options(name, options), find_root(name, root)
+    facts = describe(name, root=folder, options=options)
+    records = _records(name, facts, split, folder, options)
+    indices = subset(len(records), count, seed, what=f"{name} {split}")
+    return Source(
+        name,
+        split,
+        facts,
+        records,
+        root=folder,
+        options=options,
+        indices=take_part(indices, part, seed),
+        fingerprint=fingerprint(name, root=folder, options=options),
+        in_memory=cache == "memory" or (cache == "auto" and not facts.on_disk),
+    )
+
+
+def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:
+    """Sorted indices of `count` of `total` records; smaller counts are subsets."""
+    if count is None:
+        return np.arange(total)
+    if not 0 < count <= total:
+        raise errors.UserError(
+            f"{what}: count={count}; allowed are 1 to {total}, the number of records."
+        )
+    return np.sort(np.random.default_rng([seed, total]).permutation(total)[:count])
+
+
+def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
+    """The held-out fifth of `indices`, the rest, or all of them; sorted."""
+    if part == "all":
+        return indices
+    shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
+    border = max(1, len(indices) // 5)
+    return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
+
+
+def map_ids(ids: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
+    """int32 [H, W] with `table` applied; ids that it does not list stay as they are."""
+    top = max(int(ids.max()), *table, 0)
+    if ids.min() < 0:
+        raise errors.UserError(f"label map holds the negative id {ids.min()}")
+    lookup_table = np.arange(top + 1, dtype=np.int32)
+    for raw, mapped in table.items():
+        lookup_table[raw] = mapped
+    return lookup_table[ids]
+
+
+def measure(
+    source: Source, limit: int = STATISTICS_IMAGES
+) -> dict[str, tuple[float, ...]]:
+    """mean and std of each channel over up to `limit` images, each counting alike."""
+    chosen = subset(len(source), min(limit, len(source)), 0, what=repr(source))
+    moments = [_moments(source[int(i)]["image"]) for i in chosen]
+    mean = np.mean([first for first, _ in moments], axis=0)
+    variance = np.mean([second for _, second in moments], axis=0) - mean**2
+    std = np.sqrt(np.maximum(variance, 1.0))  # a constant channel must not divide by 0
+    return {
+        "mean": tuple(float(round(value, 3)) for value in mean),
+        "std": tuple(float(round(value, 3)) for value in std),
+    }
+
+
+def describe_record(record: Any) -> str:
+    """A record as people name it: its files, or its value."""
+    if isinstance(record, tuple) and record and isinstance(record[0], str):
+        return "(" + ", ".join(item for item in record if isinstance(item, str)) + ")"
+    return f"({record})" if isinstance(record, str | int) else ""
+
+
+def _moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and mean square per channel, from exact counts of each value."""
+    values = np.arange(np.iinfo(image.dtype).max + 1, dtype=np.float64)
+    channels = image.reshape(-1, image.shape[-1]).T
+    counts = [np.bincount(channel, minlength=len(values)) for channel in channels]
+    share = np.stack(counts) / channels.shape[1]
+    return share @ values, share @ values**2
+
+
+def _module(file: str) -> ModuleType:
+    if file not in lookup.names(PACKAGE):
+        raise lookup.unknown(file, lookup.names(PACKAGE), kind="dataset")
+    return lookup.load(PACKAGE, file)
+
+
+def _records(
+    name: str, facts: Dataset, split: str, root: Path | None, options: dict[str, Any]
+) -> Sequence[Any]:
+    file, variant = name.split("/")
+    if split not in facts.splits:
+        raise lookup.unknown(split, facts.splits, kind=f"split of {name}")
+    records = _module(file).records(variant, split, root, **options)
+    if not len(records):
+        raise errors.UserError(f"{name}: split {split!r} in {root} holds no records")
+    return records
+
+
+@functools.lru_cache(maxsize=256)
+def _described(name: str, root: Path | None, options: str, _print: str) -> Dataset:
+    """The facts with what must be looked up in the folder; once per content."""
+    module = _module(name.split("/")[0])
+    return module.describe(find(name), root, **bind_options(name, json.loads(options)))
+
+
+@functools.lru_cache(maxsize=256)
+def _statistics(
+    name: str, root: Path | None, options: str, _print: str
+) -> dict[str, tuple[float, ...]]:
+    """mean and std of the training images; once per content."""
+    given = json.loads(options)
+    splits = describe(name, root=root, options=given).splits
+    split = "train" if "train" in splits else next(iter(splits))
+    return measure(open(name, split=split, root=root, options=given, cache="none"))

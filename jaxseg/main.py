@@ -1,0 +1,133 @@
+r"""Plans the DAG of stages of a config, runs what is not done, writes the report.
+
+python -m jaxseg.main --config=configs/factors.py --workdir=runs/factors
+"""
+
+import argparse
+import importlib.util
+import json
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors
+
+DEFAULT_WORKDIR = "runs"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 130 interrupted."""
+    arguments, changes = parse(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return command(arguments, changes)
+    except errors.UserError as error:
+        print(f"jaxseg: {error}", file=sys.stderr)
+        return 2
+
+
+def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
+    """What the flags ask for."""
+    from jaxseg.train import hooks
+    from jaxseg.transfer import chain, study
+
+    file, _, argument = arguments.config.partition(":")
+    config = chain.bind(study.plain(load_config(Path(file), argument)))
+    if changes:
+        config = study.override(config, changes)
+    if arguments.print:
+        print(json.dumps(config, indent=1))
+        return 0
+    workdir = Path(arguments.workdir or Path(DEFAULT_WORKDIR) / config["study"])
+    if arguments.plan:
+        from jaxseg.transfer import preview
+
+        preview.show(chain.plan(config), arguments.only, workdir)
+        return 0
+    try:
+        outcome = study.run(
+            config,
+            workdir,
+            only=arguments.only,
+            stage=arguments.stage,
+            max_hours=arguments.max_hours,
+            config_file=file,
+            argument=argument,
+        )
+    except hooks.Interrupted as stop:
+        print(f"jaxseg: stopped, {stop}. The same command continues.", file=sys.stderr)
+        return 130
+    return 0 if outcome.ok else 1
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]]]:
+    """Flags, and the changes that --set and --config.a.b ask for, in order."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxseg.main",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        epilog="--config.x.y=VALUE replaces one key, for example "
+        "--config.stages.websearch.steps=100; VALUE is JSON or plain text.",
+    )
+    add = parser.add_argument
+    add("--config", required=True, metavar="FILE[:ARG]", help="a file with get_config")
+    add("--workdir", metavar="DIR", help="where results go (default: runs/STUDY)")
+    add("--plan", action="store_true", help="print the stages and run nothing")
+    add("--print", action="store_true", help="print the config with all defaults")
+    add("--only", default=".*", metavar="PATTERN", help="regex of stages to run")
+    add("--stage", metavar="KEY", help="run this one stage, for workers")
+    add("--max_hours", type=float, metavar="H", help="save and stop after H hours")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATTERN=VALUE",
+        help="replace every key whose path the regex matches, for example "
+        "--set 'stages/target.*/steps=50'",
+    )
+    known, rest = parser.parse_known_args(argv)
+    changes = []
+    for text in rest:
+        found = re.fullmatch(r"--config\.([^=]+)=(.*)", text, re.DOTALL)
+        if not found:
+            parser.error(f"unknown argument {text!r}; --help lists all")
+        changes.append((re.escape(found[1].replace(".", "/")), value_of(found[2])))
+    for text in known.set:
+        pattern, equals, value = text.partition("=")
+        if not equals:
+            parser.error(f"--set {text!r}: write PATTERN=VALUE")
+        changes.append((pattern, value_of(value)))
+    return known, changes
+
+
+def value_of(text: str) -> Any:
+    """JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def load_config(path: Path, argument: str) -> Any:
+    """What `get_config(argument)` of a file returns; its checkout leads sys.path."""
+    if not path.is_file():
+        raise errors.UserError(f"--config: no such file {path}")
+    sys.path.insert(0, str(path.resolve().parent.parent))
+    spec = importlib.util.spec_from_file_location("jaxseg_config", path)
+    if spec is None:
+        raise errors.UserError(f"--config: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise errors.UserError(f"--config: {path} defines no get_config(arg)")
+    try:
+        return module.get_config(argument)
+    except ValueError as error:  # how configs.common refuses an argument
+        raise errors.UserError(f"--config: {path}:{argument}: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Intersection over union and pixel accuracy from one confusion matrix over a set."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from jaxseg.metrics import metric
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """Counts [truth, prediction] over all valid pixels of a set."""
+
+    num_classes: int
+
+    def zeros(self) -> metric.Counts:
+        """[K, K] zeros."""
+        return np.zeros((self.num_classes, self.num_classes), np.int64)
+
+    def update(
+        self,
+        predictions: Int[Array, "*b"],
+        labels: Int[Array, "*b"],
+        valid: Bool[Array, "*b"],
+    ) -> Int[Array, "k k"]:
+        """Confusion of one batch; pixels that are not valid count nowhere."""
+        k = self.num_classes
+        cell = jnp.where(valid, labels * k + predictions, k * k)  # one bin too many
+        return jnp.bincount(cell.ravel(), length=k * k + 1)[:-1].reshape(k, k)
+
+    def compute(
+        self, counts: metric.Counts, classes: Sequence[str]
+    ) -> dict[str, float]:
+        """`miou` over classes present in truth or prediction, `pixel_accuracy`, and
+        `iou/<class>` for each of them; a class absent from both is left out.
+        """
+        hits = np.diag(counts).astype(np.float64)
+        union = counts.sum(axis=0) + counts.sum(axis=1) - hits
+        present = union > 0
+        if not present.any():
+            return {"miou": 0.0, "pixel_accuracy": 0.0}
+        iou = hits[present] / union[present]
+        names = [name for name, there in zip(classes, present, strict=True) if there]
+        per_class = {f"iou/{name}": float(x) for name, x in zip(names, iou)}
+        accuracy = float(hits.sum() / counts.sum())
+        return {"miou": float(iou.mean()), "pixel_accuracy": accuracy} | per_class

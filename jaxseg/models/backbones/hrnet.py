@@ -1,0 +1,207 @@
+"""HRNetV2: four resolutions side by side (Wang et al. 2020, arXiv:1908.07919).
+
+Structure and order follow the authors' code (and timm's copy), whose weights fit:
+stem, layer of bottlenecks, then stages 2 to 4 of modules that run residual blocks on
+each branch and exchange all branches.
+"""
+
+from typing import ClassVar
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from jaxseg.core import lookup
+from jaxseg.models import layers, ops
+
+VERSION = 1
+
+# The code the ImageNet weights come from upsamples by repetition; the authors'
+# segmentation code uses the same parameter names with bilinear interpolation.
+UPSAMPLE = {
+    "nearest": ops.upsample_nearest,
+    "bilinear": lambda x, factor: ops.resize_bilinear(
+        x, (x.shape[1] * factor, x.shape[2] * factor)
+    ),
+}
+
+Maps = tuple[Float[Array, "..."], ...]
+
+
+class Stem(nn.Module):
+    """Two strided convolutions: [B, H, W, C] -> stride 4."""
+
+    widths: tuple[int, int]
+    dtype: str
+
+    @nn.compact
+    def __call__(self, image: Float[Array, "b h w c"], *, train: bool):
+        x = image
+        for i, width in enumerate(self.widths, start=1):
+            conv = layers.ConvNorm(width, stride=2, dtype=self.dtype, name=f"conv{i}")
+            x = conv(x, train=train)
+        return x
+
+
+class Chain(nn.Module):
+    """Residual blocks one after the other."""
+
+    block: type[nn.Module]
+    width: int
+    length: int
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool):
+        for i in range(self.length):
+            x = self.block(self.width, self.dtype, name=f"block{i}")(x, train=train)
+        return x
+
+
+class Transition(nn.Module):
+    """Maps of one stage to the widths of the next, which has one branch more."""
+
+    widths: tuple[int, ...]
+    dtype: str
+
+    @nn.compact
+    def __call__(self, maps: Maps, *, train: bool) -> Maps:
+        out = []
+        for i, width in enumerate(self.widths):
+            stride = 1 if i < len(maps) else 2  # the new branch halves the coarsest
+            x = maps[min(i, len(maps) - 1)]
+            if stride == 2 or x.shape[-1] != width:
+                name = f"branch{i}"
+                conv = layers.ConvNorm(width, 3, stride, dtype=self.dtype, name=name)
+                x = conv(x, train=train)
+            out.append(x)
+        return tuple(out)
+
+
+class Fuse(nn.Module):
+    """Every output is the sum of all inputs, brought to its resolution and width."""
+
+    fusion: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, maps: Maps, *, train: bool) -> Maps:
+        fused = []
+        for i in range(len(maps)):
+            total = self._bring(maps, 0, i, train)
+            for j in range(1, len(maps)):
+                total = total + self._bring(maps, j, i, train)
+            fused.append(nn.relu(total))
+        return tuple(fused)
+
+    def _bring(self, maps: Maps, source: int, target: int, train: bool) -> Array:
+        x, width, name = (
+            maps[source],
+            maps[target].shape[-1],
+            f"from{source}_to{target}",
+        )
+        if source > target:
+            conv = layers.ConvNorm(width, 1, relu=False, dtype=self.dtype, name=name)
+            return UPSAMPLE[self.fusion](conv(x, train=train), 2 ** (source - target))
+        for step in range(source, target):
+            last = step == target - 1
+            x = layers.ConvNorm(
+                width if last else x.shape[-1],
+                stride=2,
+                relu=not last,  # the sum gets the ReLU
+                dtype=self.dtype,
+                name=f"{name}_down{step - source}",
+            )(x, train=train)
+        return x
+
+
+class Exchange(nn.Module):
+    """Residual blocks on each branch, then fusion of all branches."""
+
+    blocks: int
+    fusion: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, maps: Maps, *, train: bool) -> Maps:
+        block = layers.BasicBlock
+        branches = [
+            Chain(block, x.shape[-1], self.blocks, self.dtype, name=f"branch{i}")(
+                x, train=train
+            )
+            for i, x in enumerate(maps)
+        ]
+        fuse = Fuse(self.fusion, self.dtype, name="fuse")
+        return fuse(tuple(branches), train=train)
+
+
+class HRNet(nn.Module):
+    """Image -> four maps at strides 4, 8, 16, 32 with width * (1, 2, 4, 8) channels."""
+
+    width: int
+    modules: tuple[int, int, int]  # in stages 2, 3, 4
+    blocks: int = 4  # per branch and module
+    stem: tuple[int, int] = (64, 64)
+    first_width: int = 64  # of the bottlenecks in stage 1, which widen it by 4
+    first_blocks: int = 4
+    fusion: str = "nearest"  # or "bilinear"
+    remat: bool = False  # recompute each module in the backward pass
+    dtype: str = "float32"
+    multiple: ClassVar[int] = 32  # of height and width: fusion adds exact multiples
+
+    @nn.compact
+    def __call__(self, image: Float[Array, "b h w c"], *, train: bool) -> Maps:
+        x = Stem(self.stem, self.dtype, name="stem")(image, train=train)
+        block = layers.Bottleneck
+        first = Chain(
+            block, self.first_width, self.first_blocks, self.dtype, name="stage1"
+        )
+        maps = (self._run(first, x, train),)
+        for stage, modules in enumerate(self.modules, start=2):
+            widths = tuple(self.width * 2**i for i in range(stage))
+            transition = Transition(widths, self.dtype, name=f"transition{stage - 1}")
+            maps = transition(maps, train=train)
+            for i in range(modules):
+                name = f"stage{stage}_module{i}"
+                exchange = Exchange(self.blocks, self.fusion, self.dtype, name=name)
+                maps = self._run(exchange, maps, train)
+        return maps
+
+    def _run(self, module: nn.Module, x, train: bool):
+        def call(module, x):
+            return module(x, train=train)
+
+        # Not at initialisation: a lifted module draws other values for its leaves.
+        if self.remat and not self.is_initializing():
+            call = nn.remat(call)
+        return call(module, x)
+
+
+VARIANTS = {
+    "tiny": {
+        "width": 8,
+        "modules": (1, 1, 1),
+        "blocks": 1,
+        "stem": (16, 16),
+        "first_width": 8,
+        "first_blocks": 1,
+    },
+    "w18_small": {
+        "width": 16,
+        "modules": (1, 1, 1),
+        "blocks": 2,
+        "first_width": 32,
+        "first_blocks": 1,
+    },
+    "w18": {"width": 18, "modules": (1, 4, 3)},
+    "w32": {"width": 32, "modules": (1, 4, 3)},
+    "w48": {"width": 48, "modules": (1, 4, 3)},
+}
+
+
+def build(variant: str, **overrides) -> HRNet:
+    """The backbone of a variant, single fields overridden (lists become tuples)."""
+    fields = lookup.pick(VARIANTS, variant, kind="hrnet variant") | overrides
+    lookup.pick(UPSAMPLE, fields.get("fusion", "nearest"), kind="hrnet fusion")
+    return HRNet(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    )

@@ -1,0 +1,121 @@
+"""A model is a backbone and its heads: trees `backbone/...` and `heads_<name>/...`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from jaxseg.core import lookup, sections, types
+from jaxseg.models import initial, ops
+
+BACKBONES = "jaxseg.models.backbones"
+HEADS = "jaxseg.models.heads"
+DTYPES = {"float32", "bfloat16"}
+
+
+class Model(nn.Module):
+    """Whitened image [B, H, W, C] of any size -> what one of the heads makes of it.
+
+    The image is padded with zeros at the right and the bottom up to the backbone's
+    `multiple`; maps and spatial outputs are cropped to ceil(size / their stride).
+    """
+
+    backbone: nn.Module
+    heads: Mapping[str, nn.Module]
+
+    def __call__(
+        self, image: Float[Array, "b h w c"], *, train: bool, head: str | None = None
+    ) -> Any:
+        """Output of `head`; of the only one where there is no choice."""
+        padded = ops.pad_to_multiple(image, self.backbone.multiple)
+        maps = self.backbone(padded, train=train)
+        if self.is_initializing():  # all heads get parameters
+            for module in self.heads.values():
+                module(maps, padded.shape[1:3], train=train)
+        output = self._head(head)(maps, padded.shape[1:3], train=train)
+        return _crop(output, padded.shape, image.shape)
+
+    def features(
+        self, image: Float[Array, "b h w c"], *, train: bool = False
+    ) -> tuple[Float[Array, "..."], ...]:
+        """The backbone's maps, shallow to deep: `apply(..., method="features")`."""
+        padded = ops.pad_to_multiple(image, self.backbone.multiple)
+        maps = self.backbone(padded, train=train)
+        return tuple(_crop(x, padded.shape, image.shape) for x in maps)
+
+    def _head(self, name: str | None) -> nn.Module:
+        if name is None and len(self.heads) != 1 and not self.is_initializing():
+            raise ValueError(f"which head? This model has {', '.join(self.heads)}")
+        return lookup.pick(self.heads, name or next(iter(self.heads)), kind="head")
+
+
+def _crop(output: Any, padded: tuple[int, ...], image: tuple[int, ...]) -> Any:
+    """Cut what padding added from every [B, h, w, K] array of a head's output."""
+
+    def cut(x):
+        if x.ndim != 4:
+            return x
+        strides = [p // n for p, n in zip(padded[1:3], x.shape[1:3])]
+        height, width = (-(-n // s) for n, s in zip(image[1:3], strides))
+        return x[:, :height, :width]
+
+    return jax.tree.map(cut, output)
+
+
+def build_model(
+    section: Mapping[str, Any], *, head_outputs: Mapping[str, int]
+) -> Model:
+    """Model of a config section {"backbone": {...}, "head": {...}, "dtype": ...}.
+
+    `head_outputs` names the heads (one per task) and their numbers of outputs; the one
+    head section serves them all. "dtype" is that of computations; parameters, batch
+    statistics and outputs stay float32.
+    """
+    section = {"dtype": "float32"} | dict(section)
+    backbone, head, dtype = (section.pop(k) for k in ("backbone", "head", "dtype"))
+    if section:
+        raise lookup.unknown(
+            next(iter(section)), ("backbone", "head", "dtype"), kind="model key"
+        )
+    if dtype not in DTYPES:
+        raise lookup.unknown(dtype, DTYPES, kind="dtype")
+    heads = {
+        name: _build(HEADS, head, dtype, num_outputs=outputs)
+        for name, outputs in head_outputs.items()
+    }
+    # Frozen, so that a model hashes and equal models share compiled programs.
+    frozen = flax.core.FrozenDict(heads)
+    return Model(backbone=_build(BACKBONES, backbone, dtype), heads=frozen)
+
+
+def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """A model section with all fields of its backbone and its head written in."""
+    known = {"backbone": None, "head": None, "dtype": "float32"}
+    unknown = [key for key in section if key not in known]
+    if unknown:
+        raise lookup.unknown(unknown[0], known, kind=f"key in {where}")
+    bound = known | dict(section)
+    for part, package in (("backbone", BACKBONES), ("head", HEADS)):
+        place = f"{where}/{part}"
+        build = lookup.load(package, sections.name_of(bound[part], place)).build
+        bound[part] = sections.bind(
+            build, section=bound[part], where=place, given=("dtype", "num_outputs")
+        )
+    return bound
+
+
+def _build(package: str, section: Mapping[str, Any], dtype: str, **fields) -> nn.Module:
+    arguments = {"dtype": dtype} | dict(section) | fields
+    return lookup.load(package, arguments.pop("name")).build(**arguments)
+
+
+def init(model: Model, image_shape: tuple[int, ...], seed: int) -> types.Variables:
+    """Fresh variables for images of shape [..., H, W, C].
+
+    Each leaf depends on `seed` and on its own path alone, so a backbone starts alike
+    whatever heads stand beside it. Shapes are worked out once per architecture.
+    """
+    return initial.variables(model, image_shape, seed)

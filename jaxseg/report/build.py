@@ -1,0 +1,75 @@
+"""Rebuilds WORKDIR/report from plans and artifacts alone: tables and one page."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors, records
+from jaxseg.report import claims, gains, page, rows, tables, workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a report was made of, and the files it became."""
+
+    studies: Sequence[workdir.Study]
+    results: Sequence[Mapping[str, Any]]
+    gains: Sequence[Mapping[str, Any]]
+    grids: Sequence[tables.Grid]
+    claims: Sequence[Mapping[str, Any]]
+    files: Mapping[str, Path]
+
+    def text(self, width: int = 100) -> str:
+        """The gain tables and what came of the stages, for a terminal."""
+        parts = [tables.terminal(grid, width) for grid in self.grids if grid.baseline]
+        for study in self.studies:
+            counts = [f"{n} {status}" for status, n in study.counts().items() if n]
+            parts.append(f"{study.name}: {', '.join(counts)}")
+            broken = [stage for stage in study.stages if stage.status == "failed"]
+            parts += [f"  {stage.name}: {_last_line(stage.error)}" for stage in broken]
+        return "\n".join(parts)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]
+
+
+def read(folder: Path | str) -> Report:
+    """Everything that is computed from the files of a workdir, nothing written."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise errors.UserError(f"{folder}: no such folder. Give --workdir of a run.")
+    studies = workdir.load(folder)
+    results = [row for study in studies for row in rows.results(study)]
+    cells = [cell for study in studies for cell in rows.planned(study)]
+    found = gains.gains(results)
+    names = ("results.csv", "gains.csv", "claims.csv", "index.html")
+    return Report(
+        studies=studies,
+        results=results,
+        gains=found,
+        grids=tables.grids(found, cells),
+        claims=claims.table(found),
+        files={name: folder / "report" / name for name in names},
+    )
+
+
+def build(folder: Path | str) -> Report:
+    """Writes report/{results,gains,claims}.csv and report/index.html of a workdir."""
+    report = read(folder)
+    texts = {
+        "results.csv": rows.write_csv(report.results, rows.COLUMNS),
+        "gains.csv": rows.write_csv(report.gains, gains.COLUMNS),
+        "claims.csv": rows.write_csv(report.claims, claims.COLUMNS),
+        "index.html": page.render(report),
+    }
+    try:
+        for name, text in texts.items():
+            records.write_text(report.files[name], text)
+    except OSError as error:
+        raise errors.UserError(
+            f"{error.filename or folder}: cannot write the report ({error.strerror}). "
+            f"Free space or make the workdir writable and run it again."
+        ) from error
+    return report

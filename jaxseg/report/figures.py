@@ -1,0 +1,222 @@
+"""Heat maps and learning curves as inline SVG, the same bytes for the same rows."""
+
+import html
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import colors, patches
+from matplotlib.backends import backend_svg
+from matplotlib.figure import Figure
+
+from jaxseg.report import tables
+
+GAIN_COLOURS = colors.LinearSegmentedColormap.from_list(  # negative, none, positive
+    "gain", ["#5b2a86", "#a884c6", "#ffffff", "#7cc08f", "#1b6e3c"]
+)
+DOMAIN_COLOURS = {  # Fig. 1 of the factors paper, deepened to be read as text
+    "consumer": "#c9700a",
+    "driving": "#3f8f29",
+    "indoor": "#b8348f",
+    "aerial": "#7a4fb5",
+    "underwater": "#1f6fc4",
+    "closeups": "#a88a00",
+    "synthetic": "#c23b32",
+    "websearch": "#5f6b7a",
+}
+OTHER = "#5f6b7a"
+CURVES = {"baseline": "#5f6b7a", "random": "#d08a2e", "best": "#1b7f46"}
+Points = Sequence[tuple[int, int | float]]  # (step, value)
+INK, FAINT = "#1d2733", "#8793a1"
+CELL, TALL = 0.76, 0.42  # inches
+MINUS = "\N{MINUS SIGN}"
+MAX_POINTS = 200  # per curve: more are not seen and only weigh
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: small, sharp, selectable
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": "#c9d1da",
+    "axes.labelcolor": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+}
+
+
+def heatmap(grid: tables.Grid) -> str:
+    """The gain table as a picture: targets by domain down, sources by domain across."""
+    rows, columns = _offsets(grid.targets), _offsets(grid.sources)
+    left = 0.35 + 0.085 * max(
+        len(t.name + t.detail) + 2 * bool(t.detail) for t in grid.targets
+    )
+    left = max(left, 1.2) + 0.75  # names, then the baseline's absolute value
+    above = 0.45 + 0.16 * max(len(_wrapped(s.name)) for s in grid.sources)
+    width = left + columns[-1] * CELL + CELL + 0.1
+    height = above + rows[-1] * TALL + TALL + 0.1
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": "heatmap"}):
+        figure = Figure((width, height))
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(-left, width - left))
+        axes.set_ylim(height - above, -above)
+        axes.axis("off")
+        _column_heads(axes, grid, columns)
+        _row_heads(axes, grid, rows)
+        limit, titles = _limit(grid), {}
+        for i, target in enumerate(grid.targets):
+            for j, source in enumerate(grid.sources):
+                place = columns[j] * CELL, rows[i] * TALL
+                name = f"cell-{i}-{j}"
+                titles[name] = _cell(axes, grid, (target, source), place, limit, name)
+        return _svg(figure, titles)
+
+
+def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
+    """(role, [(step, value)]) as one small panel; a role has its colour in CURVES.
+
+    No legend and no layout engine: the page has the one, the other takes half the time.
+    """
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
+        figure = Figure((3.5, 2.2))
+        axes = figure.add_axes((0.115, 0.19, 0.87, 0.69))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eef1f4")
+        axes.locator_params(nbins=5)
+        for role, points in lines:
+            marker = {"marker": "o", "markersize": 3.5} if len(points) < 12 else {}
+            steps, values = np.asarray(_thinned(points)).T
+            axes.plot(steps, values, color=CURVES[role], lw=1.6, alpha=0.8, **marker)
+        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
+        axes.set_xlabel("step", color=FAINT)
+        return _svg(figure, {})
+
+
+def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
+    """Place of each row or column in cells, with a gap between blocks."""
+    gap, places = 0.14, []
+    for index, (_, first, end) in enumerate(tables.blocks(axes)):
+        places += [position + gap * index for position in range(first, end)]
+    return places
+
+
+def _limit(grid: tables.Grid) -> float:
+    """Gain of the full colour: the random start may be far off and does not count."""
+    sizes = [abs(r["gain"]) for r in grid.rows() if r["source_domain"]]
+    return float(np.clip(np.percentile(sizes, 95) if sizes else 10, 10, 100))
+
+
+def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
+    for source, column in zip(grid.sources, columns):
+        text = "\n".join(_wrapped(source.name))
+        x = (column + 0.5) * CELL
+        axes.text(x, -0.1, text, ha="center", va="bottom", linespacing=1.15)
+    top = -0.22 - 0.16 * max(len(_wrapped(s.name)) for s in grid.sources)
+    for domain, first, end in tables.blocks(grid.sources):
+        colour = DOMAIN_COLOURS.get(domain, OTHER)
+        start, stop = columns[first] * CELL, columns[end - 1] * CELL + CELL
+        axes.plot([start + 0.03, stop - 0.03], [top, top], color=colour, lw=2.5)
+        name = (domain or "scratch") + f" {grid.sources[first].detail}".rstrip()
+        middle = (start + stop) / 2
+        axes.text(middle, top - 0.06, name, ha="center", color=colour, weight="bold")
+    axes.text(
+        -0.12,
+        -0.1,
+        f"{grid.baseline}\n{tables.shown(grid.metric)}",
+        ha="right",
+        color=FAINT,
+    )
+
+
+def _row_heads(axes, grid: tables.Grid, rows: Sequence[float]) -> None:
+    for target, row in zip(grid.targets, rows):
+        y = (row + 0.5) * TALL
+        name = f"{target.name} ({target.detail})" if target.detail else target.name
+        colour = DOMAIN_COLOURS.get(target.domain, OTHER)
+        axes.text(-0.78, y, name, ha="right", va="center")
+        value = grid.baselines.get(target)
+        shown = "" if value is None else f"{value:.3f}"
+        axes.text(-0.12, y, shown, ha="right", va="center", color=FAINT)
+        top, bottom = row * TALL + 0.04, (row + 1) * TALL - 0.04
+        axes.plot([-0.7, -0.7], [top, bottom], color=colour, lw=2.5)
+
+
+def _cell(axes, grid, pair, place, limit: float, name: str) -> str:
+    """Draws one cell and returns what hovering over it says."""
+    target, source = pair
+    row, hole = grid.cells.get(pair), grid.holes.get(pair)
+    x, y = place
+    centre = x + CELL / 2, y + TALL / 2
+    box = {"xy": (x + 0.015, y + 0.015), "width": CELL - 0.03, "height": TALL - 0.03}
+    head = f"{source.name} → {target.name}"
+    if row is None:
+        style = {"facecolor": "#fafbfc", "edgecolor": "#cfd6de", "lw": 0.6}
+        hatch = {"hatch": "////"} if hole else {}
+        axes.add_patch(patches.Rectangle(**box, **style, **hatch, gid=name))
+        back = {"facecolor": "#fafbfc", "edgecolor": "none", "pad": 1.5}
+        axes.text(*centre, hole or "", ha="center", va="center", color=FAINT,
+                  fontsize=7.5, bbox=back if hole else None)  # fmt: skip
+        return f"{head}: {hole or 'not in the plan'}"
+    shade = GAIN_COLOURS(0.5 + 0.5 * np.clip(row["gain"] / limit, -1, 1))
+    inside = source.domain and source.domain == target.domain
+    edge = INK if inside else "#e3e8ed"
+    style = {"facecolor": shade, "edgecolor": edge, "lw": 1.2 if inside else 0.6}
+    axes.add_patch(patches.Rectangle(**box, **style, gid=name))
+    dark = np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55
+    ink = "white" if dark else INK
+    if row["significant"]:
+        dot = {"marker": "o", "markersize": 3.2, "color": ink, "lw": 0}
+        axes.plot([x + CELL - 0.09], [y + 0.1], **dot)
+    text = signed(row["gain"])
+    weight = "bold" if row["significant"] else "normal"
+    axes.text(*centre, text, ha="center", va="center", weight=weight, fontsize=9.5,
+              color=ink)  # fmt: skip
+    return f"{head}: {describe(row)}"
+
+
+def signed(value: int | float) -> str:
+    """A gain to one decimal, its minus as wide as a plus."""
+    rounded = round(float(value), 1) + 0.0  # never '-0.0'
+    return f"{rounded:+.1f}".replace("-", MINUS)
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """One gain in words: value, interval, what it was computed from."""
+    interval = "one seed, no interval"
+    if row["gain_low"] is not None:
+        low, high = signed(row["gain_low"]), signed(row["gain_high"])
+        interval = f"95 % interval {low} to {high}"
+    values = f"{row['metric']} {row['value']:.4f} against {row['baseline']:.4f}"
+    return f"{signed(row['gain'])} % ({interval}); {values}; seeds: {row['seeds']}"
+
+
+def _wrapped(name: str) -> list[str]:
+    """A name broken at underscores, pieces of at most ten characters where possible."""
+    lines = [""]
+    for part in re.findall(r"[^_/]+[_/]?", name) or [name]:
+        if lines[-1] and len(lines[-1] + part.rstrip("_")) > 10:
+            lines.append("")
+        lines[-1] += part
+    return [line.rstrip("_") for line in lines]
+
+
+def _thinned(points: Points) -> Points:
+    """At most MAX_POINTS of them, first and last kept."""
+    if len(points) <= MAX_POINTS:
+        return points
+    kept = np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int)
+    return [points[index] for index in kept]
+
+
+def _svg(figure: Figure, titles: Mapping[str, str]) -> str:
+    """The <svg> element alone, in pixels, with hover texts, without dates or links."""
+    text = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    backend_svg.FigureCanvasSVG(figure).print_svg(text, metadata=nothing)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)  # of the page
+    for name, title in titles.items():
+        group = f'<g id="{name}">'
+        svg = svg.replace(group, f"<g><title>{html.escape(title)}</title>")
+    return svg

@@ -1,0 +1,284 @@
+"""A report as one HTML page that opens offline: what index.html shows, and its text."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from jaxseg.report import claims, figures, gains, pictures, rows, tables, workdir
+
+TIMES = {  # parts of a stage's seconds, in the order in which a bar shows them
+    "steps": "#3f7fbf",
+    "data_wait": "#c23b32",
+    "evaluation": "#7cc08f",
+    "compile": "#e0b34a",
+    "other": "#c5ccd4",
+}
+
+
+def render(report) -> str:
+    """The page. Only what is stored is shown: the same files give the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "signed": lambda value: "" if value is None else figures.signed(value),
+        "metric": tables.shown,
+        "percent": lambda value: _shown(value, "{:.0f} %"),
+        "decimal": lambda value: _shown(value, "{:.4f}"),
+        "whole": lambda value: _shown(value, "{:,.0f}"),
+        "seconds": _duration,
+        "day": lambda text: str(text)[:16].replace("T", " "),
+    }
+    colours = figures.DOMAIN_COLOURS
+    return environment.get_template("index.html").render(
+        studies=[_study(report, study) for study in report.studies],
+        colour=lambda domain: colours.get(domain, figures.OTHER),
+        made=_provenance(report.studies),
+        times=TIMES,
+        curves=figures.CURVES,
+        verdicts={
+            claims.HELD: "good",
+            claims.WEAKLY: "weak",
+            claims.NOT: "bad",
+            claims.UNMEASURED: "none",
+        },
+    )
+
+
+def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The findings of one study and setting in two sentences made from its numbers."""
+    measured = gains.measured(found)
+    if not measured:
+        return ["No source has been compared with a baseline yet."]
+    name, metric = measured[0]["baseline_source"], tables.shown(measured[0]["metric"])
+    within, cross = (gains.select(found, side) for side in ("within", "cross"))
+    parts = [
+        f"{_average(kept)} when the source shows {what}"
+        for kept, what in (
+            (within, "the target's own image domain"),
+            (cross, "another image domain"),
+        )
+        if kept
+    ]
+    best = gains.best(measured)
+    top = max(best, key=lambda row: row["gain"])
+    helped = sum(row["mean_effect"] in ("P", "VP") for row in best)
+    sure = "one seed, so without an interval"
+    if top["gain_low"] is not None:
+        low, high = figures.signed(top["gain_low"]), figures.signed(top["gain_high"])
+        sure = f"95 % interval {low} to {high}"
+    return [
+        f"Fine-tuning from a source instead of {name} alone changed {metric} by "
+        + ", and by ".join(parts)
+        + ".",
+        f"{helped} of {len(best)} targets have a source that brings more than 2 %; the "
+        f"largest gain is {figures.signed(top['gain'])} % on {top['target']} from "
+        f"{top['source']} ({sure}).",
+    ]
+
+
+def _alone(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was reached where the plan compares nothing."""
+    return [
+        f"{tables.shown(row['metric'])} {row['value']:.3f} on {row['target']}, "
+        f"start: {row['start']}."
+        for row in results[:3]
+    ] or ["Nothing has been measured yet."]
+
+
+def _average(kept: Sequence[Mapping[str, Any]]) -> str:
+    positive = sum(row["mean_effect"] in ("P", "VP") for row in kept)
+    mean = figures.signed(np.mean([row["gain"] for row in kept]))
+    return f"{mean} % on average ({positive} of {len(kept)} pairs positive)"
+
+
+def _study(report, study: workdir.Study) -> dict[str, Any]:
+    """All that the page shows of one study."""
+    results = [row for row in report.results if row["study"] == study.name]
+    grids = [grid for grid in report.grids if grid.study == study.name]
+    stages = [_stage(study, stage) for stage in study.stages]
+    return {
+        "name": study.name,
+        "config": study.config + (f":{study.argument}" if study.argument else ""),
+        "created": study.created,
+        "counts": study.counts(),
+        "datasets": _datasets(results, rows.planned(study)),
+        "grids": [_grid(grid, results) for grid in grids],
+        "claims": [line for line in report.claims if line["study"] == study.name],
+        "results": [_result(row) for row in results],
+        "stages": stages,
+        "longest": max((stage["seconds"] or 0 for stage in stages), default=0) or 1,
+        "seconds": sum(stage["seconds"] or 0 for stage in stages),
+        "waiting": _waiting(stages),
+        "broken": [s for s in study.stages if s.status in ("failed", "blocked")],
+    }
+
+
+def _datasets(results: Sequence[Mapping], cells: Sequence[Mapping]) -> dict[str, list]:
+    """{"embedded": names, "real": names} of all sources and targets."""
+    names = {row["target_dataset"] for row in cells}
+    names |= {row["source_dataset"] for row in (*results, *cells)}
+    names = sorted(str(name) for name in names if name)
+    return {
+        "embedded": [name for name in names if rows.embedded(name)],
+        "real": [name for name in names if not rows.embedded(name)],
+    }
+
+
+def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
+    """One gain table: its picture, its shares, and what stands behind each number."""
+    found = grid.rows()
+    casts = [(target, pictures.cast(grid, target, results)) for target in grid.targets]
+    own = [row for row in results if tables.place(row) == tables.place_of(grid)]
+    own = [row for row in own if row["role"] == "target"]
+    return {
+        "grid": grid,
+        "headline": headline(found) if grid.baseline else _alone(own),
+        "heatmap": figures.heatmap(grid) if grid.baseline and grid.targets else "",
+        "summary": _summary(found),
+        "best": _summary(found, only_best=True),
+        "top": sorted(gains.best(gains.measured(found)), key=lambda r: -r["gain"]),
+        "gains": [_gain(row) for row in found],
+        "selected": sorted({str(row["selected"]) for row in own if row["selected"]}),
+        "seeds": sorted({row["seeds"] for row in found}),
+        "sure": sum(row["significant"] for row in found),
+        "curves": [
+            (target, pictures.curves(cast), [entry[:2] for entry in cast])
+            for target, cast in casts
+        ],
+        "examples": [(target, pictures.examples(cast)) for target, cast in casts],
+        "embedded": {
+            cell["target"]: rows.embedded(cell["target_dataset"]) for cell in own
+        },
+    }
+
+
+def _summary(found: Sequence[Mapping[str, Any]], only_best: bool = False) -> list[dict]:
+    """Lines of Table 7 or 8 that say something: no empty ones, no task if all agree."""
+    lines = [
+        line for line in gains.summary(found, only_best=only_best) if line["count"]
+    ]
+    crossing = any(line["task"] == "cross" for line in lines)
+    return [line for line in lines if crossing or line["task"] == "all"]
+
+
+def _gain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A gain with the artifacts it came from and what was transplanted into them."""
+    sides = {
+        name: [(seed, side[seed]["artifact"]) for seed in sorted(side)]
+        for name, side in (("source", row["rows"]), ("baseline", row["baseline_rows"]))
+    }
+    first = row["rows"][min(row["rows"])]["stage"].result
+    domain = "" if row["source"] == gains.RANDOM else "cross"
+    return dict(row) | {
+        "artifacts": sides,
+        "receipt": receipt(first),
+        "side": "within" if domain and gains.same_domain(row) else domain,
+    }
+
+
+def receipt(result: workdir.Artifact) -> str:
+    """What was transplanted into an artifact, in words."""
+    entries = result.value("receipt.json")
+    if entries is None:
+        return "no receipt"
+    if not entries:
+        return "nothing: random start"
+    return "; ".join(
+        f"{entry['copied_parameters']:,} of {entry['total_parameters']:,} "
+        f"({', '.join(f'{to} ← {of}' for to, of in sorted(entry['take'].items()))})"
+        for entry in entries
+    )
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in (*rows.COLUMNS, "role")} | {
+        "receipt": receipt(row["stage"].result),
+        "name": row["stage"].name,
+    }
+
+
+def _stage(study: workdir.Study, stage: workdir.Stage) -> dict[str, Any]:
+    """One line of the cost table. Parts of the time are disjoint and sum to it."""
+    line = {"name": stage.name, "kind": stage.kind, "status": stage.status}
+    line |= {"key": stage.key[:20], "error": stage.error, "seconds": None, "parts": {}}
+    line |= dict.fromkeys(("steps", "peak", "parameters", "waiting", "flops"))
+    if stage.artifact is None:
+        return line
+    manifest = stage.artifact.manifest
+    timing = manifest.get("timing") or {}
+    busy = timing.get("steps", 0) + timing.get("data_wait", 0)
+    return line | {
+        "seconds": manifest.get("seconds"),
+        "steps": manifest.get("steps"),
+        "peak": (manifest.get("peak_bytes") or 0) / 2**20 or None,
+        "parameters": manifest.get("parameters"),
+        "flops": manifest.get("flops"),
+        "parts": {name: timing.get(name, 0) for name in TIMES},
+        "waiting": 100 * timing.get("data_wait", 0) / busy if busy else None,
+    }
+
+
+def _waiting(stages: Sequence[Mapping[str, Any]]) -> float | None:
+    """Per cent of all training time that was spent waiting for data."""
+    total = lambda name: sum(stage["parts"].get(name, 0) for stage in stages)
+    busy = total("steps") + total("data_wait")
+    return 100 * total("data_wait") / busy if busy else None
+
+
+def _provenance(studies: Sequence[workdir.Study]) -> dict[str, list[str]]:
+    """Every distinct version, revision and device that made an artifact."""
+    manifests = {
+        stage.key: stage.artifact.manifest
+        for study in studies
+        for stage in study.stages
+        if stage.artifact
+    }.values()
+    distinct = lambda values: sorted({value for value in values if value})
+    joined = lambda table: ", ".join(
+        f"{k} {v}" for k, v in sorted((table or {}).items())
+    )
+    return {
+        "devices": distinct(
+            f"{m.get('devices', '')}, {m.get('cores', '?')} cores" for m in manifests
+        ),
+        "code": distinct(_revision(m.get("code") or {}) for m in manifests),
+        "packages": distinct(joined(m.get("packages")) for m in manifests),
+        "versions of parts": distinct(joined(m.get("versions")) for m in manifests),
+        "artifacts made": _span(distinct(str(m.get("created", "")) for m in manifests)),
+    }
+
+
+def _revision(code: Mapping[str, Any]) -> str:
+    changed = ", with uncommitted changes" if code.get("dirty") else ""
+    return f"{code['revision'][:12]}{changed}" if code.get("revision") else ""
+
+
+def _span(times: Sequence[str]) -> list[str]:
+    ends = functools.reduce(lambda span, t: [span[0], t], times[1:], [*times[:1]] * 2)
+    return [" to ".join(dict.fromkeys(t[:16].replace("T", " ") for t in ends))] * bool(
+        times
+    )
+
+
+def _shown(value: int | float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _duration(value: int | float | None) -> str:
+    """Seconds for people: '4.2 s', '3 min 10 s', '5.2 h'."""
+    if value is None:
+        return ""
+    if value < 100:
+        return f"{value:.1f} s"
+    if value < 7200:
+        return f"{int(value // 60)} min {int(value % 60)} s"
+    return f"{value / 3600:.1f} h"

@@ -1,0 +1,126 @@
+"""Learning curves and example predictions of a target: who is shown, and as what."""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxseg.core import images
+from jaxseg.report import figures, gains, tables, workdir
+
+EXAMPLES = 3  # per target
+WIDEST = 320  # pixels of an embedded picture: larger ones are scaled down
+LARGEST = 60_000  # bytes of a PNG embedded as it is
+
+Cast = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows by seed)
+
+
+def cast(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Cast:
+    """The baseline, the random start and the best source of one target, if measured."""
+    here = [row for row in rows if _is_of(row, grid, target)]
+    by_source: dict[str, list[Mapping]] = {}
+    for row in here:
+        by_source.setdefault(row["source"], []).append(row)
+    chosen = {grid.baseline: "baseline", gains.RANDOM: "random"}
+    chosen |= dict.fromkeys(_best(grid, target, by_source), "best")
+    return [(role, s, by_source[s]) for s, role in chosen.items() if s in by_source]
+
+
+def curves(members: Cast) -> dict[str, str]:
+    """{"loss": svg, "metric": svg}: training loss and headline metric by step."""
+    losses, values, metric = [], [], ""
+    for role, _, rows in members:
+        for row in rows:
+            metric = row["metric"]
+            lines = row["stage"].result.lines("metrics.jsonl")
+            losses.append((role, _series(lines, "train", lambda x: x.get("loss"))))
+            read = lambda line, name=metric: line["metrics"].get(name)
+            values.append((role, _series(lines, "evaluation", read)))
+    panels = {
+        "loss": (losses, "training loss"),
+        "metric": (values, tables.shown(metric)),
+    }
+    return {
+        name: figures.curves([line for line in lines if line[1]], title)
+        for name, (lines, title) in panels.items()
+        if any(line[1] for line in lines)
+    }
+
+
+def examples(members: Cast) -> dict[str, Any] | None:
+    """Image, truth and predictions of baseline and best source, as data URIs.
+
+    None where no artifact has samples. Everything is of the smallest seed.
+    """
+    shown = [m for m in members if m[0] in ("baseline", "best")] or members
+    shown = [(role, source, rows[0]["stage"].result) for role, source, rows in shown]
+    shown = [entry for entry in shown if _sample_names(entry[2])]
+    if not shown:
+        return None
+    first = shown[0][2]
+    lines = []
+    for name in _sample_names(first)[:EXAMPLES]:
+        line = [_uri(first, f"{name}_image.png"), _uri(first, f"{name}_truth.png")]
+        line += [_uri(result, f"{name}_prediction.png") for _, _, result in shown]
+        lines.append(line)
+    heads = [f"{_ROLES[role]}: {source}" for role, source, _ in shown]
+    values = [_value(result) for _, _, result in shown]
+    return {
+        "heads": ["image", "truth", *heads],
+        "values": ["", "", *values],
+        "keys": ["", "", *(result.key for _, _, result in shown)],
+        "lines": lines,
+        "legend": list(zip(first.manifest["classes"], first.manifest["palette"])),
+    }
+
+
+def _value(result: workdir.Artifact) -> str:
+    return f"{tables.shown(result.headline['name'])} {result.headline['value']:.3f}"
+
+
+_ROLES = {"baseline": "baseline", "best": "best source", "random": "start"}
+
+
+def _is_of(row: Mapping, grid: tables.Grid, target: tables.Axis) -> bool:
+    if row["role"] != "target" or tables.place(row) != tables.place_of(grid):
+        return False
+    return row["target"] == target.name and target.detail in ("", row["resolution"])
+
+
+def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[str]:
+    """The source of the largest gain; without gains, that of the best single value."""
+    here = [row for (line, _), row in grid.cells.items() if line == target]
+    best = gains.best(gains.measured(here))
+    if best:
+        return [max(best, key=lambda row: row["gain"])["source"]]
+    others = [row for rows in by_source.values() for row in rows]
+    others = [r for r in others if r["source"] not in (grid.baseline, gains.RANDOM)]
+    value = lambda row: row["value"] if row["higher_is_better"] else -row["value"]
+    return [max(others, key=value)["source"]] if others else []
+
+
+def _series(lines, kind: str, read) -> figures.Points:
+    """[(step, value)] of the log lines of one kind that have the value."""
+    points = [(line["step"], read(line)) for line in lines if line["kind"] == kind]
+    return [(step, value) for step, value in points if value is not None]
+
+
+def _sample_names(result: workdir.Artifact) -> list[str]:
+    """['000', '001'] of the samples that an artifact holds."""
+    found = (
+        re.fullmatch(r"samples/(\w+)_image\.png", f) for f in result.manifest["files"]
+    )
+    return sorted(match[1] for match in found if match)
+
+
+def _uri(result: workdir.Artifact, name: str) -> str | None:
+    """A sample as a data URI of bounded size; None where the artifact lacks it."""
+    data = result.read(f"samples/{name}")
+    if data is None:
+        return None
+    if len(data) > LARGEST:
+        image = images.read(result.folder / "samples" / name)
+        scale = min(1.0, WIDEST / image.shape[1])
+        size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
+        data = images.encode_png(images.resize(image, size))
+    return "data:image/png;base64," + base64.b64encode(data).decode()

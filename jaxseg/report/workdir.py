@@ -1,0 +1,191 @@
+"""A workdir as the report sees it: studies, stages, checked artifact files."""
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors, records
+
+SCHEMA = 1  # of plan.json and manifest.json
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """One finished folder. Every byte read from it is held against its manifest."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    fix: str
+
+    @property
+    def key(self) -> str:
+        """The part of the key that names the folder."""
+        return self.folder.name
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of the file `name`; None where the artifact has no such file."""
+        path, expected = self.folder / name, self.manifest["files"].get(name)
+        if expected is None or not path.is_file():
+            return None
+        data = path.read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != expected:
+            raise errors.Damaged(
+                f"{path}: damaged file of artifact {self.key}. SHA-256 expected "
+                f"{expected}, found {found}. {self.fix}"
+            )
+        return data
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a JSON-lines file, [] where the artifact has none."""
+        text = (self.read(name) or b"").decode()
+        whole = text[: text.rfind("\n") + 1]  # as records.read
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def value(self, name: str) -> Any:
+        """The value of a JSON file, None where the artifact has none."""
+        data = self.read(name)
+        return None if data is None else json.loads(data)
+
+    @property
+    def headline(self) -> Mapping[str, Any] | None:
+        """The metric that stands for this artifact; None where it measured none."""
+        return next((m for m in self.manifest["metrics"] if m.get("headline")), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One node of a plan. status: done, failed, blocked or pending."""
+
+    name: str
+    key: str
+    kind: str
+    parents: Mapping[str, str]  # {role: key}
+    labels: Sequence[Mapping[str, Any]]
+    status: str
+    error: str  # why it failed, or which stage blocks it
+    artifact: Artifact | None
+    winner: Artifact | None = None  # of a finished `select` stage
+
+    @property
+    def result(self) -> Artifact | None:
+        """The artifact whose metrics stand for this stage."""
+        return self.winner if self.kind == "select" else self.artifact
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One plan.json with what became of its stages."""
+
+    name: str
+    config: str
+    argument: str
+    created: str
+    stages: Sequence[Stage]
+
+    def counts(self) -> dict[str, int]:
+        """Number of stages by status, in the order in which one asks."""
+        found = collections.Counter(stage.status for stage in self.stages)
+        return {name: found[name] for name in ("done", "failed", "blocked", "pending")}
+
+
+def load(workdir: Path) -> list[Study]:
+    """Every study of a workdir, sorted by name; UserError where there is none."""
+    plans = sorted(workdir.glob("studies/*/plan.json"))
+    if not plans:
+        raise errors.UserError(
+            f"{workdir}: nothing to report, found no studies/*/plan.json. Run "
+            f"`python -m jaxseg.main --config=configs/factors.py --workdir={workdir}` "
+            f"first, or give the workdir of a run."
+        )
+    open_artifact = functools.cache(functools.partial(_artifact, workdir))
+    return [_study(path, workdir, open_artifact) for path in plans]
+
+
+def _study(path: Path, workdir: Path, open_artifact) -> Study:
+    """One plan.json with the state of its stages."""
+    plan = records.read_json(path)
+    _check_schema(path, plan)
+    try:
+        stages = _stages(plan["stages"], workdir, open_artifact)
+        return Study(
+            plan["study"], plan["config"], plan["argument"], plan["created"], stages
+        )
+    except (KeyError, TypeError) as error:
+        raise errors.UserError(
+            f"{path}: not a plan of this version, {type(error).__name__} {error}. Run "
+            f"`python -m jaxseg.main` again to write it anew."
+        ) from error
+
+
+def _check_schema(path: Path, value: Any) -> None:
+    """UserError where a file was written in another layout than the one read here."""
+    found = value.get("schema") if isinstance(value, dict) else None
+    if found != SCHEMA:
+        raise errors.UserError(
+            f"{path}: field 'schema' is {found!r}, this version reads {SCHEMA}. "
+            f"Use the version of jaxseg that wrote it, or run the study again."
+        )
+
+
+def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[Stage]:
+    """Stages in the plan's order, which puts parents first."""
+    stages: dict[str, Stage] = {}
+    for entry in planned:
+        artifact = open_artifact(entry["key"])
+        status, error = _status(entry, workdir, artifact, stages)
+        winner = artifact.manifest.get("winner") if artifact else None
+        stages[entry["key"]] = Stage(
+            name=entry["name"],
+            key=entry["key"],
+            kind=entry["kind"],
+            parents=entry["parents"],
+            labels=entry["labels"],
+            status=status,
+            error=error,
+            artifact=artifact,
+            winner=open_artifact(winner) if winner else None,
+        )
+    return list(stages.values())
+
+
+def _status(entry, workdir, artifact, before: Mapping[str, Stage]) -> tuple[str, str]:
+    """(status, why) of one stage, from files and from the stages before it."""
+    if artifact:
+        return "done", ""
+    failure = workdir / "running" / entry["key"][:20] / "error.json"
+    if failure.is_file():
+        return "failed", str(records.read_json(failure).get("error", "no message"))
+    parents = [before[key] for key in entry["parents"].values() if key in before]
+    for parent in parents:
+        if parent.status in ("failed", "blocked"):
+            return "blocked", f"needs {parent.name}, which {_did(parent)}"
+    return "pending", ""
+
+
+def _did(stage: Stage) -> str:
+    return "failed" if stage.status == "failed" else "is blocked"
+
+
+def _artifact(workdir: Path, key: str) -> Artifact | None:
+    """The finished artifact `key`; None where it is not finished."""
+    path = workdir / "artifacts" / key[:20] / "manifest.json"
+    if not path.is_file():
+        return None
+    fix = (
+        f"Remove it with `python -m jaxseg.artifacts remove {key[:20]} "
+        f"--workdir={workdir}` and run the study again."
+    )
+    manifest = records.read_sealed(path, f"Artifact {key[:20]}. {fix}")
+    _check_schema(path, manifest)
+    if manifest["key"] != key:
+        raise errors.Damaged(
+            f"{path}: the manifest of another artifact, expected key {key}, found "
+            f"{manifest['key']}. {fix}"
+        )
+    return Artifact(path.parent, manifest, fix)

@@ -1,0 +1,73 @@
+"""Semantic segmentation: one class per pixel (factors paper, section 4.2 and A.2)."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxseg.core.types import Array, Batch, Logs
+from jaxseg.data.dataset import Dataset
+from jaxseg.losses import classification as xent
+from jaxseg.losses import reduce
+from jaxseg.metrics import segmentation as metrics
+from jaxseg.tasks import task
+
+VERSION = 1  # goes up when the same weights would give another loss or metric
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation(task.Task):
+    """Cross entropy over valid pixels; mIoU from one confusion matrix over the set."""
+
+    ignored: tuple[int, ...] = ()  # classes dropped from the loss, not from the metric
+
+    name = "segmentation"
+    fields = ("segmentation",)
+    headline = "miou"
+
+    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+        """Outputs [B, H, W, K] logits, labels [B, H, W]."""
+        labels = batch["segmentation"]
+        valid = self._valid(batch)
+        for label in self.ignored:
+            valid &= labels != label
+        loss = reduce.masked_mean(xent.softmax_xent(outputs, labels, valid), valid)
+        return loss, {}
+
+    def decode(self, outputs: Array) -> Array:
+        """[B, H, W, K] logits -> [B, H, W] class ids."""
+        return jnp.argmax(outputs, axis=-1).astype(jnp.int32)
+
+    def metric(self) -> metrics.Confusion:
+        """Confusion over `num_outputs` classes."""
+        return metrics.Confusion(self.num_outputs)
+
+    def update(self, predictions: Array, batch: Batch) -> jax.Array:
+        """[K, K] counts of one batch."""
+        labels, valid = batch["segmentation"], self._valid(batch)
+        return self.metric().update(predictions, labels, valid)
+
+    def _valid(self, batch: Batch) -> Array:
+        labels = batch["segmentation"]
+        valid = (labels >= 0) & (labels < self.num_outputs)  # 255 is void
+        if "valid" in batch:  # padding of the last evaluation batch
+            valid &= batch["valid"][:, None, None]
+        return valid
+
+
+def build(num_outputs: int, ignored: Sequence[int] | str = ()) -> Segmentation:
+    """ignored: classes dropped from the loss, or "background": the data set's (A.1).
+
+    mIoU counts them all the same: the paper does not say (ours).
+    """
+    return Segmentation(num_outputs, ignored=tuple(ignored))
+
+
+def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
+    """The section with "background" replaced by the classes it means for this set."""
+    if section["ignored"] != "background":
+        return dict(section)
+    ignored = [] if facts.background is None else [facts.background]
+    return dict(section) | {"ignored": ignored}

@@ -1,0 +1,89 @@
+"""The one train loop: batches in, steps, hooks told after each."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+
+from jaxseg.core.types import Batch, Logs
+from jaxseg.evals import compiled
+from jaxseg.train import mesh as meshes
+from jaxseg.train import state as states
+
+
+@dataclasses.dataclass
+class Event:
+    """What hooks are told after each step."""
+
+    step: int  # finished steps, from 1
+    state: states.TrainState  # valid until the next step takes its memory
+    logs: Logs  # scalars on device
+    lr: float
+    ids: list[str]  # record ids of the batch, in order
+    stop: bool = False  # a hook sets it to end the run after this step
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds of a run by what they were spent on."""
+
+    steps: float = 0.0  # all of the loop but hooks and compilation
+    data_wait: float = 0.0  # of these: device idle because no batch was ready
+    compile: float = 0.0
+    hooks: float = 0.0
+    cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
+
+
+Hook = Callable[[Event], None]
+
+
+def fit(
+    state: states.TrainState,
+    batches: Iterator[tuple[Batch, list[str]]],
+    program: compiled.Program,
+    rate: Callable[[int], float],
+    *,
+    first: int,
+    steps: int,
+    mesh: jax.sharding.Mesh,
+    hooks: Sequence[Hook],
+) -> tuple[states.TrainState, Clock]:
+    """Trains from finished step `first` to `steps`, or until a hook says stop."""
+    clock, run, logs = Clock(), None, None
+    begin = time.perf_counter()
+    for index in range(first, steps):
+        start = time.perf_counter()
+        batch, ids = next(batches)
+        if logs is None or _ready(logs):  # the device had nothing to do meanwhile
+            clock.data_wait += time.perf_counter() - start
+        arrays = meshes.put_batch(batch, mesh)
+        lr = jax.numpy.float32(rate(index))
+        if run is None:
+            run, clock.compile = _compile(program, state, arrays, lr)
+            clock.cost = compiled.cost(run)
+        jax.block_until_ready(logs)  # at most one step ahead of the device
+        state, logs = run(state, arrays, lr)
+        event = Event(index + 1, state, logs, float(lr), ids)
+        start = time.perf_counter()
+        for hook in hooks:
+            hook(event)
+        clock.hooks += time.perf_counter() - start
+        if event.stop:
+            break
+    jax.block_until_ready(state)
+    clock.steps = time.perf_counter() - begin - clock.compile - clock.hooks
+    return state, clock
+
+
+def _compile(
+    program: compiled.Program, state: states.TrainState, batch: Any, lr: Any
+) -> tuple[jax.stages.Compiled, float]:
+    before = program.seconds
+    run = program.compiled(state, batch, lr, key=batch)
+    return run, program.seconds - before
+
+
+def _ready(logs: Logs) -> bool:
+    return all(value.is_ready() for value in jax.tree.leaves(logs))

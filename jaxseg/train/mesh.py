@@ -1,0 +1,52 @@
+"""Devices: one axis, `data`. Batches are split over it, the state is on every device.
+
+With Auto axes a mean over the batch is a mean over all devices, so batch statistics
+are global without an axis name in any model.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxseg.core import errors
+
+
+def create() -> Mesh:
+    """All devices of all hosts."""
+    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+
+
+def check_batch(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
+    """UserError where the global batch does not split over devices and microbatches."""
+    parts = mesh.size * accumulate
+    if batch_size % parts:
+        fits = [
+            b
+            for b in (batch_size // parts * parts, -(-batch_size // parts) * parts)
+            if b
+        ]
+        raise errors.UserError(
+            f"batch_size: found {batch_size}, which does not split over {mesh.size} "
+            f"devices x {accumulate} accumulated microbatches. Nearest that do: {fits}"
+        )
+
+
+def round_up(batch_size: int, mesh: Mesh) -> int:
+    """The next batch size that splits over all devices: evaluation pads its rows."""
+    return -(-batch_size // mesh.size) * mesh.size
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Each host's rows onto its devices, as one global array per field."""
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    return {
+        name: jax.make_array_from_process_local_data(split, np.asarray(rows))
+        for name, rows in batch.items()
+    }
+
+
+def put_state(tree: Any, mesh: Mesh) -> Any:
+    """A copy of every leaf on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))

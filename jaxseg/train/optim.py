@@ -1,0 +1,217 @@
+"""Optimizers and schedules by name; freezing and multipliers by path pattern.
+
+The learning rate is an input of the step, not a part of the optimizer, so that runs
+which differ only in it, or in their number of steps, share one compiled program.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxseg.core import errors, lookup, sections, trees
+from jaxseg.core.types import Array
+from jaxseg.train import state as states
+
+Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
+
+
+def sgd(momentum: float = 0.9, nesterov: bool = False) -> optax.GradientTransformation:
+    """Stochastic gradient descent; torch's momentum, decay added to the gradient."""
+    return optax.trace(decay=momentum, nesterov=nesterov)
+
+
+def adam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam; decay, if any, is added to the gradient, as in torch."""
+    return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
+
+
+def adamw(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam with decoupled decay: lr * decay * parameter, as in torch."""
+    return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
+
+
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}
+
+
+def build(
+    name: str,
+    *,
+    weight_decay: float = 0.0,
+    decay_multipliers: Pairs = (),
+    clip: float | None = None,
+    **options: Any,
+) -> optax.GradientTransformation:
+    """Gradients -> direction; `update` scales it by the learning rate.
+
+    clip: largest global norm of the gradient, before anything else.
+    decay_multipliers: [pattern, factor] pairs on parameter paths; kernels decay by
+    default and everything with one axis (bias, scale) does as well, as in torch.
+    """
+    core = lookup.pick(OPTIMIZERS, name, kind="optimizer")(**options)
+    decay = _decay(weight_decay, decay_multipliers) if weight_decay else None
+    parts = [optax.clip_by_global_norm(clip)] if clip else []
+    if decay is None:
+        parts += [core]
+    else:
+        parts += [core, decay] if name == "adamw" else [decay, core]
+    return optax.chain(*parts)
+
+
+def bind(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """An `optimizer` section with all defaults written in."""
+    name = sections.name_of(section, where)
+    rule = lookup.pick(OPTIMIZERS, name, kind="optimizer")
+    return sections.bind(build, rule, section=section, where=where)
+
+
+def update(
+    state: states.TrainState,
+    grads: Any,
+    lr: Array,
+    tx: optax.GradientTransformation,
+    *,
+    multipliers: Pairs = (),
+    ema: float | None = None,
+    active: Sequence[str] | None = None,
+) -> states.TrainState:
+    """One step against `grads`; leaves with multiplier 0, or outside the prefixes in
+    `active`, keep value and optimizer state (momentum and decay move them otherwise).
+    """
+    directions, opt_state = tx.update(grads, state.opt_state, state.params)
+    scales = leaf_scales(state.params, multipliers, active)
+    params = jax.tree.map(
+        lambda p, d, m: p - lr * m * d if m else p, state.params, directions, scales
+    )
+    opt_state = _keep_still(opt_state, state.opt_state, state.params, scales)
+    average = state.ema
+    if ema is not None:
+        average = jax.tree.map(lambda a, p: ema * a + (1 - ema) * p, average, params)
+    return state.replace(
+        step=state.step + 1, params=params, opt_state=opt_state, ema=average
+    )
+
+
+def leaf_scales(
+    params: Any, multipliers: Pairs, active: Sequence[str] | None = None
+) -> Any:
+    """A tree of learning-rate multipliers like `params`; 0 freezes."""
+    flat = trees.flatten(params)
+    values = trees.first_match(multipliers, flat, 1.0, what="multipliers")
+    if active is not None:
+        values = {
+            path: value if any(trees.under(prefix, path) for prefix in active) else 0.0
+            for path, value in values.items()
+        }
+    return trees.unflatten(values)
+
+
+def keep_frozen(new: Any, old: Any, multipliers: Pairs) -> Any:
+    """Collections in which modules frozen by `multipliers` keep their statistics."""
+    frozen = [pattern for pattern, value in multipliers if value == 0]
+    if not frozen:
+        return new
+    kept = {path: old_leaf for path, old_leaf in trees.flatten(old).items()}
+    flat = trees.flatten(new)
+    for path in flat:
+        inner = path.split("/", 1)[1]  # patterns never contain the collection name
+        if trees.any_match(frozen, inner):
+            flat[path] = kept[path]
+    return trees.unflatten(flat)
+
+
+def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:
+    if all(jax.tree.leaves(scales)):
+        return new
+    like = jax.tree.structure(params)
+
+    def is_params(node: Any) -> bool:
+        return jax.tree.structure(node) == like
+
+    def keep(new_node: Any, old_node: Any) -> Any:
+        if not is_params(new_node):
+            return new_node
+        return jax.tree.map(lambda n, o, m: n if m else o, new_node, old_node, scales)
+
+    return jax.tree.map(keep, new, old, is_leaf=is_params)
+
+
+def _decay(weight_decay: float, multipliers: Pairs) -> optax.GradientTransformation:
+    def add(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        flat = trees.flatten(params)
+        factors = trees.first_match(
+            multipliers, flat, 1.0, what="optimizer.decay_multipliers"
+        )
+        tree = trees.unflatten(factors)
+        decay = jax.tree.map(
+            lambda u, p, f: u + weight_decay * f * p if f else u, updates, params, tree
+        )
+        return decay, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), add)
+
+
+def constant() -> Callable[[float], float]:
+    """1 throughout."""
+    return lambda done: 1.0
+
+
+def cosine(final: float = 0.0) -> Callable[[float], float]:
+    """From 1 to `final` along half a cosine."""
+    return lambda done: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def poly(power: float = 0.9) -> Callable[[float], float]:
+    """(1 - step / steps) ** power (factors A.2, for SUIM and KITTI)."""
+    return lambda done: (1 - done) ** power
+
+
+def step(
+    at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
+) -> Callable[[float], float]:
+    """Times `factor` at each of these shares of the run (factors A.2)."""
+    return lambda done: factor ** sum(done >= point for point in at)
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine, "poly": poly, "step": step}
+
+
+def schedule(
+    name: str, *, steps: int, warmup_steps: int = 0, **options: Any
+) -> Callable[[int], float]:
+    """{0 .. steps - 1} -> multiplier of the learning rate: a pure function of the step.
+
+    warmup_steps: linear from 1 / warmup_steps; the rest of the run is the schedule's.
+    """
+    if not 0 <= warmup_steps <= steps:
+        raise errors.UserError(
+            f"schedule.warmup_steps: found {warmup_steps}, allowed 0 to steps={steps}"
+        )
+    curve = lookup.pick(SCHEDULES, name, kind="schedule")(**options)
+
+    def at(index: int) -> float:
+        if index < warmup_steps:
+            return (index + 1) / warmup_steps
+        return curve((index - warmup_steps) / max(steps - warmup_steps, 1))
+
+    return at
+
+
+def rates(lr: float, curve: Callable[[int], float]) -> Callable[[int], jax.Array]:
+    """Step -> learning rate as a float32 scalar, ready to be an input of the step."""
+    return lambda index: jnp.float32(lr * curve(index))
+
+
+def bind_schedule(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """A `schedule` section with all defaults written in."""
+    curve = lookup.pick(SCHEDULES, sections.name_of(section, where), kind="schedule")
+    return sections.bind(
+        schedule, curve, section=section, where=where, given=("steps",)
+    )

@@ -1,0 +1,90 @@
+"""One update, small enough to read whole."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxseg.core.types import Array, Batch, Logs
+from jaxseg.tasks import task as tasks
+from jaxseg.train import optim, state
+
+
+def train_step(
+    state: state.TrainState,
+    batch: Batch,
+    lr: Array,
+    *,
+    model: Any,
+    task: tasks.Task,
+    tx: optax.GradientTransformation,
+    accumulate: int = 1,
+    multipliers: optim.Pairs = (),
+    ema: float | None = None,
+) -> tuple[state.TrainState, Logs]:
+    """Pure: jitted once per program, `state` donated. Logs are float32 scalars.
+
+    accumulate: microbatches whose gradients are averaged; batch statistics are then
+    those of one microbatch at a time.
+    """
+    rng = jax.random.fold_in(state.rng, state.step)
+    batch = task.prepare(batch, rng)
+
+    def loss_fn(params: Any, collections: Any, part: Batch, rng: Array) -> Any:
+        variables = {"params": params, **collections}
+        outputs, collections = task.apply(model, variables, part, rng)
+        loss, logs = task.loss(outputs, part)
+        return loss, (collections, logs | {"loss": loss})
+
+    gradient = jax.grad(loss_fn, has_aux=True)
+    if accumulate == 1:
+        grads, (collections, logs) = gradient(
+            state.params, state.collections, batch, rng
+        )
+    else:
+        grads, collections, logs = _accumulate(gradient, state, batch, rng, accumulate)
+    collections = optim.keep_frozen(collections, state.collections, multipliers)
+    logs = logs | {"grad_norm": optax.global_norm(grads)}
+    state = optim.update(
+        state,
+        grads,
+        lr,
+        tx,
+        multipliers=multipliers,
+        ema=ema,
+        active=task.active(batch),
+    )
+    return state.replace(collections=collections), logs
+
+
+def _accumulate(
+    gradient: Any, state: state.TrainState, batch: Batch, rng: Array, parts: int
+) -> tuple[Any, Any, Logs]:
+    """Mean gradient and logs over `parts` microbatches, in a scan: memory of one."""
+
+    def split(rows: Array) -> Array:  # strided, so that every device keeps its rows
+        return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)
+
+    def body(carry: Any, part: Any) -> tuple[Any, None]:
+        grads, collections, logs, index = carry
+        key = jax.random.fold_in(rng, index)
+        new_grads, (collections, new_logs) = gradient(
+            state.params, collections, part, key
+        )
+        grads = jax.tree.map(jnp.add, grads, new_grads)
+        logs = jax.tree.map(jnp.add, logs, new_logs)
+        return (grads, collections, logs, index + 1), None
+
+    batch = jax.tree.map(split, batch)
+    first = jax.tree.map(lambda rows: rows[0], batch)
+    shapes = jax.eval_shape(gradient, state.params, state.collections, first, rng)
+    grads, (_, logs) = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    start = (grads, state.collections, logs, jnp.int32(0))
+    (grads, collections, logs, _), _ = jax.lax.scan(body, start, batch)
+    return *_mean((grads, collections), parts), jax.tree.map(lambda x: x / parts, logs)
+
+
+def _mean(pair: tuple[Any, Any], parts: int) -> tuple[Any, Any]:
+    grads, collections = pair
+    return jax.tree.map(lambda g: g / parts, grads), collections

@@ -1,0 +1,133 @@
+"""An artifact as a model: load a folder, predict, look inside."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxseg.core import checkpoint, errors
+from jaxseg.core.types import Array, Variables
+from jaxseg.data import transforms
+from jaxseg.evals import predict
+from jaxseg.models import model as models
+from jaxseg.transfer import store
+
+
+class Artifact:
+    """A model trained here or imported. `manifest` says what made it."""
+
+    def __init__(self, folder: Path | str, head: str | None = None):
+        self.folder = Path(folder)
+        self.manifest: dict[str, Any] = store.read_manifest(self.folder)
+        winner = self.manifest.get("winner")
+        if winner:  # a `select` stage stands for the candidate that won
+            self.folder = self.folder.parent / winner[:20]
+            self.manifest = store.read_manifest(self.folder)
+        if "model" not in self.manifest["spec"]:
+            kind = self.manifest["kind"]
+            raise errors.UserError(f"{folder}: a {kind} artifact holds no model")
+        heads = self.manifest["heads"]
+        if head is not None and head not in heads:
+            raise errors.UserError(
+                f"{folder}: head {head!r}, it has {', '.join(heads)}"
+            )
+        self.head = head or heads[0]
+
+    def __repr__(self) -> str:
+        return f"Artifact({self.manifest['name']}, {self.manifest['key'][:20]})"
+
+    @property
+    def variables(self) -> Variables:
+        """{"params": tree, "batch_stats": tree}, NumPy; bytes are checked first."""
+        return load_weights(self.folder)
+
+    @functools.cached_property
+    def model(self) -> models.Model:
+        """The network, without its values."""
+        spec = self.manifest["spec"]
+        outputs = {
+            name: len(self.manifest["classes"]) for name in self.manifest["heads"]
+        }
+        return models.build_model(spec["model"], head_outputs=outputs)
+
+    def features(self, batch: Array) -> tuple[Array, ...]:
+        """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
+        return self._apply["features"](self._on_device, batch)
+
+    def logits(self, batch: Array) -> Array:
+        """Normalized float [B, H, W, C] -> raw output of the head."""
+        return self._apply["logits"](self._on_device, batch)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """uint8 [H, W, 3] or [B, H, W, 3] -> prediction of the task at that size.
+
+        The image is fitted into the resolution of training, as in evaluation.
+        """
+        image = np.asarray(image)
+        if image.ndim == 3:
+            return self(image[None])[0]
+        pre = self.manifest["preprocessing"]
+        if image.ndim != 4 or image.shape[-1] != pre["channels"]:
+            raise errors.UserError(
+                f"image: found shape {image.shape}, allowed is [H, W, "
+                f"{pre['channels']}] or a batch of them"
+            )
+        examples = [self._prepared(one) for one in image]
+        batch = {name: np.stack([e[name] for e in examples]) for name in examples[0]}
+        return np.asarray(self._predict(self._on_device, batch))
+
+    def _prepared(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        pre = self.manifest["preprocessing"]
+        fit = transforms.Fit(*pre["size"], fill=tuple(pre["mean"]))
+        whiten = transforms.Whiten(tuple(pre["mean"]), tuple(pre["std"]))
+        example = whiten(fit({"image": image}))
+        size = np.array(image.shape[:2], np.int32)
+        # Only its shape is used: the size at which predictions are wanted.
+        labels = np.zeros(image.shape[:2], np.int8)
+        return example | {"label_size": size, "segmentation": labels}
+
+    def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Array:
+        spec, pre = self.manifest["spec"], self.manifest["preprocessing"]
+        program = predict.program(
+            spec["model"],
+            spec["task"],
+            len(self.manifest["classes"]),
+            resample=batch["segmentation"].shape[1:3] != tuple(pre["size"]),
+            count=False,
+        )
+        predictions, _ = program.compiled(variables, batch, key=batch)(variables, batch)
+        return predictions
+
+    @functools.cached_property
+    def _on_device(self) -> Variables:
+        return jax.device_put(self.variables)
+
+    @functools.cached_property
+    def _apply(self) -> dict[str, Any]:
+        model, head = self.model, self.head
+
+        def features(variables: Variables, batch: Array) -> tuple[Array, ...]:
+            return model.apply(variables, batch, method="features")
+
+        def logits(variables: Variables, batch: Array) -> Array:
+            return model.apply(variables, batch, train=False, head=head)
+
+        return {"features": jax.jit(features), "logits": jax.jit(logits)}
+
+
+def load(folder: Path | str, head: str | None = None) -> Artifact:
+    """Any artifact that holds a model, trained here or imported."""
+    return Artifact(folder, head)
+
+
+@functools.lru_cache(maxsize=8)  # a source is the parent of many stages in a row
+def load_weights(folder: Path) -> Variables:
+    """Weights of an artifact folder after their sums were checked."""
+    sums = store.read_manifest(folder)["files"]
+    weights = {n: s for n, s in sums.items() if n.startswith("weights/")}
+    if not weights:
+        raise errors.UserError(f"{folder}: was kept without weights (keep='metrics')")
+    checkpoint.check_sums(folder, weights, fix=store.remedy(folder))
+    return checkpoint.restore_tree(folder / "weights")

@@ -1,0 +1,244 @@
+"""The DAG of a config's stages: planned as a whole, run one by one, done work skipped."""
+
+import dataclasses
+import logging
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors, lookup, records
+from jaxseg.train import hooks
+from jaxseg.transfer import labels, provenance, stage, store, work
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All stages of a study, parents first."""
+
+    study: str
+    stages: tuple[stage.Stage, ...]
+    config: str = ""  # file the config came from
+    argument: str = ""  # what followed it after the colon
+
+    @property
+    def by_name(self) -> dict[str, stage.Stage]:
+        """{stage name: stage}."""
+        return {s.name: s for s in self.stages}
+
+    def needed(self, pattern: str) -> list[stage.Stage]:
+        """Stages whose name matches the regex in full, and all they descend from."""
+        names = [s.name for s in self.stages]
+        wanted = [name for name in names if re.fullmatch(pattern, name)]
+        if not wanted:
+            hint = lookup.did_you_mean(pattern, names)
+            raise errors.UserError(f"--only={pattern!r} matches no stage.{hint}")
+        chosen: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            chosen.add(name)
+            wanted += [
+                p for p in self.by_name[name].parents.values() if p not in chosen
+            ]
+        return [s for s in self.stages if s.name in chosen]
+
+    def with_key(self, key: str) -> list[stage.Stage]:
+        """The one stage whose key begins so."""
+        found = [s for s in self.stages if key and s.key.startswith(key)]
+        if len({s.key for s in found}) != 1:
+            raise errors.UserError(
+                f"--stage={key}: {len(found)} stages of this config have such a key"
+            )
+        return found[:1]
+
+
+def bind(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every section of every stage bound to its signature."""
+    unknown = set(config) - {"study", "stages"}
+    if unknown:
+        raise lookup.unknown(
+            min(unknown), ("study", "stages"), kind="key in the config"
+        )
+    if not config.get("stages"):
+        raise errors.UserError("the config has no stages")
+    stages = {
+        name: stage.bind(name, section) for name, section in config["stages"].items()
+    }
+    return {"study": config.get("study", "study"), "stages": stages}
+
+
+def plan(bound: Mapping[str, Any], config: str = "", argument: str = "") -> Plan:
+    """Stages with keys, in an order in which each comes after its parents."""
+    sections = bound["stages"]
+    planned: dict[str, stage.Stage] = {}
+    for name in _sorted(sections):
+        section = sections[name]
+        keys = {role: planned[p].key for role, p in section["parents"].items()}
+        planned[name] = stage.resolve(name, section, keys)
+    done = []
+    for one in planned.values():
+        own = [labels.complete(label, one, planned) for label in one.labels]
+        own = [{"study": bound["study"], "cell": one.name} | label for label in own]
+        done.append(dataclasses.replace(one, labels=tuple(own)))
+    return Plan(bound["study"], tuple(done), config, argument)
+
+
+def write(plan: Plan, workdir: Path) -> None:
+    """WORKDIR/studies/<study>/plan.json, which the report starts from."""
+    rows = [
+        {
+            "name": s.name,
+            "key": s.key,
+            "kind": s.kind,
+            "parents": s.parent_keys,
+            "parent_names": s.parents,
+            "labels": list(s.labels),
+        }
+        for s in plan.stages
+    ]
+    value = {"schema": 1, "study": plan.study, "config": plan.config}
+    value |= {"argument": plan.argument, "created": store.now(), "stages": rows}
+    records.write_json(workdir / "studies" / plan.study / "plan.json", value)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How each stage of a run ended: {stage name: cached | done | failed | blocked}."""
+
+    states: dict[str, str]
+    errors: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.errors
+
+
+class Watcher:
+    """Hears of every stage as it goes; the status table is one."""
+
+    def begin(self, one: stage.Stage) -> None:
+        """A stage starts to run."""
+
+    def progress(self, one: stage.Stage, done: int, of: int, text: str) -> None:
+        """`done` of `of` steps."""
+
+    def end(self, one: stage.Stage, state: str, text: str = "") -> None:
+        """A stage is cached, done, failed or blocked."""
+
+
+def run(
+    stages: Sequence[stage.Stage],
+    box: store.Store,
+    *,
+    watcher: Watcher,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Runs what is not there yet; a failed stage blocks only what descends from it."""
+    outcome = Outcome({}, {})
+    verified: set[str] = set()
+    for one in stages:
+        if any(
+            outcome.states.get(p) in ("failed", "blocked") for p in one.parents.values()
+        ):
+            outcome.states[one.name] = "blocked"
+            watcher.end(one, "blocked", "a parent failed")
+        elif box.done(one.key):
+            if one.key not in verified:  # names may share an artifact
+                box.verify(one.key)
+            outcome.states[one.name] = "cached"
+            watcher.end(one, "cached")
+        elif interrupted():
+            raise hooks.Interrupted(f"before stage {one.name}")
+        else:
+            state = _run_one(one, box, watcher, interrupted, outcome)
+            outcome.states[one.name] = state
+        verified.add(one.key)
+    return outcome
+
+
+def _run_one(
+    one: stage.Stage,
+    box: store.Store,
+    watcher: Watcher,
+    interrupted: Callable[[], bool],
+    outcome: Outcome,
+) -> str:
+    watcher.begin(one)
+    try:
+        run_stage(one, box, watcher=watcher, interrupted=interrupted)
+    except hooks.Interrupted:
+        raise
+    except Exception as error:  # one branch; the others go on, and the exit code is 1
+        if not isinstance(error, errors.UserError):
+            logging.error("%s", traceback.format_exc())
+        text = str(error) if isinstance(error, errors.UserError) else repr(error)
+        outcome.errors[one.name] = text
+        watcher.end(one, "failed", text)
+        with store.writable(box.workdir):
+            box.fail(one.key, text)
+        return "failed"
+    watcher.end(one, "done")
+    return "done"
+
+
+def run_stage(
+    one: stage.Stage,
+    box: store.Store,
+    *,
+    watcher: Watcher,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
+    """Makes one artifact whose parents are there; nobody else makes it meanwhile."""
+    with box.lock(one.short, f"stage {one.name}"), store.writable(box.workdir):
+        if box.done(one.key):
+            return
+        job = work.Work(
+            stage=one,
+            parents={role: box.folder(key) for role, key in one.parent_keys.items()},
+            folder=box.start(one.key),
+            scratch=box.running(one.key),
+            progress=lambda done, of, text: watcher.progress(one, done, of, text),
+            interrupted=interrupted,
+        )
+        facts = lookup.load(stage.KINDS, one.kind).run(job)
+        box.finish(one.key, _manifest(one, facts))
+
+
+def _manifest(one: stage.Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": stage.SCHEMA,
+        "key": one.key,
+        "name": one.name,
+        "kind": one.kind,
+        "spec": one.spec,
+        "parents": one.parent_keys,
+        "versions": one.versions,
+        "packages": provenance.packages(),
+        "code": provenance.code(),
+        "created": store.now(),
+        **facts,
+    }
+
+
+def _sorted(sections: Mapping[str, Any]) -> list[str]:
+    """Names in the order of the config, but parents first."""
+    for name, section in sections.items():
+        for parent in section["parents"].values():
+            if parent not in sections:
+                raise lookup.unknown(parent, sections, kind=f"parent of stages/{name}")
+    order: dict[str, None] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise errors.UserError(f"stages descend from themselves: {circle}")
+        for parent in sections[name]["parents"].values():
+            if parent not in order:
+                visit(parent, (*path, name))
+        order[name] = None
+
+    for name in sections:
+        visit(name, ())
+    return list(order)

@@ -1,0 +1,136 @@
+"""Measuring a trained model: one analysis in, rows out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxseg.analysis import domain_distance as distances
+from jaxseg.analysis import features
+from jaxseg.core import lookup, records, sections
+from jaxseg.data import pipeline, sources
+from jaxseg.transfer import artifact, work
+
+VERSION = 1  # goes up when the same model would give other rows
+PATHS = ("root",)  # where data lie is no part of what they are
+
+
+def domain_distance(
+    *, datasets: Sequence[Mapping[str, Any]], batch_size: int = 32
+) -> None:
+    """Eq. 1 between all ordered pairs of `datasets`, in the parent's feature space.
+
+    datasets: sections {name, split, count, seed, root}; the same images stand for a
+    set as target and as source, as in the paper (1000 of each; count=None: all).
+    """
+
+
+def dataset_arguments(
+    *,
+    name: str,
+    split: str = "train",
+    count: int | None = None,
+    seed: int = 0,
+    root: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """One set of images to describe."""
+
+
+ANALYSES = {"domain_distance": domain_distance}
+
+
+def arguments(*, analysis: Mapping[str, Any]) -> None:
+    """analysis: {name: domain_distance, datasets: [...]}; the parent is the model."""
+
+
+def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The analysis with its defaults."""
+    section = bound["analysis"]
+    name = sections.name_of(section, f"{where}/analysis")
+    function = lookup.pick(ANALYSES, name, kind="analysis")
+    analysis = sections.bind(function, section=section, where=f"{where}/analysis")
+    analysis["datasets"] = [
+        sections.bind(dataset_arguments, section=data, where=f"{where}/datasets")
+        for data in analysis["datasets"]
+    ]
+    return {"analysis": analysis}
+
+
+def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Each data set with its fingerprint."""
+    datasets = [
+        dict(data)
+        | {
+            "fingerprint": sources.fingerprint(
+                data["name"], root=data["root"], options=data["options"]
+            )
+        }
+        for data in spec["analysis"]["datasets"]
+    ]
+    return {"analysis": dict(spec["analysis"]) | {"datasets": datasets}}
+
+
+def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """All but paths."""
+    datasets = [
+        {key: value for key, value in data.items() if key not in PATHS}
+        for data in spec["analysis"]["datasets"]
+    ]
+    return {"analysis": dict(spec["analysis"]) | {"datasets": datasets}}
+
+
+def versions(spec: Mapping[str, Any]) -> dict[str, int]:
+    """None beside the kind's own."""
+    return {}
+
+
+def check_parents(
+    spec: Mapping[str, Any], parents: Mapping[str, str], where: str
+) -> None:
+    """UserError unless there is exactly the model."""
+    if set(parents) != {"model"}:
+        raise lookup.unknown(
+            ", ".join(parents) or "none", ["model"], kind=f"{where} parent"
+        )
+
+
+def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The images to look at."""
+    return {"examples": sum(d["count"] or 0 for d in spec["analysis"]["datasets"])}
+
+
+def run(job: work.Work) -> dict[str, Any]:
+    """rows.jsonl: a row for each ordered pair of data sets."""
+    spec = job.stage.spec["analysis"]
+    model = artifact.load(job.parents["model"])
+    size = tuple(model.manifest["preprocessing"]["size"])
+    vectors = {}
+    for number, data in enumerate(spec["datasets"]):
+        job.progress(number, len(spec["datasets"]), data["name"])
+        vectors[data["name"]] = _vectors(model, data, size, spec["batch_size"])
+    rows = [
+        {
+            "analysis": spec["name"],
+            "target": target,
+            "source": source,
+            "value": distances.domain_distance(vectors[target], vectors[source]),
+        }
+        for target in vectors
+        for source in vectors
+    ]
+    records.write(job.folder / "rows.jsonl", rows)
+    return {"metrics": []}
+
+
+def _vectors(
+    model: artifact.Artifact, data: Mapping[str, Any], size: Any, batch_size: int
+) -> np.ndarray:
+    """[N, D] pooled features of one data set, whitened by its own statistics."""
+    names = ("split", "count", "seed", "root", "options")
+    source = sources.open(data["name"], **{name: data[name] for name in names})
+    batches = pipeline.eval_batches(
+        source, size=size, batch_size=batch_size, fields=("image",)
+    )
+    images = np.concatenate([batch["image"][batch["valid"]] for batch in batches])
+    return features.collect(model.features, images, batch_size)

@@ -1,0 +1,238 @@
+"""Training: data, a model that may start from parents, steps, metrics."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxseg.core import errors, lookup, sections
+from jaxseg.data import dataset, sources, transforms
+from jaxseg.models import model as models
+from jaxseg.train import optim
+from jaxseg.transfer import training, work
+
+VERSION = 1  # goes up when the same spec would give another result
+AUGMENT = ("flip", "rescale", "crop")  # factors 4.1, and nothing else
+INHERITED = ("name", "root", "options", "size", "cache")  # evaluations, from `data`
+# Where and how fast: they change no number, so they stay out of the content key.
+NOT_IN_KEY = ("run", "root", "cache")
+
+
+def arguments(
+    *,
+    data: Mapping[str, Any],
+    task: Mapping[str, Any],
+    model: Mapping[str, Any],
+    steps: int,
+    starts: Sequence[Mapping[str, Any]] = (),
+    evaluations: Mapping[str, Any] | None = None,
+    batch_size: int = 16,
+    lr: float = 1e-3,
+    optimizer: Mapping[str, Any] | None = None,
+    schedule: Mapping[str, Any] | None = None,
+    multipliers: Sequence[Sequence[Any]] = (),
+    accumulate: int = 1,
+    ema: float | None = None,
+    seed: int = 0,
+    eval_every: int = 0,
+    patience: int | None = None,
+    keep: str = "last",
+    samples: int = 4,
+    run: Mapping[str, Any] | None = None,
+) -> None:
+    """What a `train` section may hold.
+
+    starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex]}].
+    evaluations: {name: data section}; keys left out are those of `data`, the split is
+    "validation". The first is the one that early stopping and `keep` look at.
+    batch_size: of all devices and accumulated microbatches together.
+    optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
+    | step | poly | cosine, ...}, cosine if None.
+    multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes.
+    ema: decay of a running mean of the parameters, which is then what is kept.
+    eval_every: steps between evaluations (0: at the end only); patience: how many
+    without a better headline metric end the run; keep: weights, "last" or "best".
+    samples: predictions to draw.
+    run: {log_every, checkpoint_every, threads}: outside the content key.
+    """
+
+
+def data_arguments(
+    *,
+    name: str,
+    split: str = "train",
+    root: str | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    part: str = "all",
+    options: Mapping[str, Any] | None = None,
+    cache: str = "auto",
+    size: Sequence[int] | None = None,
+    augment: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """What a `data` section may hold: `data.sources.open`, resolution, augmentation.
+
+    size: (height, width) of training crops and of the canvas in evaluation; None: the
+    data set's. augment: transforms in order; None: flip, rescale, crop (factors 4.1).
+    """
+
+
+def run_arguments(
+    *, log_every: int = 50, checkpoint_every: int = 500, threads: int = 2
+) -> None:
+    """Periods in steps, and threads that read data."""
+
+
+def start_arguments(
+    *, parent: str, take: Mapping[str, str], reinit: Sequence[str] = ()
+) -> None:
+    """One transplant from the parent of that role."""
+
+
+def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """All nested sections with their defaults; what the data decide stays None."""
+    spec = dict(bound)
+    data = sections.bind(data_arguments, section=spec["data"], where=f"{where}/data")
+    spec["data"] = data
+    spec["evaluations"] = {
+        name: _bind_evaluation(data, own, f"{where}/evaluations/{name}")
+        for name, own in (spec["evaluations"] or {"validation": {}}).items()
+    }
+    spec["starts"] = [
+        sections.bind(start_arguments, section=start, where=f"{where}/starts")
+        for start in spec["starts"]
+    ]
+    spec["run"] = sections.bind(
+        run_arguments, section=spec["run"] or {}, where=f"{where}/run"
+    )
+    name = sections.name_of(spec["task"], f"{where}/task")
+    build = lookup.load("jaxseg.tasks", name).build
+    spec["task"] = sections.bind(
+        build, section=spec["task"], where=f"{where}/task", given=("num_outputs",)
+    )
+    spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
+    spec["optimizer"] = optim.bind(
+        spec["optimizer"] or {"name": "adam"}, where=f"{where}/optimizer"
+    )
+    spec["schedule"] = optim.bind_schedule(
+        spec["schedule"] or {"name": "cosine"}, where=f"{where}/schedule"
+    )
+    return spec
+
+
+def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What the data decide written in; UserError on what cannot work."""
+    spec = dict(spec)
+    facts = find(spec["data"])
+    spec["task"] = lookup.load("jaxseg.tasks", spec["task"]["name"]).resolve(
+        spec["task"], facts
+    )
+    spec["data"] = _resolve_data(spec["data"], facts, f"{where}/data")
+    height, width = spec["data"]["size"]
+    recipe = spec["data"]["augment"]
+    recipe = [{"name": n} for n in AUGMENT] if recipe is None else recipe
+    spec["data"]["augment"] = [_sized(step, height, width) for step in recipe]
+    spec["evaluations"] = {
+        name: _resolve_data(data, find(data), f"{where}/evaluations/{name}")
+        for name, data in spec["evaluations"].items()
+    }
+    training.check(spec, facts, where)
+    return spec
+
+
+def find(data: Mapping[str, Any]) -> dataset.Dataset:
+    """Facts of a data section: from the catalogue, or from the user's folder."""
+    facts = sources.find(data["name"])
+    if facts.classes:
+        return facts
+    return open_source(data).dataset
+
+
+def open_source(data: Mapping[str, Any]) -> sources.Source:
+    """The examples of a data section."""
+    return training.open_source(data)
+
+
+def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a resolved spec decides the result."""
+
+    def strip(section: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in section.items() if k not in NOT_IN_KEY}
+
+    evaluations = {name: strip(data) for name, data in spec["evaluations"].items()}
+    return strip(spec) | {"data": strip(spec["data"]), "evaluations": evaluations}
+
+
+def versions(spec: Mapping[str, Any]) -> dict[str, int]:
+    """The integers that make results of older code stale."""
+    backbone, head = spec["model"]["backbone"]["name"], spec["model"]["head"]["name"]
+    return {
+        f"tasks/{spec['task']['name']}": _version("jaxseg.tasks", spec["task"]["name"]),
+        f"backbones/{backbone}": _version(models.BACKBONES, backbone),
+        f"heads/{head}": _version(models.HEADS, head),
+    }
+
+
+def check_parents(
+    spec: Mapping[str, Any], parents: Mapping[str, str], where: str
+) -> None:
+    """UserError where a start names a role that is no parent, or one is never used."""
+    used = [start["parent"] for start in spec["starts"]]
+    for role in used:
+        if role not in parents:
+            raise lookup.unknown(role, parents, kind=f"parent role in {where}/starts")
+    unused = sorted(set(parents) - set(used))
+    if unused:
+        raise errors.UserError(
+            f"{where}: parent {unused[0]!r} is in no `starts`, so nothing of it would "
+            "be used. Fix: add starts=[{parent, take}] or remove it."
+        )
+
+
+def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """For the plan: parameters, steps, examples seen, bytes on disk."""
+    return training.describe(spec, find(spec["data"]))
+
+
+def run(job: work.Work) -> dict[str, Any]:
+    """Trains into `job.folder`; returns what the manifest says of it."""
+    return training.Training(job).run()
+
+
+def _bind_evaluation(
+    data: Mapping[str, Any], own: Mapping[str, Any] | None, where: str
+) -> dict[str, Any]:
+    own = {"split": "validation"} | dict(own or {})
+    inherited = {key: data[key] for key in INHERITED}
+    if own["split"] == data["split"] and own.get("name", data["name"]) == data["name"]:
+        inherited |= {key: data[key] for key in ("count", "seed")}  # of the same subset
+    section = inherited | own
+    bound = sections.bind(data_arguments, section=section, where=where)
+    return bound | {"augment": []}  # whole images as they are
+
+
+def _resolve_data(
+    data: Mapping[str, Any], facts: dataset.Dataset, where: str
+) -> dict[str, Any]:
+    size = data["size"] or facts.size
+    if size is None:
+        raise errors.UserError(
+            f"{where}: {data['name']} has no resolution of its own. Fix: set size=[h, w]"
+        )
+    options = sources.bind_options(data["name"], data["options"])
+    return dict(data) | {
+        "size": [int(n) for n in size],
+        "options": options,
+        "fingerprint": sources.fingerprint(
+            data["name"], root=data["root"], options=options
+        ),
+    }
+
+
+def _sized(step: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
+    """A transform's section with the training resolution where it asks for one."""
+    bound = transforms.bind(step)
+    sizes = {"height": height, "width": width}
+    return bound | {k: v for k, v in sizes.items() if k in bound and bound[k] is None}
+
+
+def _version(package: str, name: str) -> int:
+    return lookup.load(package, name).VERSION

@@ -1,0 +1,176 @@
+"""Artifacts on disk by key: whole or not there, locked while made, summed for good."""
+
+import contextlib
+import datetime
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import checkpoint, errors, hashing, records
+
+MANIFEST = "manifest.json"  # written last: a folder without it is not an artifact
+ERROR = "error.json"
+
+
+class Store:
+    """`WORKDIR/artifacts/<key[:20]>/` once done, `WORKDIR/running/<key[:20]>/` before."""
+
+    def __init__(self, workdir: Path | str):
+        self.workdir = Path(workdir)
+
+    def folder(self, key: str) -> Path:
+        """Where the artifact is, or will be."""
+        return self.workdir / "artifacts" / key[:20]
+
+    def running(self, key: str) -> Path:
+        """Where it is made: checkpoints, and `artifact/`, which is moved when whole."""
+        return self.workdir / "running" / key[:20]
+
+    def done(self, key: str) -> bool:
+        """Whether the artifact is there."""
+        return (self.folder(key) / MANIFEST).is_file()
+
+    def keys(self) -> list[str]:
+        """The short keys of all artifacts."""
+        return sorted(
+            p.parent.name for p in self.workdir.glob(f"artifacts/*/{MANIFEST}")
+        )
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        """What made it; Damaged where its bytes are not those written."""
+        return read_manifest(self.folder(key))
+
+    def verify(self, key: str, weights: bool = True) -> None:
+        """Damaged naming the file if a byte of the artifact has changed."""
+        verify(self.folder(key), weights=weights)
+
+    def start(self, key: str) -> Path:
+        """The `artifact/` folder to fill; may hold what an interrupted try left."""
+        folder = self.running(key) / "artifact"
+        folder.mkdir(parents=True, exist_ok=True)
+        (self.running(key) / ERROR).unlink(missing_ok=True)
+        return folder
+
+    def finish(self, key: str, manifest: dict[str, Any]) -> None:
+        """Sums, manifest, one rename: from here on the artifact exists."""
+        folder = self.running(key) / "artifact"
+        sums = hashing.folder_sums(folder)
+        records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
+        final = self.folder(key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():  # without a manifest: what a crashed copy left
+            shutil.rmtree(final)
+        os.rename(folder, final)
+        shutil.rmtree(self.running(key), ignore_errors=True)
+
+    def fail(self, key: str, error: str) -> None:
+        """Leaves the reason beside what was done so far."""
+        value = {"error": error, "when": now()}
+        records.write_json(self.running(key) / ERROR, value)
+
+    def failure(self, key: str) -> str | None:
+        """Why the last try of this stage failed, if it did."""
+        path = self.running(key) / ERROR
+        return records.read_json(path)["error"] if path.is_file() else None
+
+    def remove(self, key: str) -> None:
+        """Deletes an artifact and what may be left of its making."""
+        folder = self.folder(key)
+        (folder / MANIFEST).unlink(missing_ok=True)  # no longer an artifact from here
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.running(key), ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str, doing: str) -> Iterator[None]:
+        """Exclusive among processes; UserError naming the holder if it is taken."""
+        path = self.workdir / "locks" / f"{name}.lock"
+        with writable(self.workdir):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(path, "a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise errors.UserError(
+                    f"{self.workdir}: {doing} is already under way ({holder}). Fix: "
+                    "wait for it, stop it, or use another --workdir."
+                ) from None
+            file.truncate(0)
+            file.write(
+                f"process {os.getpid()} on {socket.gethostname()}, since {now()}"
+            )
+            file.flush()
+            yield
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact folder; UserError where there is none."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise errors.UserError(
+            f"{folder}: not an artifact, it has no {MANIFEST}. Artifacts are the "
+            "folders in WORKDIR/artifacts; `python -m jaxseg.artifacts list "
+            "--workdir=WORKDIR` shows them."
+        )
+    manifest = records.read_sealed(path, fix=remedy(folder))
+    if manifest.get("schema") != 1:
+        raise errors.UserError(
+            f"{path}: schema {manifest.get('schema')}, this version reads 1"
+        )
+    return manifest
+
+
+def verify(folder: Path, weights: bool = True) -> None:
+    """Damaged naming the first file whose bytes changed; `weights` may be left out."""
+    sums = read_manifest(folder)["files"]
+    if not weights:
+        sums = {n: s for n, s in sums.items() if not n.startswith("weights/")}
+    checkpoint.check_sums(folder, sums, fix=remedy(folder))
+
+
+def remedy(folder: Path) -> str:
+    """What to do about a damaged artifact."""
+    folder = Path(folder)
+    return (
+        f"Fix: `python -m jaxseg.artifacts remove {folder.name} "
+        f"--workdir={folder.parent.parent}`, then run the same command again."
+    )
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turns what the disk refuses into one message."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full. Fix: free space; finished stages are safe",
+            errno.EDQUOT: "the disk quota is used up. Fix: free space",
+            errno.EFBIG: "a file grew over the allowed size. Fix: raise `ulimit -f`",
+            errno.EROFS: "the file system is read-only. Fix: another --workdir",
+            errno.EACCES: "no permission to write. Fix: another --workdir",
+            errno.EPERM: "no permission to write. Fix: another --workdir",
+            errno.ENOTDIR: "a part of this path is a file. Fix: another --workdir",
+            errno.EEXIST: "a file is in the way. Fix: another --workdir",
+        }
+        if error.errno not in reasons:
+            raise
+        where = error.filename or path
+        raise errors.UserError(f"{where}: {reasons[error.errno]} ({error}).") from error
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

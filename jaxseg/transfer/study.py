@@ -1,0 +1,150 @@
+"""A config from beginning to end: bind, plan, run what is missing, report."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxseg.core import errors, lookup
+from jaxseg.transfer import chain, status, store
+from jaxseg.transfer import stage as stages
+
+Overrides = Sequence[tuple[str, Any]]
+
+
+def run(
+    config: Mapping[str, Any],
+    workdir: Path | str,
+    *,
+    only: str = ".*",
+    stage: str | None = None,
+    max_hours: float | None = None,
+    config_file: str = "",
+    argument: str = "",
+) -> chain.Outcome:
+    """What `python -m jaxseg.main` does: every stage of `config` that is not done yet,
+    then the report. The same call continues what a kill or an interruption left.
+
+    only: regex of the stages to run; their ancestors run as well. stage: the key of one
+    stage whose parents are done, for workers: no report, no lock but the stage's own.
+    """
+    use_compilation_cache()
+    plan = chain.plan(chain.bind(plain(config)), config_file, argument)
+    box = store.Store(workdir)
+    if stage is not None:
+        with interruptible(max_hours) as interrupted:
+            return _run(plan.with_key(stage), box, interrupted)
+    with box.lock("main", "a run"), interruptible(max_hours) as interrupted:
+        with store.writable(box.workdir):
+            chain.write(plan, box.workdir)
+        outcome = _run(plan.needed(only), box, interrupted)
+    show(build_report(box.workdir))
+    return outcome
+
+
+def build_report(workdir: Path) -> Any:
+    """WORKDIR/report from what is there."""
+    from jaxseg.report import build  # draws: slow to import, and a plan needs none
+
+    with store.writable(workdir):
+        return build.build(workdir)
+
+
+def _run(
+    stages: Sequence[stages.Stage], box: store.Store, interrupted: Callable[[], bool]
+) -> chain.Outcome:
+    with status.Status(stages, box) as watcher:
+        return chain.run(stages, box, watcher=watcher, interrupted=interrupted)
+
+
+def show(report: Any) -> None:
+    """The gain table, and where the report is."""
+    print(report.text(shutil.get_terminal_size((100, 24)).columns))
+    print(f"Report: {report.files['index.html']}")
+
+
+def override(bound: Mapping[str, Any], changes: Overrides) -> dict[str, Any]:
+    """The bound config with values replaced, and bound again.
+
+    changes: (regex, value); the regex is matched in full on paths such as
+    stages/NAME/optimizer/name. UserError where it matches nothing.
+    """
+    config = plain(bound)
+    for pattern, value in changes:
+        paths = list(_paths(config))
+        try:
+            found = [path for path in paths if re.fullmatch(pattern, "/".join(path))]
+        except re.error as error:
+            raise errors.UserError(f"--set {pattern!r}: not a regex: {error}") from None
+        if not found:
+            known = ["/".join(path) for path in paths]
+            hint = lookup.did_you_mean(pattern, known)
+            raise errors.UserError(
+                f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
+            )
+        for *sections, key in found:
+            section = config
+            for name in sections:
+                section = section[name]
+            section[key] = value
+    return chain.bind(config)
+
+
+def use_compilation_cache() -> None:
+    """Compiled programs outlive the process, unless the user has said where already."""
+    if jax.config.jax_compilation_cache_dir is None:
+        base = os.environ.get("JAXSEG_CACHE", Path.home() / ".cache" / "jaxseg")
+        jax.config.update("jax_compilation_cache_dir", str(Path(base) / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@contextlib.contextmanager
+def interruptible(max_hours: float | None) -> Iterator[Callable[[], bool]]:
+    """SIGTERM and Ctrl-C are remembered, so that the loop can save first.
+
+    A second Ctrl-C ends at once. Past `max_hours` it is as if one had been asked.
+    """
+    asked = False
+    end = float("inf") if max_hours is None else time.monotonic() + 3600 * max_hours
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread, as in some notebooks: nothing to catch
+        before = {}
+    try:
+        yield lambda: asked or time.monotonic() > end
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _paths(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Paths of all keys, inner ones as well."""
+    for key, value in tree.items():
+        yield (*path, key)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*path, key))
+
+
+def plain(value: Any) -> Any:
+    """Dicts and lists all the way down, of a ConfigDict as of anything else."""
+    if hasattr(value, "to_dict"):
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

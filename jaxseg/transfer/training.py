@@ -1,0 +1,374 @@
+"""One `train` stage from open data to a folder full of results."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import tensorboardX
+from PIL import Image
+
+from jaxseg.core import checkpoint, draw, errors, records, trees
+from jaxseg.core.types import Variables
+from jaxseg.data import dataset, pipeline, sources, transforms
+from jaxseg.evals import evaluate, predict
+from jaxseg.models import initial
+from jaxseg.train import every, hooks, loop, mesh, optim, programs
+from jaxseg.train import state as states
+from jaxseg.transfer import artifact, transplant, work
+
+
+def open_source(data: Mapping[str, Any]) -> sources.Source:
+    """The examples of a resolved or bound `data` section."""
+    names = ("split", "root", "count", "seed", "part", "options", "cache")
+    return sources.open(data["name"], **{name: data[name] for name in names})
+
+
+def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
+    """UserError on what can be known to fail before any data is read."""
+    task = predict.build_task(spec["task"], max(facts.num_classes, 1))
+    missing = [name for name in task.fields if name not in facts.fields]
+    if missing:
+        raise errors.UserError(
+            f"{where}: task {task.name!r} needs {', '.join(missing)}; "
+            f"{spec['data']['name']} has {', '.join(facts.fields)}"
+        )
+    for name, allowed in (("keep", ("last", "best")),):
+        if spec[name] not in allowed:
+            raise errors.UserError(
+                f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
+            )
+    for name in ("steps", "batch_size", "accumulate"):
+        if spec[name] < 1:
+            raise errors.UserError(
+                f"{where}/{name}: found {spec[name]}, allowed: 1 or more"
+            )
+    if spec["patience"] is not None and not spec["eval_every"]:
+        raise errors.UserError(f"{where}: patience needs eval_every, found 0")
+    optim.schedule(steps=spec["steps"], **spec["schedule"])
+    network = abstract_variables(spec, facts)
+    optim.leaf_scales(network["params"], spec["multipliers"])
+
+
+def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
+    """Shapes of all variables, without computing any."""
+    model, _ = predict.build(spec["model"], spec["task"], facts.num_classes)
+    return initial.shapes(model, image_shape(spec, facts))
+
+
+def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, ...]:
+    """[H, W, C] of training crops."""
+    return (*spec["data"]["size"], len(facts.mean or (0, 0, 0)))
+
+
+def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
+    """For the plan: parameters, steps, examples seen, bytes on disk when done."""
+    network = abstract_variables(spec, facts)
+    return {
+        "parameters": trees.num_parameters(network["params"]),
+        "steps": spec["steps"],
+        "examples": spec["steps"] * spec["batch_size"],
+        "bytes": trees.num_bytes(network),
+    }
+
+
+class Training:
+    """A stage's parts, built once; `run` is the story."""
+
+    def __init__(self, job: work.Work):
+        self.job, self.spec = job, job.stage.spec
+        self.mesh = mesh.create()
+        mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
+        self.source = open_source(self.spec["data"])
+        self.facts = self.source.dataset
+        self.model, self.task = predict.build(
+            self.spec["model"], self.spec["task"], self.facts.num_classes
+        )
+        self.evaluators = {
+            name: self._evaluator(data)
+            for name, data in self.spec["evaluations"].items()
+        }
+        self.checkpoints = checkpoint.Checkpoints(job.scratch / "checkpoints")
+        self.best = checkpoint.Checkpoints(job.scratch / "best")
+        self.metrics = job.folder / "metrics.jsonl"
+        self.receipts: list[dict[str, Any]] = []
+
+    def run(self) -> dict[str, Any]:
+        """Start, train, evaluate, write; returns what the manifest says of it."""
+        begin = time.perf_counter()
+        state, first, best, window = self._restore_or_start()
+        state, clock, watch = self._fit(state, first, best, window)
+        variables, best_step = self._final_variables(state, watch)
+        start = time.perf_counter()
+        metrics = self._evaluate_all(variables, step=int(state.step))
+        self._draw_samples(variables)
+        evaluation = time.perf_counter() - start + watch.seconds
+        checkpoint.save_tree(self.job.folder / "weights", jax.device_get(variables))
+        records.write_json(self.job.folder / "receipt.json", self.receipts)
+        seconds = time.perf_counter() - begin
+        timing = {
+            "steps": clock.steps,
+            "data_wait": clock.data_wait,
+            "compile": clock.compile,
+            "evaluation": evaluation,
+        }
+        known = clock.steps + clock.compile + evaluation
+        timing["other"] = seconds - known
+        rounded = {name: round(value, 3) for name, value in timing.items()}
+        return self._facts() | {
+            "metrics": metrics,
+            "steps": int(state.step),
+            "best_step": best_step,
+            "seconds": round(seconds, 3),
+            "timing": rounded,
+            "flops": self._flops(clock),
+            "peak_bytes": clock.cost.get("bytes"),
+            "parameters": trees.num_parameters(variables["params"]),
+        }
+
+    def _restore_or_start(self) -> tuple[states.TrainState, int, dict, list]:
+        """State, first step, best so far, unlogged losses; from a checkpoint if any."""
+        tx = programs.optimizer(self.spec["optimizer"])
+        variables = self._initial_variables()
+        averaged = self.spec["ema"] is not None
+        state = states.create(variables, tx, seed=self.spec["seed"], ema=averaged)
+        found = self.checkpoints.restore()
+        if found is None:
+            shutil.rmtree(self.job.folder)  # what an unfinished try left
+            self.job.folder.mkdir()
+            return mesh.put_state(state, self.mesh), 0, {}, []
+        flat, meta = found
+        state = states.from_flat(state, flat)
+        rows = [r for r in records.read(self.metrics) if r["step"] <= meta["step"]]
+        records.write(self.metrics, rows)
+        state = mesh.put_state(state, self.mesh)
+        return state, meta["step"], meta["best"], meta["window"]
+
+    def _initial_variables(self) -> Variables:
+        """Fresh values, then each start transplanted in order."""
+        shape = image_shape(self.spec, self.facts)
+        variables = jax.device_get(initial.variables(self.model, shape, self.spec["seed"]))
+        for start in self.spec["starts"]:
+            folder = self.job.parents[start["parent"]]
+            parent = artifact.load(folder)
+            try:
+                variables, receipt = transplant.transplant(
+                    variables, parent.variables, start["take"], start["reinit"]
+                )
+            except transplant.TransplantError as error:
+                name = parent.manifest["name"]
+                raise transplant.TransplantError(
+                    f"stages/{self.job.stage.name}/starts from {name} ({folder}): {error}"
+                ) from None
+            self.job.progress(0, self.spec["steps"], receipt.summary())
+            self.receipts.append(_receipt(start["parent"], parent, receipt))
+        return variables
+
+    def _fit(
+        self, state: states.TrainState, first: int, best: dict, window: list
+    ) -> tuple[states.TrainState, loop.Clock, hooks.Evaluate]:
+        spec, steps = self.spec, self.spec["steps"]
+        with tensorboardX.SummaryWriter(
+            str(self.job.folder / "events"), purge_step=first + 1 if first else None
+        ) as writer:
+            watch = self._watch(writer, best)
+            log = hooks.Log(
+                every.Every(spec["run"]["log_every"], steps),
+                self.metrics,
+                writer,
+                spec["batch_size"],
+                lambda step, row: self.job.progress(
+                    step, steps, f"loss {row['loss']:.3f}"
+                ),
+            )
+            log.window, log.last_saved = list(window), first or None
+            save = hooks.Save(
+                every.Every(spec["run"]["checkpoint_every"], steps),
+                self.checkpoints,
+                self.job.interrupted,
+                watch,
+                log,
+            )
+            curve = optim.schedule(steps=steps, **spec["schedule"])
+            batches = self._batches(first)
+            try:
+                state, clock = loop.fit(
+                    state,
+                    batches,
+                    programs.train_program(spec, self.facts.num_classes),
+                    lambda index: spec["lr"] * curve(index),
+                    first=first,
+                    steps=steps if watch.going_on() else first,
+                    mesh=self.mesh,
+                    hooks=(log, watch, save),
+                )
+            finally:
+                batches.close()
+                self.checkpoints.wait()
+                self.best.wait()
+        return state, clock, watch
+
+    def _batches(self, first: int) -> Any:
+        recipe = [transforms.build(step) for step in self.spec["data"]["augment"]]
+        return pipeline.train_batches(
+            self.source,
+            transforms=recipe,
+            batch_size=self.spec["batch_size"],
+            seed=self.spec["seed"],
+            fields=("image", *self.task.fields),
+            start=first,
+            threads=self.spec["run"]["threads"],
+            shard=(jax.process_index(), jax.process_count()),
+        )
+
+    def _watch(self, writer: Any, best: dict) -> hooks.Evaluate:
+        """The evaluation during training, which the first evaluator does."""
+        name, evaluator = next(iter(self.evaluators.items()))
+
+        def measure(variables: Variables, step: int) -> float:
+            values = evaluator(variables)
+            self._record(name, evaluator, values, step)
+            for metric, value in values.items():
+                writer.add_scalar(f"{name}/{metric}", value, step)
+            return values[evaluator.headline]
+
+        every_steps = self.spec["eval_every"]
+        watch = hooks.Evaluate(
+            # The last step is evaluated after the loop, with all evaluators.
+            every.Every(every_steps, self.spec["steps"] if every_steps else -1),
+            measure,
+            higher_is_better=evaluator.higher_is_better,
+            best=self.best if self.spec["keep"] == "best" else None,
+            patience=self.spec["patience"],
+        )
+        watch.kept = best or watch.kept
+        return watch
+
+    def _final_variables(
+        self, state: states.TrainState, watch: hooks.Evaluate
+    ) -> tuple[Variables, int | None]:
+        """The last weights, or the best that an evaluation saw, and their step."""
+        if self.spec["keep"] == "last" or watch.kept["step"] is None:
+            return state.variables(), None
+        found = self.best.restore()
+        if found is None or found[1]["step"] != watch.kept["step"]:
+            raise errors.UserError(
+                f"{self.best.folder}: the best weights, of step {watch.kept['step']}, "
+                f"are damaged or gone. Fix: delete {self.job.scratch} and run again."
+            )
+        return mesh.put_state(found[0], self.mesh), watch.kept["step"]
+
+    def _evaluate_all(self, variables: Variables, step: int) -> list[dict[str, Any]]:
+        rows = []
+        for number, (name, evaluator) in enumerate(self.evaluators.items()):
+            values = evaluator(variables)
+            self._record(name, evaluator, values, step, final=True)
+            data = self.spec["evaluations"][name]
+            for metric, value in values.items():
+                rows.append(
+                    {
+                        "name": metric,
+                        "value": value,
+                        "protocol": evaluator.protocol,
+                        "evaluation": name,
+                        "split": data["split"],
+                        "dataset": data["name"],
+                        "headline": number == 0 and metric == evaluator.headline,
+                        "higher_is_better": evaluator.higher_is_better,
+                    }
+                )
+        return rows
+
+    def _record(
+        self,
+        name: str,
+        evaluator: evaluate.Evaluator,
+        values: dict[str, float],
+        step: int,
+        final: bool = False,
+    ) -> None:
+        row = {"kind": "evaluation", "step": step, "split": name, "metrics": values}
+        row |= {"protocol": evaluator.protocol, "final": final}
+        records.append(self.metrics, row)
+
+    def _draw_samples(self, variables: Variables) -> None:
+        """Pictures of the first examples: image, truth, prediction."""
+        if not self.spec["samples"] or not self.task.dense:
+            return
+        folder = self.job.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        evaluator = next(iter(self.evaluators.values()))
+        palette = draw.palette(self.facts)
+        examples = evaluator.predictions(variables, self.spec["samples"])
+        for index, example in enumerate(examples):
+            image = example["image"]
+            pictures = {
+                "image": image,
+                "truth": draw.overlay(image, example["segmentation"], palette),
+                "prediction": draw.overlay(image, example["prediction"], palette),
+            }
+            for name, picture in pictures.items():
+                Image.fromarray(picture).save(folder / f"{index:03d}_{name}.png")
+
+    def _evaluator(self, data: Mapping[str, Any]) -> evaluate.Evaluator:
+        return evaluate.Evaluator(
+            source=open_source(data),
+            model=self.spec["model"],
+            task=self.spec["task"],
+            size=tuple(data["size"]),
+            batch_size=mesh.round_up(self.spec["batch_size"], self.mesh),
+            threads=self.spec["run"]["threads"],
+            put=lambda batch: mesh.put_batch(batch, self.mesh),
+        )
+
+    def _flops(self, clock: loop.Clock) -> float | None:
+        per_step = clock.cost.get("flops")
+        return None if per_step is None else per_step * self.spec["steps"]
+
+    def _facts(self) -> dict[str, Any]:
+        facts = self.facts
+        described = {"train": (self.spec["data"], self.source)} | {
+            name: (self.spec["evaluations"][name], evaluator.source)
+            for name, evaluator in self.evaluators.items()
+        }
+        return {
+            "data": {
+                name: {
+                    "name": data["name"],
+                    "split": data["split"],
+                    "count": len(source),
+                    "fingerprint": source.fingerprint,
+                }
+                for name, (data, source) in described.items()
+            },
+            "preprocessing": {
+                "mean": list(facts.mean),
+                "std": list(facts.std),
+                "size": list(self.spec["data"]["size"]),
+                "channels": len(facts.mean),
+            },
+            "classes": list(facts.classes),
+            "palette": [list(color) for color in draw.palette(facts)],
+            "heads": [self.task.name],
+            "devices": f"{self.mesh.size} x {jax.devices()[0].platform}",
+            "cores": os.cpu_count(),
+        }
+
+
+def _receipt(
+    role: str, parent: artifact.Artifact, receipt: transplant.Receipt
+) -> dict[str, Any]:
+    return {
+        "parent": role,
+        "source_key": parent.manifest["key"],
+        "source_name": parent.manifest["name"],
+        "take": receipt.take,
+        "reinit": list(receipt.reinit),
+        "copied": list(receipt.copied),
+        "kept": list(receipt.kept),
+        "left_behind": list(receipt.left_behind),
+        "copied_parameters": receipt.copied_parameters,
+        "total_parameters": receipt.total_parameters,
+    }

@@ -1,0 +1,21 @@
+"""What a stage is handed when it runs."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxseg.transfer import stage as stages
+
+Progress = Callable[[int, int, str], None]  # (done, of, text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One stage at work; `folder` becomes the artifact, `scratch` is deleted."""
+
+    stage: stages.Stage
+    parents: dict[str, Path]  # {role: artifact folder}
+    folder: Path
+    scratch: Path
+    progress: Progress = lambda done, of, text: None
+    interrupted: Callable[[], bool] = lambda: False

@@ -1,0 +1,265 @@
+"""Worlds: the same pixels every time, exact labels, and a cache that cannot lie."""
+
+import logging
+import os
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from jaxseg.data import dataset, sources
+from jaxseg.data.datasets import worlds
+from jaxseg.data.render import canvas, store
+
+SCENES = [
+    name for name, facts in worlds.DATASETS.items() if facts.domain != "websearch"
+]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Eight examples of every scene, rendered once for this file."""
+    return {n: [worlds.render(n, "train", i) for i in range(8)] for n in SCENES}
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_two_datasets_per_domain_and_one_of_names():
+    domains = [facts.domain for facts in worlds.DATASETS.values()]
+    scenes = set(dataset.DOMAINS) - {"own", "websearch"}
+    assert all(domains.count(domain) == 2 for domain in scenes)
+    assert domains.count("websearch") == 1
+    assert len(domains) == 15
+
+
+def test_datasets_of_a_domain_share_neither_classes_nor_palette():
+    for first, second in zip(SCENES[::2], SCENES[1::2]):
+        one, two = worlds.DATASETS[first], worlds.DATASETS[second]
+        assert one.domain == two.domain
+        assert not set(one.classes) & set(two.classes)
+        assert one.palette[1:] != two.palette[1:]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_programs_can_be_shared(name):
+    facts = worlds.DATASETS[name]
+    assert facts.num_classes == len(facts.palette) == len(set(facts.palette)) == 6
+    assert facts.size == (64, 64)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_fields_and_types(name, few):
+    for example in few[name]:
+        dataset.check(example | {"id": name}, worlds.DATASETS[name], where=name)
+        count = len(example["boxes"])
+        expected = {
+            "image": (np.uint8, (64, 64, 3)),
+            "segmentation": (np.int32, (64, 64)),
+            "depth": (np.float32, (64, 64)),
+            "boxes": (np.float32, (count, 4)),
+            "box_labels": (np.int32, (count,)),
+            "keypoints": (np.float32, (count, len(canvas.KEYPOINTS), 3)),
+        }
+        assert {k: (v.dtype, v.shape) for k, v in example.items()} == expected
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_fifty_examples_show_every_class(name, few):
+    found = set(np.unique([example["segmentation"] for example in few[name]]))
+    for index in range(8, 50):
+        if len(found) == 6:  # most need no more than a few
+            break
+        found |= set(np.unique(worlds.render(name, "train", index)["segmentation"]))
+    assert found == set(range(6))
+    assert any(len(example["boxes"]) > 1 for example in few[name])
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_depth_is_positive_and_finite(name, few):
+    depth = np.stack([example["depth"] for example in few[name]])
+    assert depth.min() > 0
+    assert depth.max() <= canvas.FAR
+    assert depth.std() > 0
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_some_things_have_a_skeleton_within_their_picture(name, few):
+    joints = np.concatenate([example["keypoints"] for example in few[name]])
+    assert set(np.unique(joints[..., 2])) <= {0, 1, 2}
+    assert (joints[..., 2] == 2).any()
+    assert ((joints[..., :2] >= 0) & (joints[..., :2] < 1)).all()
+    assert (joints[joints[..., 2] == 0] == 0).all()
+
+
+def test_boxes_are_tight_around_what_can_be_seen():
+    for name in SCENES:
+        facts = worlds.DATASETS[name]
+        for index in range(2):
+            scene = _painted(name, index)
+            example = scene.example()
+            owners = [
+                number
+                for number in range(len(scene.things))
+                if (scene.owner == number).sum() >= canvas.MIN_PIXELS
+            ]
+            assert len(owners) == len(example["boxes"])
+            for number, box, label in zip(
+                owners, example["boxes"], example["box_labels"]
+            ):
+                rows, cols = np.nonzero(scene.owner == number)
+                tight = rows.min(), cols.min(), rows.max() + 1, cols.max() + 1
+                np.testing.assert_array_equal(box * 64, tight)
+                assert (scene.segmentation[rows, cols] == label).all(), facts.classes
+
+
+def _painted(name, index):
+    """The canvas of an example, before it becomes a record."""
+    kept = []
+
+    class Kept(canvas.Canvas):
+        def example(self):
+            kept.append(self)
+            return super().example()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worlds.canvases, "Canvas", Kept)
+        worlds.render(name, "validation", index)
+    return kept[0]
+
+
+def test_a_hand_made_picture():
+    scene = canvas.Canvas(8, ("ground", "block"))
+    scene.paint(scene.y - 2, (0, 1, 0), "ground", depth=5.0)
+    thing = scene.thing("block")
+    square = np.maximum(abs(scene.x - 0.5), abs(scene.y - 0.25)) - 0.125
+    scene.paint(square, (1, 0, 0), "block", depth=2.0, thing=thing)
+    points = np.full((6, 2), np.nan)
+    points[0], points[1] = (0.5, 0.25), (0.9, 0.9)
+    scene.joints(thing, points)
+    example = scene.example()
+    expected = np.zeros((8, 8), int)
+    expected[1:3, 3:5] = 1
+    np.testing.assert_array_equal(example["segmentation"], expected)
+    np.testing.assert_array_equal(example["boxes"], [[1 / 8, 3 / 8, 3 / 8, 5 / 8]])
+    np.testing.assert_array_equal(example["depth"], np.where(expected, 2, 5))
+    np.testing.assert_allclose(
+        example["keypoints"][0, :3], [[0.25, 0.5, 2], [0.9, 0.9, 1], [0, 0, 0]]
+    )
+
+
+@pytest.mark.parametrize("name", worlds.DATASETS)
+def test_an_index_gives_the_same_pixels_in_any_order(name):
+    forward = [worlds.render(name, "validation", i) for i in (0, 1, 2)]
+    backward = [worlds.render(name, "validation", i) for i in (2, 1, 0)][::-1]
+    for first, second in zip(forward, backward):
+        assert_same(first, second)
+    assert (forward[0]["image"] != forward[1]["image"]).any()
+    train = worlds.render(name, "train", 0)
+    assert (train["image"] != forward[0]["image"]).any()
+
+
+def test_an_index_gives_the_same_pixels_in_another_process():
+    code = (
+        "import zlib; from jaxseg.data.datasets import worlds; print([zlib.crc32("
+        "worlds.render(n, 'train', 1)['image'].tobytes()) for n in worlds.DATASETS])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    images = [worlds.render(n, "train", 1)["image"] for n in worlds.DATASETS]
+    assert out.strip() == str([zlib.crc32(image.tobytes()) for image in images])
+
+
+def test_another_size_shows_the_same_scene():
+    small = worlds.render("driving_day", "train", 3)
+    large = worlds.render("driving_day", "train", 3, size=128)
+    assert large["image"].shape == (128, 128, 3)
+    agree = large["segmentation"][::2, ::2] == small["segmentation"]
+    assert agree.mean() > 0.9
+
+
+def test_a_source_reads_what_render_draws(cache):
+    source = sources.open("worlds/aerial_farm", split="train", count=5, seed=1)
+    for place, index in enumerate(source.indices):
+        drawn = worlds.render("aerial_farm", "train", int(index))
+        assert_same(source[place], drawn | {"id": f"aerial_farm/train/{index:06d}"})
+    names = sources.open("worlds/websearch", split="validation", count=2)
+    assert names[0]["label"].dtype == np.int32 and names[0]["label"].shape == ()
+
+
+def parse(index=7, name="driving_night"):
+    return worlds.parse(("train", index, 64), None, name)
+
+
+def cache_file(folder):
+    (path,) = (folder / "worlds").iterdir()
+    return path
+
+
+def test_the_second_reading_renders_nothing(cache, monkeypatch):
+    first = parse()
+    monkeypatch.setattr(worlds, "render", None)
+    assert_same(parse(), first)
+
+
+@pytest.mark.parametrize("harm", ["flip", "tear"])
+def test_a_damaged_example_is_noticed_and_rendered_again(cache, caplog, harm):
+    first = parse()
+    path = cache_file(cache)
+    data = bytearray(path.read_bytes())
+    if harm == "flip":
+        data[-10_000] ^= 1
+    else:
+        del data[-100:]
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        assert_same(parse(), first)
+    assert "damaged" in caplog.text and path.name in caplog.text
+    caplog.clear()
+    assert_same(parse(), first)
+    assert not caplog.text  # mended on disk
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("")  # a file where the folder should be
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "file"))
+    with caplog.at_level(logging.WARNING):
+        assert_same(parse(), parse())
+    assert caplog.text.count("no cache") == 1
+
+
+def test_a_full_disk_is_survived(cache, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    first = parse(8)
+    assert "No space left" in caplog.text
+    monkeypatch.undo()
+    assert_same(worlds.render("driving_night", "train", 8) | {"id": first["id"]}, first)
+
+
+def test_two_processes_at_once_leave_a_whole_cache(cache):
+    code = (
+        "from jaxseg.data.datasets import worlds\n"
+        "for i in range(20): worlds.parse(('train', i, 64), None, 'indoor_home')"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    slots = np.fromfile(cache_file(cache), store.layout(64))
+    assert len(slots) == 20 and slots["written"].all()
+    for index in range(20):
+        drawn = worlds.render("indoor_home", "train", index)
+        np.testing.assert_array_equal(slots[index]["image"], drawn["image"])

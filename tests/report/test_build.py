@@ -1,0 +1,179 @@
+import csv
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.report import __main__ as command
+from jaxseg.report import build
+from tests.report import workdirs
+
+
+def small_study(folder):
+    """Two seeds, two targets of two domains, a failure and what it blocks."""
+    made = workdirs.Workdir(folder)
+    label = workdirs.target("websearch", "websearch", role="pretraining")
+    start = made.done("pretraining", 0.7, [label], metric="top1")
+    ids = np.zeros((16, 16), int)
+    image = np.full((16, 16, 3), 120, np.uint8)
+    for name, domain in (("night", "driving"), ("rooms", "indoor")):
+        for seed in (0, 1):
+            for source, value in (("websearch", 0.3), ("random", 0.2), ("day", 0.4)):
+                label = workdirs.target(name, source, seed, domain)
+                files = workdirs.samples(ids, image, ids)
+                parents = [] if source == "random" else [start]
+                value += 0.01 * seed
+                made.cell(label, value, files=files, parents=parents)
+    reef = made.failed("source/reef", error="Traceback\nValueError: <loss> is NaN")
+    label = workdirs.target("night", "reef", source_domain="underwater")
+    made.stage("target/reef", [label], parents=[reef])
+    return made.plan()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = small_study(tmp_path_factory.mktemp("study"))
+    return folder, build.build(folder)
+
+
+def test_the_files(study):
+    folder, report = study
+    assert sorted(path.name for path in (folder / "report").iterdir()) == [
+        "claims.csv",
+        "gains.csv",
+        "index.html",
+        "results.csv",
+    ]
+    with open(report.files["results.csv"], newline="") as file:
+        assert len(list(csv.DictReader(file))) == 13
+    with open(report.files["gains.csv"], newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["target"], row["source"]) for row in found] == [
+        ("night", "day"),
+        ("night", "random"),
+        ("rooms", "day"),
+        ("rooms", "random"),
+    ]
+
+
+def test_the_same_files_give_the_same_bytes(study):
+    folder, report = study
+    before = {name: path.read_bytes() for name, path in report.files.items()}
+    again = build.build(folder)
+    assert before == {name: path.read_bytes() for name, path in again.files.items()}
+
+
+def test_the_page_fetches_nothing(study):
+    text = workdirs.html_text(study[0])
+    text = re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
+    assert "http://" not in text and "https://" not in text and "//cdn" not in text
+    assert not re.search(r"<(link|script src|img src=\"(?!data:))", text)
+    assert "@import" not in text and "url(http" not in text
+    assert "/tmp/" not in text  # nor does it say where it was made
+
+
+def test_the_page_says_what_ran_and_what_did_not(study):
+    text = workdirs.html_text(study[0])
+    for part in (
+        "13 done",
+        "1 failed",
+        "1 blocked",
+        "embedded (procedural) data",
+        "ValueError: &lt;loss&gt; is NaN",
+        "needs source/reef, which failed",
+        "228,000 of 230,000 (backbone ← backbone)",
+        "nothing: random start",
+        "a1b2c3d4e5f6",
+        "jax 0.7.0",
+        "1 x cpu, 2 cores",
+        "vehicle",
+        "held-out fifth",
+        'src="data:image/png;base64,',
+    ):
+        assert part in text, part
+    assert text.count("<svg") == 1 + 2 * 2  # a heat map, two curves for each target
+
+
+def test_a_missing_piece_leaves_a_hole(tmp_path):
+    folder = small_study(tmp_path)
+    for path in folder.glob("artifacts/*/samples/000_truth.png"):
+        path.unlink()
+    for path in folder.glob("artifacts/*/metrics.jsonl"):
+        path.unlink()
+    for path in folder.glob("artifacts/*/receipt.json"):
+        path.unlink()
+    build.build(folder)
+    text = workdirs.html_text(folder)
+    assert text.count('<div class="hole">missing</div>') == 2
+    assert "no receipt" in text and "Learning curves" not in text
+
+
+def test_a_study_without_a_baseline(tmp_path):
+    made = workdirs.Workdir(tmp_path, "single")
+    made.cell(workdirs.target("night", "random", baseline=None), 0.31)
+    report = build.build(made.plan())
+    assert report.text() == "single: 1 done"
+    assert "mIoU 0.310 on night, start: random." in workdirs.html_text(tmp_path)
+
+
+def test_nothing_has_run_yet(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    for source in ("websearch", "day"):
+        made.stage(source, [workdirs.target("night", source)])
+    report = build.build(made.plan())
+    assert "(pending)" in report.text() and "2 pending" in report.text()
+
+
+def test_large_samples_are_scaled_down(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 255, (400, 640, 3), np.uint8)
+    ids = np.zeros((400, 640), int)
+    label = workdirs.target("night", "websearch", target_dataset="camvid/11")
+    made.cell(label, 0.3, files=workdirs.samples(ids, noise, ids))
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert len(text) < 500_000 and "real data: camvid/11" in text
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    folder = small_study(tmp_path)
+    (folder / "report").write_text("a file where the folder should be")
+    with pytest.raises(errors.UserError, match="cannot write the report"):
+        build.build(folder)
+
+
+def test_the_command(study, tmp_path, capsys):
+    folder, _ = study
+    assert command.main([f"--workdir={folder}"]) == 0
+    shown = capsys.readouterr().out
+    assert str(folder / "report" / "index.html") in shown and "+32.8*" in shown
+    assert "source/reef: ValueError: <loss> is NaN" in shown
+    assert command.main([f"--workdir={tmp_path}"]) == 2
+    assert command.main([f"--workdir={tmp_path / 'none'}"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(line.startswith("error: ") for line in lines)
+
+
+def test_a_flipped_byte_stops_the_command(tmp_path, capsys):
+    folder = small_study(tmp_path)
+    path = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
+    for sample in path:
+        workdirs.flip_byte(sample)
+    assert command.main([f"--workdir={folder}"]) == 2
+    assert "000_prediction.png: damaged" in capsys.readouterr().err
+
+
+def test_no_jax_and_no_machine_needed(study):
+    folder, _ = study
+    code = (
+        "import sys, jaxseg.report.build\n"
+        "from jaxseg.report import __main__ as command\n"
+        f"assert command.main(['--workdir={folder}']) == 0\n"
+        "heavy = {'jax', 'flax', 'orbax', 'grain', 'tensorflow'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

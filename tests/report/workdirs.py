@@ -1,0 +1,212 @@
+"""Workdirs made of files alone, as a run leaves them, for the report to read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.core import hashing, images, records
+
+PALETTE = [[64, 70, 80], [196, 60, 60], [70, 140, 220], [240, 200, 70]]
+CLASSES = ["background", "vehicle", "sign", "lane"]
+
+
+def target(name, source, seed=0, domain="driving", source_domain="driving", **more):
+    """The label set of one target cell of study factors."""
+    return {
+        "study": "factors",
+        "cell": f"small/{name}/{source}",
+        "setting": "small",
+        "target": name,
+        "target_dataset": f"worlds/{name}",
+        "target_task": "segmentation",
+        "target_domain": domain,
+        "target_images": 150,
+        "source": source,
+        "source_dataset": "" if source == "random" else f"worlds/{source}",
+        "source_task": "" if source == "random" else "segmentation",
+        "source_domain": "" if source == "random" else source_domain,
+        "source_images": 0 if source == "random" else 1500,
+        "backbone": "hrnet/tiny",
+        "start": source if source == "random" else f"websearch > {source}",
+        "resolution": "64x64",
+        "variant": "",
+        "seed": seed,
+        "lr": 0.01,
+        "selected": "held_out",
+        "role": "target",
+        "baseline": "websearch",
+        **more,
+    }
+
+
+class Workdir:
+    """Stages of one study, written one after the other; `plan` writes plan.json."""
+
+    def __init__(self, folder: Path, study: str = "factors"):
+        self.folder, self.study, self.stages = folder, study, []
+
+    def stage(self, name, labels=(), kind="train", parents=(), key=None) -> str:
+        """A planned stage that has not run; returns its key."""
+        key = key or hashing.key([self.study, name])
+        parents = {f"parent{i}": parent for i, parent in enumerate(parents)}
+        self.stages.append(
+            {
+                "name": name,
+                "key": key,
+                "kind": kind,
+                "parents": parents,
+                "parent_names": parents,
+                "labels": list(labels),
+            }
+        )
+        return key
+
+    def failed(self, name, labels=(), error="ValueError: loss is NaN", parents=()):
+        """A stage that stopped with an error; returns its key."""
+        key = self.stage(name, labels, parents=parents)
+        path = self.folder / "running" / key[:20] / "error.json"
+        records.write_json(path, {"error": error, "step": 7})
+        return key
+
+    def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:
+        """A finished stage; `more`: metric, higher, files, winner, seconds, receipt."""
+        key = self.stage(name, labels, kind, parents)
+        folder = self.folder / "artifacts" / key[:20]
+        folder.mkdir(parents=True)
+        receipt = more.get("receipt", [_receipt("start")] if parents else [])
+        records.write_json(folder / "receipt.json", receipt)
+        curve = more.get("curve", _curve(value, more.get("metric", "miou")))
+        records.write(folder / "metrics.jsonl", curve)
+        for file, data in more.get("files", {}).items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_bytes(data)
+        manifest = _manifest(key, name, kind, value, more)
+        manifest["files"] = hashing.folder_sums(folder)
+        records.write_sealed(folder / "manifest.json", manifest)
+        return key
+
+    def cell(self, label, value, **more) -> str:
+        """A finished target stage with one label set."""
+        name = f"target/{label['target']}/{label['source']}/seed{label['seed']}"
+        variant = label["variant"]
+        return self.done(name + variant, value, [label], **more)
+
+    def plan(self) -> Path:
+        """Writes plan.json; returns the workdir."""
+        plan = {
+            "schema": 1,
+            "study": self.study,
+            "config": f"configs/{self.study}.py",
+            "argument": "",
+            "created": "2025-03-01T12:00:00",
+            "stages": self.stages,
+        }
+        path = self.folder / "studies" / self.study / "plan.json"
+        records.write_json(path, plan)
+        return self.folder
+
+
+def samples(
+    ids: np.ndarray, image: np.ndarray, predicted: np.ndarray, number=0
+) -> dict:
+    """Sample files of one validation image: uint8 [H, W, 3] and ids [H, W]."""
+    palette = np.array(PALETTE, np.uint8)
+    pictures = {"image": image, "truth": palette[ids], "prediction": palette[predicted]}
+    return {
+        f"samples/{number:03d}_{name}.png": images.encode_png(picture)
+        for name, picture in pictures.items()
+    }
+
+
+def flip_byte(path: Path) -> None:
+    """Changes one byte in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def html_text(folder: Path) -> str:
+    return (folder / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def _receipt(parent: str) -> dict:
+    return {
+        "parent": parent,
+        "source_key": "0" * 64,
+        "take": {"backbone": "backbone"},
+        "reinit": [],
+        "copied": ["params/backbone/stem"],
+        "kept": ["params/heads_segmentation/linear"],
+        "left_behind": [],
+        "copied_parameters": 228000,
+        "total_parameters": 230000,
+    }
+
+
+def _curve(value: float, metric: str) -> list[dict]:
+    train = [
+        {"kind": "train", "step": step, "loss": 2 / (1 + step / 40), "lr": 0.01}
+        for step in range(10, 151, 10)
+    ]
+    evaluation = [
+        {
+            "kind": "evaluation",
+            "step": step,
+            "split": "validation",
+            "metrics": {metric: value * step / 150},
+            "protocol": "whole 64x64",
+        }
+        for step in (50, 100, 150)
+    ]
+    return [*train, *evaluation]
+
+
+def _manifest(key, name, kind, value, more) -> dict:
+    metric = {
+        "name": more.get("metric", "miou"),
+        "value": value,
+        "protocol": "whole 64x64, labels at original size",
+        "split": "validation",
+        "dataset": "worlds/driving_night",
+        "headline": True,
+        "higher_is_better": more.get("higher", True),
+    }
+    seconds = more.get("seconds", 4.0)
+    return {
+        "schema": 1,
+        "key": key,
+        "name": name,
+        "kind": kind,
+        "spec": {"task": "segmentation"},
+        "parents": {},
+        "versions": {"train": 1, "hrnet": 1, "worlds": 3},
+        "packages": {"jax": "0.7.0", "flax": "0.11.0"},
+        "code": {"revision": "a1b2c3d4e5f6a7b8", "dirty": False},
+        "data": {"train": {"name": "worlds/driving_night", "count": 150}},
+        "classes": CLASSES,
+        "palette": PALETTE,
+        "heads": ["segmentation"],
+        "metrics": [] if kind in ("select", "measure") else [metric],
+        "winner": more.get("winner"),
+        "steps": 150,
+        "best_step": None,
+        "seconds": seconds,
+        "timing": {
+            "steps": seconds * 0.7,
+            "evaluation": seconds * 0.2,
+            "data_wait": seconds * 0.02,
+            "compile": 0.0,
+            "other": seconds * 0.08,
+        },
+        "flops": None,
+        "peak_bytes": 310 * 2**20,
+        "cores": 2,
+        "devices": "1 x cpu",
+        "parameters": 230000,
+        "created": "2025-03-01T12:05:00",
+    }
+
+
+def as_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
