@@ -94,7 +94,12 @@ def preview(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Reads every record; one line per bad one, exit code 1 if there are any."""
     official = sources.find(args.name).splits
-    facts = sources.describe(args.name, root=args.root, options=_options(args))
+    sources.find_root(args.name, args.root)
+    try:
+        facts = sources.describe(args.name, root=args.root, options=_options(args))
+    except errors.UserError as error:
+        print("\n".join(f"bad: {line}" for line in str(error).splitlines()))
+        return 1
     bad = 0
     for split in [args.split] if args.split else facts.splits:
         problems = list(_problems(args, split, official.get(split)))

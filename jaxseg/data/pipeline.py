@@ -117,7 +117,7 @@ def pad_labels(
     sizes = [example["segmentation"].shape for example in examples]
     common = usual
     if set(sizes) != {usual}:
-        common = tuple(round_up(n) for n in np.max(sizes, axis=0))
+        common = tuple(round_up(max(lengths)) for lengths in zip(*sizes))
     padded = []
     for example in examples:
         labels = {"segmentation": example["segmentation"]}
@@ -173,6 +173,8 @@ def _in_threads(
     iterator = iter(batches.to_iter_dataset(options))
     try:
         yield from iterator
+    except errors.UserError as error:  # without grain's remarks on its traceback
+        raise errors.UserError(str(error)) from error.__cause__
     finally:  # the caller may stop anywhere
         iterator.close()
 

@@ -7,7 +7,7 @@ factor is 1, a crop is central. A padded image lies in the top left corner.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Transform:
 
     random: ClassVar[bool] = True
 
-    def for_dataset(self, facts: Dataset) -> Self:
+    def for_dataset(self, facts: Dataset) -> "Transform":
         """The same transform with what only the dataset knows filled in."""
         return self
 
@@ -39,7 +39,7 @@ class Flip(Transform):
     probability: float = 0.5
     pairs: tuple[tuple[int, int], ...] = ()  # from the dataset
 
-    def for_dataset(self, facts: Dataset) -> Self:
+    def for_dataset(self, facts: Dataset) -> "Transform":
         return dataclasses.replace(self, pairs=facts.flip_pairs)
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
@@ -107,7 +107,7 @@ class Crop(Transform):
     visible: float = 0.25
     fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 after whitening
 
-    def for_dataset(self, facts: Dataset) -> Self:
+    def for_dataset(self, facts: Dataset) -> "Transform":
         height, width = self.height, self.width
         if (height is None or width is None) and facts.size is None:
             raise errors.UserError(
@@ -161,7 +161,7 @@ class Fit(Transform):
     width: int
     fill: tuple[float, ...] = (0.0,)  # from the dataset
 
-    def for_dataset(self, facts: Dataset) -> Self:
+    def for_dataset(self, facts: Dataset) -> "Transform":
         return dataclasses.replace(self, fill=facts.mean or self.fill)
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
@@ -187,7 +187,7 @@ class Whiten(Transform):
     mean: tuple[float, ...] = (0.0,)  # from the dataset
     std: tuple[float, ...] = (1.0,)
 
-    def for_dataset(self, facts: Dataset) -> Self:
+    def for_dataset(self, facts: Dataset) -> "Transform":
         return dataclasses.replace(
             self, mean=facts.mean or self.mean, std=facts.std or self.std
         )
@@ -341,8 +341,9 @@ def move_objects(
 def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
     """float32 [N, K, 3]; those that leave the canvas get place and visibility 0."""
     places = keypoints[..., :2] * scale - shift
-    inside = ((places >= 0) & (places <= 1)).all(axis=-1) & (keypoints[..., 2] > 0)
-    moved = np.concatenate([places, keypoints[..., 2:]], axis=-1)
+    inside = (np.abs(places - 0.5) < 0.5 + 1e-5).all(axis=-1)  # float32 on the border
+    inside &= keypoints[..., 2] > 0
+    moved = np.concatenate([np.clip(places, 0, 1), keypoints[..., 2:]], axis=-1)
     return np.where(inside[..., None], moved, 0).astype(np.float32)
 
 

@@ -50,10 +50,10 @@ def heatmap(grid: tables.Grid) -> str:
     """The gain table as a picture: targets by domain down, sources by domain across."""
     rows, columns = _offsets(grid.targets), _offsets(grid.sources)
     left = 0.35 + 0.085 * max(
-        len(t.name + t.detail) + 2 * bool(t.detail) for t in grid.targets
+        len(t.label + t.detail) + 2 * bool(t.detail) for t in grid.targets
     )
     left = max(left, 1.2) + 0.75  # names, then the baseline's absolute value
-    above = 0.45 + 0.16 * max(len(_wrapped(s.name)) for s in grid.sources)
+    above = 0.45 + 0.16 * max(len(_wrapped(s.label)) for s in grid.sources)
     width = left + columns[-1] * CELL + CELL + 0.1
     height = above + rows[-1] * TALL + TALL + 0.1
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "heatmap"}):
@@ -108,10 +108,10 @@ def _limit(grid: tables.Grid) -> float:
 
 def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
     for source, column in zip(grid.sources, columns):
-        text = "\n".join(_wrapped(source.name))
+        text = "\n".join(_wrapped(source.label))
         x = (column + 0.5) * CELL
         axes.text(x, -0.1, text, ha="center", va="bottom", linespacing=1.15)
-    top = -0.22 - 0.16 * max(len(_wrapped(s.name)) for s in grid.sources)
+    top = -0.22 - 0.16 * max(len(_wrapped(s.label)) for s in grid.sources)
     for domain, first, end in tables.blocks(grid.sources):
         colour = DOMAIN_COLOURS.get(domain, OTHER)
         start, stop = columns[first] * CELL, columns[end - 1] * CELL + CELL
@@ -131,7 +131,7 @@ def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
 def _row_heads(axes, grid: tables.Grid, rows: Sequence[float]) -> None:
     for target, row in zip(grid.targets, rows):
         y = (row + 0.5) * TALL
-        name = f"{target.name} ({target.detail})" if target.detail else target.name
+        name = f"{target.label} ({target.detail})" if target.detail else target.label
         colour = DOMAIN_COLOURS.get(target.domain, OTHER)
         axes.text(-0.78, y, name, ha="right", va="center")
         value = grid.baselines.get(target)
@@ -193,11 +193,11 @@ def describe(row: Mapping[str, Any]) -> str:
 def _wrapped(name: str) -> list[str]:
     """A name broken at underscores, pieces of at most ten characters where possible."""
     lines = [""]
-    for part in re.findall(r"[^_/]+[_/]?", name) or [name]:
-        if lines[-1] and len(lines[-1] + part.rstrip("_")) > 10:
+    for part in re.findall(r"[^_/ ]+[_/ ]?", name) or [name]:
+        if lines[-1] and len(lines[-1] + part.rstrip("_ ")) > 10:
             lines.append("")
         lines[-1] += part
-    return [line.rstrip("_") for line in lines]
+    return [line.rstrip("_ ") for line in lines]
 
 
 def _thinned(points: Points) -> Points:

@@ -114,17 +114,8 @@ def _row(study, stage: workdir.Stage, label: Mapping[str, Any]) -> dict[str, Any
         "stage": stage,
     }
     if row["lr"] is None:  # known only once the winner is
-        row["lr"] = _winner_rate(study, stage.result)
+        row["lr"] = manifest["spec"].get("lr")
     return row
-
-
-def _winner_rate(study: workdir.Study, winner: workdir.Artifact) -> float | None:
-    """The learning rate that the plan gives the winning candidate."""
-    for stage in study.stages:
-        if stage.artifact is winner:
-            rates = [label["lr"] for label in stage.labels if label.get("lr")]
-            return rates[0] if rates else None
-    return None
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxseg.report import gains
+from jaxseg.report import gains, rows
 
 DOMAINS = [
     "consumer",
@@ -31,6 +31,12 @@ class Axis:
     domain: str
     images: int
     detail: str = ""  # what tells two rows of one name apart
+    real: bool = False  # real images in a grid that has embedded ones as well
+
+    @property
+    def label(self) -> str:
+        """The name, marked where a grid mixes real images with embedded ones."""
+        return f"{self.name} (real)" if self.real else self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +71,8 @@ class Grid:
 def grids(found: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
     """Gains over planned cells, a grid per study, setting, task, backbone, variant."""
     groups = collections.defaultdict(lambda: ([], []))
-    for index, rows in enumerate((found, cells)):
-        for row in rows:
+    for index, some in enumerate((found, cells)):
+        for row in some:
             groups[place(row)][index].append(row)
     return [_grid(key, *groups[key]) for key in sorted(groups)]
 
@@ -93,13 +99,15 @@ def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mappin
     names += [row.get("baseline") for row in cells]
     baseline = next(filter(None, names), "")
     several = _resolutions(cells)
-    target = lambda row: _target(row, several)
-    filled = {(target(row), _source(row)): row for row in found}
+    mixed = _mixed(cells)
+    target = lambda row: _target(row, several, mixed)
+    source = lambda row: _source(row, mixed)
+    filled = {(target(row), source(row)): row for row in found}
     measured = {pair: row for pair, row in filled.items() if row["gain"] is not None}
     holes = {
-        (target(row), _source(row)): row["status"]
+        (target(row), source(row)): row["status"]
         for row in cells
-        if row["source"] != baseline and (target(row), _source(row)) not in measured
+        if row["source"] != baseline and (target(row), source(row)) not in measured
     }
     done = {p: "no baseline" if p in filled else "no result" for p in holes}
     holes = {p: done[p] if s == "done" else s for p, s in holes.items()}
@@ -124,19 +132,31 @@ def _resolutions(cells: Iterable[Mapping]) -> set[str]:
     return {target for target, sizes in seen.items() if len(sizes) > 1}
 
 
-def _target(row: Mapping[str, Any], several: set[str]) -> Axis:
+def _mixed(cells: Iterable[Mapping]) -> bool:
+    """Whether a grid holds embedded data and real data."""
+    names = [
+        row.get(f"{side}_dataset") for row in cells for side in ("target", "source")
+    ]
+    return len({rows.embedded(name) for name in names if name}) > 1
+
+
+def _target(row: Mapping[str, Any], several: set[str], mixed: bool) -> Axis:
     detail = str(row.get("resolution", "")) if row["target"] in several else ""
     images = int(row.get("target_images") or 0)
-    return Axis(row["target"], row["target_domain"], images, detail)
+    real = mixed and not rows.embedded(row["target_dataset"])
+    return Axis(row["target"], row["target_domain"], images, detail, real)
 
 
-def _source(row: Mapping[str, Any]) -> Axis:
+def _source(row: Mapping[str, Any], mixed: bool) -> Axis:
     if row["source"] == gains.RANDOM:  # it has neither domain nor images
         return Axis(gains.RANDOM, "", 0)
     task = row.get("source_task", "")
     detail = "" if task == row["target_task"] else str(task)
     images = int(row.get("source_images") or 0)
-    return Axis(row["source"], row.get("source_domain") or "", images, detail)
+    domain = row.get("source_domain") or ""
+    dataset = row.get("source_dataset")
+    real = mixed and bool(dataset) and not rows.embedded(dataset)
+    return Axis(row["source"], domain, images, detail, real)
 
 
 def _order(axis: Axis) -> tuple:
@@ -172,7 +192,7 @@ def texts(grid: Grid) -> list[list[str]]:
     body = []
     for target in grid.targets:
         value = grid.baselines.get(target)
-        line = [target.domain, " ".join(filter(None, (target.name, target.detail)))]
+        line = [target.domain, " ".join(filter(None, (target.label, target.detail)))]
         line.append("" if value is None else f"{value:.3f}")
         for source in grid.sources:
             pair = target, source
@@ -183,7 +203,7 @@ def texts(grid: Grid) -> list[list[str]]:
 
 def header(grid: Grid) -> list[str]:
     """Column names that go with `texts`."""
-    return ["domain", "target", grid.baseline, *(s.name for s in grid.sources)]
+    return ["domain", "target", grid.baseline, *(s.label for s in grid.sources)]
 
 
 def markdown(grid: Grid) -> str:
@@ -247,7 +267,7 @@ def terminal(grid: Grid, width: int = 100) -> str:
 def _block(grid: Grid, head, body, columns: slice, left: Sequence[int]) -> str:
     """Some columns of the grid, names of sources broken at underscores."""
     sources = grid.sources[columns.start - 3 : columns.stop - 3]
-    names = [[s.domain[:10], *_broken(s.name)] for s in sources]
+    names = [[s.domain[:10], *_broken(s.label)] for s in sources]
     height = max((len(name) for name in names), default=1)
     names = [[name[0], *[""] * (height - len(name)), *name[1:]] for name in names]
     lines = []
@@ -265,7 +285,7 @@ def _block(grid: Grid, head, body, columns: slice, left: Sequence[int]) -> str:
 def _broken(name: str) -> list[str]:
     """A name in lines of at most ten characters, broken at underscores if it can be."""
     lines = [""]
-    for part in name.replace("_", "_\n").split("\n"):
+    for part in name.replace("_", "_\n").replace(" ", "\n").split("\n"):
         if lines[-1] and len(lines[-1] + part) > 10:
             lines.append("")
         lines[-1] += part

@@ -29,8 +29,8 @@ class Event:
 class Clock:
     """Seconds of a run by what they were spent on."""
 
-    steps: float = 0.0  # all of the loop but hooks and compilation
-    data_wait: float = 0.0  # of these: device idle because no batch was ready
+    steps: float = 0.0  # all of the loop but what follows
+    data_wait: float = 0.0  # device idle because no batch was ready
     compile: float = 0.0
     hooks: float = 0.0
     cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
@@ -73,7 +73,8 @@ def fit(
         if event.stop:
             break
     jax.block_until_ready(state)
-    clock.steps = time.perf_counter() - begin - clock.compile - clock.hooks
+    beside = clock.compile + clock.hooks + clock.data_wait
+    clock.steps = time.perf_counter() - begin - beside
     return state, clock
 
 

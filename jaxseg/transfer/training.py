@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -48,8 +48,9 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     if spec["patience"] is not None and not spec["eval_every"]:
         raise errors.UserError(f"{where}: patience needs eval_every, found 0")
     optim.schedule(steps=spec["steps"], **spec["schedule"])
-    network = abstract_variables(spec, facts)
-    optim.leaf_scales(network["params"], spec["multipliers"])
+    if spec["multipliers"]:  # a pattern that matches nothing is found before training
+        network = abstract_variables(spec, facts)
+        optim.leaf_scales(network["params"], spec["multipliers"])
 
 
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
@@ -114,8 +115,7 @@ class Training:
             "compile": clock.compile,
             "evaluation": evaluation,
         }
-        known = clock.steps + clock.compile + evaluation
-        timing["other"] = seconds - known
+        timing["other"] = seconds - sum(timing.values())
         rounded = {name: round(value, 3) for name, value in timing.items()}
         return self._facts() | {
             "metrics": metrics,
@@ -300,7 +300,7 @@ class Training:
         folder = self.job.folder / "samples"
         folder.mkdir(exist_ok=True)
         evaluator = next(iter(self.evaluators.values()))
-        palette = draw.palette(self.facts)
+        palette = self._palette()
         examples = evaluator.predictions(variables, self.spec["samples"])
         for index, example in enumerate(examples):
             image = example["image"]
@@ -327,6 +327,9 @@ class Training:
         per_step = clock.cost.get("flops")
         return None if per_step is None else per_step * self.spec["steps"]
 
+    def _palette(self) -> Sequence[draw.Color]:
+        return draw.full_palette(self.facts.palette, self.facts.num_classes)
+
     def _facts(self) -> dict[str, Any]:
         facts = self.facts
         described = {"train": (self.spec["data"], self.source)} | {
@@ -350,7 +353,7 @@ class Training:
                 "channels": len(facts.mean),
             },
             "classes": list(facts.classes),
-            "palette": [list(color) for color in draw.palette(facts)],
+            "palette": [list(color) for color in self._palette()],
             "heads": [self.task.name],
             "devices": f"{self.mesh.size} x {jax.devices()[0].platform}",
             "cores": os.cpu_count(),

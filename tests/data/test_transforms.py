@@ -22,67 +22,214 @@ FACTS = Dataset(
 
 
 def marked(size=(40, 60), box=(10, 20, 22, 36)):
-    """An example with one object: red, class 2, 7 m away, keypoints near its corners."""
+    """One object: red, class 2, 7 m away, two keypoints inside and one unknown."""
     top, left, bottom, right = box
     image = np.full((*size, 3), 100, np.uint8)
     segmentation, depth = np.zeros(size, np.int32), np.full(size, 30, np.float32)
     for array, value in ((image, RED), (segmentation, OBJECT), (depth, METRES)):
         array[top:bottom, left:right] = value
-    corners = np.array([[top + 2, left + 2, 2], [bottom - 2, right - 2, 1], [0, 0, 0]])
+    points = np.array([[top + 3, left + 3, 2], [bottom - 3, right - 3, 1], [0, 0, 0]])
     return {
         "id": "marked",
         "image": image,
         "segmentation": segmentation,
         "depth": depth,
-        "boxes": np.array([box], np.float32) / [*size, *size],
+        "boxes": np.array([box], np.float32) / np.float32([*size, *size]),
         "box_labels": np.array([OBJECT], np.int32),
-        "keypoints": (corners[None] / [*size, 1]).astype(np.float32),
+        "keypoints": (points[None] / [*size, 1]).astype(np.float32),
     }
 
 
-def assert_together(example):
-    """Where the box says the object is, all fields agree that it is."""
-    height, width = example["image"].shape[:2]
-    assert example["segmentation"].shape == example["depth"].shape == (height, width)
-    inside = np.zeros((height, width), bool)
-    for box in example["boxes"]:
-        row0, col0, row1, col1 = np.rint(box * [height, width] * 2).astype(int)
-        inside[row0:row1, col0:col1] = True
-    core, shell = inside.copy(), inside.copy()
-    for shift in (-1, 1):  # resampling may move a border by one pixel
-        for axis in (0, 1):
-            core &= np.roll(inside, shift, axis)
-            shell |= np.roll(inside, shift, axis)
-    known = example["segmentation"] != IGNORE
-    assert (example["segmentation"][core] == OBJECT).all()
-    assert (example["segmentation"][~shell & known] == 0).all()
-    assert (example["depth"][core] == METRES).all()
-    assert (example["depth"][~known] == 0).all()
-    for row, col, visibility in example["keypoints"].reshape(-1, 3):
-        if visibility:
-            place = int(row * height), int(col * width)
-            assert shell[place]
-
-
-def boxes_in_pixels(example):
-    height, width = example["image"].shape[:2]
-    return example["boxes"] * np.array([height, width] * 2)
-
-
-@pytest.fixture(autouse=True)
-def fixed_box_scale(monkeypatch):
-    """`assert_together` reads boxes in pixels."""
-    monkeypatch.setitem(globals(), "assert_together", together)
-
-
-def together(example):
+def within(example, slack):
+    """bool [H, W]: pixel centres in the boxes made larger by `slack` pixels."""
     height, width = example["image"].shape[:2]
     rows, cols = np.mgrid[:height, :width] + 0.5
     inside = np.zeros((height, width), bool)
-    near = np.zeros((height, width), bool)
-    for row0, col0, row1, col1 in boxes_in_pixels(example):
-        for mask, slack in ((inside, -1.5), (near, 1.5)):
-            mask |= (rows > row0 - slack) & (rows < row1 + slack) & (
-                (cols > col0 - slack) & (cols < col1 + slack)
-            )
+    for box in example["boxes"]:
+        row0, col0, row1, col1 = box * [height, width, height, width]
+        inside |= (
+            (rows > row0 - slack)
+            & (rows < row1 + slack)
+            & (cols > col0 - slack)
+            & (cols < col1 + slack)
+        )
+    return inside
+
+
+def assert_together(example):
+    """All fields agree on where the object is, to a pixel."""
+    height, width = example["image"].shape[:2]
+    assert example["segmentation"].shape == example["depth"].shape == (height, width)
+    core, far = within(example, -1), ~within(example, 1)
     known = example["segmentation"] != IGNORE
+    assert (example["segmentation"][core] == OBJECT).all()
+    assert (example["depth"][core] == METRES).all()
+    assert (np.abs(example["image"][within(example, -2)] - np.float32(RED)) < 2).all()
+    assert (example["segmentation"][far & known] == 0).all()
+    assert (example["depth"][far & known] == 30).all()
+    assert (example["depth"][~known] == 0).all()
+    for row, col, visibility in example["keypoints"].reshape(-1, 3):
+        if visibility:
+            assert within(example, 0)[int(row * height), int(col * width)]
+
+
+STEPS = {
+    "flip": transforms.Flip(pairs=((0, 1),)),
+    "rescale": transforms.Rescale(),
+    "rescale to a size": transforms.Rescale(0.7, 1.3, height=24, width=24),
+    "crop": transforms.Crop(24, 32),
+    "crop of a larger canvas": transforms.Crop(64, 64),
+    "fit": transforms.Fit(32, 32),
+    "rescaled crop": transforms.RescaledCrop(
+        transforms.Rescale(), transforms.Crop(24, 32)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_all_fields_move_together(name):
+    for seed in range(20):
+        example = marked()
+        before = {key: np.copy(value) for key, value in example.items()}
+        assert_together(STEPS[name](example, np.random.default_rng(seed)))
+        for key, value in before.items():  # what came in is never written to
+            np.testing.assert_array_equal(example[key], value)
+
+
+def test_flip_mirrors_and_swaps_pairs():
+    flipped = transforms.Flip(pairs=((0, 1),))(marked())
+    np.testing.assert_array_equal(flipped["image"], marked()["image"][:, ::-1])
+    left, right, unknown = flipped["keypoints"][0]
+    np.testing.assert_allclose(left, [19 / 40, 1 - 33 / 60, 1], atol=1e-6)
+    np.testing.assert_allclose(right, [13 / 40, 1 - 23 / 60, 2], atol=1e-6)
+    np.testing.assert_array_equal(unknown, 0)
+
+
+def test_flip_twice_is_the_identity():
+    flip, example = transforms.Flip(pairs=((0, 1),)), marked()
+    twice = flip(flip(example))
+    for name, value in example.items():
+        if name != "id":
+            np.testing.assert_allclose(twice[name], value, atol=1e-6)
+
+
+def test_flip_happens_as_often_as_asked():
+    rng, flip = np.random.default_rng(0), transforms.Flip(0.25)
+    example = marked()
+    count = sum(flip(example, rng) is not example for _ in range(400))
+    assert 70 < count < 130
+
+
+def test_rescale_stays_in_its_range():
+    rng = np.random.default_rng(0)
+    step = transforms.Rescale(0.5, 2.0)
+    heights = [step(marked(), rng)["image"].shape[0] for _ in range(200)]
+    assert min(heights) >= 20 and max(heights) <= 80
+    assert min(heights) < 26 and max(heights) > 72
+    fitting = transforms.Rescale(height=20, width=20)(marked())
+    assert fitting["image"].shape == (13, 20, 3)  # 40 x 60 just fits
+
+
+def test_crop_holds_the_object_whole():
+    crop = transforms.Crop(16, 20)
+    for seed in range(30):
+        example = crop(marked(), np.random.default_rng(seed))
+        assert (example["image"].shape[:2]) == (16, 20)
+        assert (example["segmentation"] == OBJECT).sum() == 12 * 16
+        np.testing.assert_array_equal(example["keypoints"][0, :2, 2], [2, 1])
+
+
+def test_crop_holds_the_keypoints_of_an_object_without_a_box():
+    example = marked()
+    for name in ("boxes", "box_labels"):
+        del example[name]
+    for seed in range(30):
+        cropped = transforms.Crop(12, 20)(example, np.random.default_rng(seed))
+        np.testing.assert_array_equal(cropped["keypoints"][0, :2, 2], [2, 1])
+
+
+def test_crop_drops_what_is_hardly_left_from_all_fields():
+    example = marked(box=(0, 0, 30, 30))
+    example["boxes"] = np.float32([[0, 0, 0.25, 0.25], [0.2, 0.2, 1, 1]])
+    example["box_labels"] = np.int32([1, 2])
+    example["keypoints"] = np.float32([[[0.1, 0.1, 2]], [[0.9, 0.9, 2]]])
+    cropped = transforms.Crop(10, 15)(example)  # only the first box fits: it is chosen
+    assert cropped["box_labels"].tolist() == [1]
+    np.testing.assert_allclose(cropped["boxes"], [[0, 0, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(cropped["keypoints"], [[[0.4, 0.4, 2]]], atol=1e-6)
+
+
+def test_crop_reaches_every_corner_without_objects():
+    image = np.arange(100, dtype=np.uint8).reshape(10, 10, 1)
+    rng = np.random.default_rng(0)
+    crops = (transforms.Crop(9, 9)({"image": image}, rng) for _ in range(60))
+    assert {int(c["image"][0, 0, 0]) for c in crops} == {0, 1, 10, 11}
+
+
+def test_crop_pads_with_what_means_nothing():
+    crop = transforms.Crop(50, 70).for_dataset(FACTS)
+    example = transforms.Whiten().for_dataset(FACTS)(crop(marked()))
+    assert (example["image"][40:] == 0).all() and (example["image"][:, 60:] == 0).all()
+    assert (example["segmentation"][40:] == IGNORE).all()
+    assert (example["depth"][:, 60:] == 0).all()
+    np.testing.assert_allclose(
+        example["boxes"], [[10 / 50, 20 / 70, 22 / 50, 36 / 70]], atol=1e-6
+    )
+
+
+def test_crop_takes_the_training_resolution_of_the_dataset():
+    crop = transforms.build({"name": "crop"}).for_dataset(FACTS)
+    assert (crop.height, crop.width) == FACTS.size
+    with pytest.raises(errors.UserError, match="height and width are not set"):
+        transforms.Crop().for_dataset(Dataset(("image",), "own", {}, 1))
+
+
+def test_fit_says_where_the_content_is():
+    example = transforms.Fit(32, 32)(marked(size=(20, 80), box=(2, 3, 14, 20)))
+    assert example["scaled"].tolist() == [8, 32]
+    assert (example["segmentation"][8:] == IGNORE).all()
+    assert (example["segmentation"][:8] != IGNORE).all()
+    same = transforms.Fit(40, 60)(marked())
+    np.testing.assert_array_equal(same["image"], marked()["image"])
+    assert same["scaled"].tolist() == [40, 60]
+
+
+def test_merged_rescale_and_crop_equal_the_two_steps():
+    steps = [transforms.Flip(), transforms.Rescale(), transforms.Crop(24, 32)]
+    fused = transforms.fuse(steps)
+    assert [type(s).__name__ for s in fused] == ["Flip", "RescaledCrop"]
+    for seed in range(20):
+        one, other = np.random.default_rng(seed), np.random.default_rng(seed)
+        slow, fast = marked(), marked()
+        for step in steps:
+            slow = step(slow, one)
+        for step in fused:
+            fast = step(fast, other)
+        difference = slow["image"].astype(int) - fast["image"]
+        assert np.abs(difference).max() <= 1
+        for name in ("segmentation", "depth", "boxes", "keypoints"):
+            np.testing.assert_array_equal(slow[name], fast[name])
+
+
+def test_whiten_gives_mean_0_and_deviation_1():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    mean, std = image.mean((0, 1)), image.std((0, 1))
+    step = transforms.Whiten(tuple(mean.tolist()), tuple(std.tolist()))
+    white = step({"image": image, "id": "a"})["image"]
+    assert white.dtype == np.float32
+    np.testing.assert_allclose(white.mean((0, 1)), 0, atol=1e-4)
+    np.testing.assert_allclose(white.std((0, 1)), 1, atol=1e-4)
+    with pytest.raises(errors.UserError, match="a has 1 channels, mean and std have 3"):
+        step({"image": image[..., :1], "id": "a"})
+
+
+def test_sections():
+    built = transforms.build({"name": "rescale", "low": 1, "high": 1.5})
+    assert built == transforms.Rescale(1.0, 1.5)
+    assert transforms.bind({"name": "flip"}) == {"name": "flip", "probability": 0.5}
+    with pytest.raises(errors.UserError, match="Did you mean 'rescale'"):
+        transforms.build({"name": "rescal"})
+    with pytest.raises(errors.UserError, match="Did you mean 'probability'"):
+        transforms.build({"name": "flip", "probabilty": 0.5})
+    with pytest.raises(errors.UserError, match="0 < low <= high"):
+        transforms.build({"name": "rescale", "low": 3.0})

@@ -49,8 +49,8 @@ def test_csv_reads_back_to_the_same_bits(tmp_path):
 def test_a_cell_with_select_is_its_winner(tmp_path):
     made = workdirs.Workdir(tmp_path)
     label = workdirs.target("night", "day")
-    made.done("lr0.1", 0.3, [label | {"role": "candidate", "lr": 0.1}])
-    best = made.done("lr0.01", 0.4, [label | {"role": "candidate", "lr": 0.01}])
+    made.done("lr0.1", 0.3, lr=0.1)
+    best = made.done("lr0.01", 0.4, lr=0.01)
     made.done("chosen", 0.0, [label | {"lr": None}], kind="select", winner=best)
     (row,) = rows.results(load(made.plan()))
     assert (row["value"], row["lr"], row["artifact"]) == (0.4, 0.01, best[:20])

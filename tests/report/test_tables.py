@@ -65,6 +65,19 @@ def test_a_target_at_two_resolutions_is_two_rows(tmp_path):
     assert len(grid.cells) == 2 and not grid.holes
 
 
+def test_real_sets_are_marked_among_embedded_ones(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    for name, dataset in (("night", "worlds/night"), ("camvid", "camvid/11")):
+        for source, value in (("websearch", 0.2), ("day", 0.3)):
+            label = workdirs.target(name, source, target_dataset=dataset)
+            made.done(source + name, value, [label])
+    (study,) = workdir.load(made.plan())
+    found = gains.gains(rows.results(study))
+    (grid,) = tables.grids(found, rows.planned(study))
+    assert [target.label for target in grid.targets] == ["camvid (real)", "night"]
+    assert "camvid (real)" in tables.terminal(grid) + figures.heatmap(grid)
+
+
 def test_markdown(grid):
     lines = tables.markdown(grid).splitlines()
     assert lines[0] == (

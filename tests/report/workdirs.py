@@ -1,6 +1,5 @@
 """Workdirs made of files alone, as a run leaves them, for the report to read."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +177,7 @@ def _manifest(key, name, kind, value, more) -> dict:
         "key": key,
         "name": name,
         "kind": kind,
-        "spec": {"task": "segmentation"},
+        "spec": {"lr": more.get("lr")},
         "parents": {},
         "versions": {"train": 1, "hrnet": 1, "worlds": 3},
         "packages": {"jax": "0.7.0", "flax": "0.11.0"},
@@ -206,7 +205,3 @@ def _manifest(key, name, kind, value, more) -> dict:
         "parameters": 230000,
         "created": "2025-03-01T12:05:00",
     }
-
-
-def as_json(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))

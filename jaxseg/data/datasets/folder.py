@@ -7,6 +7,7 @@ folders train/, val/, test/ anywhere in the path; or else a fixed fifth for vali
 """
 
 import dataclasses
+import contextlib
 import hashlib
 import os
 import re
@@ -340,8 +341,14 @@ def _measure_classes(
     masks: Sequence[Path], ids: Mapping[int, int] | None, root: Path
 ) -> tuple[str, ...]:
     """class_0, class_1, ... up to the highest id of the training masks."""
-    values = _each(lambda path: np.unique(images_lib.read_ids(path)), masks)
-    found = {int(value) for mask in values for value in mask}
+    found, problems = set(), []
+    for path in masks:
+        try:
+            found.update(np.unique(images_lib.read_ids(path)).tolist())
+        except errors.UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise errors.UserError("\n".join(problems))
     mapped = {(ids or {}).get(raw, raw) for raw in found} - {IGNORE}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(
@@ -355,24 +362,14 @@ def _measure_classes(
 def _median_size(paths: Sequence[Path]) -> tuple[int, int] | None:
     """Median height and width of some of the images, from their headers."""
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), SIZE_IMAGES)).astype(int)
-    if not len(chosen):
+    sizes = []
+    for index in chosen:
+        with contextlib.suppress(errors.UserError):  # raised again when it is read
+            sizes.append(images_lib.size(paths[index]))
+    if not sizes:
         return None
-    sizes = _each(images_lib.size, [paths[i] for i in chosen])
     height, width = np.median(sizes, axis=0).astype(int)
     return int(height), int(width)
-
-
-def _each(function: Callable[[Path], Any], paths: Sequence[Path]) -> list[Any]:
-    """`function` of each path; all that fail are named in one error, a line each."""
-    results, problems = [], []
-    for path in paths:
-        try:
-            results.append(function(path))
-        except errors.UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise errors.UserError("\n".join(problems))
-    return results
 
 
 def _check_size(

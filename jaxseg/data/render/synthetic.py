@@ -141,7 +141,7 @@ def solid(label, kind):
 def arrange(canvas, rng, edge, kinds, count) -> None:
     """Stands things on the floor, the farthest first, small and high up when far."""
     for foot in np.sort(rng.uniform(edge + 0.06, 0.98, count)):
-        size = (0.16 + 0.5 * (foot - edge)) * rng.uniform(0.85, 1.25)
+        size = (0.2 + 0.6 * (foot - edge)) * rng.uniform(0.85, 1.25)
         x = rng.uniform(0.08, 0.92)
         spot = canvas.window(x - 1.2 * size, foot - 1.6 * size, x + 1.2 * size,
                              foot + 0.1 * size)  # fmt: skip

@@ -152,6 +152,28 @@ def diver(canvas, rng, label) -> None:
     canvas.paint(part, tank)
 
 
+def ship(canvas, rng, bed, label) -> None:
+    """A sunken ship: a rusty side of plates with portholes, leaning, and a mast."""
+    x, foot, half = (
+        rng.uniform(0.25, 0.75),
+        rng.uniform(0.68, 0.8),
+        rng.uniform(0.3, 0.45),
+    )
+    tall, lean, depth = half * rng.uniform(0.5, 0.7), rng.uniform(-0.3, 0.3), bed(foot)
+    rust = textures.tint(rng, (0.45, 0.8), (0.4, 0.75), (0.01, 0.09))
+    u, v = shapes.turn(canvas.x, canvas.y, x, foot - tall * 0.5, lean)
+    bow = [(-half, -tall * 0.6), (half * 1.25, -tall * 0.6), (half * 0.8, tall * 0.6),
+           (-half * 0.85, tall * 0.6)]  # fmt: skip
+    side = shapes.convex(u, v, bow)
+    mast = shapes.segment(u, v, (0, -tall * 0.5), (0, -tall * 1.8), 0.015)
+    seams = textures.waves(v, rng.uniform(8, 10), 0, 3)
+    holes = textures.panes(u, v + tall * 0.3, 9, 1 / tall, 0.22, 0.1)
+    colour = textures.mix(rust, rust * 0.45, 1 - seams)
+    colour = textures.mix(colour, (0.05, 0.05, 0.05), holes)
+    figures.limbs(canvas, canvas.thing(label), label, depth,
+                  [(mast, rust * 0.5), (side, colour)])  # fmt: skip
+
+
 def _plant(canvas, rng, kinds, bed, count) -> None:
     """Grows `count` things on the ground, the farthest first."""
     for y in np.sort(rng.uniform(0.62, 1.02, count)):
@@ -189,6 +211,8 @@ def wreck(canvas, rng) -> None:
     """A wreck in murky water: rusty hull, kelp and anemones, rays, a diver."""
     water = sea(canvas, rng, "deep")
     bed = seabed(canvas, rng, "deep", ripples=False)
+    if rng.random() < 0.6:
+        ship(canvas, rng, bed, "hull")
     kinds = (growth("hull", (0.02, 0.1), plates, (0.4, 0.75)), weed,
              growth("anemone", (0.75, 0.95), pores))  # fmt: skip
     _plant(canvas, rng, kinds, bed, rng.integers(4, 8))

@@ -1,0 +1,77 @@
+"""python -m jaxseg.data: tables, sheets, checks, exit codes."""
+
+import pytest
+import trees
+from PIL import Image
+
+from jaxseg.data import __main__ as command
+
+
+def test_list_names_every_dataset(capsys):
+    assert command.main(["list"]) == 0
+    text = capsys.readouterr().out
+    assert "camvid/11" in text and "worlds/driving_day" in text and "rendered" in text
+
+
+def test_show_says_what_it_needs(capsys):
+    assert command.main(["show", "folder/segmentation"]) == 0
+    assert "mask_size = 'refuse'" in capsys.readouterr().out
+    assert command.main(["show", "camvid/11"]) == 0
+    assert "CC BY-NC" in capsys.readouterr().out
+
+
+def test_mistakes_end_with_2_and_a_message(capsys, tmp_path):
+    for arguments, text in (
+        (["show", "camvd/11"], "Did you mean 'camvid'"),
+        (["check", "camvid/11", "--root", str(tmp_path / "no")], "is not a folder"),
+        (["preview", "camvid/11", "--options", "binary"], "is not JSON"),
+    ):
+        assert command.main(arguments) == 2
+        assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("extra", [[], ["--augment"]])
+def test_preview_draws_a_sheet(tmp_path, extra):
+    trees.write_folder(tmp_path, range(5))
+    path = tmp_path / "sheet.png"
+    arguments = ["preview", "folder/segmentation", "--root", str(tmp_path)]
+    assert (
+        command.main([*arguments, "--output", str(path), "--count", "3", *extra]) == 0
+    )
+    with Image.open(path) as sheet:
+        assert sheet.width > 900 and sheet.height > 150
+
+
+def test_preview_of_scenes_with_all_labels(tmp_path):
+    path = tmp_path / "sheet.png"
+    arguments = ["preview", "worlds/driving_day", "--output", str(path)]
+    assert command.main([*arguments, "--count", "2", "--augment"]) == 0
+    assert path.exists()
+
+
+def test_check_names_each_bad_record(capsys, tmp_path):
+    trees.write_folder(tmp_path, range(10))
+    arguments = ["check", "folder/segmentation", "--root", str(tmp_path)]
+    assert command.main(arguments) == 0
+    trees.write_mask(tmp_path / "masks/3.png", size=(5, 5))
+    (tmp_path / "images/7.jpg").write_bytes(b"not a picture")
+    capsys.readouterr()
+    assert command.main([*arguments, "--options", '{"classes": ["a", "b", "c"]}']) == 1
+    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("bad: ")]
+    assert len(lines) == 2 and "3.png: mask is 5 x 5" in "".join(lines)
+    assert "7.jpg: not a readable image" in "".join(lines)
+
+
+def test_check_names_each_bad_mask_before_the_classes_are_known(capsys, tmp_path):
+    trees.write_folder(tmp_path, [f"train/{i}" for i in range(4)])
+    for place in (1, 2):
+        (tmp_path / f"masks/train/{place}.png").write_bytes(b"not a picture")
+    assert command.main(["check", "folder/segmentation", "--root", str(tmp_path)]) == 1
+    text = capsys.readouterr().out
+    assert text.count("bad: ") == 2 and "1.png" in text and "2.png" in text
+
+
+def test_check_counts_the_records(capsys, tmp_path):
+    trees.write_camvid(tmp_path)
+    assert command.main(["check", "camvid/11", "--root", str(tmp_path)]) == 1
+    assert "found 3 records, the official set has 367" in capsys.readouterr().out

@@ -1,0 +1,174 @@
+"""The stream of batches: deterministic, resumable, sharded, complete."""
+
+import collections
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import trees
+
+from jaxseg.core import errors
+from jaxseg.data import pipeline, transforms
+
+FIELDS = ("image", "segmentation")
+STEPS = (transforms.Flip(), transforms.Rescale(), transforms.Crop(8, 8))
+
+
+def source(count=10, size=(12, 16)):
+    rng = np.random.default_rng(0)
+    return trees.in_memory(
+        [
+            {
+                "id": str(i),
+                "image": rng.integers(0, 256, (*size, 3), np.uint8),
+                "segmentation": rng.integers(0, 3, size).astype(np.int32),
+            }
+            for i in range(count)
+        ]
+    )
+
+
+def take(count, **options):
+    given = {"transforms": STEPS, "batch_size": 4, "seed": 0, "fields": FIELDS}
+    data = options.pop("source", None) or source()
+    stream = pipeline.train_batches(data, **given | options)
+    return list(itertools.islice(stream, count))
+
+
+def assert_same(one, other):
+    for (batch, ids), (batch_, ids_) in zip(one, other, strict=True):
+        assert ids == ids_
+        for name in FIELDS:
+            np.testing.assert_array_equal(batch[name], batch_[name])
+
+
+def test_batches_are_whitened_and_shaped():
+    (batch, ids), *_ = take(1)
+    assert batch["image"].shape == (4, 8, 8, 3) and batch["image"].dtype == np.float32
+    assert batch["segmentation"].shape == (4, 8, 8)
+    assert batch["segmentation"].dtype == np.int32 and len(ids) == 4
+    assert abs(batch["image"].mean()) < 1.0
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_threads_change_nothing(threads):
+    assert_same(take(6), take(6, threads=threads, prefetch=2))
+
+
+@pytest.mark.parametrize("start", [1, 2, 5])
+def test_a_resumed_run_equals_an_unbroken_one(start):
+    assert_same(take(8)[start:], take(8 - start, start=start))
+
+
+def test_seeds_and_epochs_differ():
+    one, other = ([i for _, ids in take(5, seed=s) for i in ids] for s in (0, 1))
+    assert one != other and one[:10] != one[10:]
+    first = take(1, source=source(1), batch_size=1)[0][0]["image"]
+    again = take(2, source=source(1), batch_size=1)[1][0]["image"]
+    assert (first != again).any()  # the same example, drawn anew
+
+
+def test_every_epoch_holds_every_example_once():
+    ids = [i for _, ids in take(15) for i in ids]
+    for epoch in range(6):
+        assert sorted(ids[epoch * 10 : epoch * 10 + 10]) == sorted(map(str, range(10)))
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_shards_together_are_the_whole_batch(start):
+    whole = take(5, start=start)
+    parts = [take(5, start=start, shard=(p, 2)) for p in range(2)]
+    for step, (batch, ids) in enumerate(whole):
+        for place in range(2):
+            part, part_ids = parts[place][step]
+            assert part_ids == ids[place::2]
+            np.testing.assert_array_equal(part["image"], batch["image"][place::2])
+
+
+def test_threads_end_with_the_caller():
+    before = threading.active_count()
+    for _ in range(5):
+        stream = pipeline.train_batches(
+            source(), transforms=STEPS, batch_size=4, seed=0, fields=FIELDS
+        )
+        next(stream)
+        stream.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("grain"):
+            thread.join(timeout=5)
+    assert threading.active_count() <= before
+
+
+def test_far_positions_are_as_near_as_close_ones():
+    (_, ids), *_ = take(1, start=10**9)
+    assert len(ids) == 4
+
+
+def test_bad_calls_explain_themselves():
+    with pytest.raises(errors.UserError, match="batch_size=4 does not divide among 3"):
+        take(1, shard=(0, 3))
+    with pytest.raises(errors.UserError, match="has no depth; it has image, segm"):
+        take(1, fields=("image", "depth"))
+    mixed = trees.in_memory([source(1)[0], source(1, (9, 9))[0]])
+    with pytest.raises(errors.UserError, match=r"image: .* shapes .*Fix: .*crop"):
+        take(1, source=mixed, transforms=())
+
+
+def test_an_error_in_a_thread_arrives_as_it_was():
+    class Broken(trees.Examples):
+        def _read(self, index):
+            raise errors.UserError("a.png: not a readable image")
+
+    good = source()
+    broken = Broken(good.dataset, [1, 2, 3])
+    with pytest.raises(errors.UserError, match=r"^a\.png: not a readable image$"):
+        take(1, source=broken)
+    stream = pipeline.eval_batches(broken, size=(8, 8), batch_size=2, fields=FIELDS)
+    with pytest.raises(errors.UserError, match=r"^a\.png: not a readable image$"):
+        next(stream)
+
+
+@pytest.mark.parametrize(("shards", "batch"), [(1, 4), (2, 4), (2, 8), (4, 8)])
+def test_evaluation_counts_every_example_once(shards, batch):
+    data = source(9)
+    streams = [
+        list(
+            pipeline.eval_batches(
+                data, size=(6, 8), batch_size=batch, fields=FIELDS, shard=(p, shards)
+            )
+        )
+        for p in range(shards)
+    ]
+    assert len({len(stream) for stream in streams}) == 1
+    seen = collections.Counter()
+    for part in itertools.chain(*streams):
+        assert part["image"].shape == (batch // shards, 6, 8, 3)
+        assert (part["segmentation"][~part["valid"]] == 255).all()
+        for labels in part["segmentation"][part["valid"]]:
+            seen[labels[:12, :16].tobytes()] += 1
+    wanted = collections.Counter(data[i]["segmentation"].tobytes() for i in range(9))
+    assert seen == wanted
+
+
+def test_evaluation_is_in_order_with_labels_at_their_own_size():
+    mixed = [source(1)[0], source(1, (70, 40))[0], source(1, (8, 8))[0]]
+    data = trees.in_memory(mixed)
+    first, second = pipeline.eval_batches(
+        data, size=(8, 8), batch_size=2, fields=FIELDS
+    )
+    assert first["label_size"].tolist() == [[12, 16], [70, 40]]
+    assert first["scaled"].tolist() == [[6, 8], [8, 5]]
+    assert first["segmentation"].shape == (2, 128, 64)
+    np.testing.assert_array_equal(
+        first["segmentation"][1, :70, :40], mixed[1]["segmentation"]
+    )
+    assert (first["segmentation"][0, 12:] == 255).all()
+    assert second["segmentation"].shape == (2, 8, 8)  # the usual size of this set
+    assert second["valid"].tolist() == [True, False]
+
+
+def test_common_label_sizes_are_few():
+    sizes = {pipeline.round_up(n) for n in range(1, 2049)}
+    assert sizes == {64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}
+    assert all(pipeline.round_up(n) >= n for n in range(1, 2049))
