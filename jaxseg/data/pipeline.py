@@ -46,7 +46,8 @@ def train_batches(
 
     def example_at(position: int) -> Example:
         epoch, index = divmod(position, len(source))
-        example = source[int(epoch_order(seed, epoch, len(source))[index])]
+        chosen = int(epoch_order(seed, epoch, len(source))[index])
+        example = _needed(source[chosen], fields)
         rng = np.random.default_rng([seed, position])
         for step in steps:
             example = step(example, rng)
@@ -85,7 +86,7 @@ def eval_batches(
     def prepare(index: int) -> Example:
         if index >= len(source):
             return {}
-        example = source[index]
+        example = _needed(source[index], fields)
         labels = {"label_size": np.array(example["image"].shape[:2], np.int32)}
         if "segmentation" in example:
             labels["segmentation"] = example.pop("segmentation")
@@ -165,16 +166,22 @@ def stack(examples: Sequence[Example], fields: Sequence[str]) -> Batch:
     return {name: np.stack([example[name] for example in examples]) for name in fields}
 
 
+def _needed(example: Example, fields: Sequence[str]) -> Example:
+    """Only what is asked for: boxes that no task uses must not choose the crops."""
+    return {name: example[name] for name in {"image", "id", *fields}}
+
+
 def _in_threads(
     batches: grain.MapDataset, threads: int, prefetch: int
 ) -> Iterator[Any]:
     """The batches in order, made ahead of the caller by `threads` threads."""
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     iterator = iter(batches.to_iter_dataset(options))
+    mistake = errors.UserError  # modules may be gone when the interpreter ends this
     try:
         yield from iterator
-    except errors.UserError as error:  # without grain's remarks on its traceback
-        raise errors.UserError(str(error)) from error.__cause__
+    except mistake as error:  # without grain's remarks on its traceback
+        raise mistake(str(error)) from error.__cause__
     finally:  # the caller may stop anywhere
         iterator.close()
 

@@ -6,6 +6,7 @@ factor is 1, a crop is central. A padded image lies in the top left corner.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -202,8 +203,9 @@ class Whiten(Transform):
         # Rows of pixels instead of pixels of channels: NumPy is slow on short axes.
         repeats = width * channels // len(self.mean)
         rows = example["image"].reshape(height, width * channels).astype(np.float32)
-        rows -= np.tile(np.array(self.mean, np.float32), repeats)
-        rows *= np.tile(1 / np.array(self.std, np.float32), repeats)
+        mean, factor = _whitening_row(self.mean, self.std, repeats)
+        rows -= mean
+        rows *= factor
         return example | {"image": rows.reshape(height, width, channels)}
 
 
@@ -345,6 +347,15 @@ def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
     inside &= keypoints[..., 2] > 0
     moved = np.concatenate([np.clip(places, 0, 1), keypoints[..., 2:]], axis=-1)
     return np.where(inside[..., None], moved, 0).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _whitening_row(
+    mean: tuple[float, ...], std: tuple[float, ...], repeats: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """float32 mean and 1 / std of a row of pixels, channels innermost."""
+    factor = 1 / np.array(std, np.float32)
+    return np.tile(np.array(mean, np.float32), repeats), np.tile(factor, repeats)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -39,16 +40,42 @@ class Conv(nn.Module):
         return y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
-def norm(*, train: bool, dtype: str, name: str) -> nn.BatchNorm:
-    """Batch normalisation with torch's eps 1e-5 and momentum (0.1 there, 0.9 here)."""
-    return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        dtype=dtype,
-        param_dtype=jnp.float32,
-        name=name,
-    )
+class BatchNorm(nn.Module):
+    """Batch normalisation over all pixels; tree and values of `nn.BatchNorm`.
+
+    torch's eps and momentum (0.1 there, 0.9 here). One multiplication and one addition
+    per pixel, so that its gradient is one more of each: half the kernels that Linen's
+    (x - mean) * scale + bias compiles to, in half the time.
+    """
+
+    dtype: str = "float32"
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], *, train: bool
+    ) -> Float[Array, "b h w c"]:
+        shape, ones, zeros = x.shape[-1:], nn.initializers.ones, nn.initializers.zeros
+        scale = self.param("scale", ones, shape, jnp.float32)
+        bias = self.param("bias", zeros, shape, jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        mean, var = running_mean.value, running_var.value
+        wide = x.astype(jnp.float32)
+        if train:
+            mean = jnp.mean(wide, axis=(0, 1, 2))
+            var = jnp.mean(wide * wide, axis=(0, 1, 2)) - mean * mean
+            var = jnp.maximum(var, 0)  # rounding may leave less
+            if not self.is_initializing():
+                keep = self.momentum
+                running_mean.value = keep * running_mean.value + (1 - keep) * mean
+                running_var.value = keep * running_var.value + (1 - keep) * var
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
+        shift = bias - mean * factor
+        return (wide * factor.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)).astype(
+            self.dtype
+        )
 
 
 class ConvNorm(nn.Module):
@@ -77,7 +104,7 @@ class ConvNorm(nn.Module):
             self.dtype,
             name="conv",
         )(x)
-        x = norm(train=train, dtype=self.dtype, name="norm")(x)
+        x = BatchNorm(self.dtype, name="norm")(x, train=train)
         return nn.relu(x) if self.relu else x
 
 

@@ -58,10 +58,10 @@ def avg_pool(
     count_padding: bool = True,
 ) -> Float[Array, "b p q c"]:
     """`nn.avg_pool` as sum of shifted views; `count_padding` as in both libraries."""
-    total = sum(_windows(_pad(x, padding, 0) if padding else x, window, stride))
+    total = sum(_windows(_pad(x, padding, 0.0) if padding else x, window, stride))
     if count_padding or not padding:
         return total / window**2
-    ones = _pad(jnp.ones((1, *x.shape[1:3], 1), x.dtype), padding, 0)
+    ones = _pad(jnp.ones((1, *x.shape[1:3], 1), x.dtype), padding, 0.0)
     return total / sum(_windows(ones, window, stride))
 
 

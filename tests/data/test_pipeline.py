@@ -105,6 +105,19 @@ def test_far_positions_are_as_near_as_close_ones():
     assert len(ids) == 4
 
 
+def test_boxes_that_no_task_uses_choose_no_crops():
+    image = np.arange(144, dtype=np.uint8).reshape(12, 12, 1)
+    box = {"boxes": np.float32([[0, 0, 8 / 12, 8 / 12]]), "box_labels": np.int32([0])}
+    example = {"id": "a", "image": image} | box
+    data = trees.in_memory([example], fields=("image", *box), mean=(0.0,), std=(1.0,))
+    corners = {}
+    for fields in (("image",), ("image", *box)):
+        crops = take(40, source=data, fields=fields, transforms=STEPS[2:], batch_size=1)
+        corners[len(fields)] = {int(batch["image"][0, 0, 0, 0]) for batch, _ in crops}
+    # The box keeps the 8 x 8 window at the corner; without it, all 5 x 5 places occur.
+    assert corners[3] == {0} and max(corners[1]) > 40
+
+
 def test_bad_calls_explain_themselves():
     with pytest.raises(errors.UserError, match="batch_size=4 does not divide among 3"):
         take(1, shard=(0, 3))

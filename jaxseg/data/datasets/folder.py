@@ -6,8 +6,8 @@ train.txt, val.txt, test.txt with a name or an `image mask` pair a line; or else
 folders train/, val/, test/ anywhere in the path; or else a fixed fifth for validation.
 """
 
-import dataclasses
 import contextlib
+import dataclasses
 import hashlib
 import os
 import re

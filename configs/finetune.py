@@ -1,0 +1,73 @@
+r"""Your own images and masks: a model for them, and what the start you have is worth.
+
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,resize_masks
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,start=runs/x/artifacts/KEY
+
+DIR holds images and masks in two folders, and may hold train.txt and val.txt;
+`python -m jaxseg.data show folder/segmentation` says what is understood. Without
+`start` the model begins from random weights; with it, from that artifact's backbone as
+well, and the report has the gain.
+"""
+
+import ml_collections as mlc
+
+from configs import common
+
+
+def get_config(arg=""):
+    """Arguments: where the data are, what masks mean, how large and how long."""
+    arg = common.parse(
+        arg,
+        data="",
+        start="",
+        binary=False,
+        resize_masks=False,
+        classes=("",),
+        size=(128, 128),
+        variant="tiny",
+        steps=600,
+        batch=16,
+        lr=0.003,
+        count=0,
+        seeds=1,
+    )
+    if not arg.data:
+        raise ValueError("data=DIR is missing: the folder of your images and masks")
+    c = mlc.ConfigDict()
+    c.study = "finetune"
+    c.stages = {"start": common.imported(arg.start)} if arg.start else {}
+    for seed in range(arg.seeds):
+        for name in ["random", "start"] if arg.start else ["random"]:
+            c.stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
+    return c
+
+
+def model(arg, start, seed):
+    """Training with an evaluation every tenth; the best of them is kept."""
+    options = dict(
+        binary=arg.binary, mask_size="resize" if arg.resize_masks else "refuse"
+    )
+    if arg.classes[0]:
+        options["classes"] = list(arg.classes)
+    label = dict(setting="own", target="own", source=start, baseline="random")
+    return common.train(
+        dict(
+            name="folder/segmentation",
+            root=arg.data,
+            size=list(arg.size),
+            count=arg.count or None,
+            seed=seed,
+            options=options,
+        ),
+        task={"name": "segmentation"},
+        model=common.hrnet(arg.variant),
+        steps=arg.steps,
+        batch_size=arg.batch,
+        lr=arg.lr,
+        seed=seed,
+        eval_every=max(arg.steps // 10, 1),
+        keep="best",
+        parent=None if start == "random" else start,
+        labels=[label | dict(role="target")],
+    )
