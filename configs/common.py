@@ -50,12 +50,12 @@ def select(candidates, **section):
 
 
 def hrnet(variant, head="linear", **fields):
-    """HRNetV2 of a variant with a head by name."""
-    return {
-        "backbone": {"name": "hrnet", "variant": variant},
-        "head": {"name": head},
-        **fields,
-    }
+    """HRNetV2 of a variant with a head by name; the tiny one's classifier is tiny too."""
+    head = {"name": head}
+    if head["name"] == "classifier" and variant == "tiny":
+        head["width"] = 4
+    backbone = {"name": "hrnet", "variant": variant}
+    return {"backbone": backbone, "head": head, **fields}
 
 
 def _flag(key, defaults):

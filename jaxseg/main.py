@@ -20,6 +20,7 @@ DEFAULT_WORKDIR = "runs"
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 130 interrupted."""
     arguments, changes = parse(sys.argv[1:] if argv is None else argv)
+    sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         return command(arguments, changes)

@@ -18,36 +18,53 @@ import numpy as np
 from jaxtyping import Array, Float
 
 
-def _windows(x: Array, window: int, stride: int) -> list[Array]:
-    """The window**2 shifted and strided views of [B, H, W, C], row by row."""
+def _windows(x: Array, window: int, stride: int, padding: int, value: float) -> list:
+    """The window**2 shifted and strided views of padded [B, H, W, C], row by row."""
+    around = (padding, padding)
+    if padding:
+        x = jnp.pad(x, ((0, 0), around, around, (0, 0)), constant_values=value)
     height, width = ((n - window) // stride + 1 for n in x.shape[1:3])
+    if window == stride:  # a reshape has a gradient without sums
+        x = x[:, : height * window, : width * window]
+        x = x.reshape(x.shape[0], height, window, width, window, x.shape[-1])
+        return [x[:, :, i, :, j] for i in range(window) for j in range(window)]
+    rows, columns = (stride * (n - 1) + 1 for n in (height, width))
     return [
-        x[:, i : i + stride * height : stride, j : j + stride * width : stride][
-            :, :height, :width
-        ]
+        x[:, i : i + rows : stride, j : j + columns : stride]
         for i in range(window)
         for j in range(window)
     ]
 
 
-def _pad(x: Array, padding: int, value: float) -> Array:
-    around = (padding, padding)
-    return jnp.pad(x, ((0, 0), around, around, (0, 0)), constant_values=value)
-
-
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def max_pool(
     x: Float[Array, "b h w c"], window: int = 2, stride: int = 2, padding: int = 0
 ) -> Float[Array, "b p q c"]:
-    """`nn.max_pool` as running maximum of shifted views; windows that overrun are cut.
+    """`nn.max_pool` as maximum of shifted views; windows that overrun are left out.
 
     Of equal values the first gets the gradient, as in the plain operation and in torch
     (`jnp.maximum` would share it, and after a ReLU most ties are between zeros).
     """
-    views = _windows(_pad(x, padding, -jnp.inf) if padding else x, window, stride)
-    best = views[0]
-    for view in views[1:]:
-        best = jnp.where((view > best) | jnp.isnan(view), view, best)
-    return best
+    return functools.reduce(jnp.maximum, _windows(x, window, stride, padding, -jnp.inf))
+
+
+def _max_pool_forward(x, window, stride, padding):
+    best = max_pool(x, window, stride, padding)
+    return best, (x, best)
+
+
+def _max_pool_backward(window, stride, padding, kept, gradient):
+    x, best = kept
+    parts, taken = [], jnp.zeros(best.shape, bool)
+    for view in _windows(x, window, stride, padding, -jnp.inf):
+        first = (view == best) & ~taken
+        parts.append(jnp.where(first, gradient, 0))
+        taken = taken | first
+    back = jax.linear_transpose(lambda x: _windows(x, window, stride, padding, 0.0), x)
+    return back(parts)
+
+
+max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
 def avg_pool(
@@ -58,11 +75,11 @@ def avg_pool(
     count_padding: bool = True,
 ) -> Float[Array, "b p q c"]:
     """`nn.avg_pool` as sum of shifted views; `count_padding` as in both libraries."""
-    total = sum(_windows(_pad(x, padding, 0.0) if padding else x, window, stride))
+    total = sum(_windows(x, window, stride, padding, 0.0))
     if count_padding or not padding:
         return total / window**2
-    ones = _pad(jnp.ones((1, *x.shape[1:3], 1), x.dtype), padding, 0.0)
-    return total / sum(_windows(ones, window, stride))
+    ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
+    return total / sum(_windows(ones, window, stride, padding, 0.0))
 
 
 def upsample_nearest(
@@ -81,38 +98,37 @@ def resize_bilinear(
 
     That is torch's align_corners=False, enlarging and shrinking alike.
     """
-    for axis, target in zip((1, 2), size):
-        if target % x.shape[axis] == 0:
-            x = _enlarge(x, axis, target // x.shape[axis])
-        else:
-            x = _interpolate(x, axis, target)
-    return x
+    b, h, w, c = x.shape
+    height, width = size
+    if width % w == 0:
+        x = _widen(x, width // w)
+    else:
+        x = jnp.einsum("bhwc,qw->bhqc", x, _weights(w, width, x), precision="highest")
+    if height == h:
+        return x
+    # Rows as one product per image: the layout is right as it is, nothing is moved.
+    weights = jnp.broadcast_to(_weights(h, height, x), (b, height, h))
+    x = jnp.matmul(weights, x.reshape(b, h, width * c), precision="highest")
+    return x.reshape(b, height, width, c)
 
 
-def _enlarge(x: Array, axis: int, factor: int) -> Array:
-    """Each of the `factor` phases of the output mixes a pixel with one neighbour."""
+def _widen(x: Array, factor: int) -> Array:
+    """Each of the `factor` phases of a wider row mixes a pixel with one neighbour."""
     if factor == 1:
         return x
-    n = x.shape[axis]
-    first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, n - 1))
-    before = jnp.concatenate(
-        [first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis
-    )
-    after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
+    b, h, w, c = x.shape
+    left = jnp.concatenate([x[:, :, :1], x[:, :, :-1]], axis=2)
+    right = jnp.concatenate([x[:, :, 1:], x[:, :, -1:]], axis=2)
     phases = []
     for phase in range(factor):
         offset = (phase + 0.5) / factor - 0.5
-        neighbour, weight = (before, -offset) if offset < 0 else (after, offset)
+        neighbour, weight = (left if offset < 0 else right), abs(offset)
         phases.append((1 - weight) * x + weight * neighbour)
-    shape = (*x.shape[:axis], n * factor, *x.shape[axis + 1 :])
-    return jnp.stack(phases, axis + 1).reshape(shape)
+    return jnp.stack(phases, axis=3).reshape(b, h, w * factor, c)
 
 
-def _interpolate(x: Array, axis: int, size: int) -> Array:
-    """One axis of `x` times a constant matrix with two weights a row."""
-    matrix = jnp.asarray(_matrix(x.shape[axis], size), x.dtype)
-    x = jnp.tensordot(x, matrix, axes=((axis,), (1,)), precision="highest")
-    return jnp.moveaxis(x, -1, axis)
+def _weights(source: int, target: int, like: Array) -> Array:
+    return jnp.asarray(_matrix(source, target), like.dtype)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Contract of every backbone and head, padding and cropping, dtypes, parameter counts."""
+"""Contract of every backbone and head; padding, cropping, dtypes, bad sections."""
 
 import flax.linen as nn
 import jax
@@ -22,7 +22,7 @@ def build(head="linear", backbone=TINY, outputs=5, **section):
 
 
 def random_image(*shape):
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
 
 
 def loosened(variables):
@@ -88,7 +88,7 @@ def test_odd_sizes_are_padded_with_zeros_and_cropped():
     variables = model.init(built, (65, 97, 3), seed=0)
     image = random_image(1, 65, 97, 3)
     apply = jax.jit(lambda x: built.apply(variables, x, train=False))
-    padded = np.pad(image, ((0, 0), (0, 31), (0, 31), (0, 0)))
+    padded = jnp.pad(image, ((0, 0), (0, 31), (0, 31), (0, 0)))
     assert apply(image).shape == (1, 65, 97, 5)
     np.testing.assert_array_equal(apply(image), apply(padded)[:, :65, :97])
 
@@ -114,7 +114,7 @@ def test_bfloat16_computes_narrow_and_keeps_wide():
 
 
 def test_linear_head_is_the_plain_one():
-    """Projecting before upsampling equals concatenating at stride 4, then projecting."""
+    """Projecting before upsampling equals concatenating first, then projecting."""
     head = lookup.load("jaxseg.models.heads", "linear").build(5)
     maps = tuple(random_image(2, 16 // 2**i, 24 // 2**i, 3 * 2**i) for i in range(4))
     kernel, bias = random_image(45, 5), random_image(5)
@@ -149,6 +149,7 @@ def test_several_heads():
         shape("c")
 
 
+@pytest.mark.slow  # compiles two backward passes
 def test_remat_changes_neither_paths_nor_gradients():
     image = random_image(2, 32, 32, 3)
     results = []
