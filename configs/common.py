@@ -4,9 +4,6 @@ import difflib
 
 import ml_collections as mlc
 
-# Data sets by the short names that tables show.
-EMBEDDED = "worlds"
-
 
 def parse(arg, **defaults):
     """`a=1,b,c=x+y` -> ConfigDict of `defaults` with these values.
@@ -25,6 +22,13 @@ def parse(arg, **defaults):
             _typed(text, defaults[key], key) if equals else _flag(key, defaults)
         )
     return values
+
+
+def study(name, stages):
+    """The config of a study; its stages run in this order, parents first."""
+    config = mlc.ConfigDict({"study": name})
+    config.stages = mlc.ConfigDict(stages, sort_keys=False)
+    return config
 
 
 def train(dataset, *, task, model, steps, parent=None, **section):
@@ -50,7 +54,7 @@ def select(candidates, **section):
 
 
 def hrnet(variant, head="linear", **fields):
-    """HRNetV2 of a variant with a head by name; the tiny one's classifier is tiny too."""
+    """HRNetV2 of a variant and a head by name; the tiny one's classifier is tiny."""
     head = {"name": head}
     if head["name"] == "classifier" and variant == "tiny":
         head["width"] = 4

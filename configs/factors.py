@@ -1,4 +1,4 @@
-r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, as a gain table.
+r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, a gain table.
 
   python -m jaxseg.main --config=configs/factors.py
   python -m jaxseg.main --config=configs/factors.py:seeds=5,lrs=0.001+0.003+0.01
@@ -9,8 +9,6 @@ ILSVRC, a source in each of six domains, five targets of other data sets in the 
 domains with few images, all starts on all targets, beside random and pretraining-only
 starts (5.1, 5.2). Steps, rates and image counts are ours: the paper prints none.
 """
-
-import ml_collections as mlc
 
 from configs import common
 
@@ -56,20 +54,17 @@ def get_config(arg=""):
         real="",
         root="",
         size=(64, 64),
-        options="",
     )
-    c = mlc.ConfigDict()
-    c.study = "factors"
-    c.stages = {PRETRAINING: pretraining(arg)}
-    c.stages.update({f"sources/{name}": source(name, arg) for name in arg.sources})
-    starts = {"random": None, PRETRAINING: PRETRAINING}
+    stages = {PRETRAINING: pretraining(arg)}
+    stages |= {f"sources/{name}": source(name, arg) for name in arg.sources}
+    starts = {PRETRAINING: PRETRAINING, "random": None}
     starts |= {name: f"sources/{name}" for name in arg.sources}
     for target in [*arg.targets, *filter(None, [arg.real])]:
         for seed in range(arg.seeds):
             for start, parent in starts.items():
-                c.stages.update(cell(target, start, parent, seed, arg))
-    c.stages["domain_distance"] = distances(arg)
-    return c
+                stages |= cell(target, start, parent, seed, arg)
+    stages["domain_distance"] = distances(arg)
+    return common.study("factors", stages)
 
 
 def pretraining(arg):
@@ -94,9 +89,7 @@ def source(name, arg):
         steps=arg.source_steps,
         lr=0.003,
         parent=PRETRAINING,
-        labels=[
-            dict(setting="full", target=name, source=PRETRAINING, role="source")
-        ],
+        labels=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
     )
 
 
@@ -122,7 +115,7 @@ def cell(target, start, parent, seed, arg):
     # candidates do not train on; the paper does not say on what it chose.
     evaluations = dict(validation={}, held_out=dict(split="train", part="held_out"))
     candidates = {
-        f"{name}/lr{lr:g}": common.train(
+        f"{name}/lr{lr:.0e}": common.train(
             data | dict(part="fit"), lr=lr, evaluations=evaluations, **stage
         )
         for lr in arg.lrs

@@ -10,8 +10,6 @@ DIR holds images and masks in two folders, and may hold train.txt and val.txt;
 well, and the report has the gain.
 """
 
-import ml_collections as mlc
-
 from configs import common
 
 
@@ -34,13 +32,11 @@ def get_config(arg=""):
     )
     if not arg.data:
         raise ValueError("data=DIR is missing: the folder of your images and masks")
-    c = mlc.ConfigDict()
-    c.study = "finetune"
-    c.stages = {"start": common.imported(arg.start)} if arg.start else {}
+    stages = {"start": common.imported(arg.start)} if arg.start else {}
     for seed in range(arg.seeds):
         for name in ["random", "start"] if arg.start else ["random"]:
-            c.stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
-    return c
+            stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
+    return common.study("finetune", stages)
 
 
 def model(arg, start, seed):

@@ -1,6 +1,6 @@
 """What is stored in a workdir: list, show, diff, remove, gc.
 
-  python -m jaxseg.artifacts list --workdir=runs/factors
+python -m jaxseg.artifacts list --workdir=runs/factors
 """
 
 import argparse
@@ -21,7 +21,9 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add(commands, "list", list_, "every artifact: key, name, metric, size").add_argument(
+    _add(
+        commands, "list", list_, "every artifact: key, name, metric, size"
+    ).add_argument(
         "--verify", action="store_true", help="compare every file with its checksum"
     )
     _add(commands, "show", show, "what made an artifact, checked byte by byte", 1)
@@ -43,7 +45,9 @@ def list_(arguments: argparse.Namespace) -> int:
     from jaxseg.transfer import store
 
     box, damaged = _box(arguments), 0
-    rows = sorted((box.manifest(key) for key in box.keys()), key=lambda m: m["created"])
+    rows = sorted(
+        (box.manifest(key) for key in box.stored()), key=lambda m: m["created"]
+    )
     for manifest in rows:
         key, state = manifest["key"][:20], ""
         if arguments.verify:
@@ -66,7 +70,9 @@ def show(arguments: argparse.Namespace) -> None:
     box = _box(arguments)
     key = _find(box, arguments.keys[0])
     box.verify(key)
-    manifest = {k: v for k, v in box.manifest(key).items() if k not in ("files", "self")}
+    manifest = {
+        k: v for k, v in box.manifest(key).items() if k not in ("files", "self")
+    }
     print(json.dumps(manifest, indent=1))
     receipt = box.folder(key) / "receipt.json"
     for row in records.read_json(receipt) if receipt.is_file() else ():
@@ -108,7 +114,7 @@ def collect(arguments: argparse.Namespace) -> None:
     for path in box.workdir.glob("studies/*/plan.json"):
         named |= {stage["key"][:20] for stage in records.read_json(path)["stages"]}
     running = [path.name for path in box.workdir.glob("running/*") if path.is_dir()]
-    loose = sorted({*box.keys(), *running} - named)
+    loose = sorted({*box.stored(), *running} - named)
     freed = 0
     with box.lock("main", "a run"):
         for key in loose:
@@ -150,11 +156,11 @@ def _box(arguments: argparse.Namespace) -> Any:
 
 def _find(box: Any, given: str) -> str:
     """The one short key that begins with `given`."""
-    found = [key for key in box.keys() if key.startswith(given[:20])]
+    found = [key for key in box.stored() if key.startswith(given[:20])]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise lookup.unknown(given, box.keys(), kind=f"artifact in {box.workdir}")
+        raise lookup.unknown(given, box.stored(), kind=f"artifact in {box.workdir}")
     raise errors.UserError(f"{given!r} is the beginning of {len(found)}: {found}")
 
 

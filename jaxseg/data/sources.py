@@ -82,6 +82,14 @@ class Source:
             self._cache[index] = example
         return dict(example)
 
+    def prepare(self) -> None:
+        """Reads all examples of a source that keeps them in memory, now, not while
+        training waits for them; embedded data are rendered here when first used.
+        """
+        if self._in_memory:
+            for index in range(len(self)):
+                self[index]
+
     def _read(self, index: int) -> Example:
         file, variant = self.name.split("/")
         record = self._records[index]

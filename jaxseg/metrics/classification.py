@@ -20,9 +20,9 @@ class Accuracy:
 
     def update(
         self,
-        predictions: Int[Array, "b"],
-        labels: Int[Array, "b"],
-        valid: Bool[Array, "b"],
+        predictions: Int[Array, " b"],
+        labels: Int[Array, " b"],
+        valid: Bool[Array, " b"],
     ) -> Int[Array, "2"]:
         """[right, all] of one batch."""
         return jnp.stack([jnp.sum((predictions == labels) & valid), jnp.sum(valid)])

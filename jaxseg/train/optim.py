@@ -118,8 +118,7 @@ def keep_frozen(new: Any, old: Any, multipliers: Pairs) -> Any:
     frozen = [pattern for pattern, value in multipliers if value == 0]
     if not frozen:
         return new
-    kept = {path: old_leaf for path, old_leaf in trees.flatten(old).items()}
-    flat = trees.flatten(new)
+    kept, flat = trees.flatten(old), trees.flatten(new)
     for path in flat:
         inner = path.split("/", 1)[1]  # patterns never contain the collection name
         if trees.any_match(frozen, inner):

@@ -1,4 +1,4 @@
-"""The DAG of a config's stages: planned as a whole, run one by one, done work skipped."""
+"""The DAG of a config's stages: planned whole, run one by one, done work skipped."""
 
 import dataclasses
 import logging

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich import console, table
-
 from jaxseg.core import lookup
 from jaxseg.transfer import chain, stage, store
 
@@ -14,12 +12,19 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
     """Prints the stages that a run would look at, and what they add up to."""
     box, stages = store.Store(workdir), plan.needed(only)
     costs = {one.key: _cost(one) for one in stages}
-    grid = table.Table(*COLUMNS, title=f"{plan.study} in {workdir}", box=None)
+    rows = [COLUMNS]
     for one in stages:
         cost = costs[one.key]
         numbers = [f"{cost[k]:,}" if k in cost else "" for k in COLUMNS[3:6]]
-        grid.add_row(one.name, one.kind, _state(one, box), *numbers, one.short)
-    console.Console(soft_wrap=True).print(grid)
+        rows.append((one.name, one.kind, _state(one, box), *numbers, one.short))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    print(f"{plan.study} in {workdir}")
+    for row in rows:
+        cells = [
+            text.rjust(width) if 3 <= place < 6 else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
     missing = {one.key: costs[one.key] for one in stages if not box.done(one.key)}
     totals = {
         name: sum(cost.get(name, 0) for cost in missing.values())
@@ -29,7 +34,7 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
     print(
         f"{len(stages)} stages, {cells} table cells; {len(costs)} artifacts, "
         f"{len(costs) - len(missing)} cached. To run: {totals['steps']:,} steps, "
-        f"{totals['examples']:,} examples, {totals['bytes'] / 2**20:,.0f} MiB of weights."
+        f"{totals['examples']:,} examples, {totals['bytes'] >> 20:,} MiB of weights."
     )
 
 

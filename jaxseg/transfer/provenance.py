@@ -19,7 +19,7 @@ def packages() -> dict[str, str]:
 
 @functools.cache
 def code() -> dict[str, Any]:
-    """Git revision of the checkout, and whether it differs from it; None outside one."""
+    """Git revision of the checkout, and whether it differs; None outside one."""
     here = Path(__file__).parent
     revision = _git(here, "rev-parse", "HEAD")
     changes = _git(here, "status", "--porcelain", "--", ".")

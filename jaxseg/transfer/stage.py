@@ -14,7 +14,7 @@ OWN = ("kind", "parents", "labels")
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What to make, from what. Only `kind`, `spec` and the parents' keys enter `key`."""
+    """What to make, from what. Kind, spec, parents' keys and versions enter `key`."""
 
     name: str
     kind: str

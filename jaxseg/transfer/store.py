@@ -18,7 +18,7 @@ ERROR = "error.json"
 
 
 class Store:
-    """`WORKDIR/artifacts/<key[:20]>/` once done, `WORKDIR/running/<key[:20]>/` before."""
+    """`WORKDIR/artifacts/<key[:20]>/` once done, `WORKDIR/running/...` before."""
 
     def __init__(self, workdir: Path | str):
         self.workdir = Path(workdir)
@@ -35,7 +35,7 @@ class Store:
         """Whether the artifact is there."""
         return (self.folder(key) / MANIFEST).is_file()
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
         """The short keys of all artifacts."""
         return sorted(
             p.parent.name for p in self.workdir.glob(f"artifacts/*/{MANIFEST}")
@@ -91,7 +91,7 @@ class Store:
         path = self.workdir / "locks" / f"{name}.lock"
         with writable(self.workdir):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+")
+            file = open(path, "a+")  # noqa: SIM115 (closed below)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

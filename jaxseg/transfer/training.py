@@ -10,7 +10,7 @@ import jax
 import tensorboardX
 from PIL import Image
 
-from jaxseg.core import checkpoint, draw, errors, records, trees
+from jaxseg.core import checkpoint, draw, errors, lookup, records, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import dataset, pipeline, sources, transforms
 from jaxseg.evals import evaluate, predict
@@ -45,6 +45,10 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
             raise errors.UserError(
                 f"{where}/{name}: found {spec[name]}, allowed: 1 or more"
             )
+    if spec["headline"] not in spec["evaluations"]:
+        raise lookup.unknown(
+            spec["headline"], spec["evaluations"], kind=f"evaluation, {where}/headline"
+        )
     if spec["patience"] is not None and not spec["eval_every"]:
         raise errors.UserError(f"{where}: patience needs eval_every, found 0")
     optim.schedule(steps=spec["steps"], **spec["schedule"])
@@ -91,6 +95,7 @@ class Training:
             name: self._evaluator(data)
             for name, data in self.spec["evaluations"].items()
         }
+        self.headline = self.evaluators[self.spec["headline"]]
         self.checkpoints = checkpoint.Checkpoints(job.scratch / "checkpoints")
         self.best = checkpoint.Checkpoints(job.scratch / "best")
         self.metrics = job.folder / "metrics.jsonl"
@@ -99,6 +104,10 @@ class Training:
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
         begin = time.perf_counter()
+        self.source.prepare()
+        for evaluator in self.evaluators.values():
+            evaluator.source.prepare()
+        prepare = time.perf_counter() - begin
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)
         variables, best_step = self._final_variables(state, watch)
@@ -110,6 +119,7 @@ class Training:
         records.write_json(self.job.folder / "receipt.json", self.receipts)
         seconds = time.perf_counter() - begin
         timing = {
+            "prepare": prepare,
             "steps": clock.steps,
             "data_wait": clock.data_wait,
             "compile": clock.compile,
@@ -149,7 +159,9 @@ class Training:
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
         shape = image_shape(self.spec, self.facts)
-        variables = jax.device_get(initial.variables(self.model, shape, self.spec["seed"]))
+        variables = jax.device_get(
+            initial.variables(self.model, shape, self.spec["seed"])
+        )
         for start in self.spec["starts"]:
             folder = self.job.parents[start["parent"]]
             parent = artifact.load(folder)
@@ -158,10 +170,8 @@ class Training:
                     variables, parent.variables, start["take"], start["reinit"]
                 )
             except transplant.TransplantError as error:
-                name = parent.manifest["name"]
-                raise transplant.TransplantError(
-                    f"stages/{self.job.stage.name}/starts from {name} ({folder}): {error}"
-                ) from None
+                where = f"stages/{self.job.stage.name}/starts, from {folder}"
+                raise transplant.TransplantError(f"{where}: {error}") from None
             self.job.progress(0, self.spec["steps"], receipt.summary())
             self.receipts.append(_receipt(start["parent"], parent, receipt))
         return variables
@@ -224,8 +234,8 @@ class Training:
         )
 
     def _watch(self, writer: Any, best: dict) -> hooks.Evaluate:
-        """The evaluation during training, which the first evaluator does."""
-        name, evaluator = next(iter(self.evaluators.items()))
+        """The evaluation during training."""
+        name, evaluator = self.spec["headline"], self.headline
 
         def measure(variables: Variables, step: int) -> float:
             values = evaluator(variables)
@@ -262,7 +272,7 @@ class Training:
 
     def _evaluate_all(self, variables: Variables, step: int) -> list[dict[str, Any]]:
         rows = []
-        for number, (name, evaluator) in enumerate(self.evaluators.items()):
+        for name, evaluator in self.evaluators.items():
             values = evaluator(variables)
             self._record(name, evaluator, values, step, final=True)
             data = self.spec["evaluations"][name]
@@ -275,7 +285,8 @@ class Training:
                         "evaluation": name,
                         "split": data["split"],
                         "dataset": data["name"],
-                        "headline": number == 0 and metric == evaluator.headline,
+                        "headline": name == self.spec["headline"]
+                        and metric == evaluator.headline,
                         "higher_is_better": evaluator.higher_is_better,
                     }
                 )
@@ -299,9 +310,8 @@ class Training:
             return
         folder = self.job.folder / "samples"
         folder.mkdir(exist_ok=True)
-        evaluator = next(iter(self.evaluators.values()))
         palette = self._palette()
-        examples = evaluator.predictions(variables, self.spec["samples"])
+        examples = self.headline.predictions(variables, self.spec["samples"])
         for index, example in enumerate(examples):
             image = example["image"]
             pictures = {

@@ -58,9 +58,10 @@ def earth(rng, light, saturation=(0.1, 0.4), value=(0.35, 0.6), hue=(0.05, 0.4))
     return textures.times(textures.tint(rng, saturation, value, hue), light)
 
 
-def rows(canvas, rng, pace, angle=None, contrast=0.55):
+def rows(canvas, rng, pace, angle=None, contrast=None):
     """Parallel rows, `pace` of them across the picture, in any direction."""
     angle = rng.uniform(0, np.pi) if angle is None else angle
+    contrast = rng.uniform(0.2, 0.45) if contrast is None else contrast
     u, _ = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
     return 1 - contrast * textures.waves(u, pace, rng.random(), 1.5)
 
@@ -104,7 +105,7 @@ def hall(canvas, rng, sun, x, y, angle, half, label) -> None:
     u, _ = shapes.turn(canvas.x, canvas.y, x, y, angle)
     ribs = textures.waves(u, rng.uniform(15, 19))
     thing = canvas.thing(label)
-    canvas.paint(outline(x, y), textures.mix(paint, paint * 0.55, ribs), label,
+    canvas.paint(outline(x, y), textures.mix(paint, paint * 0.7, ribs), label,
                  depth=ALTITUDE - height, thing=thing)  # fmt: skip
 
 
@@ -163,13 +164,13 @@ def _park(canvas, rng, inside, light) -> None:
     crown, shadow = trees(canvas, rng, rng.uniform(9, 11), None, 0.4)
     leaf = textures.tint(rng, (0.15, 0.5), (0.3, 0.65), (0.08, 0.42))
     ground = earth(rng, light, (0.1, 0.4), (0.4, 0.6), (0.1, 0.4))
-    colour = textures.mix(textures.mix(ground, leaf * 0.35, shadow), leaf, crown)
+    colour = textures.mix(textures.mix(ground, leaf * 0.6, shadow), leaf, crown)
     canvas.paint(inside, colour, "park")
 
 
 def _parking(canvas, rng, inside, angle) -> None:
     grey = textures.tint(rng, (0.0, 0.3), (0.4, 0.65))
-    stripes = rows(canvas, rng, rng.uniform(12, 15), angle, 0.5)
+    stripes = rows(canvas, rng, rng.uniform(12, 15), angle)
     canvas.paint(inside, textures.times(grey, stripes + 0.25), "parking")
 
 
@@ -186,19 +187,17 @@ def farm(canvas, rng) -> None:
         if use == "crop":
             ground = ground * rows(canvas, rng, rng.uniform(12, 15))
         elif use == "plough":
-            ground = ground * rows(canvas, rng, rng.uniform(6, 8))
+            ground = ground * rows(canvas, rng, rng.uniform(7, 9.5))
         elif use == "orchard":
             crown, shadow = trees(canvas, rng, rng.uniform(9, 11))
             leaf = textures.tint(rng, (0.15, 0.5), (0.3, 0.65), (0.08, 0.42))
-            ground = textures.mix(
-                textures.mix(ground, leaf * 0.35, shadow), leaf, crown
-            )
+            ground = textures.mix(textures.mix(ground, leaf * 0.6, shadow), leaf, crown)
         canvas.paint(inside, ground, use)
-    for _ in range(rng.integers(0, 3)):
-        half = rng.uniform(0.08, 0.14), rng.uniform(0.05, 0.09)
+    for _ in range(rng.integers(1, 4)):
+        half = rng.uniform(0.1, 0.16), rng.uniform(0.06, 0.1)
         place = rng.uniform(0.1, 0.9, 2)
         house(canvas, rng, sun, *place, rng.uniform(0, np.pi), half, "barn")
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(1, 6)):
         _cow(canvas, rng)
     _photograph(canvas, rng, textures.tint(rng, (0.1, 0.3), (0.7, 0.8), (0.08, 0.2)))
 
@@ -206,7 +205,7 @@ def farm(canvas, rng) -> None:
 def _cow(canvas, rng) -> None:
     coat = textures.tint(rng, (0.0, 0.5), (0.1, 0.95), (0.03, 0.1))
     x, y = rng.uniform(0.08, 0.92, 2)
-    heading, size = rng.uniform(0, 2 * np.pi), rng.uniform(0.11, 0.16)
+    heading, size = rng.uniform(0, 2 * np.pi), rng.uniform(0.14, 0.2)
     canvas.shade(shapes.disc(canvas.x, canvas.y, x + 0.01, y + 0.02, size * 0.3), 0.4)
     figures.crawler(canvas, x, y, size, heading, "cow", ALTITUDE - 1.4, coat, width=0.2,
                     head=0.14, arms=0.26, legs=0.26, limb=0.06, sweep=0)  # fmt: skip

@@ -1,7 +1,7 @@
 """Close-ups: one animal fills the picture, sharp before a background out of focus.
 
-What tells classes apart: coat and shell (spots, bands, curls, strands, shine) at the
-scale of a macro lens; the outlines are alike.
+What tells classes apart: irregular markings of coat and shell (spots, bands, strands,
+curls) by their grain and scale, in any direction; outlines and hues are alike.
 """
 
 import numpy as np
@@ -21,21 +21,25 @@ def bokeh(canvas, rng, label, distance) -> None:
     canvas.image[:] = camera.blur(canvas.image, 0.035)
 
 
-def coat(rng, canvas, kind, u, v, dark):
-    """How much of the second colour shows [S, S]: the pattern of one kind.
+def coat(canvas, rng, kind):
+    """How much of the second colour shows [S, S]: the irregular marking of one kind.
 
-    u, v: coordinates along and across the body, in body lengths.
+    It runs in any direction, so that only its grain and its scale tell kinds apart.
     """
+    angle = rng.uniform(0, np.pi)
+    along, across = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
+    cells = {"spots": 10, "bands": 6, "strands": 12, "curls": 24, "smooth": 3}[kind]
+    field = canvas.cut(textures.noise(rng, canvas.size, cells))
     if kind == "spots":
-        return textures.dots(u + 0.07 * v, v, rng.uniform(5.0, 6.5), 0.27)
-    if kind == "bands":  # across the body
-        return textures.waves(u, rng.uniform(4.0, 5.5), rng.random(), 2)
-    if kind == "ribs":  # along the body
-        return textures.waves(v, rng.uniform(7.0, 9.0), rng.random(), 1.5)
+        return textures.unit((field - 0.55) * 9)
+    if kind == "bands":
+        return textures.waves(across + 0.12 * field, rng.uniform(6.5, 8), 0, 2)
+    if kind == "strands":
+        fine = textures.waves(across + 0.05 * field, rng.uniform(14, 17))
+        return textures.unit(fine * (0.3 + field))
     if kind == "curls":
-        curl = canvas.cut(textures.clouds(rng, canvas.size, 18, 1))
-        return textures.unit((curl - 0.5) * 3 + 0.5)
-    return np.zeros_like(u)  # smooth
+        return textures.unit((field - 0.5) * 4 + 0.5)
+    return 0.3 * field  # smooth
 
 
 def lit(canvas, colour, distance, x, y, size):
@@ -51,10 +55,10 @@ def dog(canvas, rng, x, y, size, label, kind) -> None:
     depth, lean = rng.uniform(0.5, 1.2), rng.uniform(-0.35, 0.35)
     canvas = canvas.window(x - size, y - size, x + size, y + size)
     main = textures.tint(rng, (0.05, 0.6), (0.3, 0.95), (0.0, 0.15))
-    other = main * rng.uniform(0.3, 0.5)
+    other = main * rng.uniform(0.35, 0.6)
     u, v = shapes.turn(canvas.x, canvas.y, x, y, lean)
     u, v = u / np.float32(size), v / np.float32(size)  # right and down
-    pattern = coat(rng, canvas, kind, v, u, other)
+    pattern = coat(canvas, rng, kind)
     fur = textures.mix(main, other, pattern)
     hang, spread = rng.uniform(0.1, 0.45), rng.uniform(0.36, 0.5)
     neck = shapes.box(u, v, 0, 0.7, 0.32, 0.4, 0, 0.2)
@@ -88,9 +92,8 @@ def insect(canvas, rng, x, y, size, label, kind) -> None:
     heading, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.15)
     canvas = canvas.window(x - size, y - size, x + size, y + size)
     main = textures.tint(rng, (0.3, 0.95), (0.4, 0.95))
-    other = main * rng.uniform(0.1, 0.35)
-    u, v = shapes.turn(canvas.x, canvas.y, x, y, heading)
-    pattern = coat(rng, canvas, kind, u / size, v / size, other)
+    other = main * rng.uniform(0.25, 0.55)
+    pattern = coat(canvas, rng, kind)
     shell = textures.mix(main, other, pattern)
     back = shapes.ellipse(canvas.x, canvas.y, x, y, 0.45 * size, 0.3 * size, heading)
     shell = lit(canvas, shell, back, x, y, size)
@@ -120,9 +123,14 @@ def leaf(canvas, rng, label) -> None:
     canvas.paint(np.maximum(np.abs(v) - 0.012, body), paint * 1.3)
 
 
-DOGS = {"dalmatian": "spots", "boxer": "bands", "collie": "ribs", "poodle": "curls",
+DOGS = {"dalmatian": "spots", "boxer": "bands", "collie": "strands", "poodle": "curls",
         "labrador": "smooth"}  # fmt: skip
-INSECTS = {"ladybird": "spots", "wasp": "bands", "chafer": "ribs", "beetle": "smooth"}
+INSECTS = {
+    "ladybird": "spots",
+    "wasp": "bands",
+    "chafer": "strands",
+    "beetle": "smooth",
+}
 
 
 def dogs(canvas, rng) -> None:
@@ -146,7 +154,7 @@ def insects(canvas, rng) -> None:
     for _ in range(rng.integers(1, 4)):
         name = list(INSECTS)[rng.integers(len(INSECTS))]
         spot = rng.uniform(0.2, 0.8, 2)
-        insect(canvas, rng, *spot, rng.uniform(0.36, 0.6), name, INSECTS[name])
+        insect(canvas, rng, *spot, rng.uniform(0.45, 0.7), name, INSECTS[name])
     camera.light(canvas, textures.tint(rng, (0.0, 0.15), (0.85, 1.1)))
     camera.grain(canvas, rng, 0.012)
 

@@ -219,7 +219,7 @@ def _upright(make, tall):
     )
 
 
-FURNITURE = (indoor.sofa, indoor.table, indoor.chair, indoor.bookcase, indoor.cabinet)
+FURNITURE = (indoor.sofa, indoor.table, indoor.bookcase, indoor.dresser, indoor.locker)
 
 
 def everyday(canvas, rng) -> None:
@@ -250,7 +250,7 @@ def travel(canvas, rng) -> None:
     beds = (indoor.sofa, "bed"), (indoor.table, "bed"), (indoor.cabinet, "bed")
     kind = rng.random()
     if kind < 0.3:
-        walls = driving.facade("landmark", height=(5, 12)), driving.foliage("palm")
+        walls = driving.facade("landmark"), driving.foliage("palm")
         mover = lambda canvas, rng, view, aside, z: palm("palm")(
             canvas, rng, view.col(z, aside * 2), view.row(z), view.focal / z, z
         )

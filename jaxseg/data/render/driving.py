@@ -76,53 +76,60 @@ def walls(canvas, rng, view, kinds, *, offset=6.5, chances=None) -> None:
             start = stop
 
 
-def facade(label, *, lit=False, height=(7, 16)):
+# Heights and colours are alike for all kinds: only the pattern tells them apart.
+HEIGHT = (2.5, 9.0)
+
+
+def _two_tones(rng, lit):
+    """Two colours of one wall, near each other; `lit`: the first one glows at night."""
+    paint, strength = textures.tint(rng, (0.05, 0.5)), rng.uniform(0.35, 0.75)
+    if lit and rng.random() < 0.5:
+        return paint * 0.4, textures.tint(rng, (0.2, 0.6), (0.6, 1.0))
+    return paint, paint * strength
+
+
+def facade(label, *, lit=False, height=HEIGHT):
     """A house front: a lattice of windows, wider or narrower than high."""
 
     def kind(canvas, rng, run, up):
-        wall = textures.tint(rng, (0.05, 0.55), (0.4, 0.85))
-        glass = wall * rng.uniform(0.25, 0.5)
-        if lit:
-            wall, glass = wall * 0.35, textures.tint(rng, (0.2, 0.6), (0.8, 1.0))
-        storey = rng.uniform(0.3, 0.42)
+        storey, width = rng.uniform(0.3, 0.45), rng.uniform(0.8, 1.3)
         share = rng.uniform(0.22, 0.34), rng.uniform(0.24, 0.34)
-        window = textures.panes(run, up, storey * rng.uniform(0.8, 1.3), storey, *share)
-        return textures.mix(wall, glass, window), rng.uniform(*height), label
-
-    return kind
-
-
-def foliage(label, *, height=(3, 8), hue=(0.08, 0.42), value=(0.3, 0.7)):
-    """Trees and hedges: clumps without direction, with a ragged top."""
-
-    def kind(canvas, rng, run, up):
-        leaf = textures.tint(rng, (0.15, 0.6), value, hue)
-        clumps = canvas.cut(textures.clouds(rng, canvas.size, 14, 2))
-        colour = textures.times(leaf, 0.35 + 1.3 * clumps)
-        return colour, rng.uniform(*height) * (0.7 + 0.6 * clumps), label
-
-    return kind
-
-
-def bars(label, *, height=(2.2, 4.5), pace=(0.8, 1.4), value=(0.3, 0.8)):
-    """Fences and ribbed walls: upright bars."""
-
-    def kind(canvas, rng, run, up):
-        paint = textures.tint(rng, (0.05, 0.6), value)
-        pattern = textures.waves(run, rng.uniform(*pace), rng.random(), 2)
-        colour = textures.mix(paint * 0.45, paint * 1.1, pattern)
+        window = textures.panes(run, up, storey * width, storey, *share)
+        colour = textures.mix(*_two_tones(rng, lit), window)
         return colour, rng.uniform(*height), label
 
     return kind
 
 
-def shelves(label, *, height=(4, 8), pace=(0.45, 0.8), value=(0.3, 0.8)):
-    """Courses: level bands, as of shop fronts, blinds and brick."""
+def foliage(label, *, height=HEIGHT):
+    """Trees and hedges: clumps without direction, with a ragged top."""
 
     def kind(canvas, rng, run, up):
-        paint = textures.tint(rng, (0.05, 0.6), value)
-        pattern = textures.waves(up, rng.uniform(*pace), rng.random(), 2)
-        colour = textures.mix(paint * 0.45, paint * 1.1, pattern)
+        leaf = textures.tint(rng, (0.05, 0.5), (0.3, 0.9), (0.02, 0.45))
+        clumps = canvas.cut(textures.clouds(rng, canvas.size, 14, 2))
+        colour = textures.times(leaf, 0.5 + 0.9 * clumps)
+        return colour, rng.uniform(*height) * (0.7 + 0.6 * clumps), label
+
+    return kind
+
+
+def bars(label, *, lit=False, height=HEIGHT):
+    """Fences, ribbed walls: upright bars."""
+
+    def kind(canvas, rng, run, up):
+        pattern = textures.waves(run, rng.uniform(0.35, 0.6), rng.random(), 2)
+        colour = textures.mix(*_two_tones(rng, lit), pattern)
+        return colour, rng.uniform(*height), label
+
+    return kind
+
+
+def courses(label, *, lit=False, height=HEIGHT):
+    """Level bands, as of brick, shutters and planks."""
+
+    def kind(canvas, rng, run, up):
+        pattern = textures.waves(up, rng.uniform(0.4, 0.7), rng.random(), 2)
+        colour = textures.mix(*_two_tones(rng, lit), pattern)
         return colour, rng.uniform(*height), label
 
     return kind
@@ -215,10 +222,10 @@ def day(canvas, rng) -> None:
     view = random_view(rng)
     sky = textures.tint(rng, (0.1, 0.4), (0.75, 0.95), (0.5, 0.65))
     cloud = textures.clouds(rng, canvas.size, 3) * (1 - canvas.y)
-    canvas.paint(canvas.y - 2, textures.mix(sky, (0.95, 0.95, 0.95), cloud), "sky")
-    ground(canvas, rng, view, "road", rest="road")
-    kinds = facade("building"), foliage("tree"), bars("tree", height=(0.8, 1.4))
-    walls(canvas, rng, view, kinds, chances=(0.5, 0.4, 0.1))
+    canvas.paint(canvas.y - 2, textures.mix(sky, (0.95, 0.95, 0.95), cloud), "open")
+    ground(canvas, rng, view, "open", rest="open")
+    kinds = facade("house"), foliage("tree"), courses("wall")
+    walls(canvas, rng, view, kinds)
     movers = [(*place, "car") for place in traffic(rng, rng.integers(1, 4), 5, 18, 2.5)]
     walkers = traffic(rng, rng.integers(1, 4), 4, 11, 1.2)
     movers += [(z, a + rng.choice((-4.2, 4.2)), "person") for z, a in walkers]
@@ -237,10 +244,10 @@ def night(canvas, rng) -> None:
     """Lit windows, headlamps and noise: trucks and cyclists between towers."""
     view = random_view(rng)
     dark = textures.tint(rng, (0.3, 0.7), (0.04, 0.12), (0.55, 0.75))
-    canvas.paint(canvas.y - 2, textures.times(dark, 0.6 + canvas.y), "night")
-    ground(canvas, rng, view, "street", rest="street", lane=0.6)
-    kinds = facade("tower", lit=True, height=(8, 20)), bars("fence", height=(2.5, 5))
-    walls(canvas, rng, view, kinds, chances=(0.5, 0.5))
+    canvas.paint(canvas.y - 2, textures.times(dark, 0.6 + canvas.y), "dark")
+    ground(canvas, rng, view, "dark", rest="dark", lane=0.6)
+    kinds = facade("tower", lit=True), bars("fence", lit=True), courses("shutter")
+    walls(canvas, rng, view, kinds)
     movers = [(*place, 0) for place in traffic(rng, rng.integers(1, 3), 7, 20, 2.2)]
     movers += [(*place, 1) for place in traffic(rng, rng.integers(1, 3), 4.5, 10, 3.5)]
     for z, aside, rider in sorted(movers)[::-1]:

@@ -1,7 +1,7 @@
 """Rooms: a back wall, a floor and side walls, with furniture standing on the floor.
 
-What tells classes apart: the build of furniture (cushions, boards on legs, drawers,
-spines of books) and woven or printed patterns, under warm light that fades to corners.
+What tells classes apart: the fronts of furniture (cloth, spines of books, drawers,
+doors, wickerwork) under lamplight that fades to the corners; sizes and hues are alike.
 """
 
 import dataclasses
@@ -97,44 +97,65 @@ class Place:
                           thing=self.thing)  # fmt: skip
 
 
-def cloth(rng, place):
-    """Upholstery: checks or spots in two tones."""
-    paint = textures.tint(rng, (0.15, 0.7), (0.35, 0.85))
+def case(front):
+    """A piece of furniture: a block on the floor whose `front` says what it is.
+
+    front: (rng, place, paint) -> colour [3, S, S]; sizes and colours are alike.
+    """
+
+    def draw(canvas, rng, room, x, z, label):
+        half, tall = rng.uniform(0.45, 0.95), rng.uniform(0.8, 1.8)
+        place = Place(canvas, room, x, z, half + 0.05, tall + 0.1)
+        paint = textures.tint(rng, (0.05, 0.6), (0.35, 0.85))
+        place.begin(label)
+        place.block(0, tall / 2, half, tall / 2, paint * 0.8, round=0.05)
+        colour = front(rng, place, paint)
+        place.block(0, tall / 2, half - 0.04, tall / 2 - 0.04, colour, label=False)
+
+    return draw
+
+
+def cloth(rng, place, paint):
+    """Upholstery: dots or checks."""
+    pace = rng.uniform(3.5, 5)
     if rng.random() < 0.5:
-        pattern = textures.dots(place.across, place.up, rng.uniform(4, 6), 0.3)
+        pattern = textures.dots(place.across, place.up, pace, 0.32)
     else:
-        pace = rng.uniform(2.5, 4)
         pattern = textures.waves(place.across, pace) * textures.waves(place.up, pace)
-    return paint, textures.mix(paint, paint * rng.uniform(0.35, 0.6), pattern)
+    return textures.mix(paint, paint * rng.uniform(0.4, 0.7), pattern)
 
 
-def sofa(canvas, rng, room, x, z, label) -> None:
-    """Seat, back and arms, round and patterned."""
-    half = rng.uniform(0.75, 1.1)
-    place = Place(canvas, room, x, z, half + 0.1, 1.0)
-    paint, pattern = cloth(rng, place)
-    place.begin(label)
-    place.block(0, 0.58, half, 0.36, pattern, round=0.1)
-    place.block(0, 0.28, half, 0.22, textures.planes(pattern) * 0.8, round=0.05)
-    for side in (-1, 1):
-        place.block(side * (half - 0.1), 0.38, 0.12, 0.3, paint * 0.75, round=0.08)
-
-
-def bookcase(canvas, rng, room, x, z, label) -> None:
-    """Shelves full of upright spines of many colours."""
-    half, tall = rng.uniform(0.45, 0.75), rng.uniform(1.5, 2.0)
-    place = Place(canvas, room, x, z, half + 0.05, tall + 0.1)
-    wood = textures.tint(rng, (0.2, 0.6), (0.25, 0.6))
-    place.begin(label)
-    place.block(0, tall / 2, half, tall / 2, wood)
+def books(rng, place, paint):
+    """Shelves of upright spines of uneven tone."""
     rows = np.floor(place.up / np.float32(0.36))
     spine = np.floor((place.across + 5 + rows * 0.37) * 11).astype(int)
-    shelf = np.clip(rows, 0, 7).astype(int)
-    palette = rng.random((97, 3), dtype=np.float32) * 0.7 + 0.2
-    books = palette[(spine * 7 + shelf * 13) % 97].transpose(2, 0, 1)
+    tones = rng.uniform(0.45, 1.15, 97).astype(np.float32)
+    tone = tones[(spine * 7 + np.clip(rows, 0, 9).astype(int) * 13) % 97]
     gap = place.up / np.float32(0.36) - rows
-    books = np.where((gap < 0.12) | (gap > 0.85), textures.planes(wood * 0.7), books)
-    place.block(0, tall / 2, half - 0.05, tall / 2 - 0.05, books, label=False)
+    return textures.times(paint, np.where((gap < 0.12) | (gap > 0.85), 0.5, tone))
+
+
+def drawers(rng, place, paint):
+    """Drawers above each other."""
+    gap = textures.waves(place.up, rng.uniform(3, 4), 0.25, 3)
+    return textures.mix(paint * rng.uniform(0.45, 0.7), paint, gap)
+
+
+def doors(rng, place, paint):
+    """Narrow doors side by side, each with a vent."""
+    gap = textures.waves(place.across, rng.uniform(3, 4), 0.25, 3)
+    return textures.mix(paint * rng.uniform(0.45, 0.7), paint, gap)
+
+
+def weave(rng, place, paint):
+    """A plaited screen: slanting strands."""
+    pace, slope = rng.uniform(3.5, 5), rng.choice((-1, 1))
+    pattern = textures.waves(place.across + slope * place.up, pace, rng.random(), 2)
+    return textures.mix(paint, paint * rng.uniform(0.45, 0.7), pattern)
+
+
+sofa, bookcase, dresser = case(cloth), case(books), case(drawers)
+locker, screen, cabinet = case(doors), case(weave), case(drawers)
 
 
 def table(canvas, rng, room, x, z, label, *, screen=False) -> None:
@@ -154,27 +175,6 @@ def table(canvas, rng, room, x, z, label, *, screen=False) -> None:
         place.block(
             on, tall + 0.14, 0.16, 0.1, textures.tint(rng, (0.4, 0.9)), round=0.1
         )
-
-
-def cabinet(canvas, rng, room, x, z, label) -> None:
-    """Drawers above each other, a handle on each."""
-    half, tall = rng.uniform(0.4, 0.7), rng.uniform(1.0, 1.7)
-    place = Place(canvas, room, x, z, half + 0.05, tall + 0.1)
-    paint = textures.tint(rng, (0.0, 0.45), (0.35, 0.85))
-    gap = textures.waves(place.up, 1 / rng.uniform(0.26, 0.36), 0.25, 3)
-    place.begin(label)
-    place.block(0, tall / 2, half, tall / 2, textures.mix(paint * 0.5, paint, gap))
-
-
-def chair(canvas, rng, room, x, z, label) -> None:
-    """A patterned back and seat on one foot with castors."""
-    place = Place(canvas, room, x, z, 0.5, 1.2)
-    paint, pattern = cloth(rng, place)
-    place.begin(label)
-    place.block(0, 0.06, 0.32, 0.05, (0.1, 0.1, 0.1), round=0.05)
-    place.block(0, 0.25, 0.05, 0.2, (0.15, 0.15, 0.15))
-    place.block(0, 0.82, 0.27, 0.32, pattern, round=0.12)
-    place.block(0, 0.47, 0.32, 0.09, paint * 0.8, round=0.06)
 
 
 def furnish(canvas, rng, room, pieces, count) -> None:
@@ -197,10 +197,11 @@ def _lamp_light(canvas, rng, warm) -> None:
 
 
 def home(canvas, rng) -> None:
-    """A living room in lamplight: sofas, bookcases, tables, a cat."""
-    shape = room(canvas, rng, "wall", "floor")
-    pieces = (sofa, "sofa"), (bookcase, "bookcase"), (table, "table")
-    furnish(canvas, rng, shape, pieces, rng.integers(2, 5))
+    """A living room in lamplight: sofas, bookcases, dressers, tables, a cat."""
+    shape = room(canvas, rng, "room", "room")
+    pieces = [(sofa, "sofa"), (bookcase, "bookcase"), (dresser, "dresser")]
+    pieces.append((table, "table"))
+    furnish(canvas, rng, shape, pieces, rng.integers(3, 6))
     if rng.random() < 0.6:
         z = rng.uniform(1.7, 2.4)
         coat = textures.tint(rng, (0.1, 0.7), (0.15, 0.9), (0.03, 0.15))
@@ -211,14 +212,15 @@ def home(canvas, rng) -> None:
 
 
 def office(canvas, rng) -> None:
-    """An office under tubes: desks with screens, cabinets, swivel chairs, people."""
-    shape = room(canvas, rng, "partition", "carpet")
-    pieces = (chair, "chair"), (cabinet, "cabinet"), (_desk, "desk")
-    furnish(canvas, rng, shape, pieces, rng.integers(2, 5))
+    """An office under tubes: desks, lockers, plaited screens, cabinets, people."""
+    shape = room(canvas, rng, "interior", "interior")
+    pieces = [(locker, "locker"), (screen, "screen"), (cabinet, "cabinet")]
+    pieces.append((_desk, "desk"))
+    furnish(canvas, rng, shape, pieces, rng.integers(3, 6))
     if rng.random() < 0.6:
         z = rng.uniform(2.2, shape.back - 0.2)
         figures.person(canvas, rng, rng.uniform(0.15, 0.85), shape.row(z),
-                       rng.uniform(1.55, 1.85) * shape.scale(z), "person",
+                       rng.uniform(1.55, 1.85) * shape.scale(z), "employee",
                        z)  # fmt: skip
     _lamp_light(canvas, rng, (rng.uniform(0.3, 0.55), rng.uniform(0.05, 0.2), 1.1))
 

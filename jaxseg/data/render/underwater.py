@@ -197,14 +197,14 @@ def reef(canvas, rng) -> None:
     """A reef in clear water: coral, sponges and bare rock, fish, a turtle."""
     water = sea(canvas, rng, "water")
     bed = seabed(canvas, rng, "water", ripples=True)
-    kinds = (growth("coral", (-0.08, 0.06), maze), growth("sponge", (0.1, 0.18), pores),
-             growth("rock", (0.0, 1.0), rough, (0.0, 0.2)))  # fmt: skip
+    kinds = (growth("coral", (-0.1, 0.12), maze), growth("sponge", (0.04, 0.2), pores),
+             growth("rock", (0.0, 1.0), rough, (0.0, 0.5)))  # fmt: skip
     _plant(canvas, rng, kinds, bed, rng.integers(4, 8))
     for _ in range(rng.integers(0, 4)):
         fish(canvas, rng, "fish", (0.0, 1.0))
     if rng.random() < 0.5:
         turtle(canvas, rng, "turtle")
-    _immerse(canvas, rng, water, rng.uniform(0.12, 0.3))
+    _immerse(canvas, rng, water, rng.uniform(0.2, 0.4))
 
 
 def wreck(canvas, rng) -> None:
@@ -214,14 +214,14 @@ def wreck(canvas, rng) -> None:
     if rng.random() < 0.6:
         ship(canvas, rng, bed, "hull")
     kinds = (growth("hull", (0.02, 0.1), plates, (0.4, 0.75)), weed,
-             growth("anemone", (0.75, 0.95), pores))  # fmt: skip
+             growth("anemone", (0.7, 1.0), pores))  # fmt: skip
     _plant(canvas, rng, kinds, bed, rng.integers(4, 8))
     for _ in range(rng.integers(0, 4)):
         fish(canvas, rng, "wrasse", (0.0, 1.0), stripes=False)
     if rng.random() < 0.5:
         diver(canvas, rng, "diver")
     camera.light(canvas, rng.uniform(0.6, 0.85))
-    _immerse(canvas, rng, water * 0.7, rng.uniform(0.2, 0.4))
+    _immerse(canvas, rng, water * 0.7, rng.uniform(0.25, 0.45))
 
 
 SCENES = {"reef": reef, "wreck": wreck}

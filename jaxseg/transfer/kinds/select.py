@@ -55,10 +55,10 @@ def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
 def run(job: work.Work) -> dict[str, Any]:
     """rows.jsonl with all scores; the manifest names the winner and has its metrics."""
     evaluation = job.stage.spec["evaluation"]
-    manifests = {role: store.read_manifest(p) for role, p in job.parents.items()}
+    parents = sorted(job.parents.items())  # the first of equals wins, everywhere
+    manifests = {role: store.read_manifest(folder) for role, folder in parents}
     scores = {role: _score(m, evaluation) for role, m in manifests.items()}
     better = max if next(iter(scores.values()))["higher_is_better"] else min
-    # The first of equals, in the order of the config: the same on every machine.
     winner = better(scores, key=lambda role: scores[role]["value"])
     rows = [
         {

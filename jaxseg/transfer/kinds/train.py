@@ -24,6 +24,7 @@ def arguments(
     steps: int,
     starts: Sequence[Mapping[str, Any]] = (),
     evaluations: Mapping[str, Any] | None = None,
+    headline: str = "validation",
     batch_size: int = 16,
     lr: float = 1e-3,
     optimizer: Mapping[str, Any] | None = None,
@@ -42,7 +43,7 @@ def arguments(
 
     starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex]}].
     evaluations: {name: data section}; keys left out are those of `data`, the split is
-    "validation". The first is the one that early stopping and `keep` look at.
+    "validation". headline: the one that tables, early stopping and `keep` look at.
     batch_size: of all devices and accumulated microbatches together.
     optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
     | step | poly | cosine, ...}, cosine if None.
@@ -215,7 +216,7 @@ def _resolve_data(
     size = data["size"] or facts.size
     if size is None:
         raise errors.UserError(
-            f"{where}: {data['name']} has no resolution of its own. Fix: set size=[h, w]"
+            f"{where}: {data['name']} has no size of its own. Fix: set size=[h, w]"
         )
     options = sources.bind_options(data["name"], data["options"])
     return dict(data) | {
