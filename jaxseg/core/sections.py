@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxseg.core import errors, lookup
@@ -20,13 +20,13 @@ def bind(
     *functions: Callable[..., Any],
     section: Mapping[str, Any],
     where: str,
-    given: tuple[str, ...] = (),
+    given: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> dict[str, Any]:
     """`section` with all defaults of `functions` written in; its `name` stays.
 
-    given: parameters that the caller supplies and a section may not set. A function
-    with `**overrides` that returns a dataclass has that class's fields as parameters;
-    their values are those of the object it builds.
+    given: parameters that the caller supplies and a section may not set, with any
+    values they can have. A function with `**overrides` that returns a dataclass has
+    that class's fields as parameters; their values are those of the object it builds.
     """
     name = {key: section[key] for key in ("name",) if key in section}
     section = {key: value for key, value in section.items() if key != "name"}
@@ -45,7 +45,7 @@ def bind(
             bound[key] = default
     made = [f for f in functions if _made_class(f) is not None]
     for function in made:
-        bound |= _fields_of(function, bound, section)
+        bound |= _fields_of(function, bound, section, given)
     return name | bound
 
 
@@ -59,7 +59,7 @@ def name_of(section: Any, where: str) -> str:
 
 
 def _parameters(
-    functions: tuple[Callable[..., Any], ...], given: tuple[str, ...]
+    functions: tuple[Callable[..., Any], ...], given: Iterable[str]
 ) -> dict[str, tuple[Any, Any]]:
     """{key: (annotation, default)}; a made class's fields default to themselves."""
     found: dict[str, tuple[Any, Any]] = {}
@@ -88,15 +88,17 @@ def _fields(made: type) -> list[dataclasses.Field]:
 
 
 def _fields_of(
-    function: Callable[..., Any], bound: Mapping[str, Any], section: Mapping[str, Any]
+    function: Callable[..., Any],
+    bound: Mapping[str, Any],
+    section: Mapping[str, Any],
+    given: Mapping[str, Any],
 ) -> dict[str, Any]:
     made = _made_class(function)
     own = {f.name for f in _fields(made)}
     arguments = {k: v for k, v in bound.items() if k not in own or k in section}
-    for key, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            arguments.setdefault(key, None)  # what the caller will supply
-    built = function(**arguments)
+    takes = {*inspect.signature(function).parameters, *own}
+    supplied = {key: value for key, value in given.items() if key in takes}
+    built = function(**supplied, **arguments)
     return {name: getattr(built, name) for name in own if name in bound}
 
 

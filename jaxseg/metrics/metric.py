@@ -1,13 +1,14 @@
 """A metric is counts: added up exactly over a set and divided once, at the end."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 Counts = np.ndarray  # int64 on the host: a set can hold more pixels than int32 counts
 
 
+@runtime_checkable  # the type checker of the tests asks for instances
 class Metric(Protocol):
     """`update` runs on device for one batch, the rest in NumPy on the host."""
 

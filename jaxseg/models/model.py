@@ -101,8 +101,9 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
         build = lookup.load(package, sections.name_of(bound[part], place)).build
+        given = {"dtype": "float32", "num_outputs": 1}
         bound[part] = sections.bind(
-            build, section=bound[part], where=place, given=("dtype", "num_outputs")
+            build, section=bound[part], where=place, given=given
         )
     return bound
 

@@ -82,7 +82,7 @@ class Evaluate:
 
     def __init__(
         self,
-        when: every.Every,
+        when: Callable[[int], bool],
         evaluate: Callable[[Any, int], float],
         *,
         higher_is_better: bool,

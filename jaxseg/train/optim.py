@@ -212,5 +212,5 @@ def bind_schedule(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """A `schedule` section with all defaults written in."""
     curve = lookup.pick(SCHEDULES, sections.name_of(section, where), kind="schedule")
     return sections.bind(
-        schedule, curve, section=section, where=where, given=("steps",)
+        schedule, curve, section=section, where=where, given={"steps": 1}
     )

@@ -1,7 +1,7 @@
 """What a run shows: bars on a terminal, plain lines in a log file."""
 
 import time
-from typing import Any, Self
+from typing import Any
 
 from rich import console, progress
 
@@ -37,7 +37,7 @@ class Status(chain.Watcher):
         self.values: dict[tuple, float] = {}
         self.cached = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Status":
         self.bars.start()
         return self
 

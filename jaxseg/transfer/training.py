@@ -244,10 +244,16 @@ class Training:
                 writer.add_scalar(f"{name}/{metric}", value, step)
             return values[evaluator.headline]
 
-        every_steps = self.spec["eval_every"]
+        period, steps = self.spec["eval_every"], self.spec["steps"]
+        chooses = self.spec["keep"] == "best" or self.spec["patience"] is not None
         watch = hooks.Evaluate(
-            # The last step is evaluated after the loop, with all evaluators.
-            every.Every(every_steps, self.spec["steps"] if every_steps else -1),
+            # The last step is evaluated after the loop, and then by all evaluators.
+            lambda step: (
+                bool(period)
+                and (
+                    (step % period == 0 and step < steps) or (chooses and step == steps)
+                )
+            ),
             measure,
             higher_is_better=evaluator.higher_is_better,
             best=self.best if self.spec["keep"] == "best" else None,

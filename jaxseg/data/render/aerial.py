@@ -81,7 +81,10 @@ def house(canvas, rng, sun, x, y, angle, half, label) -> None:
     wide, deep = half
     reach = wide + 0.1
     canvas = canvas.window(x - reach, y - reach, x + reach, y + reach)
-    outline = lambda px, py: shapes.box(canvas.x, canvas.y, px, py, wide, deep, angle)
+
+    def outline(px, py):
+        return shapes.box(canvas.x, canvas.y, px, py, wide, deep, angle)
+
     height = rng.uniform(5, 9)
     sun.shadow(canvas, outline, x, y, height)
     _, across = shapes.turn(canvas.x, canvas.y, x, y, angle)
@@ -99,7 +102,10 @@ def hall(canvas, rng, sun, x, y, angle, half, label) -> None:
     wide, deep = half
     reach = wide + 0.1
     canvas = canvas.window(x - reach, y - reach, x + reach, y + reach)
-    outline = lambda px, py: shapes.box(canvas.x, canvas.y, px, py, wide, deep, angle)
+
+    def outline(px, py):
+        return shapes.box(canvas.x, canvas.y, px, py, wide, deep, angle)
+
     height = rng.uniform(7, 12)
     sun.shadow(canvas, outline, x, y, height)
     u, _ = shapes.turn(canvas.x, canvas.y, x, y, angle)

@@ -45,7 +45,10 @@ class Canvas:
 
     def window(self, x0, y0, x1, y1) -> "Canvas":
         """A part of this canvas around a small object: the same picture, less work."""
-        place = lambda at, more: min(max(int(at * self.size) + more, 0), self.size)
+
+        def place(at, more):
+            return min(max(int(at * self.size) + more, 0), self.size)
+
         rows = slice(place(y0, -1), place(y1, 2))
         cols = slice(place(x0, -1), place(x1, 2))
         part = copy.copy(self)  # shares the arrays and the list of things

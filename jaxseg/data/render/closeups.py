@@ -27,11 +27,11 @@ def coat(canvas, rng, kind):
     It runs in any direction, so that only its grain and its scale tell kinds apart.
     """
     angle = rng.uniform(0, np.pi)
-    along, across = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
-    cells = {"spots": 10, "bands": 6, "strands": 12, "curls": 24, "smooth": 3}[kind]
+    _, across = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
+    cells = {"spots": 12, "bands": 6, "strands": 12, "curls": 24, "smooth": 3}[kind]
     field = canvas.cut(textures.noise(rng, canvas.size, cells))
     if kind == "spots":
-        return textures.unit((field - 0.55) * 9)
+        return textures.unit((field - 0.52) * 9)
     if kind == "bands":
         return textures.waves(across + 0.12 * field, rng.uniform(6.5, 8), 0, 2)
     if kind == "strands":
@@ -65,9 +65,10 @@ def dog(canvas, rng, x, y, size, label, kind) -> None:
     head = shapes.ellipse(u, v, 0, 0, 0.4, 0.45)
     muzzle = shapes.ellipse(u, v, 0, 0.22, 0.22, 0.24)
     thing = canvas.thing(label)
-    put = lambda shape, colour, name: canvas.paint(
-        shape * size, colour, name, depth=depth, thing=thing
-    )
+
+    def put(shape, colour, name):
+        return canvas.paint(shape * size, colour, name, depth=depth, thing=thing)
+
     put(neck, textures.planes(fur) * 0.8, label)
     put(head, lit(canvas, fur, head * size, x, y, size), label)
     for side in (-1, 1):
@@ -78,10 +79,13 @@ def dog(canvas, rng, x, y, size, label, kind) -> None:
         canvas.paint(shapes.disc(u, v, side * 0.16, -0.08, 0.055) * size, (0.05,) * 3)
     canvas.paint(muzzle * size, textures.planes(fur) * 0.5 + main[:, None, None] * 0.6)
     canvas.paint(shapes.ellipse(u, v, 0, 0.14, 0.09, 0.06) * size, (0.05, 0.04, 0.05))
-    at = lambda a, b: (
-        x + size * (a * np.cos(lean) - b * np.sin(lean)),
-        y + size * (a * np.sin(lean) + b * np.cos(lean)),
-    )
+
+    def at(a, b):
+        return (
+            x + size * (a * np.cos(lean) - b * np.sin(lean)),
+            y + size * (a * np.sin(lean) + b * np.cos(lean)),
+        )
+
     ears = at(spread, hang), at(-spread, hang)
     paws = [(np.nan, np.nan)] * 2
     canvas.joints(thing, [at(0, 0.14), at(0, 0.7), *ears, *paws])

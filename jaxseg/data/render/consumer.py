@@ -110,7 +110,10 @@ def wagon(label):
         paint = textures.tint(rng, (0.1, 0.85), (0.3, 0.95))
         metre = metre * rng.uniform(0.6, 0.9)
         px, py, thing = canvas.x, canvas.y, canvas.thing(label)
-        at = lambda dx, up: (x + dx * metre, foot - up * metre)
+
+        def at(dx, up):
+            return (x + dx * metre, foot - up * metre)
+
         body = shapes.box(
             px, py, *at(0, 0.6), 1.9 * metre, 0.36 * metre, 0, 0.15 * metre
         )
@@ -133,7 +136,10 @@ def boat(label):
         paint = textures.tint(rng, (0.1, 0.85), (0.4, 0.95))
         metre = metre * rng.uniform(0.8, 1.3)
         px, py = canvas.x, canvas.y
-        at = lambda dx, up: (x + dx * metre, foot - up * metre)
+
+        def at(dx, up):
+            return (x + dx * metre, foot - up * metre)
+
         hull = [at(-1.2, 0), at(1.0, 0), at(1.6, 0.7), at(-1.4, 0.7)]
         parts = [(shapes.convex(px, py, hull), paint)]
         if rng.random() < 0.6:
@@ -229,7 +235,10 @@ def everyday(canvas, rng) -> None:
     kind = rng.random()
     if kind < 0.3:
         walls = driving.facade("building"), driving.foliage("plant")
-        mover = lambda *place: driving.car(*place, "vehicle")
+
+        def mover(*place):
+            return driving.car(*place, "vehicle")
+
         street(canvas, rng, rest, walls, mover, person)
     elif kind < 0.6:
         indoors(canvas, rng, rest, furniture, person)
@@ -251,9 +260,12 @@ def travel(canvas, rng) -> None:
     kind = rng.random()
     if kind < 0.3:
         walls = driving.facade("landmark"), driving.foliage("palm")
-        mover = lambda canvas, rng, view, aside, z: palm("palm")(
-            canvas, rng, view.col(z, aside * 2), view.row(z), view.focal / z, z
-        )
+
+        def mover(canvas, rng, view, aside, z):
+            return palm("palm")(
+                canvas, rng, view.col(z, aside * 2), view.row(z), view.focal / z, z
+            )
+
         street(canvas, rng, rest, walls, mover, pet)
     elif kind < 0.6:
         indoors(canvas, rng, rest, beds, pet)

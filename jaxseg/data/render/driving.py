@@ -140,7 +140,10 @@ def car(canvas, rng, view, aside, z, label, *, night=False) -> None:
     paint = textures.tint(rng, (0.1, 0.85), (0.2, 0.9))
     metre = view.focal / z
     x, base = view.col(z, aside), view.row(z)
-    at = lambda dx, up: (x + dx * metre, base - up * metre)
+
+    def at(dx, up):
+        return (x + dx * metre, base - up * metre)
+
     canvas = canvas.window(*at(-1.2, 1.7), *at(1.2, -0.2))
     px, py, thing = canvas.x, canvas.y, canvas.thing(label)
     canvas.shade(shapes.box(px, py, x, base, 1.0 * metre, 0.15 * metre), 0.5)
@@ -163,7 +166,10 @@ def truck(canvas, rng, view, aside, z, label) -> None:
     paint = textures.tint(rng, (0.1, 0.7), (0.35, 0.8))
     metre = view.focal / z
     x, base = view.col(z, aside), view.row(z)
-    at = lambda dx, up: (x + dx * metre, base - up * metre)
+
+    def at(dx, up):
+        return (x + dx * metre, base - up * metre)
+
     canvas = canvas.window(*at(-1.5, 3.7), *at(1.5, -0.2))
     px, py, thing = canvas.x, canvas.y, canvas.thing(label)
     for dx in (-0.85, 0.85):
@@ -184,7 +190,10 @@ def cyclist(canvas, rng, view, aside, z, label) -> None:
     """A rider on two wheels, from the side."""
     metre = view.focal / z
     x, base = view.col(z, aside), view.row(z)
-    at = lambda dx, up: (x + dx * metre, base - up * metre)
+
+    def at(dx, up):
+        return (x + dx * metre, base - up * metre)
+
     canvas = canvas.window(*at(-1.1, 2.0), *at(1.1, -0.2))
     px, py, thing = canvas.x, canvas.y, canvas.thing(label)
     way, coat = rng.choice((-1, 1)), textures.tint(rng, (0.3, 0.9), (0.5, 1.0))

@@ -23,7 +23,10 @@ def person(canvas, rng, x, foot, height, label, depth, colours=None, facing=True
     trousers = textures.tint(rng, (0.1, 0.5), (0.1, 0.5))
     skin, coat, trousers = colours or (skin, coat, trousers)
     stride, swing = rng.uniform(-0.1, 0.1), rng.uniform(0.02, 0.2)
-    at = lambda dx, up: (x + dx * height, foot - up * height)
+
+    def at(dx, up):
+        return (x + dx * height, foot - up * height)
+
     head, hip, neck = at(0, 0.91), at(0, 0.5), at(0, 0.76)
     side = 1 if facing else -1  # whoever faces us has the left hand on our right
     hands = [at(side * (0.13 + swing), 0.45), at(-side * (0.13 + swing), 0.45)]
@@ -31,7 +34,10 @@ def person(canvas, rng, x, foot, height, label, depth, colours=None, facing=True
     reach = 0.45 * height
     canvas = canvas.window(x - reach, foot - 1.05 * height, x + reach, foot + 0.02)
     px, py = canvas.x, canvas.y
-    thick = lambda share: max(share * height, 0.006)
+
+    def thick(share):
+        return max(share * height, 0.006)
+
     parts = [
         (shapes.segment(px, py, at(side * 0.05, 0.48), feet[0], thick(0.05)), trousers),
         (
@@ -53,7 +59,10 @@ def quadruped(canvas, rng, x, foot, length, label, depth, coat, faces=1, tall=0.
     """An animal from the side, facing right (1) or left (-1); coat one colour."""
     reach = 0.75 * length
     canvas = canvas.window(x - reach, foot - 1.1 * length, x + reach, foot + 0.02)
-    at = lambda along, up: (x + faces * along * length, foot - up * length)
+
+    def at(along, up):
+        return (x + faces * along * length, foot - up * length)
+
     shoulder, hip, head = at(0.3, tall * 0.62), at(-0.3, tall * 0.62), at(0.52, tall)
     step = rng.uniform(-0.06, 0.06)
     fore = [at(0.30 + step, 0.02), at(0.24 - step, 0.02)]  # near, far
@@ -104,10 +113,13 @@ def crawler(
     Returns the thing and its body's coordinates along and across, for a pattern.
     """  # fmt: skip
     cos, sin = np.cos(angle), np.sin(angle)
-    at = lambda along, left: (
-        x + length * (along * cos + left * sin),
-        y + length * (along * sin - left * cos),
-    )
+
+    def at(along, left):
+        return (
+            x + length * (along * cos + left * sin),
+            y + length * (along * sin - left * cos),
+        )
+
     nose, tail = at(0.5, 0), at(-0.42, 0)
     ends = [at(0.18 - sweep, arms), at(0.18 - sweep, -arms)]
     ends += [at(-0.3 - sweep, legs), at(-0.3 - sweep, -legs)]

@@ -87,5 +87,8 @@ def hsv(hue, saturation, value) -> np.ndarray:
 def tint(rng, saturation=(0.1, 0.6), value=(0.3, 0.9), hue=(0.0, 1.0)) -> np.ndarray:
     """A random colour [3] from ranges."""
     h, s, v = rng.random(3).tolist()
-    pick = lambda share, span: span[0] + share * (span[1] - span[0])
+
+    def pick(share, span):
+        return span[0] + share * (span[1] - span[0])
+
     return hsv(pick(h, hue), pick(s, saturation), pick(v, value))

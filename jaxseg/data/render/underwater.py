@@ -96,7 +96,10 @@ def fish(canvas, rng, label, hue, *, stripes=True) -> None:
     paint = textures.tint(rng, (0.3, 0.8), (0.6, 1.0), hue)
     canvas = canvas.window(x - size, y - size, x + size, y + size)
     px, py, thing = canvas.x, canvas.y, canvas.thing(label)
-    at = lambda along, up: (x + way * along * size, y - up * size)
+
+    def at(along, up):
+        return (x + way * along * size, y - up * size)
+
     bands = textures.waves((px - x) / size, 3.5 if stripes else 1.0, 0.1, 2)
     colour = textures.mix(paint, paint * 0.35, bands)
     tail = shapes.convex(px, py, [at(-0.35, 0), at(-0.6, 0.24), at(-0.6, -0.24)])

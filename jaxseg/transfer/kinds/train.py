@@ -107,7 +107,7 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = sections.name_of(spec["task"], f"{where}/task")
     build = lookup.load("jaxseg.tasks", name).build
     spec["task"] = sections.bind(
-        build, section=spec["task"], where=f"{where}/task", given=("num_outputs",)
+        build, section=spec["task"], where=f"{where}/task", given={"num_outputs": 1}
     )
     spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
     spec["optimizer"] = optim.bind(

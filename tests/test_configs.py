@@ -1,0 +1,113 @@
+"""Every config builds, survives JSON, binds to its signatures and plans its DAG."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxseg import main
+from jaxseg.transfer import chain, study
+
+ROOT = Path(__file__).parent.parent
+ARGUMENTS = {"finetune": "data={folder},binary", "single": "", "factors": ""}
+
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+
+
+def load(name, folder="", more=""):
+    text = ",".join(filter(None, [ARGUMENTS[name].format(folder=folder), more]))
+    return main.load_config(ROOT / "configs" / f"{name}.py", text)
+
+
+def names():
+    found = (path.stem for path in (ROOT / "configs").glob("*.py"))
+    return sorted(set(found) - {"common", "__init__"})
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_config_plans(name, own_folder):
+    config = study.plain(load(name, own_folder))
+    assert json.loads(json.dumps(config)) == config
+    bound = chain.bind(config)
+    plan = chain.plan(bound)
+    assert {s.name for s in plan.stages} == set(config["stages"])
+    assert chain.plan(chain.bind(bound)).stages == plan.stages  # binding twice: no change
+    seen = set()
+    for stage in plan.stages:
+        assert set(stage.parents.values()) <= seen
+        seen.add(stage.name)
+
+
+def test_factors_is_the_study_of_the_issue():
+    stages = chain.plan(chain.bind(study.plain(load("factors")))).stages
+    labels = [label for stage in stages for label in stage.labels]
+    cells = [label for label in labels if label["role"] == "target"]
+    pairs = {(c["target"], c["source"]) for c in cells}
+    sources = {c["source"] for c in cells} - {"random", "websearch"}
+    assert len(sources) >= 6 and len({c["target"] for c in cells}) >= 5
+    assert len([pair for pair in pairs if pair[1] in sources]) >= 25
+    assert {"random", "websearch"} <= {c["source"] for c in cells}
+    assert len({c["seed"] for c in cells}) == 2
+    domains = {c["source_domain"] for c in cells if c["source"] in sources}
+    assert len(domains) >= 4
+    within = [c for c in cells if c["source_domain"] == c["target_domain"]]
+    assert within and all(c["source_dataset"] != c["target_dataset"] for c in within)
+    starts = {c["source"]: c["start"] for c in cells}
+    assert starts["driving_day"] == "websearch > sources/driving_day"
+    assert starts["random"] == "random"
+
+
+def test_one_seed_draws_the_same_images_for_every_source():
+    plan = chain.plan(chain.bind(study.plain(load("factors"))))
+    small = [s for s in plan.stages if s.name.startswith("targets/small/indoor_office")]
+    drawn = {(s.spec["seed"], json.dumps(s.spec["data"])) for s in small}
+    assert len(drawn) == 2 and len(small) == 16
+
+
+def test_rates_become_candidates_and_a_selection():
+    config = load("factors", more="lrs=0.001+0.01,targets=driving_night,seeds=1")
+    plan = chain.plan(chain.bind(study.plain(config)))
+    chosen = [s for s in plan.stages if s.kind == "select"]
+    assert len(chosen) == 8
+    candidates = [plan.by_name[name] for name in chosen[0].parents.values()]
+    assert {s.spec["lr"] for s in candidates} == {0.001, 0.01}
+    assert all(s.spec["data"]["part"] == "fit" for s in candidates)
+    held_out = candidates[0].spec["evaluations"]["held_out"]
+    assert held_out["part"] == "held_out" and held_out["split"] == "train"
+    assert held_out["count"] == candidates[0].spec["data"]["count"]
+    assert chosen[0].labels[0]["selected"] == "held_out"
+
+
+def test_a_real_set_joins_the_targets(real_data):
+    more = f"real=camvid/11,root={real_data / 'camvid'},size=96+128,seeds=1"
+    plan = chain.plan(chain.bind(study.plain(load("factors", more=more))))
+    real = [s for s in plan.stages if "camvid_11" in s.name]
+    assert len(real) == 8
+    assert {s.labels[0]["target_domain"] for s in real} == {"driving"}
+    assert {tuple(s.spec["data"]["size"]) for s in real} == {(96, 128)}
+
+
+def test_an_unknown_argument_is_named():
+    with pytest.raises(Exception, match=r"unknown 'sed'.*Did you mean 'seeds'"):
+        load("factors", more="sed=3")
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """Four images with 0/255 masks, as a user might have them."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    for index in range(4):
+        image = rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        mask = np.where(image[..., 0] > 128, 255, 0).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "images" / f"{index}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{index}.png")
+    return tmp_path
