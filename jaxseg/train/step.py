@@ -45,7 +45,7 @@ def train_step(
     else:
         grads, collections, logs = _accumulate(gradient, state, batch, rng, accumulate)
     collections = optim.keep_frozen(collections, state.collections, multipliers)
-    logs = logs | {"grad_norm": optax.global_norm(grads)}
+    logs = logs | {"grad_norm": optax.tree.norm(grads)}
     state = optim.update(
         state,
         grads,

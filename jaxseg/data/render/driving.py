@@ -37,7 +37,7 @@ def random_view(rng) -> View:
     return View(rng.uniform(0.38, 0.5), rng.uniform(0.38, 0.62))
 
 
-def ground(canvas, rng, view, label, *, rest, half=3.6, lane=0.75) -> None:
+def ground(canvas, rng, view, label, *, rest, half=3.1, lane=0.75) -> None:
     """All below the horizon: the road `label`, with pavements of class `rest`."""
     z = view.ground(canvas.y)
     aside = (canvas.x - view.centre) * z / view.focal
@@ -53,7 +53,7 @@ def ground(canvas, rng, view, label, *, rest, half=3.6, lane=0.75) -> None:
     canvas.paint(np.maximum(below, dashes * view.focal / z), (lane, lane, lane))
 
 
-def walls(canvas, rng, view, kinds, *, offset=6.5, chances=None) -> None:
+def walls(canvas, rng, view, kinds, *, offset=5.5, chances=None) -> None:
     """Rows of houses, trees, fences ... along both sides of the street.
 
     kinds: functions (canvas, rng, run, up) -> (colour [3, S, S], top, label); each
@@ -77,13 +77,13 @@ def walls(canvas, rng, view, kinds, *, offset=6.5, chances=None) -> None:
 
 
 # Heights and colours are alike for all kinds: only the pattern tells them apart.
-HEIGHT = (2.5, 9.0)
+HEIGHT = (3.5, 10.0)
 
 
 def _two_tones(rng, lit):
     """Two colours of one wall, near each other; `lit`: the first one glows at night."""
     paint, strength = textures.tint(rng, (0.05, 0.5)), rng.uniform(0.35, 0.75)
-    if lit and rng.random() < 0.5:
+    if lit and rng.random() < 0.35:
         return paint * 0.4, textures.tint(rng, (0.2, 0.6), (0.6, 1.0))
     return paint, paint * strength
 
@@ -237,7 +237,7 @@ def day(canvas, rng) -> None:
     walls(canvas, rng, view, kinds)
     movers = [(*place, "car") for place in traffic(rng, rng.integers(1, 4), 5, 18, 2.5)]
     walkers = traffic(rng, rng.integers(1, 4), 4, 11, 1.2)
-    movers += [(z, a + rng.choice((-4.2, 4.2)), "person") for z, a in walkers]
+    movers += [(z, a + rng.choice((-3.8, 3.8)), "person") for z, a in walkers]
     for z, aside, label in sorted(movers)[::-1]:
         if label == "car":
             car(canvas, rng, view, aside, z, label)
@@ -246,7 +246,7 @@ def day(canvas, rng) -> None:
             figures.person(canvas, rng, view.col(z, aside), view.row(z), tall, label, z)
     camera.haze(canvas, sky * 0.95, 0.006)
     camera.light(canvas, textures.tint(rng, (0.0, 0.12), (0.8, 1.1)))
-    camera.grain(canvas, rng, 0.02)
+    camera.grain(canvas, rng, 0.03)
 
 
 def night(canvas, rng) -> None:
@@ -263,13 +263,13 @@ def night(canvas, rng) -> None:
         (cyclist if rider else truck)(
             canvas, rng, view, aside, z, "cyclist" if rider else "truck"
         )
-    glow = 0.35 + 0.5 * np.exp(-(((canvas.depth - 5) / 7) ** 2))  # our own headlamps
+    glow = 0.5 + 0.45 * np.exp(-(((canvas.depth - 5) / 7) ** 2))  # our own headlamps
     lamp = textures.tint(rng, (0.05, 0.35), (0.9, 1.0), (0.08, 0.16))
     lit = canvas.image.max(axis=0) > 0.75  # lamps and windows shine by themselves
     camera.light(canvas, np.where(lit, 0.95, glow))
     camera.light(canvas, lamp)
     canvas.image += camera.blur(np.maximum(canvas.image - 0.5, 0), 0.03) * 0.8
-    camera.grain(canvas, rng, 0.05)
+    camera.grain(canvas, rng, 0.035)
 
 
 SCENES = {"day": day, "night": night}

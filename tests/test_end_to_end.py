@@ -1,0 +1,149 @@
+"""The whole way through `main`, small: pretraining, source, targets, gains, a model."""
+
+import contextlib
+import csv
+import re
+
+import numpy as np
+import pytest
+
+import jaxseg
+from jaxseg import main
+from jaxseg.core import errors, records
+from jaxseg.transfer import store
+
+CONFIG = "configs/factors.py:sources=driving_day,targets=driving_night,seeds=1"
+SMALL = (
+    ",target_images=8,source_images=8,pretraining_images=8,target_steps=2,"
+    "source_steps=2,pretraining_steps=2"
+)
+FEWER = ["--set", r".*/datasets=[]", "--set", r".*/evaluations/.*/count=8"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A workdir in which three starts reached one target, two steps a stage."""
+    workdir = tmp_path_factory.mktemp("study")
+    arguments = [f"--config={CONFIG}{SMALL}", f"--workdir={workdir}", *FEWER]
+    assert main.main(arguments) == 0
+    return workdir
+
+
+def rows(workdir, name):
+    with open(workdir / "report" / name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def artifact(workdir, source):
+    for row in rows(workdir, "results.csv"):
+        if row["source"] == source and row["setting"] == "small":
+            return workdir / "artifacts" / row["artifact"][:20]
+    raise AssertionError(f"no row of {source}")
+
+
+def test_results_and_gains(study):
+    cells = {r["source"]: r for r in rows(study, "results.csv") if r["setting"] == "small"}
+    assert set(cells) == {"random", "websearch", "driving_day"}
+    assert cells["driving_day"]["source_task"] == "segmentation"
+    assert cells["websearch"]["source_task"] == "classification"
+    gains = {row["source"]: row for row in rows(study, "gains.csv")}
+    assert set(gains) == {"random", "driving_day"}
+    base, value = (float(cells[s]["value"]) for s in ("websearch", "driving_day"))
+    if base > 0:
+        expected = 100 * (value / base - 1)
+        assert float(gains["driving_day"]["gain"]) == pytest.approx(expected)
+
+
+def test_the_receipt_says_what_moved(study):
+    (receipt,) = records.read_json(artifact(study, "driving_day") / "receipt.json")
+    assert receipt["take"] == {"backbone": "backbone"}
+    assert all(path.split("/")[1] == "backbone" for path in receipt["copied"])
+    assert any(path.startswith("batch_stats/") for path in receipt["copied"])
+    assert {path.split("/")[1] for path in receipt["kept"]} == {"heads_segmentation"}
+    assert records.read_json(artifact(study, "random") / "receipt.json") == []
+
+
+def test_a_second_run_makes_nothing(study, capsys):
+    before = {p: p.stat().st_mtime_ns for p in study.glob("artifacts/*/manifest.json")}
+    arguments = [f"--config={CONFIG}{SMALL}", f"--workdir={study}", *FEWER]
+    assert main.main(arguments) == 0
+    after = {p: p.stat().st_mtime_ns for p in study.glob("artifacts/*/manifest.json")}
+    assert after == before
+    assert "were done already" in capsys.readouterr().out
+
+
+def test_evaluation_afterwards_gives_the_same_digits(study):
+    from jaxseg.evals import evaluate
+    from jaxseg.transfer import training
+
+    folder = artifact(study, "driving_day")
+    model = jaxseg.load(folder)
+    spec = model.manifest["spec"]
+    evaluator = evaluate.Evaluator(
+        source=training.open_source(spec["evaluations"]["validation"]),
+        model=spec["model"],
+        task=spec["task"],
+        size=tuple(spec["data"]["size"]),
+        batch_size=8,
+    )
+    stored = {m["name"]: m["value"] for m in model.manifest["metrics"]}
+    assert evaluator(model.variables) == stored
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 97)])
+def test_a_loaded_model_predicts_at_the_size_of_the_image(study, size):
+    model = jaxseg.load(artifact(study, "driving_day"))
+    image = np.zeros((*size, 3), np.uint8)
+    predicted = model(image)
+    assert predicted.shape == size and predicted.dtype == np.int32
+    np.testing.assert_array_equal(model(np.stack([image, image]))[1], predicted)
+
+
+def test_the_manifest_traces_every_number(study):
+    manifest = jaxseg.load(artifact(study, "driving_day")).manifest
+    assert manifest["data"]["train"]["count"] == 8
+    assert manifest["packages"]["jax"] and manifest["code"]["revision"]
+    assert manifest["spec"]["optimizer"]["b1"] == 0.9  # defaults are written out
+    assert set(manifest["timing"]) >= {"steps", "data_wait", "compile", "evaluation"}
+    assert manifest["flops"] > 0 and manifest["parameters"] > 200_000
+    (headline,) = [m for m in manifest["metrics"] if m["headline"]]
+    assert headline["name"] == "miou" and "64x64" in headline["protocol"]
+
+
+def test_pictures_and_events(study):
+    folder = artifact(study, "websearch")
+    assert len(list((folder / "samples").glob("*_prediction.png"))) == 4
+    assert list((folder / "events").glob("events.out.tfevents.*"))
+    page = (study / "report" / "index.html").read_text()
+    assert "driving_night" in page and "data:image/png;base64," in page
+
+
+def test_a_flipped_byte_in_any_file_is_noticed_by_name(study):
+    folder = artifact(study, "random")
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        with flipped(path), pytest.raises(errors.Damaged, match=re.escape(str(path))):
+            store.verify(folder)
+    store.verify(folder)
+
+
+def test_a_run_stops_at_a_damaged_artifact(study, capsys):
+    path = artifact(study, "random") / "metrics.jsonl"
+    arguments = [f"--config={CONFIG}{SMALL}", f"--workdir={study}", *FEWER]
+    with flipped(path):
+        assert main.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert str(path) in message and "artifacts remove" in message
+    assert "Traceback" not in message
+
+
+@contextlib.contextmanager
+def flipped(path):
+    """One bit in the middle of a file changed, for a while."""
+    data = path.read_bytes()
+    if not data:
+        path.write_bytes(b"x")
+    else:
+        place = len(data) // 2
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    yield
+    path.write_bytes(data)
