@@ -31,7 +31,9 @@ def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
 
 
 def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
-    """Writes a nested dict of arrays with Orbax; `folder` must not exist yet."""
+    """Writes a nested dict of arrays with Orbax, over what a killed try left there."""
+    for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
+        shutil.rmtree(left)
     _orbax().save(folder.absolute(), _numpy(tree))
 
 

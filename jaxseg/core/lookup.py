@@ -16,13 +16,15 @@ def names(package: str) -> list[str]:
     """
     path = importlib.import_module(package).__path__
     found = (info.name for info in pkgutil.iter_modules(path))
-    return sorted(n for n in found if n[0] != "_" and not package.endswith(f"{n}s"))
+    return sorted(n for n in found if n[0] != "_" and not package.endswith(f".{n}s"))
 
 
 def load(package: str, name: str) -> ModuleType:
     """The module `package.name`; UserError with what exists where there is none."""
     if name not in names(package):
-        raise unknown(name, names(package), kind=package.rsplit(".", 1)[-1])
+        raise unknown(
+            name, names(package), kind=package.rsplit(".", 1)[-1].removesuffix("s")
+        )
     return importlib.import_module(f"{package}.{name}")
 
 

@@ -6,14 +6,22 @@ section says everything, and refuses keys that the signature does not have.
 
 import dataclasses
 import inspect
+import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup
 
-SCALARS = {float, int, bool, str}
+# Annotations that are enforced; anything else is the called function's own matter.
+CHECKED = {float, int, bool, str, types.NoneType, Mapping, Sequence, tuple}
+NAMES = {
+    types.NoneType: "None",
+    Mapping: "a section",
+    Sequence: "a list",
+    tuple: "a list",
+}
 
 
 def bind(
@@ -28,6 +36,8 @@ def bind(
     values they can have. A function with `**overrides` that returns a dataclass has
     that class's fields as parameters; their values are those of the object it builds.
     """
+    if not isinstance(section, Mapping):
+        raise errors.UserError(f"{where}: found {section!r}, allowed: a section")
     name = {key: section[key] for key in ("name",) if key in section}
     section = {key: value for key, value in section.items() if key != "name"}
     parameters = _parameters(functions, (*given, "name"))
@@ -103,16 +113,25 @@ def _fields_of(
 
 
 def _cast(value: Any, annotation: Any, where: str) -> Any:
-    """An int where a float is due becomes one; a scalar of another type is refused."""
-    allowed = set(typing.get_args(annotation)) or {annotation}
-    if isinstance(annotation, types.UnionType | type) and allowed <= SCALARS | {
-        types.NoneType
-    }:
-        if float in allowed and type(value) is int:
-            return float(value)
-        if type(value) not in allowed:
-            names = ", ".join(sorted(t.__name__ for t in allowed))
-            raise errors.UserError(
-                f"{where}: found {value!r} ({type(value).__name__}), allowed: {names}"
-            )
+    """An int where a float is due becomes one; a value of another type is refused."""
+    unions = (types.UnionType, typing.Union)
+    is_union = typing.get_origin(annotation) in unions
+    options = typing.get_args(annotation) if is_union else (annotation,)
+    kinds = {typing.get_origin(option) or option: option for option in options}
+    if not kinds.keys() <= CHECKED:
+        return value
+    if float in kinds and type(value) is int:
+        value = float(value)
+    if isinstance(value, Mapping) and Mapping in kinds:
+        item = (*typing.get_args(kinds[Mapping]), Any)[1]
+        return {key: _cast(each, item, f"{where}/{key}") for key, each in value.items()}
+    for kind in {Sequence, tuple} & kinds.keys():
+        if isinstance(value, list | tuple):
+            item = (*typing.get_args(kinds[kind]), Any)[0]
+            return type(value)(_cast(each, item, where) for each in value)
+    if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
+        names = ", ".join(sorted(NAMES.get(kind, kind.__name__) for kind in kinds))
+        raise errors.UserError(
+            f"{where}: found {value!r} ({type(value).__name__}), allowed: {names}"
+        )
     return value

@@ -44,13 +44,19 @@ def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
 
 
 def first_match(
-    table: Sequence[tuple[str, Any]], paths: Iterable[str], default: Any, *, what: str
+    table: Sequence[Sequence[Any]], paths: Iterable[str], default: Any, *, what: str
 ) -> dict[str, Any]:
     """{path: value} by the first pattern of `table` that matches each path."""
     paths = list(paths)
     values = dict.fromkeys(paths, default)
-    for pattern, value in reversed(list(table)):
-        values |= dict.fromkeys(matching(pattern, paths, what=what), value)
+    for pair in reversed(table):
+        match pair:
+            case [str() as pattern, int() | float() as value]:
+                values |= dict.fromkeys(matching(pattern, paths, what=what), value)
+            case _:
+                raise errors.UserError(
+                    f"{what}: found {pair!r}, allowed: [regex, number]"
+                )
     return values
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxseg.core import errors
 from jaxseg.core.types import Array, Batch, Logs
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import classification as xent
@@ -67,7 +68,12 @@ def build(num_outputs: int, ignored: Sequence[int] | str = ()) -> Segmentation:
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     """The section with "background" replaced by the classes it means for this set."""
-    if section["ignored"] != "background":
-        return dict(section)
-    ignored = [] if facts.background is None else [facts.background]
-    return dict(section) | {"ignored": ignored}
+    background = [] if facts.background is None else [facts.background]
+    ignored = background if section["ignored"] == "background" else section["ignored"]
+    known = range(facts.num_classes)
+    if isinstance(ignored, str) or not all(label in known for label in ignored):
+        raise errors.UserError(
+            f"task/ignored: found {section['ignored']!r}, allowed: 'background' or a "
+            f"list of classes from 0 to {facts.num_classes - 1}"
+        )
+    return dict(section) | {"ignored": list(ignored)}

@@ -135,6 +135,8 @@ class Save:
         last = event.step == self.when.last or event.stop
         if not last and (asked or self.when(event.step)):
             self.log.read()  # what is saved has been looked at
+            if self.evaluate.best is not None:
+                self.evaluate.best.wait()  # what `kept` speaks of must be on disk
             meta = {"best": self.evaluate.kept, "window": self.log.window}
             self.checkpoints.save(event.step, states.to_flat(event.state), meta)
             self.log.last_saved = event.step

@@ -93,7 +93,8 @@ def update(
     opt_state = _keep_still(opt_state, state.opt_state, state.params, scales)
     average = state.ema
     if ema is not None:
-        average = jax.tree.map(lambda a, p: ema * a + (1 - ema) * p, average, params)
+        # In this form the average of a leaf that stands still does so bit for bit.
+        average = jax.tree.map(lambda a, p: a + (1 - ema) * (p - a), average, params)
     return state.replace(
         step=state.step + 1, params=params, opt_state=opt_state, ema=average
     )
@@ -115,13 +116,15 @@ def leaf_scales(
 
 def keep_frozen(new: Any, old: Any, multipliers: Pairs) -> Any:
     """Collections in which modules frozen by `multipliers` keep their statistics."""
-    frozen = [pattern for pattern, value in multipliers if value == 0]
-    if not frozen:
+    if all(value for _, value in multipliers):
         return new
     kept, flat = trees.flatten(old), trees.flatten(new)
     for path in flat:
         inner = path.split("/", 1)[1]  # patterns never contain the collection name
-        if trees.any_match(frozen, inner):
+        matching = (
+            v for pattern, v in multipliers if trees.any_match([pattern], inner)
+        )
+        if next(matching, 1.0) == 0:  # the first match wins, as for parameters
             flat[path] = kept[path]
     return trees.unflatten(flat)
 

@@ -30,7 +30,12 @@ class Plan:
     def needed(self, pattern: str) -> list[stage.Stage]:
         """Stages whose name matches the regex in full, and all they descend from."""
         names = [s.name for s in self.stages]
-        wanted = [name for name in names if re.fullmatch(pattern, name)]
+        try:
+            wanted = [name for name in names if re.fullmatch(pattern, name)]
+        except re.error as error:
+            raise errors.UserError(
+                f"--only={pattern!r} is not a regex: {error}"
+            ) from None
         if not wanted:
             hint = lookup.did_you_mean(pattern, names)
             raise errors.UserError(f"--only={pattern!r} matches no stage.{hint}")
@@ -60,12 +65,19 @@ def bind(config: Mapping[str, Any]) -> dict[str, Any]:
         raise lookup.unknown(
             min(unknown), ("study", "stages"), kind="key in the config"
         )
-    if not config.get("stages"):
-        raise errors.UserError("the config has no stages")
+    if not isinstance(config.get("stages"), Mapping) or not config["stages"]:
+        raise errors.UserError(
+            f"stages: found {config.get('stages')!r}, allowed: {{name: section}}"
+        )
+    study = config.get("study", "study")
+    if not isinstance(study, str) or not re.fullmatch(r"\w[\w.-]*", study):
+        raise errors.UserError(  # a folder has this name
+            f"study: found {study!r}, allowed: letters, digits, '_', '-' and '.'"
+        )
     stages = {
         name: stage.bind(name, section) for name, section in config["stages"].items()
     }
-    return {"study": config.get("study", "study"), "stages": stages}
+    return {"study": study, "stages": stages}
 
 
 def plan(bound: Mapping[str, Any], config: str = "", argument: str = "") -> Plan:

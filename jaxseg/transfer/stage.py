@@ -1,15 +1,24 @@
 """A stage: one node of work, keyed by the content of its spec and of its parents."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, hashing, lookup, sections
 
 KINDS = "jaxseg.transfer.kinds"
 SCHEMA = 1  # of manifests; goes up when their meaning changes
-# What every kind of stage takes beside its own arguments.
 OWN = ("kind", "parents", "labels")
+
+
+def arguments(
+    *,
+    kind: str,
+    parents: Mapping[str, str] | None = None,
+    labels: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """What every kind of stage takes beside its own arguments: OWN."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,17 +43,19 @@ class Stage:
 def bind(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
     """The section of one stage with all defaults of its kind written in."""
     where = f"stages/{name}"
-    if "kind" not in section:
+    if not isinstance(section, Mapping) or "kind" not in section:
+        known = ", ".join(lookup.names(KINDS))
         raise errors.UserError(
-            f"{where}: key 'kind' is missing. Known: {', '.join(lookup.names(KINDS))}"
+            f"{where}: found {section!r}, allowed: a section with a 'kind' of {known}"
         )
-    module = lookup.load(KINDS, section["kind"])
+    head = {key: value for key, value in section.items() if key in OWN}
     own = {key: value for key, value in section.items() if key not in OWN}
-    bound = sections.bind(module.arguments, section=own, where=where)
-    parents = dict(section.get("parents") or {})
-    labels = [dict(label) for label in section.get("labels") or ()]
-    head = {"kind": section["kind"], "parents": parents, "labels": labels}
-    return head | module.bind(bound, where)
+    with _located(where):
+        head = sections.bind(arguments, section=head, where=where)
+        head |= {"parents": head["parents"] or {}, "labels": head["labels"] or []}
+        module = lookup.load(KINDS, head["kind"])
+        bound = sections.bind(module.arguments, section=own, where=where)
+        return head | module.bind(bound, where)
 
 
 def resolve(
@@ -54,8 +65,9 @@ def resolve(
     where = f"stages/{name}"
     module = lookup.load(KINDS, bound["kind"])
     own = {key: value for key, value in bound.items() if key not in OWN}
-    spec = module.resolve(own, where)
-    module.check_parents(spec, bound["parents"], where)
+    with _located(where):
+        spec = module.resolve(own, where)
+        module.check_parents(spec, bound["parents"], where)
     versions = {"kind": module.VERSION} | module.versions(spec)
     return Stage(
         name=name,
@@ -75,3 +87,14 @@ def resolve(
             }
         ),
     )
+
+
+@contextlib.contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Puts `where` before a message that does not say it."""
+    try:
+        yield
+    except errors.UserError as error:
+        if where in str(error):
+            raise
+        raise type(error)(f"{where}: {error}") from error.__cause__

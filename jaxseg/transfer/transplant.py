@@ -143,7 +143,10 @@ def _reinitialised(flat: Mapping[str, Any], patterns: Sequence[str]) -> set[str]
     inner = {path: path.split("/", 1)[1] for path in flat}
     fresh: set[str] = set()
     for pattern in patterns:
-        found = set(trees.matching(pattern, inner.values(), what="reinit"))
+        try:
+            found = set(trees.matching(pattern, inner.values(), what="reinit"))
+        except errors.UserError as error:
+            raise TransplantError(str(error)) from None
         fresh |= {path for path, name in inner.items() if name in found}
     return fresh
 

@@ -53,7 +53,7 @@ def ground(canvas, rng, view, label, *, rest, half=3.1, lane=0.75) -> None:
     canvas.paint(np.maximum(below, dashes * view.focal / z), (lane, lane, lane))
 
 
-def walls(canvas, rng, view, kinds, *, offset=5.5, chances=None) -> None:
+def walls(canvas, rng, view, kinds, *, offset=5.5) -> None:
     """Rows of houses, trees, fences ... along both sides of the street.
 
     kinds: functions (canvas, rng, run, up) -> (colour [3, S, S], top, label); each
@@ -68,7 +68,7 @@ def walls(canvas, rng, view, kinds, *, offset=5.5, chances=None) -> None:
             apart = np.maximum(side * (part.x - np.float32(view.centre)), 1e-3)
             z = view.focal * offset / apart
             up = view.height - (part.y - view.horizon) * z / view.focal
-            kind = kinds[rng.choice(len(kinds), p=chances)]
+            kind = kinds[rng.choice(len(kinds))]
             colour, top, label = kind(part, rng, z, up)
             within = (z >= start) & (z < stop) & (up >= 0)
             inside = np.where(within, (up - top) * view.focal / z, 1)

@@ -16,7 +16,7 @@ def limbs(canvas, thing, label, depth, parts) -> None:
         canvas.paint(distance, colour, label, depth=depth, thing=thing)
 
 
-def person(canvas, rng, x, foot, height, label, depth, colours=None, facing=True):
+def person(canvas, rng, x, foot, height, label, depth, colours=None):
     """A standing or walking person; `colours`: skin, coat, trousers, or random."""
     skin = SKIN[rng.integers(len(SKIN))]
     coat = textures.tint(rng, (0.1, 0.8), (0.15, 0.9))
@@ -28,9 +28,9 @@ def person(canvas, rng, x, foot, height, label, depth, colours=None, facing=True
         return (x + dx * height, foot - up * height)
 
     head, hip, neck = at(0, 0.91), at(0, 0.5), at(0, 0.76)
-    side = 1 if facing else -1  # whoever faces us has the left hand on our right
-    hands = [at(side * (0.13 + swing), 0.45), at(-side * (0.13 + swing), 0.45)]
-    feet = [at(side * (0.06 + stride), 0.03), at(-side * (0.06 + stride), 0.03)]
+    # Whoever faces us has the left hand on our right.
+    hands = [at(0.13 + swing, 0.45), at(-(0.13 + swing), 0.45)]
+    feet = [at(0.06 + stride, 0.03), at(-(0.06 + stride), 0.03)]
     reach = 0.45 * height
     canvas = canvas.window(x - reach, foot - 1.05 * height, x + reach, foot + 0.02)
     px, py = canvas.x, canvas.y
@@ -39,13 +39,13 @@ def person(canvas, rng, x, foot, height, label, depth, colours=None, facing=True
         return max(share * height, 0.006)
 
     parts = [
-        (shapes.segment(px, py, at(side * 0.05, 0.48), feet[0], thick(0.05)), trousers),
+        (shapes.segment(px, py, at(0.05, 0.48), feet[0], thick(0.05)), trousers),
         (
-            shapes.segment(px, py, at(-side * 0.05, 0.48), feet[1], thick(0.05)),
+            shapes.segment(px, py, at(-0.05, 0.48), feet[1], thick(0.05)),
             trousers,
         ),
-        (shapes.segment(px, py, at(side * 0.1, 0.75), hands[0], thick(0.038)), coat),
-        (shapes.segment(px, py, at(-side * 0.1, 0.75), hands[1], thick(0.038)), coat),
+        (shapes.segment(px, py, at(0.1, 0.75), hands[0], thick(0.038)), coat),
+        (shapes.segment(px, py, at(-0.1, 0.75), hands[1], thick(0.038)), coat),
         (shapes.segment(px, py, at(0, 0.55), neck, thick(0.11)), coat),
         (shapes.disc(px, py, *head, thick(0.085)), skin),
     ]

@@ -1,0 +1,43 @@
+import pytest
+
+from jaxseg.core import errors, lookup
+
+
+def test_names_are_the_modules_of_a_package():
+    assert lookup.names("jaxseg.models.backbones") == ["hrnet"]
+    assert "linear" in lookup.names("jaxseg.models.heads")
+
+
+def test_the_module_that_defines_what_a_part_is_is_no_part():
+    assert lookup.names("jaxseg.tasks") == ["classification", "segmentation"]
+
+
+def test_load_gives_the_module():
+    module = lookup.load("jaxseg.tasks", "segmentation")
+    assert module.__name__ == "jaxseg.tasks.segmentation"
+
+
+@pytest.mark.parametrize("name", ["task", "_private", "core.errors", ""])
+def test_load_refuses_what_is_no_part(name):
+    with pytest.raises(errors.UserError, match="unknown task"):
+        lookup.load("jaxseg.tasks", name)
+
+
+def test_the_error_says_what_exists_and_what_was_meant():
+    with pytest.raises(errors.UserError) as caught:
+        lookup.load("jaxseg.tasks", "segmentaton")
+    assert str(caught.value) == (
+        "unknown task 'segmentaton'. Known: classification, segmentation. "
+        "Did you mean 'segmentation'?"
+    )
+
+
+def test_no_suggestion_where_nothing_is_near():
+    with pytest.raises(errors.UserError) as caught:
+        lookup.pick({"tiny": 1, "w48": 2}, "zzzzzz", kind="variant")
+    assert str(caught.value) == "unknown variant 'zzzzzz'. Known: tiny, w48."
+    assert str(lookup.unknown("x", [], kind="part")) == "unknown part 'x'. Known: none."
+
+
+def test_pick_gives_the_value():
+    assert lookup.pick({"tiny": 1, "w48": 2}, "w48", kind="variant") == 2

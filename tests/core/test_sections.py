@@ -1,0 +1,141 @@
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from jaxseg.core import errors, sections
+
+
+def function(
+    a: int,
+    b: float = 0.5,
+    *,
+    c: str | None = None,
+    d: bool = False,
+    at: Sequence[float] = (0.5,),
+    table: Mapping[str, str] | None = None,
+):
+    """Some arguments."""
+
+
+def extra(power: float = 2.0):
+    """More arguments."""
+
+
+@dataclasses.dataclass
+class Made:
+    width: int
+    depth: int = 3
+    rate: float = 0.1
+
+
+def build(variant: str = "small", **overrides) -> Made:
+    """As backbones do."""
+    return Made(**({"width": {"small": 4, "large": 9}[variant]} | overrides))
+
+
+def bind(**section):
+    return sections.bind(function, section=section, where="stages/x")
+
+
+def test_defaults_are_written_in_and_the_name_stays():
+    bound = sections.bind(function, section={"a": 1, "name": "f"}, where="x")
+    assert bound == {
+        "name": "f",
+        "a": 1,
+        "b": 0.5,
+        "c": None,
+        "d": False,
+        "at": (0.5,),
+        "table": None,
+    }
+    assert sections.bind(function, section=bound, where="x") == bound
+
+
+def test_an_int_where_a_float_is_due_becomes_one():
+    bound = bind(a=1, b=2, at=[1, 0.5])
+    assert type(bound["b"]) is float and bound["b"] == 2.0
+    assert [type(x) for x in bound["at"]] == [float, float]
+    assert type(bound["a"]) is int
+
+
+def test_unknown_key():
+    with pytest.raises(errors.UserError) as caught:
+        bind(a=1, tabel=3)
+    assert str(caught.value) == (
+        "stages/x: unknown key 'tabel'. Known: a, at, b, c, d, table. "
+        "Did you mean 'table'?"
+    )
+
+
+def test_missing_key():
+    with pytest.raises(errors.UserError, match="stages/x: key 'a' is missing"):
+        bind(b=1.0)
+
+
+@pytest.mark.parametrize(
+    "section, text",
+    [
+        ({"a": 1.5}, r"stages/x/a: found 1.5 \(float\), allowed: int"),
+        ({"a": True}, r"stages/x/a: found True \(bool\), allowed: int"),
+        ({"a": "1"}, r"stages/x/a: found '1' \(str\), allowed: int"),
+        ({"a": None}, r"found None"),
+        ({"a": 1, "b": "x"}, r"stages/x/b: found 'x' \(str\), allowed: float"),
+        ({"a": 1, "b": True}, r"found True"),
+        ({"a": 1, "b": float("nan")}, "found nan"),
+        ({"a": 1, "b": float("inf")}, "found inf"),
+        ({"a": 1, "c": 3}, r"allowed: None, str"),
+        ({"a": 1, "d": 1}, r"found 1 \(int\), allowed: bool"),
+        ({"a": 1, "at": 0.5}, r"stages/x/at: found 0.5 \(float\), allowed: a list"),
+        ({"a": 1, "at": "0.5"}, r"allowed: a list"),
+        ({"a": 1, "at": ["x"]}, r"stages/x/at: found 'x' \(str\), allowed: float"),
+        ({"a": 1, "table": [1]}, r"allowed: None, a section"),
+        ({"a": 1, "table": {"k": 1}}, r"stages/x/table/k: found 1"),
+    ],
+)
+def test_values_of_another_type_are_refused(section, text):
+    with pytest.raises(errors.UserError, match=text):
+        bind(**section)
+
+
+@pytest.mark.parametrize("section", [3, "abc", None, ["a"]])
+def test_a_section_is_a_mapping(section):
+    with pytest.raises(errors.UserError, match="stages/x: found .* allowed: a section"):
+        sections.bind(function, section=section, where="stages/x")
+
+
+def test_several_functions_share_a_section():
+    bound = sections.bind(function, extra, section={"a": 1, "power": 3}, where="x")
+    assert bound["power"] == 3.0 and bound["b"] == 0.5
+
+
+def test_what_the_caller_gives_may_not_be_set():
+    bound = sections.bind(function, section={}, where="x", given={"a": 1})
+    assert "a" not in bound
+    with pytest.raises(errors.UserError, match="unknown key 'a'"):
+        sections.bind(function, section={"a": 1}, where="x", given={"a": 1})
+
+
+def test_a_builder_of_a_dataclass_takes_its_fields():
+    bound = sections.bind(build, section={"name": "n"}, where="x")
+    assert bound == {
+        "name": "n",
+        "variant": "small",
+        "width": 4,
+        "depth": 3,
+        "rate": 0.1,
+    }
+    large = sections.bind(build, section={"variant": "large", "rate": 1}, where="x")
+    assert large == {"variant": "large", "width": 9, "depth": 3, "rate": 1.0}
+    assert sections.bind(build, section=large, where="x") == large
+    with pytest.raises(errors.UserError, match="unknown key 'dept'.*mean 'depth'"):
+        sections.bind(build, section={"dept": 1}, where="x")
+    with pytest.raises(errors.UserError, match="x/depth: found 'a'"):
+        sections.bind(build, section={"depth": "a"}, where="x")
+
+
+def test_name_of():
+    assert sections.name_of({"name": "adam"}, "x") == "adam"
+    for section in ("adam", {}, {"name": 3}, None):
+        with pytest.raises(errors.UserError, match="a section with a 'name'"):
+            sections.name_of(section, "stages/x/optimizer")
