@@ -28,6 +28,7 @@ TARGETS = (
     "aerial_farm",
     "underwater_wreck",
 )
+VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 BATCH = 8  # of sources and targets alike, which then share one compiled program
 # The paper rescales by an unstated range; at 64 px small objects vanish below 0.75.
 AUGMENT = [
@@ -45,11 +46,11 @@ def get_config(arg=""):
         sources=SOURCES,
         targets=TARGETS,
         target_images=30,
-        target_steps=100,
-        source_images=1000,
-        source_steps=700,
-        pretraining_images=2000,
-        pretraining_steps=1000,
+        target_steps=60,
+        source_images=500,
+        source_steps=400,
+        pretraining_images=1500,
+        pretraining_steps=600,
         lrs=(0.003,),
         variant="tiny",
         real="",
@@ -77,6 +78,7 @@ def pretraining(arg):
         steps=arg.pretraining_steps,
         batch_size=16,
         lr=0.003,
+        evaluations=dict(validation=dict(count=VALIDATION)),
         labels=[dict(setting="full", target=PRETRAINING, role="pretraining")],
     )
 
@@ -90,6 +92,7 @@ def source(name, arg):
         steps=arg.source_steps,
         batch_size=BATCH,
         lr=0.003,
+        evaluations=dict(validation=dict(count=VALIDATION)),
         parent=PRETRAINING,
         labels=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
     )
@@ -114,11 +117,14 @@ def cell(target, start, parent, seed, arg):
         eval_every=arg.target_steps // 2,
         run={"log_every": 10},
     )
+    count = None if target == arg.real else VALIDATION
+    evaluations = dict(validation=dict(count=count))
     if len(arg.lrs) == 1:
-        return {name: common.train(data, lr=arg.lrs[0], labels=labels, **stage)}
+        stage |= dict(lr=arg.lrs[0], labels=labels, evaluations=evaluations)
+        return {name: common.train(data, **stage)}
     # The rate is chosen on a fifth of the target's training images, which the
     # candidates do not train on; the paper does not say on what it chose.
-    evaluations = dict(validation={}, held_out=dict(split="train", part="held_out"))
+    evaluations["held_out"] = dict(split="train", part="held_out")
     candidates = {
         f"{name}/lr{lr:.0e}": common.train(
             data | dict(part="fit"), lr=lr, evaluations=evaluations, **stage

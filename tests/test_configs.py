@@ -35,7 +35,9 @@ def test_every_config_plans(name, own_folder):
     bound = chain.bind(config)
     plan = chain.plan(bound)
     assert {s.name for s in plan.stages} == set(config["stages"])
-    assert chain.plan(chain.bind(bound)).stages == plan.stages  # binding twice: no change
+    assert (
+        chain.plan(chain.bind(bound)).stages == plan.stages
+    )  # binding twice: no change
     seen = set()
     for stage in plan.stages:
         assert set(stage.parents.values()) <= seen

@@ -42,7 +42,9 @@ def artifact(workdir, source):
 
 
 def test_results_and_gains(study):
-    cells = {r["source"]: r for r in rows(study, "results.csv") if r["setting"] == "small"}
+    cells = {
+        r["source"]: r for r in rows(study, "results.csv") if r["setting"] == "small"
+    }
     assert set(cells) == {"random", "websearch", "driving_day"}
     assert cells["driving_day"]["source_task"] == "segmentation"
     assert cells["websearch"]["source_task"] == "classification"

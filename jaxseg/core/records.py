@@ -49,7 +49,8 @@ def read_sealed(path: Path, fix: str = "") -> dict[str, Any]:
     except (ValueError, KeyError, AttributeError, TypeError):
         sound = False
     if not sound:
-        raise errors.Damaged(f"{path}: damaged, its own checksum disagrees. {fix}")
+        text = f"{path}: damaged, its own checksum disagrees. {fix}"
+        raise errors.Damaged(text.rstrip())
     return value
 
 

@@ -26,7 +26,7 @@ NAMES = {
 
 def bind(
     *functions: Callable[..., Any],
-    section: Mapping[str, Any],
+    section: Any,
     where: str,
     given: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def bind(
             error = lookup.unknown(key, parameters, kind="key")
             raise errors.UserError(f"{where}: {error}")
     bound = {}
+    if "name" in _required(functions) and not name:
+        raise errors.UserError(f"{where}: key 'name' is missing")
     for key, (annotation, default) in parameters.items():
         if key in section:
             bound[key] = _cast(section[key], annotation, f"{where}/{key}")
@@ -81,6 +83,17 @@ def _parameters(
         if made is not None:
             found |= {f.name: (f.type, None) for f in _fields(made)} | found
     return {key: value for key, value in found.items() if key not in given}
+
+
+def _required(functions: tuple[Callable[..., Any], ...]) -> set[str]:
+    """Parameters without a default, `name` as well."""
+    signatures = [inspect.signature(function) for function in functions]
+    return {
+        key
+        for signature in signatures
+        for key, parameter in signature.parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    }
 
 
 def _made_class(function: Callable[..., Any]) -> type | None:

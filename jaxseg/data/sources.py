@@ -123,7 +123,9 @@ def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]
     reader = _module(name.split("/")[0]).records
     given = ("variant", "split", "root")
     where = f"{name} options"
-    return sections.bind(reader, section=options or {}, where=where, given=dict.fromkeys(given))
+    return sections.bind(
+        reader, section=options or {}, where=where, given=dict.fromkeys(given)
+    )
 
 
 def find_root(name: str, root: str | os.PathLike | None) -> Path | None:

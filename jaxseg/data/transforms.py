@@ -223,7 +223,9 @@ def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults written in."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
     where = f"transform {section['name']!r}"
-    bound = sections.bind(kind, section=section, where=where, given=dict.fromkeys(FROM_DATASET))
+    bound = sections.bind(
+        kind, section=section, where=where, given=dict.fromkeys(FROM_DATASET)
+    )
     return {"name": section["name"], **bound}
 
 

@@ -40,7 +40,7 @@ class Stage:
         return self.key[:20]
 
 
-def bind(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
+def bind(name: str, section: Any) -> dict[str, Any]:
     """The section of one stage with all defaults of its kind written in."""
     where = f"stages/{name}"
     if not isinstance(section, Mapping) or "kind" not in section:

@@ -59,6 +59,7 @@ class Store:
     def finish(self, key: str, manifest: dict[str, Any]) -> None:
         """Sums, manifest, one rename: from here on the artifact exists."""
         folder = self.running(key) / "artifact"
+        (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
         sums = hashing.folder_sums(folder)
         records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
         final = self.folder(key)

@@ -125,7 +125,7 @@ def test_all_damaged_means_none(saved, caplog):
         path.write_text(path.read_text().replace('"value": ', '"value": 1'))
     with caplog.at_level(logging.WARNING):
         assert saved.restore() is None
-    assert caplog.text.count("damaged") == 2
+    assert caplog.text.count("checksum disagrees") == 2
 
 
 def test_an_unfinished_one_is_ignored(saved):

@@ -100,7 +100,9 @@ def test_values_of_another_type_are_refused(section, text):
 
 @pytest.mark.parametrize("section", [3, "abc", None, ["a"]])
 def test_a_section_is_a_mapping(section):
-    with pytest.raises(errors.UserError, match="stages/x: found .* allowed: a section"):
+    with pytest.raises(
+        errors.UserError, match=r"stages/x: found .* allowed: a section"
+    ):
         sections.bind(function, section=section, where="stages/x")
 
 
@@ -128,7 +130,7 @@ def test_a_builder_of_a_dataclass_takes_its_fields():
     large = sections.bind(build, section={"variant": "large", "rate": 1}, where="x")
     assert large == {"variant": "large", "width": 9, "depth": 3, "rate": 1.0}
     assert sections.bind(build, section=large, where="x") == large
-    with pytest.raises(errors.UserError, match="unknown key 'dept'.*mean 'depth'"):
+    with pytest.raises(errors.UserError, match=r"unknown key 'dept'.*mean 'depth'"):
         sections.bind(build, section={"dept": 1}, where="x")
     with pytest.raises(errors.UserError, match="x/depth: found 'a'"):
         sections.bind(build, section={"depth": "a"}, where="x")

@@ -1,0 +1,84 @@
+"""What every file in tasks/ must keep to."""
+
+import inspect
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.core import lookup, sections
+from jaxseg.data import dataset
+from jaxseg.metrics import metric
+from jaxseg.tasks import task
+
+NAMES = lookup.names("jaxseg.tasks")
+FACTS = dataset.Dataset(
+    fields=("image", "segmentation", "label"),
+    domain="own",
+    splits={"train": 1},
+    version=1,
+    classes=("background", "a", "b"),
+    background=0,
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name):
+    module = lookup.load("jaxseg.tasks", name)
+    assert type(module.VERSION) is int and module.VERSION >= 1
+    section = sections.bind(
+        module.build, section={"name": name}, where="x", given={"num_outputs": 1}
+    )
+    resolved = module.resolve(section, FACTS)
+    assert module.resolve(resolved, FACTS) == resolved
+    options = {key: value for key, value in resolved.items() if key != "name"}
+    built = module.build(num_outputs=3, **options)
+    assert isinstance(built, task.Task)
+    assert built.name == name and built.num_outputs == 3
+    assert set(built.fields) <= set(dataset.FIELDS)
+    assert hash(built) == hash(module.build(num_outputs=3, **options))
+    assert built.higher_is_better in (True, False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_overrides_what_is_not_there(name):
+    """A misspelt method of a task would silently never be called."""
+    made = type(lookup.load("jaxseg.tasks", name).build(num_outputs=3))
+    own = {n for n, _ in inspect.getmembers(made, inspect.isfunction) if n[0] != "_"}
+    base = {n for n, _ in inspect.getmembers(task.Task, inspect.isfunction)}
+    assert own <= base
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_batch_through_loss_and_metric(name):
+    built = lookup.load("jaxseg.tasks", name).build(num_outputs=3)
+    shape = (2, 4, 4) if built.dense else (2,)
+    logits = jnp.asarray(np.float32([[0, 9, 0]]) * np.ones((*shape, 1), np.float32))
+    batch = {field: jnp.asarray(np.ones(shape, np.int32)) for field in built.fields}
+    loss, logs = built.loss(logits, batch)
+    assert loss.shape == () and loss.dtype == jnp.float32 and 0 < loss < 0.01
+    assert all(value.shape == () for value in logs.values())
+    predictions = built.decode(logits)
+    assert predictions.dtype == jnp.int32 and (predictions == 1).all()
+    state = built.metric()
+    assert isinstance(state, metric.Metric)
+    counts = metric.merge(state.zeros(), built.update(predictions, batch))
+    values = state.compute(counts, FACTS.classes)
+    assert values[built.headline] == 1.0
+    assert all(type(value) is float for value in values.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_rows_count_nowhere(name):
+    built = lookup.load("jaxseg.tasks", name).build(num_outputs=3)
+    shape = (3, 4, 4) if built.dense else (3,)
+    rng = np.random.default_rng(0)
+    labels = jnp.array(rng.integers(0, 3, shape, dtype=np.int32))
+    logits = jnp.array(rng.normal(size=(*shape, 3)), jnp.float32)
+    field = built.fields[0]
+    padded = {field: labels, "valid": jnp.array([True, True, False])}
+    real = {field: labels[:2]}
+    loss, _ = built.loss(logits, padded)
+    np.testing.assert_allclose(loss, built.loss(logits[:2], real)[0], rtol=1e-6)
+    counts = built.update(built.decode(logits), padded)
+    assert (counts == built.update(built.decode(logits[:2]), real)).all()

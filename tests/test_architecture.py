@@ -1,0 +1,262 @@
+"""The direction of imports, fences around packages, sizes of files and functions.
+
+Each check is a function of source text, so that it can be shown to fail.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "jaxseg").rglob("*.py"))
+LAYERS = (
+    ("core",),
+    ("data", "models", "losses", "metrics", "report"),
+    ("tasks",),
+    ("evals",),
+    ("train", "analysis"),
+    ("transfer",),
+    ("commands",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# Where each outside package may be imported: prefixes of `module.`.
+FENCES = {
+    "grain": ("jaxseg.data.",),
+    "tensorflow_datasets": ("jaxseg.data.",),
+    "orbax": ("jaxseg.core.checkpoint.",),
+    "torch": ("jaxseg.models.pretrained.torch_file.",),
+    "matplotlib": ("jaxseg.report.",),
+    "sklearn": ("jaxseg.analysis.tsne.",),
+    "absl": ("jaxseg.main.",),
+    "ray": (),
+    "tensorflow": (),
+}
+JAX = {"jax", "jaxlib", "flax", "optax", "chex"}
+JAX_IN_CORE = ("jaxseg.core.trees", "jaxseg.core.images_jnp")
+REPORT_MAY = {"numpy", "scipy", "jinja2", "matplotlib", "jaxseg"}
+MAX_FILE, MAX_FUNCTION, HARD_FUNCTION = 400, 50, 80
+LONG_FUNCTIONS = 0.01  # the share that may be longer than MAX_FUNCTION
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {module_name(path) for path in FILES}
+
+
+def layer(name):
+    """Of a module: its package, or `commands`."""
+    parts = name.split(".")
+    if len(parts) < 3 and (len(parts) == 1 or parts[1] not in RANK):
+        return "commands"  # jaxseg itself and the files directly in it
+    return "commands" if parts[-1] == "__main__" else parts[1]
+
+
+def imports(source):
+    """Full names of all that is imported anywhere in the text."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            full = [f"{base}.{alias.name}" for alias in node.names]
+            ours = base.split(".")[0] == "jaxseg"
+            found += [name if not ours or name in NAMES else base for name in full]
+    return found
+
+
+def wrong_directions(name, source):
+    """Imports that do not point down."""
+    own, problems = layer(name), []
+    for target in imports(source):
+        if target.startswith("."):
+            problems.append(f"{name}: relative import {target}")
+        if target.split(".")[0] != "jaxseg":
+            continue
+        other = layer(target)
+        if other == "commands":
+            problems.append(f"{name} imports the command {target}")
+        elif other != own and RANK[other] >= RANK[own]:
+            problems.append(f"{name} imports {target}")
+    return problems
+
+
+def broken_fences(name, source):
+    """Outside packages imported where they have no place."""
+    problems = []
+    for target in imports(source):
+        top = target.split(".")[0]
+        if top in FENCES and not (f"{name}.").startswith(FENCES[top]):
+            problems.append(f"{name} imports {target}")
+        if top == "ml_collections" and layer(name) != "commands":
+            problems.append(f"{name} imports {target}: configs and commands only")
+        if layer(name) == "core" and top in JAX and name not in JAX_IN_CORE:
+            problems.append(f"{name} imports {target}: core is without JAX")
+        if name.startswith("jaxseg.report.") and (
+            top not in REPORT_MAY | sys.stdlib_module_names
+        ):
+            problems.append(f"{name} imports {target}: not for reports")
+    return problems
+
+
+def too_long(name, source):
+    """(problems, lengths of all functions)."""
+    tree = ast.parse(source)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    lengths = {f"{name}.{n.name}": n.end_lineno - n.lineno + 1 for n in nodes}
+    count = len(source.splitlines())
+    problems = [f"{name}: {count} lines"] if count > MAX_FILE else []
+    problems += [f"{k}: {n} lines" for k, n in lengths.items() if n > HARD_FUNCTION]
+    return problems, lengths
+
+
+def undocumented(name, source):
+    """A module that does not say what it is for; an empty __init__ need not."""
+    if source.strip() and not ast.get_docstring(ast.parse(source)):
+        return [f"{name}: no module docstring"]
+    return []
+
+
+def over_all(check):
+    return [p for f in FILES for p in check(module_name(f), f.read_text())]
+
+
+def test_imports_point_down():
+    assert over_all(wrong_directions) == []
+
+
+def test_fences():
+    assert over_all(broken_fences) == []
+
+
+def test_files_and_functions_are_short():
+    found = [too_long(module_name(f), f.read_text()) for f in FILES]
+    assert [problem for problems, _ in found for problem in problems] == []
+    lengths = {k: n for _, lengths in found for k, n in lengths.items()}
+    long = [name for name, length in lengths.items() if length > MAX_FUNCTION]
+    assert len(long) <= LONG_FUNCTIONS * len(lengths), long
+
+
+def test_every_module_says_what_it_is_for():
+    assert over_all(undocumented) == []
+
+
+def test_configs_import_only_their_own():
+    for path in (ROOT / "configs").glob("*.py"):
+        tops = {name.split(".")[0] for name in imports(path.read_text())}
+        assert tops <= {"configs", "ml_collections"} | sys.stdlib_module_names, path
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("jaxseg.core.images", "from jaxseg.data import dataset"),
+        ("jaxseg.data.pipeline", "from jaxseg.models import ops"),  # siblings
+        ("jaxseg.train.loop", "import jaxseg.analysis.features"),  # siblings
+        ("jaxseg.tasks.task", "from jaxseg.train.state import TrainState"),
+        ("jaxseg.models.model", "def f():\n    from jaxseg.transfer import store"),
+        ("jaxseg.transfer.study", "from jaxseg import main"),
+        ("jaxseg.transfer.study", "from jaxseg.data import __main__"),
+        ("jaxseg.transfer.study", "import jaxseg"),
+        ("jaxseg.transfer.study", "from jaxseg import load"),
+        ("jaxseg.artifacts", "from jaxseg.main import load_config"),
+        ("jaxseg.train.step", "from . import state"),
+    ],
+)
+def test_a_wrong_direction_is_noticed(name, source):
+    assert len(wrong_directions(name, source)) == 1
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("jaxseg.transfer.study", "from jaxseg.core import errors"),
+        ("jaxseg.transfer.kinds.train", "from jaxseg.transfer import training"),
+        ("jaxseg.main", "from jaxseg.transfer import study"),
+        ("jaxseg.data.__main__", "from jaxseg.transfer import store"),
+        ("jaxseg", "from jaxseg.transfer import artifact"),
+        ("jaxseg.core.images", "import jaxseg_other"),
+    ],
+)
+def test_a_right_direction_is_let_through(name, source):
+    assert wrong_directions(name, source) == []
+
+
+@pytest.mark.parametrize(
+    "name, source",
+    [
+        ("jaxseg.evals.evaluate", "import grain"),
+        ("jaxseg.models.model", "import tensorflow_datasets as tfds"),
+        ("jaxseg.train.state", "import orbax.checkpoint as ocp"),
+        ("jaxseg.core.checkpointing", "from orbax import checkpoint"),
+        ("jaxseg.models.model", "def f():\n    import torch"),
+        ("jaxseg.core.draw", "from matplotlib import pyplot"),
+        ("jaxseg.transfer.study", "import ml_collections"),
+        ("jaxseg.transfer.chain", "import ray"),
+        ("jaxseg.core.hashing", "import jax.numpy as jnp"),
+        ("jaxseg.core.types", "from flax import struct"),
+        ("jaxseg.report.build", "import tensorboardX"),
+        ("jaxseg.report.build", "import jax"),
+    ],
+)
+def test_a_broken_fence_is_noticed(name, source):
+    assert len(broken_fences(name, source)) == 1
+
+
+def test_what_is_too_long_is_noticed():
+    body = "    pass\n" * HARD_FUNCTION
+    assert too_long("x", f"class A:\n  def f():\n{body}")[0] == ["x.f: 81 lines"]
+    assert too_long("x", "pass\n" * 401)[0] == ["x: 401 lines"]
+    problems, lengths = too_long("x", "pass\n" * 398 + "def f():\n    pass")
+    assert problems == [] and lengths == {"x.f": 2}
+
+
+def test_a_missing_docstring_is_noticed():
+    assert undocumented("x", "import os\n") == ["x: no module docstring"]
+    assert undocumented("x", '"""What."""\n') == undocumented("x", "\n") == []
+
+
+def run_python(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def heavy(code, *packages):
+    """Which of the packages are loaded after the code ran."""
+    told = f"print(*sorted(set(sys.modules) & set({packages!r})))"
+    return run_python(f"import sys\n{code}\n{told}")
+
+
+def test_importing_the_package_costs_nothing():
+    assert heavy("import jaxseg", "numpy", "jax", "flax", "ml_collections") == []
+    assert heavy("import jaxseg, numpy", "numpy", "jax") == ["numpy"]  # can fail
+
+
+def test_a_report_never_imports_jax():
+    reports = [n for n in NAMES if n.startswith("jaxseg.report")]
+    code = f"import importlib\nfor n in {reports!r}: importlib.import_module(n)"
+    assert heavy(code, "jax", "flax", "optax", "orbax", "grain", "numpy") == ["numpy"]
+
+
+def test_importing_any_module_touches_no_device():
+    code = f"""
+import importlib
+from jax._src import xla_bridge
+for name in {sorted(n for n in NAMES if not n.endswith("__main__"))!r}:
+    importlib.import_module(name)
+print(len(xla_bridge._backends))
+import jax
+jax.devices()
+print(len(xla_bridge._backends) > 0)
+"""
+    assert run_python(code) == ["0", "True"]

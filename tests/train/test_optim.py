@@ -1,0 +1,290 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.core import errors, trees
+from jaxseg.train import optim, state
+
+RATES = (0.1, 0.05, 0.2)
+PATHS = ("backbone/bias", "backbone/kernel", "heads_x/kernel")
+SHAPES = dict(zip(PATHS, [(3,), (2, 3), (3, 2)]))
+
+
+def draw(seed):
+    """{path: float32 array} of a small tree."""
+    rng = np.random.default_rng(seed)
+    return {p: rng.normal(size=SHAPES[p]).astype(np.float32) for p in PATHS}
+
+
+def trained(section, steps, **options):
+    """States after 0, 1, ... steps, as flat NumPy dicts."""
+    tx = optim.build(**section)
+    start = {"params": trees.unflatten(draw(0))}
+    one = state.create(start, tx, seed=0, ema=options.get("ema") is not None)
+    update = jax.jit(lambda s, g, lr: optim.update(s, g, lr, tx, **options))
+    states = [one]
+    for index in range(steps):
+        grads = trees.unflatten(draw(index + 1))
+        one = update(one, grads, jnp.float32(RATES[index]))
+        states.append(one)
+    return states
+
+
+def values(one):
+    return {path: np.asarray(leaf) for path, leaf in trees.flatten(one.params).items()}
+
+
+def torch_sgd(steps, momentum=0.9, nesterov=False, weight_decay=0.0):
+    """torch.optim.SGD, written from its documentation, in float64."""
+    params = {k: v.astype(float) for k, v in draw(0).items()}
+    buffers = {}
+    for index in range(steps):
+        for path, g in draw(index + 1).items():
+            g = g + weight_decay * params[path]
+            b = g if index == 0 else momentum * buffers[path] + g
+            buffers[path] = b
+            d = g + momentum * b if nesterov else b
+            params[path] = params[path] - RATES[index] * d
+    return params
+
+
+def torch_adam(steps, weight_decay=0.0, decoupled=False, b1=0.9, b2=0.999, eps=1e-8):
+    """torch.optim.Adam and AdamW, written from their documentation, in float64."""
+    params = {k: v.astype(float) for k, v in draw(0).items()}
+    m = dict.fromkeys(PATHS, 0.0)
+    v = dict.fromkeys(PATHS, 0.0)
+    for index in range(steps):
+        lr = RATES[index]
+        for path, g in draw(index + 1).items():
+            if decoupled:
+                params[path] = params[path] - lr * weight_decay * params[path]
+            else:
+                g = g + weight_decay * params[path]
+            m[path] = b1 * m[path] + (1 - b1) * g
+            v[path] = b2 * v[path] + (1 - b2) * g * g
+            m_hat = m[path] / (1 - b1 ** (index + 1))
+            v_hat = v[path] / (1 - b2 ** (index + 1))
+            params[path] = params[path] - lr * m_hat / (np.sqrt(v_hat) + eps)
+    return params
+
+
+CASES = {
+    "sgd": (dict(name="sgd"), torch_sgd, {}),
+    "plain": (dict(name="sgd", momentum=0.0), torch_sgd, dict(momentum=0.0)),
+    "nesterov": (
+        dict(name="sgd", nesterov=True, weight_decay=0.1),
+        torch_sgd,
+        dict(nesterov=True, weight_decay=0.1),
+    ),
+    "sgd_decay": (
+        dict(name="sgd", weight_decay=0.1),
+        torch_sgd,
+        dict(weight_decay=0.1),
+    ),
+    "adam": (dict(name="adam"), torch_adam, {}),
+    "adam_decay": (
+        dict(name="adam", weight_decay=0.1, eps=1e-3),
+        torch_adam,
+        dict(weight_decay=0.1, eps=1e-3),
+    ),
+    "adamw": (
+        dict(name="adamw", weight_decay=0.1, b1=0.8, b2=0.99),
+        torch_adam,
+        dict(weight_decay=0.1, decoupled=True, b1=0.8, b2=0.99),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_torchs_formulas(case):
+    section, reference, options = CASES[case]
+    states = trained(section, 3)
+    for steps in (1, 3):
+        expected = reference(steps, **options)
+        for path, found in values(states[steps]).items():
+            np.testing.assert_allclose(found, expected[path], rtol=2e-5, atol=1e-6)
+        assert int(states[steps].step) == steps
+
+
+def test_decay_multipliers():
+    table = [[".*/bias", 0.0], ["heads_x/.*", 2.0]]
+    section = dict(name="sgd", momentum=0.0, weight_decay=0.1, decay_multipliers=table)
+    found = values(trained(section, 1)[1])
+    start, grads = draw(0), draw(1)
+    for path, factor in zip(PATHS, (0.0, 1.0, 2.0)):
+        expected = start[path] - 0.1 * (grads[path] + 0.1 * factor * start[path])
+        np.testing.assert_allclose(found[path], expected, rtol=1e-6)
+
+
+def test_decay_multipliers_must_match_something():
+    section = dict(name="sgd", weight_decay=0.1, decay_multipliers=[["head/.*", 0.0]])
+    with pytest.raises(errors.UserError, match=r"optimizer\.decay_multipliers"):
+        trained(section, 1)
+
+
+def test_clipping_scales_the_whole_gradient_and_only_a_large_one():
+    norm = np.sqrt(sum((g**2).sum() for g in draw(1).values()))
+    for clip, factor in ((norm / 4, 0.25), (norm * 2, 1.0)):
+        section = dict(name="sgd", momentum=0.0, clip=float(clip))
+        found = values(trained(section, 1)[1])
+        for path in PATHS:
+            expected = draw(0)[path] - 0.1 * factor * draw(1)[path]
+            np.testing.assert_allclose(found[path], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_clipping_comes_before_decay():
+    section = dict(name="sgd", momentum=0.0, clip=1e-9, weight_decay=0.5)
+    found = values(trained(section, 1)[1])
+    for path in PATHS:
+        np.testing.assert_allclose(found[path], 0.95 * draw(0)[path], rtol=1e-5)
+
+
+def test_multipliers_scale_the_rate():
+    section = dict(name="sgd", momentum=0.0, weight_decay=0.1)
+    table = [["backbone/bias", 0.5], ["backbone/.*", 0.1]]
+    plain = values(trained(section, 1)[1])
+    found = values(trained(section, 1, multipliers=table)[1])
+    for path, factor in zip(PATHS, (0.5, 0.1, 1.0)):
+        start = draw(0)[path]
+        moved = factor * (plain[path] - start)
+        np.testing.assert_allclose(found[path] - start, moved, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_frozen_leaves_do_not_move_by_a_bit(name):
+    section = dict(name=name, weight_decay=0.1)
+    states = trained(section, 3, multipliers=[["backbone/.*", 0]], ema=0.9)
+    first, last = state.to_flat(states[0]), state.to_flat(states[-1])
+    moved = {
+        path
+        for path in first
+        if np.asarray(first[path]).tobytes() != np.asarray(last[path]).tobytes()
+    }
+    assert not [path for path in moved if "backbone" in path]
+    assert {"params:heads_x:kernel", "ema:heads_x:kernel", "step"} <= moved
+    assert [path for path in moved if path.startswith("opt_state")]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_leaves_that_are_not_active_rest_with_their_momentum(name):
+    """Momentum of earlier steps, and decay, would move them otherwise."""
+    tx = optim.build(name, weight_decay=0.1)
+    one = state.create({"params": trees.unflatten(draw(0))}, tx, seed=0, ema=False)
+    one = optim.update(one, trees.unflatten(draw(1)), jnp.float32(0.1), tx)
+    two = optim.update(
+        one, trees.unflatten(draw(2)), jnp.float32(0.1), tx, active=("heads_x",)
+    )
+    before, after = state.to_flat(one), state.to_flat(two)
+    for path, leaf in before.items():
+        same = np.asarray(leaf).tobytes() == np.asarray(after[path]).tobytes()
+        if "backbone" in path:
+            assert same, path
+        elif "heads_x" in path:
+            assert not same, path
+
+
+def test_active_prefixes_end_at_borders():
+    params = {"heads_a": {"w": 0.0}, "heads_ab": {"w": 0.0}, "backbone": {"w": 0.0}}
+    scales = optim.leaf_scales(params, [["backbone/.*", 0.1]], ("heads_a", "backbone"))
+    assert scales == {
+        "heads_a": {"w": 1.0},
+        "heads_ab": {"w": 0.0},
+        "backbone": {"w": 0.1},
+    }
+
+
+def test_the_running_mean_by_hand():
+    states = trained(dict(name="sgd", momentum=0.0), 3, ema=0.75)
+    expected = {path: leaf.astype(float) for path, leaf in draw(0).items()}
+    for one in states[1:]:
+        for path, leaf in values(one).items():
+            expected[path] = 0.75 * expected[path] + 0.25 * leaf
+    found = trees.flatten(states[-1].ema)
+    for path in PATHS:
+        np.testing.assert_allclose(found[path], expected[path], rtol=1e-5, atol=1e-6)
+    kept = states[-1].variables()["params"]
+    np.testing.assert_array_equal(kept["heads_x"]["kernel"], found["heads_x/kernel"])
+
+
+def test_frozen_modules_keep_their_statistics():
+    old = {"batch_stats": {"backbone": {"a": {"mean": 0}, "b": {"mean": 0}}, "h": 0}}
+    new = {"batch_stats": {"backbone": {"a": {"mean": 1}, "b": {"mean": 1}}, "h": 1}}
+    table = [["backbone/b/.*", 0.5], ["backbone/.*", 0]]  # the first match wins
+    kept = optim.keep_frozen(new, old, table)
+    assert kept == {
+        "batch_stats": {"backbone": {"a": {"mean": 0}, "b": {"mean": 1}}, "h": 1}
+    }
+    assert optim.keep_frozen(new, old, [["backbone/.*", 0.1]]) == new
+    assert optim.keep_frozen(new, old, ()) == new
+
+
+def test_multipliers_that_match_nothing_are_refused():
+    params = trees.unflatten(draw(0))
+    with pytest.raises(errors.UserError, match=r"multipliers: pattern 'heads/\.\*'"):
+        optim.leaf_scales(params, [["heads/.*", 0.0]])
+
+
+def test_sections():
+    bound = optim.bind({"name": "adam"}, where="x")
+    assert bound == {
+        "name": "adam",
+        "weight_decay": 0.0,
+        "decay_multipliers": (),
+        "clip": None,
+        "b1": 0.9,
+        "b2": 0.999,
+        "eps": 1e-8,
+    }
+    with pytest.raises(errors.UserError, match=r"unknown optimizer 'adm'.*mean 'adam"):
+        optim.bind({"name": "adm"}, where="x")
+    with pytest.raises(errors.UserError, match=r"x: unknown key 'momentum'"):
+        optim.bind({"name": "adam", "momentum": 0.9}, where="x")
+    with pytest.raises(errors.UserError, match="unknown schedule 'polly'"):
+        optim.bind_schedule({"name": "polly"}, where="x")
+    assert "steps" not in optim.bind_schedule({"name": "poly"}, where="x")
+
+
+def curve(name, steps, **options):
+    at = optim.schedule(name, steps=steps, **options)
+    return [at(index) for index in range(steps)]
+
+
+def test_constant():
+    assert curve("constant", 3) == [1.0, 1.0, 1.0]
+
+
+def test_cosine():
+    found = curve("cosine", 4)
+    half = np.sqrt(0.5) / 2
+    np.testing.assert_allclose(found, [1.0, 0.5 + half, 0.5, 0.5 - half], rtol=1e-12)
+    found = curve("cosine", 4, final=0.2)
+    np.testing.assert_allclose(found[2], 0.6, rtol=1e-12)
+
+
+def test_poly():
+    np.testing.assert_allclose(curve("poly", 4, power=2.0), [1, 9 / 16, 1 / 4, 1 / 16])
+    assert curve("poly", 10)[9] == pytest.approx(0.1**0.9)
+
+
+def test_step():
+    assert curve("step", 8) == [1] * 4 + [0.1] * 2 + [pytest.approx(0.01)] * 2
+    assert curve("step", 4, at=[0.25], factor=0.5) == [1, 0.5, 0.5, 0.5]
+
+
+def test_warm_up():
+    found = curve("poly", 6, power=1.0, warmup_steps=2)
+    assert found == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    assert curve("constant", 2, warmup_steps=2) == [0.5, 1.0]
+
+
+def test_warm_up_longer_than_the_run_is_refused():
+    with pytest.raises(errors.UserError, match="found 7, allowed 0 to steps=6"):
+        optim.schedule("poly", steps=6, warmup_steps=7)
+    with pytest.raises(errors.UserError, match="found -1"):
+        optim.schedule("poly", steps=6, warmup_steps=-1)
+
+
+def test_rates_are_float32_inputs():
+    rate = optim.rates(0.5, optim.schedule("poly", steps=2, power=1.0))(1)
+    assert rate.dtype == jnp.float32 and rate == 0.25

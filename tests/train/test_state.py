@@ -1,0 +1,39 @@
+import jax
+import numpy as np
+import pytest
+
+from jaxseg.train import optim, state
+from tests.train import toy
+
+
+@pytest.mark.parametrize("name, ema", [("sgd", False), ("adamw", True)])
+def test_flat_and_back(name, ema):
+    tx = optim.build(name, weight_decay=0.1, clip=1.0)
+    one = state.create(toy.variables(seed=1), tx, seed=3, ema=ema)
+    other = state.create(toy.variables(seed=2), tx, seed=4, ema=ema)
+    flat = state.to_flat(one)
+    assert all("/" not in name for name in flat)
+    assert ("ema:heads_segmentation:kernel" in flat) == ema
+    assert {"step", "rng", "collections:batch_stats:norm:mean"} <= flat.keys()
+    back = state.from_flat(other, flat)
+    assert jax.tree.structure(back) == jax.tree.structure(one)
+    assert all(map(np.array_equal, jax.tree.leaves(back), jax.tree.leaves(one)))
+
+
+def test_what_is_evaluated():
+    tx = optim.build("sgd")
+    plain = state.create(toy.variables(), tx, seed=0, ema=False)
+    assert plain.variables()["params"] is plain.params
+    averaged = state.create(toy.variables(), tx, seed=0, ema=True)
+    averaged = averaged.replace(params=None)
+    found = averaged.variables()
+    assert found["params"] is averaged.ema
+    assert set(found) == {"params", "batch_stats"}
+
+
+def test_the_mean_does_not_share_memory_with_the_parameters():
+    """The step donates the whole state: no buffer may be in it twice."""
+    variables = jax.device_put(toy.variables())
+    one = state.create(variables, optim.build("sgd"), seed=0, ema=True)
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(one.ema)):
+        assert a.unsafe_buffer_pointer() != b.unsafe_buffer_pointer()

@@ -1,0 +1,274 @@
+import types
+
+import pytest
+
+from jaxseg.core import errors, lookup
+from jaxseg.train import hooks
+from jaxseg.transfer import chain, stage, store
+from tests import tiny
+
+STARTS = [{"parent": "start", "take": {"backbone": "backbone"}}]
+
+
+def config(**parents):
+    """Stages named by the keys, each with one parent or None."""
+    stages = {
+        name: tiny.train(seed=place)
+        | ({"parents": {"start": p}, "starts": STARTS} if p else {})
+        for place, (name, p) in enumerate(parents.items())
+    }
+    return {"study": "tests", "stages": stages}
+
+
+def plan(**parents):
+    return tiny.plan(config(**parents))
+
+
+def names(stages):
+    return [one.name for one in stages]
+
+
+def test_the_order_of_the_config_but_parents_first():
+    made = plan(c="b", b="a", d=None, a=None, e="d")
+    assert names(made.stages) == ["a", "b", "c", "d", "e"]
+    assert made.by_name["c"].parent_keys == {"start": made.by_name["b"].key}
+
+
+def test_a_change_in_a_parent_reaches_all_that_descends_from_it():
+    before = plan(a=None, b="a", c="b", d=None)
+    changed = config(a=None, b="a", c="b", d=None)
+    changed["stages"]["a"]["lr"] = 0.5
+    after = tiny.plan(changed)
+    same = [s.name for s, t in zip(before.stages, after.stages) if s.key == t.key]
+    assert same == ["d"]
+
+
+def test_a_circle_is_spelt_out():
+    with pytest.raises(errors.UserError, match=r"from themselves: b -> d -> c -> b$"):
+        plan(a=None, b="d", c="b", d="c")
+    with pytest.raises(errors.UserError, match=r"from themselves: a -> a$"):
+        plan(a="a")
+
+
+def test_an_unknown_parent():
+    with pytest.raises(errors.UserError) as caught:
+        plan(source=None, b="sorce")
+    text = (
+        "unknown parent of stages/b 'sorce'. Known: b, source. Did you mean 'source'?"
+    )
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config, text",
+    [
+        ({"study": "x"}, "stages: found None"),
+        ({"study": "x", "stages": {}}, "stages: found {}"),
+        ({"stages": 5}, "stages: found 5"),
+        ({"stage": {}, "stages": {}}, "unknown key in the config 'stage'.*'stages'"),
+        ({"study": "../x", "stages": {"a": tiny.train()}}, "study: found '../x'"),
+        ({"study": 3, "stages": {"a": tiny.train()}}, "study: found 3"),
+    ],
+)
+def test_a_config_that_is_none(config, text):
+    with pytest.raises(errors.UserError, match=text):
+        chain.bind(config)
+
+
+def test_only_brings_all_ancestors():
+    made = plan(a=None, b="a", c="b", d="a", e=None)
+    assert names(made.needed("c")) == ["a", "b", "c"]
+    assert names(made.needed("[de]")) == ["a", "d", "e"]
+    assert names(made.needed(".*")) == ["a", "b", "c", "d", "e"]
+    with pytest.raises(errors.UserError, match="--only='z' matches no stage"):
+        made.needed("z")
+    with pytest.raises(errors.UserError, match=r"--only='\[' is not a regex"):
+        made.needed("[")
+
+
+def test_one_stage_by_its_key():
+    made = plan(a=None, b="a")
+    key = made.by_name["b"].key
+    assert names(made.with_key(key)) == names(made.with_key(key[:20])) == ["b"]
+    for given in ("", "zz"):
+        with pytest.raises(errors.UserError, match="stages of this config have such"):
+            made.with_key(given)
+
+
+def test_twins_are_one_artifact():
+    stages = {"a": tiny.train(), "b": tiny.train(labels=[{"target": "x"}])}
+    made = tiny.plan({"stages": stages})
+    assert made.stages[0].key == made.stages[1].key
+    assert names(made.with_key(made.stages[0].key)) == ["a"]
+
+
+class Watcher(chain.Watcher):
+    """Notes what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def begin(self, one):
+        self.heard.append(f"begin {one.name}")
+
+    def end(self, one, state, text=""):
+        self.heard.append(f"{state} {one.name} {text}".strip())
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Stages do nothing but note their name, or raise what is put here for it."""
+    noted = types.SimpleNamespace(ran=[], errors={}, jobs={})
+
+    def run(job):
+        noted.ran.append(job.stage.name)
+        noted.jobs[job.stage.name] = job
+        if job.stage.name in noted.errors:
+            raise noted.errors[job.stage.name]
+        (job.folder / "file").write_text(job.stage.name)
+        return {"metrics": [], "note": job.stage.name}
+
+    kind = types.SimpleNamespace(run=run)
+    load = lookup.load
+    monkeypatch.setattr(
+        lookup,
+        "load",
+        lambda package, name: kind if name == "fake" else load(package, name),
+    )
+    return noted
+
+
+def fake(name, *parents, key=None):
+    """A stage of no kind that exists."""
+    roles = {f"p{i}": parent for i, parent in enumerate(parents)}
+    return stage.Stage(
+        name=name,
+        kind="fake",
+        spec={},
+        parents=roles,
+        parent_keys={role: hexed(parent) for role, parent in roles.items()},
+        labels=(),
+        versions={},
+        key=key or hexed(name),
+    )
+
+
+def hexed(name):
+    return name.encode().hex().ljust(64, "0")
+
+
+def run(stages, folder, **options):
+    watcher = Watcher()
+    outcome = chain.run(stages, store.Store(folder), watcher=watcher, **options)
+    return outcome, watcher.heard
+
+
+def test_each_runs_once_and_is_cached_then(runs, tmp_path):
+    stages = [fake("a"), fake("b", "a")]
+    outcome, heard = run(stages, tmp_path)
+    assert outcome.ok and outcome.states == {"a": "done", "b": "done"}
+    assert heard == ["begin a", "done a", "begin b", "done b"]
+    box = store.Store(tmp_path)
+    manifest = box.manifest(hexed("b"))
+    assert manifest["note"] == "b" and manifest["parents"] == {"p0": hexed("a")}
+    assert manifest["packages"]["jax"] and "revision" in manifest["code"]
+    assert runs.jobs["b"].parents == {"p0": box.folder(hexed("a"))}
+    outcome, heard = run(stages, tmp_path)
+    assert outcome.ok and outcome.states == {"a": "cached", "b": "cached"}
+    assert runs.ran == ["a", "b"] and heard == ["cached a", "cached b"]
+
+
+def test_a_failure_blocks_only_what_descends_from_it(runs, tmp_path):
+    stages = [fake("a"), fake("b", "a"), fake("c", "b"), fake("d"), fake("e", "d", "c")]
+    runs.errors["a"] = errors.UserError("no such file. Fix: another")
+    outcome, heard = run([*stages, fake("f", "d")], tmp_path)
+    assert not outcome.ok
+    assert outcome.states == {
+        "a": "failed",
+        "b": "blocked",
+        "c": "blocked",
+        "d": "done",
+        "e": "blocked",
+        "f": "done",
+    }
+    assert outcome.errors == {"a": "no such file. Fix: another"}
+    assert "failed a no such file. Fix: another" in heard
+    box = store.Store(tmp_path)
+    assert box.stored() == [hexed("d")[:20], hexed("f")[:20]]
+    assert box.failure(hexed("a")) == "no such file. Fix: another"
+    runs.errors.clear()  # mended: the rest is made, and only the rest
+    runs.ran.clear()
+    outcome, _ = run(stages, tmp_path)
+    assert outcome.ok and runs.ran == ["a", "b", "c", "e"]
+    assert box.failure(hexed("a")) is None
+
+
+def test_a_mistake_of_ours_is_logged_whole(runs, tmp_path, caplog):
+    runs.errors["a"] = ZeroDivisionError("ours")
+    outcome, _ = run([fake("a"), fake("b")], tmp_path)
+    assert outcome.states == {"a": "failed", "b": "done"}
+    assert outcome.errors == {"a": "ZeroDivisionError('ours')"}
+    assert "Traceback" in caplog.text
+
+
+def test_twins_run_once(runs, tmp_path):
+    outcome, _ = run([fake("a"), fake("b", key=hexed("a"))], tmp_path)
+    assert outcome.states == {"a": "done", "b": "cached"} and runs.ran == ["a"]
+
+
+def test_an_interruption_ends_the_run_and_is_no_failure(runs, tmp_path):
+    runs.errors["b"] = hooks.Interrupted("saved at step 3")
+    stages = [fake("a"), fake("b"), fake("c")]
+    with pytest.raises(hooks.Interrupted, match="step 3"):
+        run(stages, tmp_path)
+    box = store.Store(tmp_path)
+    assert box.failure(hexed("b")) is None and box.stored() == [hexed("a")[:20]]
+    with pytest.raises(hooks.Interrupted, match="before stage b"):
+        run(stages, tmp_path, interrupted=lambda: True)
+    assert runs.ran == ["a", "b"]
+
+
+def test_a_damaged_artifact_is_not_used(runs, tmp_path):
+    run([fake("a")], tmp_path)
+    path = store.Store(tmp_path).folder(hexed("a")) / "file"
+    path.write_text("b")
+    with pytest.raises(errors.Damaged, match="file: damaged"):
+        run([fake("a"), fake("b", "a")], tmp_path)
+    assert runs.ran == ["a"]
+
+
+def test_a_full_disk_is_told_once_and_ends_the_run(runs, tmp_path, monkeypatch):
+    runs.errors["a"] = OSError(28, "No space left on device")
+
+    def full(box, key, error):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.Store, "fail", full)
+    with pytest.raises(errors.UserError, match="the disk is full"):
+        run([fake("a"), fake("b")], tmp_path)
+    assert store.Store(tmp_path).stored() == []
+
+
+def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
+    one, box = fake("a"), store.Store(tmp_path)
+    with (
+        box.lock(one.short, "stage a"),
+        pytest.raises(errors.UserError, match="stage a is already under way"),
+    ):
+        chain.run_stage(one, box, watcher=Watcher())
+    chain.run_stage(one, box, watcher=Watcher())
+    chain.run_stage(one, box, watcher=Watcher())  # there already
+    assert runs.ran == ["a"]
+
+
+def test_the_plan_on_disk(tmp_path):
+    from jaxseg.core import records
+
+    made = plan(a=None, b="a")
+    chain.write(made, tmp_path)
+    value = records.read_json(tmp_path / "studies" / "tests" / "plan.json")
+    assert value["study"] == "tests" and value["schema"] == 1
+    rows = value["stages"]
+    assert [row["name"] for row in rows] == ["a", "b"]
+    assert rows[1]["parents"] == {"start": rows[0]["key"]}
+    assert rows[1]["parent_names"] == {"start": "a"}

@@ -1,0 +1,186 @@
+import copy
+
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.tasks import segmentation
+from jaxseg.transfer import stage
+from jaxseg.transfer.kinds import train as kind
+from tests import tiny
+
+
+def resolve(section, parents=None):
+    return stage.resolve("x", stage.bind("x", section), parents or {})
+
+
+def key(parent_keys=None, **changes):
+    return resolve(tiny.train(**changes), parent_keys).key
+
+
+BASE = tiny.train()
+START = dict(
+    parents={"start": "a"},
+    starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
+)
+
+
+def test_a_key_is_stable():
+    assert key() == key() and len(key()) == 64
+    assert resolve(BASE).short == key()[:20]
+
+
+def test_defaults_written_out_make_no_difference():
+    bound = stage.bind("x", BASE)
+    again = stage.bind("x", bound)
+    assert again == bound
+    assert stage.resolve("x", again, {}).key == key()
+    assert key(lr=0.001) == key(optimizer={"name": "adam", "b1": 0.9}) == key()
+    sized = BASE["data"] | {"size": [64, 64], "split": "train", "seed": 0}
+    assert key(data=sized, evaluations={"validation": {"count": 3}}) == key()
+    head = {"name": "linear"}
+    backbone = {"name": "hrnet", "variant": "tiny", "width": 8}
+    assert key(model={"backbone": backbone, "head": head}) == key()
+
+
+def test_the_transforms_left_to_the_default_are_the_default():
+    steps = [{"name": "flip"}, {"name": "rescale"}, {"name": "crop", "height": 64}]
+    assert key(data=BASE["data"] | {"augment": steps}) == key()
+
+
+def test_numbers_mean_the_same_however_written():
+    assert key(lr=1) == key(lr=1.0)
+    one = [{"name": "rescale", "low": 1, "high": 2}, {"name": "crop"}]
+    other = [{"name": "rescale", "low": 1.0, "high": 2.0}, {"name": "crop"}]
+    assert key(data=BASE["data"] | {"augment": one}) == key(
+        data=BASE["data"] | {"augment": other}
+    )
+    assert key(schedule={"name": "step", "at": [1]}) == key(
+        schedule={"name": "step", "at": (1.0,)}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(labels=[{"target": "x", "role": "target"}]),
+        dict(run={"log_every": 1, "checkpoint_every": 3, "threads": 9}),
+        dict(data=BASE["data"] | {"cache": "none"}),
+        dict(data=BASE["data"] | {"root": "/somewhere"}),
+    ],
+    ids=["labels", "run", "cache", "root"],
+)
+def test_what_changes_no_number_is_not_in_the_key(changes):
+    assert key(**changes) == key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(lr=0.0011),
+        dict(steps=3),
+        dict(seed=1),
+        dict(batch_size=8),
+        dict(data=BASE["data"] | {"count": 7}),
+        dict(data=BASE["data"] | {"seed": 1}),
+        dict(data=BASE["data"] | {"part": "fit"}),
+        dict(data=BASE["data"] | {"name": "worlds/driving_night"}),
+        dict(data=BASE["data"] | {"augment": []}),
+        dict(evaluations={"validation": {"count": 4}}),
+        dict(optimizer={"name": "adam", "clip": 1.0}),
+        dict(schedule={"name": "poly"}),
+        dict(multipliers=[["backbone/.*", 0]]),
+        dict(ema=0.9),
+        dict(accumulate=2),
+        dict(task={"name": "segmentation", "ignored": [0]}),
+        dict(model=tiny.MODEL | {"dtype": "bfloat16"}),
+        dict(samples=2),
+    ],
+    ids=lambda changes: "_".join(changes),
+)
+def test_what_changes_the_result_is_in_the_key(changes):
+    assert key(**changes) != key()
+
+
+def test_parents_enter_by_role_and_key_not_by_name():
+    one = key({"start": "k1"}, **START)
+    assert one != key()
+    assert one != key({"start": "k2"}, **START)
+    renamed = START | {"parents": {"start": "another name"}}
+    assert one == key({"start": "k1"}, **renamed)
+    reinit = [START["starts"][0] | {"reinit": ["backbone/stage1/.*"]}]
+    assert one != key({"start": "k1"}, **START | {"starts": reinit})
+
+
+@pytest.mark.parametrize("module", [segmentation, kind], ids=["task", "kind"])
+def test_another_version_of_the_code_is_another_key(module, monkeypatch):
+    before = key()
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    assert key() != before
+
+
+def test_a_changed_renderer_is_another_key(monkeypatch):
+    import dataclasses
+
+    from jaxseg.data.datasets import worlds
+
+    before, other = key(), key(data={"name": "worlds/driving_night"})
+    facts = worlds.DATASETS["driving_day"]
+    newer = dataclasses.replace(facts, version=facts.version + 1)
+    changed = dict(worlds.DATASETS) | {"driving_day": newer}
+    monkeypatch.setattr(worlds, "DATASETS", changed)
+    assert key() != before
+    assert key(data={"name": "worlds/driving_night"}) == other
+
+
+def test_binding_changes_nothing_of_what_it_is_given():
+    section = tiny.candidate(0.1)
+    before = copy.deepcopy(section)
+    resolve(section, {"start": "k"})
+    assert section == before
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        (dict(stpes=3), r"stages/x: unknown key 'stpes'.*Did you mean 'steps'"),
+        (dict(kind="trian"), r"stages/x: unknown kind 'trian'.*Did you mean 'train'"),
+        (dict(data=3), r"stages/x/data: found 3"),
+        (dict(data={}), r"stages/x/data: key 'name' is missing"),
+        (dict(data={"name": "worlds/drivng_day"}), r"mean 'worlds/driving_day'"),
+        (dict(data={"name": "wrlds/driving_day"}), r"stages/x.*mean 'worlds'"),
+        (dict(task={"name": "segmentaton"}), r"stages/x.*mean 'segmentation'"),
+        (dict(model={"backbone": {"name": "hrnt"}}), r"unknown backbone 'hrnt'"),
+        (
+            dict(model=tiny.MODEL | {"head": {"name": "lnear"}}),
+            r"stages/x.*unknown head 'lnear'.*mean 'linear'",
+        ),
+        (
+            dict(model={"backbone": {"name": "hrnet", "variant": "w84"}, "head": {}}),
+            r"stages/x.*w84",
+        ),
+        (dict(steps=0), r"stages/x/steps: found 0, allowed: 1 or more"),
+        (dict(keep="bset"), r"stages/x/keep: found 'bset', allowed: last, best"),
+        (dict(headline="test"), r"unknown evaluation.*headline 'test'.*validation"),
+        (dict(patience=2), r"patience needs eval_every"),
+        (dict(parents={"start": "a"}), r"'start' is in no `starts`"),
+        (dict(starts=START["starts"]), r"unknown parent role.*'start'"),
+        (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
+        (dict(multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
+        (dict(multipliers=[["x"]]), r"allowed: \[regex, number\]"),
+        (dict(schedule={"name": "poly", "warmup_steps": 3}), r"allowed 0 to steps=2"),
+        (dict(labels=3), r"stages/x/labels: found 3"),
+        (dict(parents="a"), r"stages/x/parents: found 'a'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_mistakes_are_explained(changes, text):
+    with pytest.raises(errors.UserError, match=f"(?s){text}"):
+        resolve(tiny.train(**changes))
+
+
+@pytest.mark.parametrize("section", [3, None, {}, {"steps": 3}, "train"])
+def test_a_section_has_a_kind(section):
+    with pytest.raises(
+        errors.UserError, match=r"stages/x: found .* 'kind' of imported"
+    ):
+        stage.bind("x", section)

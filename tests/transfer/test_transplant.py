@@ -1,0 +1,199 @@
+import copy
+
+import numpy as np
+import pytest
+
+from jaxseg.core import trees
+from jaxseg.transfer import transplant
+
+SHAPES = {
+    "params/backbone/stem/kernel": (3, 3, 3, 4),
+    "params/backbone/stem/bias": (4,),
+    "params/backbone/stage1/kernel": (4, 4),
+    "params/heads_segmentation/kernel": (4, 6),
+    "batch_stats/backbone/stem/mean": (4,),
+    "batch_stats/backbone/stem/var": (4,),
+}
+BACKBONE = {path for path in SHAPES if "/backbone/" in path}
+TAKE = {"backbone": "backbone"}
+
+
+def make(fill, **changes):
+    """Variables whose leaves all hold `fill`; changes: {path: shape, array or None}."""
+    flat = dict(SHAPES) | changes
+    return trees.unflatten(
+        {
+            path: np.full(leaf, fill, np.float32) if isinstance(leaf, tuple) else leaf
+            for path, leaf in flat.items()
+            if leaf is not None
+        }
+    )
+
+
+def run(target=None, source=None, take=TAKE, reinit=()):
+    """(flat result, receipt); a target of zeros and a source of ones by default."""
+    target = make(0) if target is None else target
+    source = make(1) if source is None else source
+    result, receipt = transplant.transplant(target, source, take, reinit)
+    return trees.flatten(result), receipt
+
+
+def error(**arguments):
+    with pytest.raises(transplant.TransplantError) as caught:
+        run(**arguments)
+    return str(caught.value)
+
+
+def moved(flat):
+    return {path for path, leaf in flat.items() if (leaf == 1).all()}
+
+
+def test_exactly_the_leaves_under_the_prefix_move_in_all_collections():
+    found, receipt = run()
+    assert moved(found) == BACKBONE
+    assert set(receipt.copied) == BACKBONE
+    assert receipt.kept == ("params/heads_segmentation/kernel",)
+    assert receipt.left_behind == ("params/heads_segmentation/kernel",)
+    assert receipt.copied_parameters == 108 + 4 + 16  # statistics are no parameters
+    assert receipt.total_parameters == 108 + 4 + 16 + 24
+    assert receipt.take == TAKE and receipt.reinit == ()
+    text = receipt.summary()
+    assert "copied 5 leaves (128 parameters, 84.2% of the model)" in text
+    assert "kept 1 fresh" in text and "left 1 behind" in text
+
+
+def test_values_are_copied_and_inputs_left_alone():
+    target, source = make(0), make(1)
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(4, 4)).astype(np.float32)
+    source["params"]["backbone"]["stage1"]["kernel"] = kernel
+    before = copy.deepcopy((target, source))
+    found, _ = run(target, source)
+    np.testing.assert_array_equal(found["params/backbone/stage1/kernel"], kernel)
+    for old, new in zip(before, (target, source)):
+        for path, leaf in trees.flatten(old).items():
+            np.testing.assert_array_equal(leaf, trees.flatten(new)[path])
+
+
+def test_another_prefix_in_the_source():
+    source = make(1, **{"params/encoder/stage1/kernel": (4, 4)})
+    take = {"backbone/stage1": "encoder/stage1"}
+    found, receipt = run(source=source, take=take)
+    assert moved(found) == {"params/backbone/stage1/kernel"}
+    assert "params/encoder/stage1/kernel" not in receipt.left_behind
+    assert "params/backbone/stage1/kernel" in receipt.left_behind
+
+
+def test_two_rules():
+    take = TAKE | {"heads_segmentation": "heads_segmentation"}
+    found, receipt = run(take=take)
+    assert moved(found) == set(SHAPES)
+    assert receipt.kept == receipt.left_behind == ()
+    assert receipt.copied_parameters == receipt.total_parameters
+
+
+def test_reinit_keeps_the_targets_own_value():
+    found, receipt = run(reinit=["backbone/stem/.*"])
+    assert moved(found) == {"params/backbone/stage1/kernel"}
+    assert receipt.reinit == ("backbone/stem/.*",)
+    assert "batch_stats/backbone/stem/mean" in receipt.kept
+    assert "batch_stats/backbone/stem/mean" in receipt.left_behind
+
+
+def test_reinit_excuses_leaves_of_another_shape_and_missing_ones():
+    kernel = "params/backbone/stage1/kernel"
+    for source in (make(1, **{kernel: (9, 9)}), make(1, **{kernel: None})):
+        found, _ = run(source=source, reinit=["backbone/stage1/kernel"])
+        assert moved(found) == BACKBONE - {kernel}
+
+
+def test_reinit_of_a_leaf_does_not_excuse_others():
+    source = make(1, **{"params/backbone/stem/bias": (5,)})
+    assert "1 leaf differs" in error(source=source, reinit=["backbone/stage1/.*"])
+
+
+@pytest.mark.parametrize("side", ["target", "source"])
+def test_nothing_under_the_prefix(side):
+    wrong = {"target": {"backbon": "backbone"}, "source": {"backbone": "backbon"}}
+    text = error(take=wrong[side])
+    assert f"the {side} has nothing under 'backbon'" in text
+    assert "It has: backbone, heads_segmentation." in text
+    assert "Did you mean 'backbone'?" in text
+
+
+def test_a_prefix_ends_at_a_border():
+    text = error(take={"back": "back"})
+    assert "the target has nothing under 'back'" in text
+
+
+def test_missing_in_the_source():
+    source = make(1, **{"params/backbone/stem/bias": None})
+    lines = error(source=source).splitlines()
+    assert lines == [
+        "transplant {backbone <- backbone}: 1 leaf differs.",
+        "- params/backbone/stem/bias: (4,), not in the source",
+        transplant.FIX,
+    ]
+
+
+def test_only_in_the_source():
+    source = make(1, **{"params/backbone/stage4/kernel": (2, 2)})
+    assert "+ params/backbone/stage4/kernel: (2, 2), only in source" in error(
+        source=source
+    )
+
+
+def test_another_shape():
+    source = make(1, **{"batch_stats/backbone/stem/var": (48,)})
+    text = error(source=source)
+    assert "- batch_stats/backbone/stem/var: target (4,), source (48,)" in text
+    source = make(1, **{"params/backbone/stage1/kernel": (16,)})  # as many numbers
+    assert "target (4, 4), source (16,)" in error(source=source)
+
+
+def test_another_dtype():
+    source = make(1, **{"params/backbone/stem/bias": np.ones(4, np.float16)})
+    text = error(source=source)
+    assert "- params/backbone/stem/bias: target float32, source float16" in text
+
+
+def test_a_source_without_statistics():
+    source = make(1)
+    del source["batch_stats"]
+    text = error(source=source)
+    assert "2 leaves differ" in text
+    assert "- batch_stats/backbone/stem/mean: (4,), not in the source" in text
+
+
+def test_all_differences_are_listed_up_to_a_limit():
+    more = {f"params/backbone/extra{i:02}/bias": (1,) for i in range(30)}
+    lines = error(source=make(1, **more)).splitlines()
+    assert lines[0].endswith("30 leaves differ.")
+    assert lines[-2] == "... and 10 more" and len(lines) == 1 + 20 + 2
+
+
+def test_reinit_that_matches_nothing():
+    text = error(reinit=["backbone/stem/kernle"])
+    assert "reinit: pattern 'backbone/stem/kernle' matches no leaf" in text
+    assert "Did you mean 'backbone/stem/kernel'?" in text
+    assert "matches no leaf" in error(reinit=["backbone"])  # in full, not by prefix
+    assert "matches no leaf" in error(reinit=["params/backbone/.*"])  # no collection
+    assert "is not a regex" in error(reinit=["("])
+
+
+@pytest.mark.parametrize("second", ["backbone/stem", "backbone"])
+def test_two_rules_for_one_leaf(second):
+    text = error(take={"backbone/stem": "backbone/stem", "backbone": second})
+    if second == "backbone":
+        assert "params/backbone/stem/bias is taken by an earlier rule" in text or (
+            "batch_stats/backbone/stem/mean is taken by an earlier rule" in text
+        )
+    else:  # the first complaint is that the second rule does not fit
+        assert "transplant {backbone <- backbone/stem}" in text
+
+
+def test_a_failed_transplant_changes_nothing():
+    target = make(0)
+    source = make(1, **{"params/backbone/stem/bias": (5,)})
+    error(target=target, source=source)
+    assert not moved(trees.flatten(target))
