@@ -79,6 +79,7 @@ def pretraining(arg):
         batch_size=16,
         lr=0.003,
         evaluations=dict(validation=dict(count=VALIDATION)),
+        run={"checkpoint_every": 100},
         labels=[dict(setting="full", target=PRETRAINING, role="pretraining")],
     )
 
@@ -93,6 +94,7 @@ def source(name, arg):
         batch_size=BATCH,
         lr=0.003,
         evaluations=dict(validation=dict(count=VALIDATION)),
+        run={"checkpoint_every": 100},
         parent=PRETRAINING,
         labels=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
     )

@@ -76,13 +76,13 @@ def test_a_second_run_makes_nothing(study, capsys):
 
 def test_evaluation_afterwards_gives_the_same_digits(study):
     from jaxseg.evals import evaluate
-    from jaxseg.transfer import training
+    from jaxseg.transfer import planning
 
     folder = artifact(study, "driving_day")
     model = jaxseg.load(folder)
     spec = model.manifest["spec"]
     evaluator = evaluate.Evaluator(
-        source=training.open_source(spec["evaluations"]["validation"]),
+        source=planning.open_source(spec["evaluations"]["validation"]),
         model=spec["model"],
         task=spec["task"],
         size=tuple(spec["data"]["size"]),

@@ -10,73 +10,14 @@ import jax
 import tensorboardX
 from PIL import Image
 
-from jaxseg.core import checkpoint, draw, errors, lookup, records, trees
+from jaxseg.core import checkpoint, draw, errors, records, trees
 from jaxseg.core.types import Variables
-from jaxseg.data import dataset, pipeline, sources, transforms
+from jaxseg.data import pipeline, transforms
 from jaxseg.evals import evaluate, predict
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, transplant, work
-
-
-def open_source(data: Mapping[str, Any]) -> sources.Source:
-    """The examples of a resolved or bound `data` section."""
-    names = ("split", "root", "count", "seed", "part", "options", "cache")
-    return sources.open(data["name"], **{name: data[name] for name in names})
-
-
-def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
-    """UserError on what can be known to fail before any data is read."""
-    task = predict.build_task(spec["task"], max(facts.num_classes, 1))
-    missing = [name for name in task.fields if name not in facts.fields]
-    if missing:
-        raise errors.UserError(
-            f"{where}: task {task.name!r} needs {', '.join(missing)}; "
-            f"{spec['data']['name']} has {', '.join(facts.fields)}"
-        )
-    for name, allowed in (("keep", ("last", "best")),):
-        if spec[name] not in allowed:
-            raise errors.UserError(
-                f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
-            )
-    for name in ("steps", "batch_size", "accumulate"):
-        if spec[name] < 1:
-            raise errors.UserError(
-                f"{where}/{name}: found {spec[name]}, allowed: 1 or more"
-            )
-    if spec["headline"] not in spec["evaluations"]:
-        raise lookup.unknown(
-            spec["headline"], spec["evaluations"], kind=f"evaluation, {where}/headline"
-        )
-    if spec["patience"] is not None and not spec["eval_every"]:
-        raise errors.UserError(f"{where}: patience needs eval_every, found 0")
-    optim.schedule(steps=spec["steps"], **spec["schedule"])
-    if spec["multipliers"]:  # a pattern that matches nothing is found before training
-        network = abstract_variables(spec, facts)
-        optim.leaf_scales(network["params"], spec["multipliers"])
-
-
-def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
-    """Shapes of all variables, without computing any."""
-    model, _ = predict.build(spec["model"], spec["task"], facts.num_classes)
-    return initial.shapes(model, image_shape(spec, facts))
-
-
-def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, ...]:
-    """[H, W, C] of training crops."""
-    return (*spec["data"]["size"], len(facts.mean or (0, 0, 0)))
-
-
-def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
-    """For the plan: parameters, steps, examples seen, bytes on disk when done."""
-    network = abstract_variables(spec, facts)
-    return {
-        "parameters": trees.num_parameters(network["params"]),
-        "steps": spec["steps"],
-        "examples": spec["steps"] * spec["batch_size"],
-        "bytes": trees.num_bytes(network),
-    }
+from jaxseg.transfer import artifact, planning, transplant, work
 
 
 class Training:
@@ -86,7 +27,7 @@ class Training:
         self.job, self.spec = job, job.stage.spec
         self.mesh = mesh.create()
         mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
-        self.source = open_source(self.spec["data"])
+        self.source = planning.open_source(self.spec["data"])
         self.facts = self.source.dataset
         self.model, self.task = predict.build(
             self.spec["model"], self.spec["task"], self.facts.num_classes
@@ -158,7 +99,7 @@ class Training:
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
-        shape = image_shape(self.spec, self.facts)
+        shape = planning.image_shape(self.spec, self.facts)
         variables = jax.device_get(
             initial.variables(self.model, shape, self.spec["seed"])
         )
@@ -330,7 +271,7 @@ class Training:
 
     def _evaluator(self, data: Mapping[str, Any]) -> evaluate.Evaluator:
         return evaluate.Evaluator(
-            source=open_source(data),
+            source=planning.open_source(data),
             model=self.spec["model"],
             task=self.spec["task"],
             size=tuple(data["size"]),

@@ -8,7 +8,7 @@ import numpy as np
 from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
 from jaxseg.core import lookup, records, sections
-from jaxseg.data import pipeline, sources
+from jaxseg.data import sources
 from jaxseg.transfer import artifact, work
 
 VERSION = 1  # goes up when the same model would give other rows
@@ -127,6 +127,8 @@ def _vectors(
     model: artifact.Artifact, data: Mapping[str, Any], size: Any, batch_size: int
 ) -> np.ndarray:
     """[N, D] pooled features of one data set, whitened by its own statistics."""
+    from jaxseg.data import pipeline  # loads grain: a plan does without
+
     names = ("split", "count", "seed", "root", "options")
     source = sources.open(data["name"], **{name: data[name] for name in names})
     batches = pipeline.eval_batches(

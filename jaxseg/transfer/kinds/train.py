@@ -7,7 +7,7 @@ from jaxseg.core import errors, lookup, sections
 from jaxseg.data import dataset, sources, transforms
 from jaxseg.models import model as models
 from jaxseg.train import optim
-from jaxseg.transfer import training, work
+from jaxseg.transfer import planning, work
 
 VERSION = 1  # goes up when the same spec would give another result
 AUGMENT = ("flip", "rescale", "crop")  # factors 4.1, and nothing else
@@ -135,7 +135,7 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         name: _resolve_data(data, find(data), f"{where}/evaluations/{name}")
         for name, data in spec["evaluations"].items()
     }
-    training.check(spec, facts, where)
+    planning.check(spec, facts, where)
     return spec
 
 
@@ -149,7 +149,7 @@ def find(data: Mapping[str, Any]) -> dataset.Dataset:
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
     """The examples of a data section."""
-    return training.open_source(data)
+    return planning.open_source(data)
 
 
 def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,11 +190,13 @@ def check_parents(
 
 def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
     """For the plan: parameters, steps, examples seen, bytes on disk."""
-    return training.describe(spec, find(spec["data"]))
+    return planning.describe(spec, find(spec["data"]))
 
 
 def run(job: work.Work) -> dict[str, Any]:
     """Trains into `job.folder`; returns what the manifest says of it."""
+    from jaxseg.transfer import training  # loads grain: a plan does without
+
     return training.Training(job).run()
 
 

@@ -1,0 +1,131 @@
+"""The evaluator against counting by hand, on a source made here."""
+
+import numpy as np
+import pytest
+
+from jaxseg.data import dataset
+from jaxseg.evals import compiled, evaluate, predict
+from jaxseg.tasks import segmentation
+from tests import tiny
+
+CLASSES = ("a", "b", "c")
+
+
+class Source:
+    """Images in which each pixel's red says what the stand-in model will answer."""
+
+    def __init__(self, sizes):
+        rng = np.random.default_rng(0)
+        self.examples = []
+        for number, size in enumerate(sizes):
+            image = np.zeros((*size, 3), np.uint8)
+            image[..., 0] = rng.integers(0, 3, size)
+            labels = rng.choice([0, 1, 2, 255], size).astype(np.int32)
+            self.examples.append(
+                {"image": image, "segmentation": labels, "id": str(number)}
+            )
+        self.name, self.split = "made/up", "validation"
+        self.dataset = dataset.Dataset(
+            fields=("image", "segmentation"),
+            domain="own",
+            splits={"validation": len(sizes)},
+            version=1,
+            classes=CLASSES,
+            size=sizes[0],
+            mean=(0.0,) * 3,
+            std=(1.0,) * 3,
+        )
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getitem__(self, index):
+        return dict(self.examples[index])
+
+
+@pytest.fixture
+def evaluator(monkeypatch):
+    """An evaluator whose model reads the class off the red channel."""
+
+    def program(model, task, num_outputs, *, resample, count=True):
+        built = segmentation.build(num_outputs)
+
+        def run(variables, batch):
+            predictions = batch["image"][..., 0].astype(np.int32)
+            return predictions, built.update(predictions, batch)
+
+        return compiled.Program(run)
+
+    monkeypatch.setattr(predict, "program", program)
+
+    def make(source, batch_size):
+        made = object.__new__(evaluate.Evaluator)  # past the check of the source's type
+        fields = dict(
+            source=source,
+            model={},
+            task={"name": "segmentation", "ignored": []},
+            size=source.dataset.size,
+            batch_size=batch_size,
+            threads=1,
+            put=lambda batch: {k: np.asarray(v) for k, v in batch.items()},
+        )
+        for name, value in fields.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    return make
+
+
+def by_hand(source):
+    """mIoU and accuracy over all valid pixels of all images at once."""
+    truth = np.concatenate([e["segmentation"].ravel() for e in source.examples])
+    found = np.concatenate([e["image"][..., 0].ravel() for e in source.examples])
+    valid = truth != 255
+    truth, found = truth[valid], found[valid]
+    ious = [
+        np.sum((truth == k) & (found == k)) / np.sum((truth == k) | (found == k))
+        for k in range(3)
+    ]
+    return {"miou": np.mean(ious), "pixel_accuracy": np.mean(truth == found)} | {
+        f"iou/{name}": iou for name, iou in zip(CLASSES, ious)
+    }
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 8])
+def test_every_example_counts_once_whatever_the_batch(evaluator, batch_size):
+    source = Source([(6, 7)] * 5)
+    found = evaluator(source, batch_size)({})
+    assert found == pytest.approx(by_hand(source))
+
+
+def test_predictions_are_those_of_the_first_examples(evaluator):
+    source = Source([(6, 7)] * 5)
+    for count in (1, 3, 4, 9):
+        found = evaluator(source, 2).predictions({}, count)
+        assert len(found) == min(count, 5)
+        for example, original in zip(found, source.examples):
+            assert example["id"] == original["id"]
+            answer = example["prediction"]
+            np.testing.assert_array_equal(answer, original["image"][..., 0])
+
+
+def test_the_protocol_says_what_was_done(evaluator):
+    made = evaluator(Source([(6, 7)]), 1)
+    assert made.protocol == "whole image, one scale 6x7, labels at original size"
+    assert made.headline == "miou" and made.higher_is_better
+
+
+def test_numbers_of_training_are_those_of_evaluating_afterwards():
+    from jaxseg.transfer import artifact, training
+
+    model = artifact.load(tiny.artifact("source"))
+    spec = model.manifest["spec"]
+    again = evaluate.Evaluator(
+        source=training.open_source(spec["evaluations"]["validation"]),
+        model=spec["model"],
+        task=spec["task"],
+        size=tuple(spec["data"]["size"]),
+        batch_size=1,  # batches of another size, on one device
+    )
+    stored = {m["name"]: m["value"] for m in model.manifest["metrics"]}
+    assert again(model.variables) == pytest.approx(stored, abs=1e-3)

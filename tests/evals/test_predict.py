@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.evals import predict
+from tests import tiny
+
+TASK = {"name": "segmentation", "ignored": []}
+
+
+def test_equal_callers_share_a_program():
+    first = predict.program(tiny.MODEL, TASK, 6, resample=False)
+    copy = {"head": dict(tiny.MODEL["head"]), "backbone": tiny.MODEL["backbone"]}
+    assert predict.program(copy, dict(TASK), 6, resample=False) is first
+    assert predict.program(tiny.MODEL, TASK, 6, resample=True) is not first
+    assert predict.program(tiny.MODEL, TASK, 7, resample=False) is not first
+
+
+def test_the_head_is_named_after_the_task():
+    model, task = predict.build(tiny.MODEL, TASK, 6)
+    assert set(model.heads) == {task.name} == {"segmentation"}
+    assert task.num_outputs == 6
+
+
+def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
+    """Not class ids afterwards: a stand-in network gives logits on a 2x2 canvas."""
+    canvas = np.array([[[[3.0, 0, 0], [0, 2, 0]], [[0, 0, 1], [0, 0, 1]]]], np.float32)
+
+    class Network:
+        def apply(self, variables, image, train, head):
+            assert head == "segmentation" and train is False
+            return jnp.asarray(canvas)
+
+    built = predict.build_task(TASK, 3)
+    monkeypatch.setattr(predict, "build", lambda *parts: (Network(), built))
+    predict._program.cache_clear()
+    try:
+        program = predict.program({}, TASK, 3, resample=True)
+        batch = {
+            "image": jnp.zeros((1, 2, 2, 3)),
+            "segmentation": jnp.zeros((1, 5, 6), jnp.int32),
+            "scaled": jnp.array([[2, 2]]),
+            "label_size": jnp.array([[5, 6]]),
+            "valid": jnp.array([True]),
+        }
+        predictions, counts = jax.block_until_ready(
+            program.compiled({}, batch, key=batch)({}, batch)
+        )
+    finally:
+        predict._program.cache_clear()
+    expected = enlarge(canvas[0], 5, 6).argmax(axis=-1)
+    np.testing.assert_array_equal(predictions[0], expected)
+    assert counts.sum() == 30
+    assert (expected != enlarge_ids(canvas[0])).any()
+
+
+def enlarge(values, height, width):
+    """Bilinear with aligned pixel centres, written out."""
+    out = np.zeros((height, width, values.shape[-1]))
+    for row in range(height):
+        for col in range(width):
+            y = np.clip((row + 0.5) * 2 / height - 0.5, 0, 1)
+            x = np.clip((col + 0.5) * 2 / width - 0.5, 0, 1)
+            top = values[0, 0] * (1 - x) + values[0, 1] * x
+            bottom = values[1, 0] * (1 - x) + values[1, 1] * x
+            out[row, col] = top * (1 - y) + bottom * y
+    return out
+
+
+def enlarge_ids(values):
+    """What resizing the chosen classes would give."""
+    rows, cols = np.arange(5) * 2 // 5, np.arange(6) * 2 // 6
+    return values.argmax(axis=-1)[np.ix_(rows, cols)]

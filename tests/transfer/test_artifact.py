@@ -1,0 +1,115 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import jaxseg
+from jaxseg.core import errors
+from jaxseg.data import sources, transforms
+from jaxseg.transfer import artifact, store
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def model():
+    return jaxseg.load(tiny.artifact("source"))
+
+
+def whitened(images, model):
+    pre = model.manifest["preprocessing"]
+    images = np.asarray(images, np.float32)
+    return (images - np.float32(pre["mean"])) / np.float32(pre["std"])
+
+
+def test_it_says_what_it_is(model):
+    assert repr(model) == f"Artifact(source, {tiny.key('source')[:20]})"
+    assert model.head == "segmentation"
+    assert set(model.variables) == {"params", "batch_stats"}
+
+
+def test_maps_and_logits_of_odd_sizes(model):
+    image = np.zeros((1, 33, 50, 3), np.float32)
+    sizes = [m.shape[1:3] for m in model.features(image)]
+    strides = (4, 8, 16, 32)
+    assert sizes == [(-(-33 // s), -(-50 // s)) for s in strides]
+    logits = model.logits(image)
+    assert logits.shape == (1, 33, 50, 6) and logits.dtype == np.float32
+
+
+def test_a_prediction_has_the_size_of_the_image(model):
+    for size in ((64, 64), (37, 101)):
+        image = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+        found = model(image)
+        assert found.shape == size and found.dtype == np.int32
+        assert found.min() >= 0 and found.max() < 6
+        np.testing.assert_array_equal(model(image[None])[0], found)
+
+
+def test_a_prediction_is_the_best_logit_of_the_whitened_image(model):
+    source = sources.open("worlds/driving_day", split="validation", count=3)
+    images = source[1]["image"][None]
+    assert images.shape[1:3] == tuple(model.manifest["preprocessing"]["size"])
+    logits = model.logits(whitened(images, model))
+    np.testing.assert_array_equal(model(images), np.argmax(logits, axis=-1))
+
+
+def test_it_predicts_as_the_evaluation_does(model):
+    """`samples/` hold what the evaluation predicted for the first image."""
+    from PIL import Image
+
+    from jaxseg.core import draw
+
+    folder = tiny.artifact("source") / "samples"
+    source = sources.open("worlds/driving_day", split="validation", count=3)
+    image = source[0]["image"]
+    np.testing.assert_array_equal(Image.open(folder / "000_image.png"), image)
+    palette = draw.full_palette(model.manifest["palette"], 6)
+    expected = draw.overlay(image, model(image), palette)
+    np.testing.assert_array_equal(Image.open(folder / "000_prediction.png"), expected)
+
+
+@pytest.mark.slow  # a program of its own
+def test_the_image_is_fitted_into_the_resolution_of_training(model):
+    """Twice as large is the same canvas; the prediction is resized back."""
+    source = sources.open("worlds/driving_day", split="validation", count=1)
+    image = source[0]["image"]
+    large = np.asarray(transforms.scale_to({"image": image}, (128, 128))["image"])
+    agreement = np.mean(model(large)[::2, ::2] == model(image))
+    assert agreement > 0.8
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 4), (1, 1, 8, 8, 3)])
+def test_other_shapes_are_refused(model, shape):
+    with pytest.raises(
+        errors.UserError, match=r"found shape .* allowed is \[H, W, 3\]"
+    ):
+        model(np.zeros(shape, np.uint8))
+
+
+def test_a_selection_stands_for_its_winner():
+    chosen = artifact.load(tiny.artifact("target"))
+    winner = store.read_manifest(tiny.artifact("target"))["winner"]
+    assert chosen.manifest["key"] == winner
+    assert chosen.folder.name == winner[:20]
+
+
+def test_what_holds_no_model_is_refused(tmp_path):
+    with pytest.raises(errors.UserError, match="a measure artifact holds no model"):
+        artifact.load(tiny.artifact("distance"))
+    with pytest.raises(errors.UserError, match="not an artifact"):
+        artifact.load(tmp_path)
+    with pytest.raises(errors.UserError, match="head 'depth', it has segmentation"):
+        artifact.load(tiny.artifact("source"), head="depth")
+
+
+def test_changed_weights_are_not_loaded(tmp_path):
+    folder = shutil.copytree(tiny.artifact("source"), tmp_path / "artifacts" / "x")
+    for path in (folder / "weights").rglob("*"):
+        if not path.is_file() or not path.stat().st_size:
+            continue
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(errors.Damaged, match=str(path)):
+            _ = artifact.load(folder).variables
+        path.write_bytes(whole)
+    assert artifact.load(folder).variables

@@ -1,0 +1,295 @@
+"""`select`, `measure` and `imported` on the shared tiny workdir."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from jaxseg.core import errors, records, trees
+from jaxseg.transfer import artifact, chain, stage, store, study
+from tests import tiny
+
+
+def run(stages, folder):
+    """The store after these stages ran."""
+    outcome = study.run({"study": "more", "stages": stages}, folder)
+    assert outcome.ok, outcome.errors
+    return store.Store(folder)
+
+
+def mistake(section, text):
+    with pytest.raises(errors.UserError, match=f"(?s){text}"):
+        stage.resolve("x", stage.bind("x", section), {})
+
+
+# select
+
+
+def test_select_takes_the_best_and_says_why():
+    folder = tiny.artifact("target")
+    rows = records.read(folder / "rows.jsonl")
+    scores = {row["candidate"]: row["value"] for row in rows}
+    manifests = {n: store.read_manifest(tiny.artifact(n)) for n in scores}
+    assert set(scores) == {"target/a", "target/b"}
+    for name, manifest in manifests.items():
+        (own,) = [
+            m["value"]
+            for m in manifest["metrics"]
+            if m["evaluation"] == "held_out" and m["name"] == "miou"
+        ]
+        assert scores[name] == own  # held-out images decide, not the validation set
+    best = max(sorted(scores), key=scores.get)
+    manifest = store.read_manifest(folder)
+    assert manifest["winner"] == tiny.key(best)
+    assert [row["candidate"] for row in rows if row["winner"]] == [best]
+    assert {row["lr"] for row in rows} == {0.001, 0.01}
+    assert manifest["metrics"] == manifests[best]["metrics"]
+    assert not (folder / "weights").exists()
+
+
+def score_candidates(values, higher_is_better=True):
+    """What select decides between made-up candidates: the winner's role."""
+    from types import SimpleNamespace
+
+    from jaxseg.transfer.kinds import select
+
+    manifests = {
+        f"/{role}": {
+            "name": role,
+            "key": role,
+            "spec": {"lr": 0.1},
+            "steps": 1,
+            "classes": [],
+            "palette": [],
+            "heads": [],
+            "data": {},
+            "preprocessing": {},
+            "metrics": [
+                {
+                    "name": "m",
+                    "evaluation": evaluation,
+                    "value": value,
+                    "headline": evaluation == "validation",
+                    "higher_is_better": higher_is_better,
+                }
+                for evaluation, value in scores.items()
+            ],
+        }
+        for role, scores in values.items()
+    }
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(store, "read_manifest", lambda folder: manifests[str(folder)])
+        patch.setattr(records, "write", lambda path, rows: None)
+        job = SimpleNamespace(
+            stage=SimpleNamespace(spec={"evaluation": "held_out"}),
+            parents={role: Path(f"/{role}") for role in values},
+            folder=Path("/nowhere"),
+        )
+        run = getattr(select.run, "__wrapped__", select.run)  # the job is made up
+        return run(job)
+
+
+def test_the_evaluation_named_decides():
+    scores = {
+        "a": {"validation": 0.9, "held_out": 0.1},
+        "b": {"validation": 0.1, "held_out": 0.2},
+    }
+    assert score_candidates(scores)["winner"] == "b"
+    assert score_candidates(scores, higher_is_better=False)["winner"] == "a"
+
+
+def test_of_equals_the_first_by_name_wins():
+    equal = {role: {"validation": 0.5, "held_out": 0.5} for role in ("c", "a", "b")}
+    assert score_candidates(equal)["winner"] == "a"
+
+
+def test_an_evaluation_that_candidates_lack():
+    with pytest.raises(errors.UserError, match=r"no evaluation 'held_out'.*validation"):
+        score_candidates({"a": {"validation": 0.5}})
+
+
+def test_select_needs_candidates():
+    mistake({"kind": "select"}, "stages/x: select needs candidates as parents")
+
+
+def test_children_start_from_the_winner(tmp_path):
+    workdir = tiny.copy(tmp_path)
+    stages = tiny.config()["stages"]
+    child = tiny.candidate(0.1) | {"parents": {"start": "target"}}
+    box = run(stages | {"child": child}, workdir)
+    plan = tiny.plan({"stages": stages | {"child": child}})
+    (receipt,) = records.read_json(
+        box.folder(plan.by_name["child"].key) / "receipt.json"
+    )
+    winner = store.read_manifest(tiny.artifact("target"))["winner"]
+    assert receipt["source_key"] == winner
+
+
+# measure
+
+
+def test_distances_between_all_pairs():
+    rows = records.read(tiny.artifact("distance") / "rows.jsonl")
+    table = {(row["target"], row["source"]): row["value"] for row in rows}
+    day, night = "worlds/driving_day", "worlds/driving_night"
+    assert set(table) == {(a, b) for a in (day, night) for b in (day, night)}
+    assert table[day, day] == table[night, night] == 0.0
+    assert table[day, night] > 0 and table[night, day] > 0
+    assert {row["analysis"] for row in rows} == {"domain_distance"}
+
+
+def test_a_distance_against_features_taken_by_hand():
+    from jaxseg.data import sources
+
+    model = artifact.load(tiny.artifact("source"))
+    vectors = {}
+    for name in ("worlds/driving_day", "worlds/driving_night"):
+        source = sources.open(name, split="train", count=4)
+        facts = source.dataset
+        images = np.stack([source[i]["image"] for i in range(4)]).astype(np.float32)
+        white = (images - np.float32(facts.mean)) / np.float32(facts.std)
+        maps = [np.asarray(m, np.float64) for m in model.features(white)]
+        vectors[name] = np.concatenate([m.mean(axis=(1, 2)) for m in maps], axis=-1)
+    one, other = vectors.values()
+    nearest = [min(np.linalg.norm(t - s) for s in other) for t in one]
+    rows = records.read(tiny.artifact("distance") / "rows.jsonl")
+    table = {(row["target"], row["source"]): row["value"] for row in rows}
+    assert table[tuple(vectors)] == pytest.approx(np.mean(nearest), rel=1e-3)
+
+
+def test_mistakes_in_a_measure():
+    good = {"name": "domain_distance", "datasets": [{"name": "worlds/driving_day"}]}
+    base = {"kind": "measure", "parents": {"model": "a"}}
+    wrong = good | {"name": "domain_distnce"}
+    mistake(base | {"analysis": wrong}, "mean 'domain_distance'")
+    wrong = good | {"datasets": [{"name": "worlds/drivng_day"}]}
+    mistake(base | {"analysis": wrong}, "mean 'worlds/driving_day'")
+    mistake(base | {"analysis": good | {"datasets": 3}}, "found 3")
+    mistake(base | {"analysis": good | {"datasets": [{}]}}, "key 'name' is missing")
+    mistake({"kind": "measure", "analysis": good}, "parent")
+
+
+# imported
+
+
+def imported(**changes):
+    return {"kind": "imported", "file": str(tiny.artifact("source"))} | changes
+
+
+def same(one, other):
+    one, other = trees.flatten(one), trees.flatten(other)
+    assert one.keys() == other.keys()
+    for path, leaf in one.items():
+        assert leaf.dtype == other[path].dtype
+        assert np.asarray(leaf).tobytes() == np.asarray(other[path]).tobytes(), path
+
+
+def test_an_artifact_of_another_workdir(tmp_path):
+    box = run({"weights": imported()}, tmp_path)
+    (short,) = box.stored()
+    manifest, source = box.manifest(short), artifact.load(tiny.artifact("source"))
+    assert manifest["spec"]["content"] == tiny.key("source")
+    assert manifest["classes"] == source.manifest["classes"]
+    found = artifact.load(box.folder(short))
+    same(found.variables, source.variables)
+    image = np.zeros((64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(found(image), source(image))
+
+
+def test_where_it_lies_is_not_in_the_key(tmp_path):
+    there = tiny.copy(tmp_path)
+    file = str(tiny.artifact("source", inside=there))
+
+    def key(section):
+        return stage.resolve("x", stage.bind("x", section), {}).key
+
+    assert key(imported(file=file)) == key(imported())
+    other = str(tiny.artifact("target/a"))
+    assert key(imported(file=other)) != key(imported())
+
+
+def test_a_damaged_origin_is_refused(tmp_path):
+    there = tiny.artifact("source", inside=tiny.copy(tmp_path))
+    (file,) = there.glob("weights/_METADATA")
+    content = bytearray(file.read_bytes())
+    content[10] ^= 1
+    file.write_bytes(content)
+    outcome = study.run(
+        {"stages": {"weights": imported(file=str(there))}}, tmp_path / "run"
+    )
+    assert "weights/_METADATA: damaged" in outcome.errors["weights"]
+    assert store.Store(tmp_path / "run").stored() == []
+
+
+def test_a_file_of_weights(tmp_path):
+    variables = artifact.load(tiny.artifact("source")).variables
+    flat = {k: np.ascontiguousarray(v) for k, v in trees.flatten(variables).items()}
+    path = tmp_path / "weights.safetensors"
+    safetensors.numpy.save_file(flat, path)
+    section = imported(file=str(path), model=tiny.MODEL)
+    child = tiny.candidate(0.1) | {"parents": {"start": "weights"}}
+    box = run({"weights": section, "child": child}, tmp_path / "run")
+    keys = {box.manifest(key)["name"]: key for key in box.stored()}
+    same(artifact.load(box.folder(keys["weights"])).variables, variables)
+    (receipt,) = records.read_json(box.folder(keys["child"]) / "receipt.json")
+    assert receipt["source_name"] == "weights" and receipt["copied_parameters"] > 1e5
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        (dict(file="/nowhere/x"), "neither a file nor an artifact's folder"),
+        (dict(parents={"a": "b"}), "an imported stage has no parents"),
+        (dict(fil="x"), "unknown key 'fil'"),
+        (dict(model={"backbone": {"name": "hrnt"}}), "unknown backbone 'hrnt'"),
+    ],
+)
+def test_mistakes_in_an_imported(changes, text):
+    mistake(imported(**changes), text)
+
+
+def test_files_that_are_no_weights(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"not a tensor in sight")
+    mistake(imported(file=str(path)), "needs model=")
+    section = imported(file=str(path), model=tiny.MODEL)
+    outcome = study.run({"stages": {"x": section}}, tmp_path / "a")
+    assert "not a safetensors file" in outcome.errors["x"]
+    safetensors.numpy.save_file({"conv1.weight": np.zeros(3, np.float32)}, path)
+    outcome = study.run({"stages": {"x": section}}, tmp_path / "b")
+    assert "'conv1.weight'; allowed are names" in outcome.errors["x"]
+
+
+def test_another_content_is_another_key(tmp_path):
+    path = tmp_path / "w.safetensors"
+    keys = []
+    for value in (0, 1):
+        leaf = {"params/backbone/x": np.full(3, value, np.float32)}
+        safetensors.numpy.save_file(leaf, path)
+        section = imported(file=str(path), model=tiny.MODEL)
+        keys.append(stage.resolve("x", stage.bind("x", section), {}).key)
+    assert keys[0] != keys[1]
+
+
+def test_a_checkpoint_of_another_model_is_explained(tmp_path):
+    wider = {"backbone": {"name": "hrnet", "variant": "tiny", "width": 16}}
+    child = tiny.train(
+        model=wider | {"head": {"name": "linear"}},
+        parents={"start": "weights"},
+        starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
+    )
+    config = {"stages": {"weights": imported(), "child": child}}
+    outcome = study.run(config, tmp_path)
+    text = outcome.errors["child"]
+    assert outcome.states["weights"] == "done" and not outcome.ok
+    assert "stages/child/starts, from" in text and "leaves differ" in text
+    assert "target (" in text and "source (" in text and "Fix:" in text
+
+
+def test_all_kinds_plan_to_json():
+    plan = chain.plan(chain.bind(tiny.config()))
+    for one in plan.stages:
+        json.dumps([one.spec, one.labels, one.versions])

@@ -1,0 +1,71 @@
+from tests import tiny
+
+
+def labels(config, name):
+    (label,) = tiny.plan(config).by_name[name].labels
+    return label
+
+
+def test_what_follows_from_the_stages():
+    config = tiny.config()
+    config["stages"]["target/a"]["labels"] = [dict(tiny.LABEL)]
+    found = labels(config, "target/a")
+    assert found == {
+        "study": "tiny",
+        "cell": "target/a",
+        "role": "target",
+        "setting": "small",
+        "target": "night",
+        "target_dataset": "worlds/driving_night",
+        "target_task": "segmentation",
+        "target_domain": "driving",
+        "target_images": 8,
+        "source": "source",
+        "source_dataset": "worlds/driving_day",
+        "source_task": "segmentation",
+        "source_domain": "driving",
+        "source_images": 8,
+        "start": "source",
+        "backbone": "hrnet/tiny",
+        "resolution": "64x64",
+        "variant": "",
+        "seed": 0,
+        "lr": 0.001,
+        "selected": "",
+    }
+
+
+def test_a_selection_has_the_labels_of_its_candidates_but_no_rate():
+    found = labels(tiny.config(), "target")
+    assert found["lr"] is None and found["selected"] == "held_out"
+    assert found["target_dataset"] == "worlds/driving_night"
+    assert found["source"] == "source" and found["start"] == "source"
+
+
+def test_without_a_start_it_is_random():
+    found = labels(tiny.config(), "source")
+    assert found["start"] == found["source"] == "random"
+    assert found["source_dataset"] is None and found["source_images"] is None
+
+
+def test_a_chain_is_spelt_out_from_its_beginning():
+    config = tiny.config()
+    third = tiny.candidate(0.1) | {"parents": {"start": "target"}, "labels": [{}]}
+    config["stages"]["third"] = third
+    assert labels(config, "third")["start"] == "source > target"
+
+
+def test_what_the_config_says_stands():
+    config = tiny.config()
+    own = {"source": "mine", "start": "x", "target_images": 3}
+    config["stages"]["target"]["labels"] = [own]
+    assert own.items() <= labels(config, "target").items()
+
+
+def test_all_images_of_a_split_are_counted():
+    config = tiny.config()
+    config["stages"]["source"]["data"] = {"name": "worlds/driving_day"}
+    from jaxseg.data import sources
+
+    number = sources.find("worlds/driving_day").splits["train"]
+    assert labels(config, "source")["target_images"] == number

@@ -1,0 +1,97 @@
+import os
+import signal
+
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.transfer import chain, study
+from tests import tiny
+
+
+def bound(**changes):
+    return chain.bind({"study": "s", "stages": {"a/b": tiny.train(**changes)}})
+
+
+def change(*changes):
+    return study.override(bound(), changes)["stages"]["a/b"]
+
+
+def test_one_key_and_many():
+    assert change(("stages/a/b/lr", 0.5))["lr"] == 0.5
+    assert change((".*/steps", 7))["steps"] == 7
+    assert change((".*/data/count", 5))["data"]["count"] == 5
+    assert change(("stages/a/b/optimizer/b1", 0.5))["optimizer"]["b1"] == 0.5
+
+
+def test_in_order_and_the_last_wins():
+    assert change((".*/lr", 0.5), ("stages/a/b/lr", 0.25))["lr"] == 0.25
+
+
+def test_values_are_checked_as_in_a_config():
+    with pytest.raises(errors.UserError, match="stages/a/b/steps: found 'x'"):
+        change((".*/steps", "x"))
+
+
+def test_what_matches_nothing():
+    with pytest.raises(errors.UserError) as caught:
+        change(("stages/a/b/stpes", 1))
+    text = str(caught.value)
+    assert "'stages/a/b/stpes' matches no key of the config." in text
+    assert "Did you mean 'stages/a/b/steps'?" in text and "--print" in text
+    with pytest.raises(errors.UserError, match="matches no key"):
+        change(("steps", 1))  # in full, not somewhere inside
+    with pytest.raises(errors.UserError, match="not a regex"):
+        change(("(", 1))
+
+
+def test_the_config_given_is_not_changed():
+    before = bound()
+    study.override(before, [(".*/lr", 0.5)])
+    assert before == bound()
+
+
+def test_plain():
+    import ml_collections
+
+    config = ml_collections.ConfigDict({"a": {"b": (1, 2)}, "c": [{"d": 1}]})
+    found = study.plain(config)
+    assert found == {"a": {"b": [1, 2]}, "c": [{"d": 1}]}
+    assert type(found["a"]) is dict and type(found["a"]["b"]) is list
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_being_asked_to_end(number):
+    before = signal.getsignal(number)
+    with study.interruptible(None) as interrupted:
+        assert not interrupted()
+        os.kill(os.getpid(), number)
+        assert interrupted()
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with pytest.raises(KeyboardInterrupt), study.interruptible(None):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_limit_of_time():
+    with study.interruptible(0.0) as interrupted:
+        assert interrupted()
+    with study.interruptible(1.0) as interrupted:
+        assert not interrupted()
+
+
+def test_only_one_stage_for_a_worker(tmp_path):
+    workdir = tiny.copy(tmp_path)
+    key = tiny.key("target/b")
+    (workdir / "artifacts" / key[:20] / "manifest.json").unlink()
+    (workdir / "report" / "results.csv").unlink()
+    outcome = study.run(tiny.config(), workdir, stage=key)
+    assert outcome.states == {"target/b": "done"}
+    assert not (workdir / "report" / "results.csv").exists()  # no report
+
+
+def test_a_stage_whose_parents_are_not_there(tmp_path):
+    outcome = study.run(tiny.config(), tmp_path, stage=tiny.key("target"))
+    assert "not an artifact" in outcome.errors["target"]

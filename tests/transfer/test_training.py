@@ -1,0 +1,184 @@
+"""Train stages that are interrupted, stop early, keep the best, freeze."""
+
+import csv
+
+import pytest
+
+from jaxseg.core import checkpoint, records, trees
+from jaxseg.train import hooks
+from jaxseg.transfer import artifact, chain, store, study
+from tests import tiny
+
+RUN = {"log_every": 2, "checkpoint_every": 2}
+
+
+def long(**changes):
+    """Five steps with a checkpoint after each second one."""
+    return {"stages": {"x": tiny.train(steps=5, run=RUN, **changes)}}
+
+
+def run(config, workdir, interrupted=lambda: False):
+    """(Store, manifest or None) after one try."""
+    (one,) = tiny.plan(config).stages
+    box = store.Store(workdir)
+    outcome = chain.run([one], box, watcher=chain.Watcher(), interrupted=interrupted)
+    assert outcome.ok, outcome.errors
+    return box.manifest(one.key), box.folder(one.key)
+
+
+def results(manifest, folder):
+    metrics = {(m["evaluation"], m["name"]): m["value"] for m in manifest["metrics"]}
+    losses = [(r["step"], r["loss"]) for r in lines(folder) if r["kind"] == "train"]
+    weights = artifact.load(folder).variables
+    return metrics, losses, {k: v.tobytes() for k, v in trees.flatten(weights).items()}
+
+
+def lines(folder):
+    return records.read(folder / "metrics.jsonl")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return results(*run(long(), tmp_path_factory.mktemp("unbroken")))
+
+
+def test_the_log_has_all_steps(unbroken):
+    assert [step for step, _ in unbroken[1]] == [2, 4, 5]
+
+
+def test_asked_to_end_it_saves_and_the_next_try_ends_the_same(unbroken, tmp_path):
+    for step in (1, 3):  # asked during that step, the first of which is not saved
+        asked = iter([False] + [True] * 9 if step == 1 else [False, False, True])
+        with pytest.raises(hooks.Interrupted, match=f"saved at step {step}$"):
+            run(long(), tmp_path, interrupted=asked.__next__)
+        assert store.Store(tmp_path).stored() == []
+    assert results(*run(long(), tmp_path)) == unbroken
+
+
+class Killed(BaseException):
+    """Nothing catches it: what a SIGKILL leaves on disk."""
+
+
+def kill_at(monkeypatch, module, name, call=1):
+    """The n-th call of a function ends everything, before it does anything."""
+    original, count = getattr(module, name), iter(range(1, 999))
+
+    def killer(*arguments, **options):
+        if next(count) == call:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(module, name, killer)
+
+
+@pytest.mark.parametrize(
+    "module, name, call",
+    [
+        (store.os, "rename", 1),  # weights, receipt, manifest: all is written
+        pytest.param(records, "write_json", 1, marks=pytest.mark.slow),
+    ],
+    ids=["rename", "receipt"],
+)
+def test_killed_near_the_end_it_ends_the_same(
+    unbroken, tmp_path, monkeypatch, module, name, call
+):
+    with monkeypatch.context() as patch:
+        kill_at(patch, module, name, call)
+        with pytest.raises(Killed):
+            run(long(), tmp_path)
+    box = store.Store(tmp_path)
+    assert box.stored() == []
+    found = results(*run(long(), tmp_path))
+    assert found == unbroken
+    (short,) = box.stored()
+    box.verify(short)
+    names = set(box.manifest(short)["files"])
+    assert not [name for name in names if "tmp" in name or "checkpoints" in name]
+
+
+@pytest.mark.slow
+def test_a_damaged_newest_checkpoint_costs_steps_not_the_result(
+    unbroken, tmp_path, monkeypatch, caplog
+):
+    with monkeypatch.context() as patch:
+        kill_at(patch, checkpoint, "save_tree", 3)  # two checkpoints, then the weights
+        with pytest.raises(Killed):
+            run(long(), tmp_path)
+    (newest,) = tmp_path.glob("running/*/checkpoints/step_00000004")
+    (file,) = newest.glob("state/_METADATA")
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert results(*run(long(), tmp_path)) == unbroken
+    assert "Falling back" in caplog.text
+
+
+def test_the_best_weights_are_kept(tmp_path):
+    config = long(eval_every=1, keep="best", lr=1.0)  # too high a rate: it gets worse
+    manifest, folder = run(config, tmp_path)
+    seen = {
+        row["step"]: row["metrics"]["miou"]
+        for row in lines(folder)
+        if row["kind"] == "evaluation" and not row["final"]
+    }
+    best = max(seen.values())
+    first = min(step for step, value in seen.items() if value == best)
+    (headline,) = [m for m in manifest["metrics"] if m["headline"]]
+    assert set(seen) == {1, 2, 3, 4, 5}
+    assert manifest["best_step"] == first
+    assert headline["value"] == best
+
+
+def test_patience_ends_a_run_that_stands_still(tmp_path):
+    config = long(eval_every=1, patience=1, lr=1.0)
+    manifest, folder = run(config, tmp_path)
+    rows = [r for r in lines(folder) if r["kind"] == "evaluation"]
+    values = [row["metrics"]["miou"] for row in rows if not row["final"]]
+    better = [b > max(values[: i + 1]) for i, b in enumerate(values[1:])]
+    assert manifest["steps"] == len(values) == rows[-1]["step"]
+    assert all(better[:-1]) and (len(values) == 5 or not better[-1])
+
+
+@pytest.mark.slow  # a program of its own
+def test_what_is_frozen_keeps_the_bits_of_the_source(tmp_path):
+    workdir = tiny.copy(tmp_path)
+    child = tiny.candidate(0.1) | {"multipliers": [["backbone/.*", 0]], "ema": 0.9}
+    child["optimizer"] = {"name": "adamw", "weight_decay": 0.1}
+    stages = tiny.config()["stages"] | {"child": child}
+    outcome = study.run({"study": "frozen", "stages": stages}, workdir, only="child")
+    assert outcome.ok and outcome.states == {"source": "cached", "child": "done"}
+    key = tiny.plan({"stages": stages}).by_name["child"].key
+    found = trees.flatten(artifact.load(store.Store(workdir).folder(key)).variables)
+    source = trees.flatten(artifact.load(tiny.artifact("source")).variables)
+    for path, leaf in source.items():
+        same = leaf.tobytes() == found[path].tobytes()
+        assert same == ("/backbone/" in path), path
+
+
+def test_the_backbone_is_transplanted_and_the_head_is_fresh(tmp_path):
+    """One step of rate zero: what is stored is what training began with."""
+    workdir = tiny.copy(tmp_path)
+    child = tiny.candidate(0.0) | {"steps": 1, "seed": 3}
+    stages = tiny.config()["stages"] | {"child": child}
+    study.run({"study": "zero", "stages": stages}, workdir, only="child")
+    key = tiny.plan({"stages": stages}).by_name["child"].key
+    folder = store.Store(workdir).folder(key)
+    found = trees.flatten(artifact.load(folder).variables)
+    source = trees.flatten(artifact.load(tiny.artifact("source")).variables)
+    (receipt,) = records.read_json(folder / "receipt.json")
+    for path, leaf in source.items():
+        if path.startswith("params/"):
+            same = leaf.tobytes() == found[path].tobytes()
+            assert same == (path in receipt["copied"]), path
+    assert set(receipt["copied"]) == {p for p in source if "/backbone/" in p}
+    assert receipt["source_key"] == tiny.key("source")
+
+
+def test_another_seed_is_another_run(unbroken, tmp_path):
+    assert results(*run(long(seed=1), tmp_path))[1] != unbroken[1]
+
+
+def test_the_report_has_the_metrics_of_the_manifest():
+    with open(tiny.workdir() / "report" / "results.csv", newline="") as file:
+        rows = {row["cell"]: row for row in csv.DictReader(file)}
+    manifest = store.read_manifest(tiny.artifact("target"))
+    (headline,) = [m for m in manifest["metrics"] if m["headline"]]
+    assert float(rows["target"]["value"]) == headline["value"]
