@@ -24,7 +24,7 @@ def test_the_head_is_named_after_the_task():
 
 def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
     """Not class ids afterwards: a stand-in network gives logits on a 2x2 canvas."""
-    canvas = np.array([[[[3.0, 0, 0], [0, 2, 0]], [[0, 0, 1], [0, 0, 1]]]], np.float32)
+    canvas = np.array([[[[3, 0, 2.2], [0, 3, 2.2]]] * 2])[0][None].astype(np.float32)
 
     class Network:
         def apply(self, variables, image, train, head):

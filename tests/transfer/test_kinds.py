@@ -199,6 +199,15 @@ def test_an_artifact_of_another_workdir(tmp_path):
     np.testing.assert_array_equal(found(image), source(image))
 
 
+def test_a_selection_is_imported_as_its_winner(tmp_path):
+    box = run({"weights": imported(file=str(tiny.artifact("target")))}, tmp_path)
+    (short,) = box.stored()
+    winner = artifact.load(tiny.artifact("target"))
+    assert box.manifest(short)["spec"]["content"] == winner.manifest["key"]
+    same(artifact.load(box.folder(short)).variables, winner.variables)
+    mistake(imported(file=str(tiny.artifact("distance"))), "holds no model")
+
+
 def test_where_it_lies_is_not_in_the_key(tmp_path):
     there = tiny.copy(tmp_path)
     file = str(tiny.artifact("source", inside=there))

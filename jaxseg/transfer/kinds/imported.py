@@ -10,9 +10,12 @@ from safetensors.numpy import load_file
 
 from jaxseg.core import checkpoint, errors, hashing, trees
 from jaxseg.models import model as models
-from jaxseg.transfer import store, work
+from jaxseg.transfer import artifact, store, work
 
 VERSION = 1  # goes up when the same file would give other weights
+COLLECTIONS = ("params", "batch_stats")
+# What an artifact says of itself that stays true of its weights elsewhere.
+KNOWN = {"heads", "classes", "palette", "data", "preprocessing", "metrics"}
 
 
 def arguments(*, file: str, model: Mapping[str, Any] | None = None) -> None:
@@ -36,11 +39,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The model of a folder, and the content of the file as a sum."""
     path = Path(spec["file"]).expanduser()
     if (path / store.MANIFEST).is_file():
-        manifest = store.read_manifest(path)
-        return dict(spec) | {
-            "model": manifest["spec"]["model"],
-            "content": manifest["key"],
-        }
+        origin = artifact.load(path).manifest  # of a selection: its winner's
+        task = origin["spec"].get("task")
+        known = {"model": origin["spec"]["model"], "task": task}
+        return dict(spec) | known | {"content": origin["key"]}
     if not path.is_file():
         raise errors.UserError(
             f"{where}/file: {path} is neither a file nor an artifact's folder"
@@ -79,11 +81,10 @@ def run(job: work.Work) -> dict[str, Any]:
     """weights/ as Orbax, and what else the origin said of itself."""
     path = Path(job.stage.spec["file"]).expanduser()
     if path.is_dir():
-        store.verify(path)
-        manifest = store.read_manifest(path)
-        tree = checkpoint.restore_tree(path / "weights")
-        known = ("heads", "classes", "palette", "data", "preprocessing", "metrics")
-        facts = {name: manifest[name] for name in known}
+        origin = artifact.load(path)
+        store.verify(origin.folder)
+        tree = checkpoint.restore_tree(origin.folder / "weights")
+        facts = {name: origin.manifest[name] for name in KNOWN & origin.manifest.keys()}
     else:
         tree = _read_file(path)
         heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
@@ -106,6 +107,3 @@ def _read_file(path: Path) -> dict[str, Any]:
             f"begin with {' or '.join(COLLECTIONS)}, such as params/backbone/..."
         )
     return trees.unflatten({name: np.asarray(x) for name, x in flat.items()})
-
-
-COLLECTIONS = ("params", "batch_stats")

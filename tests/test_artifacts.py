@@ -1,0 +1,142 @@
+"""python -m jaxseg.artifacts on the shared tiny workdir."""
+
+import json
+
+import pytest
+
+from jaxseg import artifacts
+from jaxseg.core import records
+from jaxseg.transfer import store
+from tests import tiny
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs a command line: (exit code, output, errors)."""
+
+    def run(*arguments, workdir=None):
+        where = f"--workdir={workdir or tiny.workdir()}"
+        code = artifacts.main([*map(str, arguments), where])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+def short(name):
+    return tiny.key(name)[:20]
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_list(command):
+    code, out, _ = command("list")
+    assert code == 0 and "5 artifacts" in out
+    for name in ("source", "target/a", "target/b", "target", "distance"):
+        (line,) = [line for line in out.splitlines() if line.endswith(f"  {name}")]
+        assert line.startswith(short(name))
+    manifest = store.read_manifest(tiny.artifact("source"))
+    (value,) = [m["value"] for m in manifest["metrics"] if m["headline"]]
+    assert f"miou {value:.4f}" in out
+
+
+def test_list_compares_all_files(command, tmp_path):
+    code, out, _ = command("list", "--verify")
+    assert code == 0 and out.count("  ok") == 5
+    workdir = tiny.copy(tmp_path)
+    path = tiny.artifact("target/a", inside=workdir) / "receipt.json"
+    damage(path)
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and "5 artifacts, 1 damaged" in out
+    assert f"DAMAGED {path}" in out and out.count("  ok") == 4
+
+
+def test_list_goes_on_after_a_damaged_manifest(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    path = tiny.artifact("target/a", inside=workdir) / "manifest.json"
+    damage(path)
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and str(path) in out and out.count("  ok") == 4
+
+
+def test_show(command):
+    code, out, _ = command("show", short("target/a")[:6])
+    assert code == 0
+    text, _, receipt = out.partition("\n}\n")
+    manifest = json.loads(text + "}")
+    assert manifest["name"] == "target/a" and manifest["spec"]["lr"] == 0.001
+    assert "files" not in manifest
+    assert receipt.startswith("transplant from source: {'backbone': 'backbone'}")
+
+
+def test_show_checks_what_it_shows(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    path = tiny.artifact("source", inside=workdir) / "metrics.jsonl"
+    damage(path)
+    code, _, err = command("show", short("source"), workdir=workdir)
+    assert code == 2 and f"{path}: damaged" in err
+
+
+def test_diff(command):
+    code, out, _ = command("diff", short("target/a"), short("target/b"))
+    assert code == 0 and "spec/lr: 0.001 | 0.01" in out.splitlines()
+    assert "spec/steps" not in out and "packages" not in out
+    assert command("diff", short("source"), short("source"))[1] == "no difference\n"
+
+
+def test_an_unknown_key(command):
+    code, _, err = command("show", "zz")
+    assert code == 2 and "unknown artifact in" in err and short("source") in err
+    wrong = short("source")[:-1] + "x"
+    assert f"Did you mean '{short('source')}'?" in command("show", wrong)[2]
+
+
+def test_a_beginning_of_several(command):
+    code, _, err = command("show", "")
+    assert code == 2 and "is the beginning of 5" in err
+
+
+def test_no_such_workdir(command, tmp_path):
+    code, _, err = command("list", workdir=tmp_path / "none")
+    assert code == 2 and "no such folder" in err
+
+
+def test_remove(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    damage(tiny.artifact("target/a", inside=workdir) / "manifest.json")
+    keys = [short("target/a"), short("distance")]
+    code, out, _ = command("remove", *keys, workdir=workdir)
+    assert code == 0 and f"removed {keys[1]} distance" in out
+    box = store.Store(workdir)
+    assert set(box.stored()) == {short(n) for n in ("source", "target/b", "target")}
+
+
+def test_remove_waits_for_no_run(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    with store.Store(workdir).lock("main", "a run"):
+        code, _, err = command("remove", short("distance"), workdir=workdir)
+    assert code == 2 and "already under way" in err
+    assert short("distance") in store.Store(workdir).stored()
+
+
+def test_gc_removes_what_no_plan_names(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    plan = workdir / "studies" / "tiny" / "plan.json"
+    value = records.read_json(plan)
+    gone = ("distance", "target")
+    value["stages"] = [s for s in value["stages"] if s["name"] not in gone]
+    value.pop("self", None)
+    records.write_sealed(plan, value)
+    box = store.Store(workdir)
+    unfinished = box.start("ef" * 32)
+    code, out, _ = command("gc", workdir=workdir)
+    assert code == 0 and "3 not named by any plan" in out and "--yes" in out
+    assert len(box.stored()) == 5 and unfinished.exists()
+    code, out, _ = command("gc", "--yes", workdir=workdir)
+    assert code == 0 and "freed" in out and not unfinished.exists()
+    assert set(box.stored()) == {short(n) for n in ("source", "target/a", "target/b")}
