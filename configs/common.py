@@ -74,5 +74,5 @@ def _typed(text, default, key):
             raise ValueError(f"{key}={text!r}: allowed are true and false")
         return text in ("true", "True", "1")
     if isinstance(default, tuple):
-        return tuple(type(default[0])(item) for item in text.split("+"))
+        return tuple(type(default[0])(item) for item in text.split("+") if item)
     return type(default)(text) if default is not None else text

@@ -46,7 +46,7 @@ def list_(arguments: argparse.Namespace) -> int:
 
     box, damaged = _box(arguments), 0
     rows = sorted(
-        (box.manifest(key) for key in box.stored()), key=lambda m: m["created"]
+        (_listed(box, key) for key in box.stored()), key=lambda m: m["created"]
     )
     for manifest in rows:
         key, state = manifest["key"][:20], ""
@@ -170,6 +170,14 @@ def _name(box: Any, key: str) -> str:
         return box.manifest(key)["name"]
     except errors.UserError:
         return "(unfinished or damaged)"
+
+
+def _listed(box: Any, key: str) -> dict[str, Any]:
+    """The manifest, or what stands for one that is damaged."""
+    try:
+        return box.manifest(key)
+    except errors.UserError:
+        return {"key": key, "kind": "damaged", "name": "(damaged)", "created": ""}
 
 
 def _comparable(manifest: Mapping[str, Any]) -> dict[str, str]:

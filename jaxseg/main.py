@@ -35,9 +35,7 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     from jaxseg.transfer import chain, study
 
     file, _, argument = arguments.config.partition(":")
-    config = chain.bind(study.plain(load_config(Path(file), argument)))
-    if changes:
-        config = study.override(config, changes)
+    config = study.override(load_config(Path(file), argument), changes)
     if arguments.print:
         print(json.dumps(config, indent=1))
         return 0

@@ -4,8 +4,12 @@ Orbax restores a flipped byte silently, so sums are compared before any restore.
 Arrays are written as NumPy: what was saved on eight devices loads on one and back.
 """
 
+import errno
 import logging
+import os
+import re
 import shutil
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +38,15 @@ def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
     """Writes a nested dict of arrays with Orbax, over what a killed try left there."""
     for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
         shutil.rmtree(left)
-    _orbax().save(folder.absolute(), _numpy(tree))
+    tree = _numpy(tree)
+    _reserve(folder.parent, _num_bytes(tree))
+    try:
+        _orbax().save(folder.absolute(), tree)
+    except ValueError as error:  # how Orbax passes on what the disk refused
+        number = re.search(r"os_error_code='(\d+)'", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error), str(folder)) from error
 
 
 def restore_tree(folder: Path) -> dict[str, Any]:
@@ -96,6 +108,23 @@ class Checkpoints:
 
     def _finished(self) -> list[Path]:
         return sorted(path.parent for path in self.folder.glob(f"step_*/{META}"))
+
+
+def _reserve(folder: Path, count: int) -> None:
+    """OSError where `count` bytes do not fit: from Orbax it comes as ten tracebacks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, max(count, 1))
+        elif shutil.disk_usage(folder).free < count:  # macOS
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def _num_bytes(tree: Mapping[str, Any]) -> int:
+    return sum(
+        _num_bytes(value) if isinstance(value, Mapping) else value.nbytes
+        for value in tree.values()
+    )
 
 
 def _numpy(tree: Mapping[str, Any]) -> dict[str, Any]:

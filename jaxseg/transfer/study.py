@@ -70,15 +70,17 @@ def show(report: Any) -> None:
     print(f"Report: {report.files['index.html']}")
 
 
-def override(bound: Mapping[str, Any], changes: Overrides) -> dict[str, Any]:
-    """The bound config with values replaced, and bound again.
+def override(config: Mapping[str, Any], changes: Overrides) -> dict[str, Any]:
+    """The config bound, after values of it were replaced.
 
-    changes: (regex, value); the regex is matched in full on paths such as
-    stages/NAME/optimizer/name. UserError where it matches nothing.
+    changes: (regex, value); the regex is matched in full on the paths of the bound
+    config, such as stages/NAME/optimizer/momentum, so that defaults can be replaced as
+    well. UserError where it matches nothing. The value goes into the config as it was
+    before binding: what follows from it by default then does.
     """
-    config = plain(bound)
+    config = plain(config)
     for pattern, value in changes:
-        paths = list(_paths(config))
+        paths = list(_paths(chain.bind(config)))
         try:
             found = [path for path in paths if re.fullmatch(pattern, "/".join(path))]
         except re.error as error:
@@ -92,6 +94,8 @@ def override(bound: Mapping[str, Any], changes: Overrides) -> dict[str, Any]:
         for *sections, key in found:
             section = config
             for name in sections:
+                if not isinstance(section.get(name), dict):  # left to its default
+                    section[name] = {}
                 section = section[name]
             section[key] = value
     return chain.bind(config)

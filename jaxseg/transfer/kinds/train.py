@@ -23,7 +23,7 @@ def arguments(
     model: Mapping[str, Any],
     steps: int,
     starts: Sequence[Mapping[str, Any]] = (),
-    evaluations: Mapping[str, Any] | None = None,
+    evaluations: Mapping[str, Mapping[str, Any] | None] | None = None,
     headline: str = "validation",
     batch_size: int = 16,
     lr: float = 1e-3,
@@ -111,10 +111,10 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     )
     spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
     spec["optimizer"] = optim.bind(
-        spec["optimizer"] or {"name": "adam"}, where=f"{where}/optimizer"
+        {"name": "adam"} | dict(spec["optimizer"] or {}), where=f"{where}/optimizer"
     )
     spec["schedule"] = optim.bind_schedule(
-        spec["schedule"] or {"name": "cosine"}, where=f"{where}/schedule"
+        {"name": "cosine"} | dict(spec["schedule"] or {}), where=f"{where}/schedule"
     )
     return spec
 
@@ -220,6 +220,8 @@ def _resolve_data(
         raise errors.UserError(
             f"{where}: {data['name']} has no size of its own. Fix: set size=[h, w]"
         )
+    if len(size) != 2 or min(size) < 1:
+        raise errors.UserError(f"{where}/size: found {size}, allowed: [height, width]")
     options = sources.bind_options(data["name"], data["options"])
     return dict(data) | {
         "size": [int(n) for n in size],
