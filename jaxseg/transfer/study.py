@@ -20,7 +20,7 @@ Overrides = Sequence[tuple[str, Any]]
 
 
 def run(
-    config: Mapping[str, Any],
+    config: Any,
     workdir: Path | str,
     *,
     only: str = ".*",
@@ -32,8 +32,9 @@ def run(
     """What `python -m jaxseg.main` does: every stage of `config` that is not done yet,
     then the report. The same call continues what a kill or an interruption left.
 
-    only: regex of the stages to run; their ancestors run as well. stage: the key of one
-    stage whose parents are done, for workers: no report, no lock but the stage's own.
+    config: a ConfigDict or plain dicts. only: regex of the stages to run; what they
+    descend from runs as well. stage: the key of one stage whose parents are done, for
+    workers: no report, no lock but the stage's own.
     """
     use_compilation_cache()
     plan = chain.plan(chain.bind(plain(config)), config_file, argument)
@@ -70,7 +71,7 @@ def show(report: Any) -> None:
     print(f"Report: {report.files['index.html']}")
 
 
-def override(config: Mapping[str, Any], changes: Overrides) -> dict[str, Any]:
+def override(config: Any, changes: Overrides) -> dict[str, Any]:
     """The config bound, after values of it were replaced.
 
     changes: (regex, value); the regex is matched in full on the paths of the bound

@@ -57,6 +57,7 @@ def test_one_and_two_devices_give_the_same_losses():
     assert len(set(found[1])) == 4
 
 
+@pytest.mark.slow
 def test_with_accumulation_devices_make_no_difference_either():
     found = {}
     for devices in (1, 2):

@@ -207,6 +207,17 @@ def test_the_running_mean_by_hand():
     np.testing.assert_array_equal(kept["heads_x"]["kernel"], found["heads_x/kernel"])
 
 
+def test_the_running_mean_of_what_stands_still_is_that_bit_for_bit():
+    """0.6 a + 0.4 a is not always a: a frozen backbone would leave its source."""
+    params = {"w": np.random.default_rng(0).normal(size=1000).astype(np.float32)}
+    tx = optim.build("sgd")
+    one = state.create({"params": params}, tx, seed=0, ema=True)
+    update = jax.jit(lambda s, g: optim.update(s, g, jnp.float32(0.1), tx, ema=0.6))
+    for _ in range(3):
+        one = update(one, {"w": np.zeros(1000, np.float32)})
+    assert np.asarray(one.ema["w"]).tobytes() == params["w"].tobytes()
+
+
 def test_frozen_modules_keep_their_statistics():
     old = {"batch_stats": {"backbone": {"a": {"mean": 0}, "b": {"mean": 0}}, "h": 0}}
     new = {"batch_stats": {"backbone": {"a": {"mean": 1}, "b": {"mean": 1}}, "h": 1}}
