@@ -6,13 +6,13 @@ import pytest
 from jaxseg.metrics import metric, segmentation
 
 NAMES = ("road", "car", "sky")
+UPDATE = jax.jit(segmentation.Confusion(3).update)
 
 
-def count(truth, prediction, valid=None, num_classes=3):
+def count(truth, prediction, valid=None):
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     valid = truth != 255 if valid is None else np.asarray(valid)
-    update = jax.jit(segmentation.Confusion(num_classes).update)
-    return update(prediction, truth, valid)
+    return UPDATE(prediction, truth, valid)
 
 
 def values(*counts, names=NAMES):

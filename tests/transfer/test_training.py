@@ -48,7 +48,7 @@ def test_the_log_has_all_steps(unbroken):
 
 def test_asked_to_end_it_saves_and_the_next_try_ends_the_same(unbroken, tmp_path):
     asked = iter([False, False, False, True])  # before the stage and after each step
-    with pytest.raises(hooks.Interrupted, match="saved at step 3$"):
+    with pytest.raises(hooks.Interrupted, match=r"saved at step 3$"):
         run(long(), tmp_path, interrupted=asked.__next__)
     assert store.Store(tmp_path).stored() == []
     assert results(*run(long(), tmp_path)) == unbroken
