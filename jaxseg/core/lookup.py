@@ -1,6 +1,7 @@
 """Finding parts by name: a file in a package is a part, its file name is its name."""
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,14 @@ def names(package: str) -> list[str]:
     """Sorted names of the parts in `package`: its modules, without private ones and
     without the one that defines what a part is (`task` in `tasks`).
     """
+    return list(_names(package))
+
+
+@functools.cache  # a plan of a hundred stages asks thousands of times
+def _names(package: str) -> tuple[str, ...]:
     path = importlib.import_module(package).__path__
-    found = (info.name for info in pkgutil.iter_modules(path))
-    return sorted(n for n in found if n[0] != "_" and not package.endswith(f".{n}s"))
+    found = sorted(info.name for info in pkgutil.iter_modules(path))
+    return tuple(n for n in found if n[0] != "_" and not package.endswith(f".{n}s"))
 
 
 def load(package: str, name: str) -> ModuleType:

@@ -5,6 +5,7 @@ section says everything, and refuses keys that the signature does not have.
 """
 
 import dataclasses
+import functools
 import inspect
 import math
 import types
@@ -22,6 +23,9 @@ NAMES = {
     Sequence: "a list",
     tuple: "a list",
 }
+
+
+_signature = functools.cache(inspect.signature)  # every stage asks for the same
 
 
 def bind(
@@ -76,7 +80,7 @@ def _parameters(
     """{key: (annotation, default)}; a made class's fields default to themselves."""
     found: dict[str, tuple[Any, Any]] = {}
     for function in functions:
-        for key, parameter in inspect.signature(function).parameters.items():
+        for key, parameter in _signature(function).parameters.items():
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                 found[key] = (parameter.annotation, parameter.default)
         made = _made_class(function)
@@ -87,7 +91,7 @@ def _parameters(
 
 def _required(functions: tuple[Callable[..., Any], ...]) -> set[str]:
     """Parameters without a default, `name` as well."""
-    signatures = [inspect.signature(function) for function in functions]
+    signatures = [_signature(function) for function in functions]
     return {
         key
         for signature in signatures
@@ -98,7 +102,7 @@ def _required(functions: tuple[Callable[..., Any], ...]) -> set[str]:
 
 def _made_class(function: Callable[..., Any]) -> type | None:
     """The dataclass that a function with `**overrides` says it returns."""
-    signature = inspect.signature(function)
+    signature = _signature(function)
     kinds = {p.kind for p in signature.parameters.values()}
     made = signature.return_annotation
     takes_overrides = inspect.Parameter.VAR_KEYWORD in kinds
@@ -119,7 +123,7 @@ def _fields_of(
     made = _made_class(function)
     own = {f.name for f in _fields(made)}
     arguments = {k: v for k, v in bound.items() if k not in own or k in section}
-    takes = {*inspect.signature(function).parameters, *own}
+    takes = {*_signature(function).parameters, *own}
     supplied = {key: value for key, value in given.items() if key in takes}
     built = function(**supplied, **arguments)
     return {name: getattr(built, name) for name in own if name in bound}
