@@ -112,7 +112,7 @@ def collect(arguments: argparse.Namespace) -> None:
     box = _box(arguments)
     named = set()
     for path in box.workdir.glob("studies/*/plan.json"):
-        named |= {stage["key"][:20] for stage in records.read_json(path)["stages"]}
+        named |= {stage["key"][:20] for stage in records.read_sealed(path)["stages"]}
     running = [path.name for path in box.workdir.glob("running/*") if path.is_dir()]
     loose = sorted({*box.stored(), *running} - named)
     freed = 0

@@ -130,7 +130,7 @@ def test_gc_removes_what_no_plan_names(command, tmp_path):
     value = records.read_json(plan)
     gone = ("distance", "target")
     value["stages"] = [s for s in value["stages"] if s["name"] not in gone]
-    value.pop("self", None)
+    value.pop("self")
     records.write_sealed(plan, value)
     box = store.Store(workdir)
     unfinished = box.start("ef" * 32)

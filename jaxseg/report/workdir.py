@@ -12,6 +12,7 @@ from typing import Any
 from jaxseg.core import errors, records
 
 SCHEMA = 1  # of plan.json and manifest.json
+PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,7 @@ def load(workdir: Path) -> list[Study]:
 
 def _study(path: Path, workdir: Path, open_artifact) -> Study:
     """One plan.json with the state of its stages."""
-    plan = records.read_json(path)
+    plan = records.read_sealed(path, fix=PLAN_FIX)
     _check_schema(path, plan)
     try:
         stages = _stages(plan["stages"], workdir, open_artifact)

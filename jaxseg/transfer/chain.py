@@ -111,7 +111,7 @@ def write(plan: Plan, workdir: Path) -> None:
     ]
     value = {"schema": 1, "study": plan.study, "config": plan.config}
     value |= {"argument": plan.argument, "created": store.now(), "stages": rows}
-    records.write_json(workdir / "studies" / plan.study / "plan.json", value)
+    records.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
 
 
 @dataclasses.dataclass

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from rich import console, progress
+from rich import console, markup, progress
 
 from jaxseg.transfer import chain, stage, store
 
@@ -71,10 +71,9 @@ class Status(chain.Watcher):
         self._say_cached()
         spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
+        told = markup.escape(f"{one.name}  {result}  {spent}".rstrip())
         self.console.print(
-            f"[{self.ended:>3}/{self.total}] [{color}]{state:8}[/] {one.name}  "
-            f"{result}  {spent}".rstrip(),
-            markup=True,
+            f"[{self.ended:>3}/{self.total}] [{color}]{state:8}[/] {told}", markup=True
         )
 
     def _say_cached(self) -> None:

@@ -118,10 +118,10 @@ def test_errors_name_file_and_fix(tmp_path):
     with pytest.raises(errors.UserError, match=r"nothing to report.*jaxseg\.main"):
         workdir.load(tmp_path)
     path = tmp_path / "studies" / "factors" / "plan.json"
-    records.write_json(path, {"schema": 2})
+    records.write_sealed(path, {"schema": 2})
     with pytest.raises(errors.UserError, match=r"plan\.json: field 'schema' is 2"):
         workdir.load(tmp_path)
-    records.write_json(path, {"schema": 1, "study": "factors"})
+    records.write_sealed(path, {"schema": 1, "study": "factors"})
     with pytest.raises(errors.UserError, match=r"plan\.json: not a plan.*stages"):
         workdir.load(tmp_path)
     made = workdirs.Workdir(tmp_path)

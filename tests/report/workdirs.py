@@ -102,7 +102,7 @@ class Workdir:
             "stages": self.stages,
         }
         path = self.folder / "studies" / self.study / "plan.json"
-        records.write_json(path, plan)
+        records.write_sealed(path, plan)
         return self.folder
 
 

@@ -1,3 +1,4 @@
+import re
 import types
 
 import pytest
@@ -272,3 +273,16 @@ def test_the_plan_on_disk(tmp_path):
     assert [row["name"] for row in rows] == ["a", "b"]
     assert rows[1]["parents"] == {"start": rows[0]["key"]}
     assert rows[1]["parent_names"] == {"start": "a"}
+
+
+def test_a_flipped_byte_in_the_plan_is_noticed_by_name(tmp_path):
+    from jaxseg.report import workdir
+
+    chain.write(chain.Plan("s", ()), tmp_path)
+    assert [study.name for study in workdir.load(tmp_path)] == ["s"]
+    path = tmp_path / "studies" / "s" / "plan.json"
+    data = path.read_bytes()
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(errors.Damaged, match=re.escape(str(path))):
+            workdir.load(tmp_path)
