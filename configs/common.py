@@ -50,7 +50,8 @@ def imported(file, **section):
 
 def select(candidates, **section):
     """A `select` stage over stages by name: the best of them stands for all."""
-    return dict(kind="select", parents={name: name for name in candidates}, **section)
+    parents = {f"candidate{place:02d}": name for place, name in enumerate(candidates)}
+    return dict(kind="select", parents=parents, **section)
 
 
 def hrnet(variant, head="linear", **fields):

@@ -113,8 +113,9 @@ def collect(arguments: argparse.Namespace) -> None:
     named = set()
     for path in box.workdir.glob("studies/*/plan.json"):
         named |= {stage["key"][:20] for stage in records.read_sealed(path)["stages"]}
-    running = [path.name for path in box.workdir.glob("running/*") if path.is_dir()]
-    loose = sorted({*box.stored(), *running} - named)
+    # Folders without a manifest too: what a kill left of a removal.
+    folders = [*box.workdir.glob("artifacts/*"), *box.workdir.glob("running/*")]
+    loose = sorted({path.name for path in folders if path.is_dir()} - named)
     freed = 0
     with box.lock("main", "a run"):
         for key in loose:

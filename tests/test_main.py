@@ -133,12 +133,15 @@ MISTAKES = [
     ("model/backbone/name=hrnt", r"unknown backbone 'hrnt'.*mean 'hrnet'"),
     ("model/backbone/variant=tny", r"unknown hrnet variant 'tny'.*mean 'tiny'"),
     ("model/head/name=liner", r"unknown head 'liner'.*mean 'linear'"),
-    ("model/dtype=float16", r"unknown dtype 'float16'"),
+    ("model/dtype=float16", r"unknown stages/model/model/dtype 'float16'.*bfloat16"),
     ("optimizer/name=adm", r"unknown optimizer 'adm'.*mean 'adam"),
     ("schedule/name=cosin", r"unknown schedule 'cosin'.*mean 'cosine'"),
     ("multipliers=[[0]]", r"allowed: \[regex, number\]"),
     ('multipliers=[["backbon/.*", 0]]', r"pattern 'backbon/\.\*' matches no leaf"),
     ("steps=0", r"stages/model/steps: found 0, allowed: 1 or more"),
+    ("seed=-1", r"stages/model/seed: found -1, allowed: 0 or more"),
+    ("ema=3", r"stages/model/ema: found 3.0, allowed: between 0 and 1"),
+    ("optimizer/clip=0", r"model/optimizer/clip: found 0.0, allowed: more than 0"),
     ("kind=trian", r"unknown kind 'trian'.*mean 'train'"),
 ]
 

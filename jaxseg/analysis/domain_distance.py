@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import distance
 
 
 def domain_distance(
@@ -12,4 +11,6 @@ def domain_distance(
 
     Small where the source *includes* the target; D(T|S) differs from D(S|T).
     """
+    from scipy.spatial import distance  # half a second: a plan does without
+
     return float(distance.cdist(target, source).min(axis=1).mean())

@@ -1,26 +1,47 @@
 """One vector per image: the maps of a backbone, pooled over space."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from jaxseg.core.types import Batch
 
 
-def pooled(maps: tuple[Float[Array, "..."], ...]) -> Float[Array, "b d"]:
-    """Spatial means of all maps side by side: 720 numbers for HRNetV2-W48."""
-    means = [jnp.mean(x.astype(jnp.float32), axis=(1, 2)) for x in maps]
-    return jnp.concatenate(means, axis=-1)
+@functools.partial(jax.jit, static_argnames="canvas")
+def pooled(
+    maps: tuple[Float[Array, "b ..."], ...],
+    scaled: Int[Array, "b 2"],
+    canvas: tuple[int, int],
+) -> Float[Array, "b d"]:
+    """Spatial means of all maps side by side: 720 numbers for HRNetV2-W48.
+
+    Of each map only the cells that begin within the image, `scaled` of the `canvas`.
+    """
+    return jnp.concatenate([_mean(x, scaled, canvas) for x in maps], axis=-1)
+
+
+def _mean(x: Array, scaled: Array, canvas: tuple[int, int]) -> Array:
+    def inside(axis: int) -> Array:
+        cells = x.shape[1 + axis]
+        begins = jnp.arange(cells) * (canvas[axis] / cells)
+        return begins[None] < scaled[:, axis, None]
+
+    mask = inside(0)[:, :, None] & inside(1)[:, None, :]
+    total = jnp.sum(x.astype(jnp.float32) * mask[..., None], axis=(1, 2))
+    return total / jnp.sum(mask, axis=(1, 2))[:, None]
 
 
 def collect(
-    features: Callable[[Array], tuple[Array, ...]], images: np.ndarray, batch_size: int
+    features: Callable[[Array], tuple[Array, ...]], batches: Iterable[Batch]
 ) -> np.ndarray:
-    """float32 [N, D] of whitened images [N, H, W, C], `batch_size` at a time."""
+    """float32 [N, D], a row for each valid image of `pipeline.eval_batches`."""
     rows = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        missing = batch_size - len(batch)  # padded, so that one program serves all
-        padded = np.pad(batch, [(0, missing), *[(0, 0)] * 3])
-        rows.append(np.asarray(pooled(features(padded)))[: len(batch)])
+    for batch in batches:
+        image = batch["image"]
+        row = pooled(features(image), batch["scaled"], canvas=image.shape[1:3])
+        rows.append(np.asarray(row)[batch["valid"]])
     return np.concatenate(rows)

@@ -20,9 +20,13 @@ class Program:
         self.seconds = 0.0
 
     def compiled(self, *arguments: Any, key: Any) -> jax.stages.Compiled:
-        """Executable for `arguments`; `key` is the part whose shapes may vary."""
-        shapes = jax.tree.map(lambda x: (x.shape, str(x.dtype)), key)
-        name = str(shapes)
+        """Executable for `arguments`; `key` is the part whose shapes may vary.
+
+        Where the arrays of `key` lie counts too: two meshes are two programs.
+        """
+        leaves, structure = jax.tree.flatten(key)
+        kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves)
+        name = (structure, *kinds)
         if name not in self._executables:
             start = time.perf_counter()
             self._executables[name] = self._jit.lower(*arguments).compile()

@@ -80,8 +80,6 @@ def build_model(
         raise lookup.unknown(
             next(iter(section)), ("backbone", "head", "dtype"), kind="model key"
         )
-    if dtype not in DTYPES:
-        raise lookup.unknown(dtype, DTYPES, kind="dtype")
     heads = {
         name: _build(HEADS, head, dtype, num_outputs=outputs)
         for name, outputs in head_outputs.items()
@@ -98,6 +96,8 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     if unknown:
         raise lookup.unknown(unknown[0], known, kind=f"key in {where}")
     bound = known | dict(section)
+    if bound["dtype"] not in DTYPES:
+        raise lookup.unknown(bound["dtype"], DTYPES, kind=f"{where}/dtype")
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
         build = lookup.load(package, sections.name_of(bound[part], place)).build

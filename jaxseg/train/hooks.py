@@ -126,8 +126,9 @@ class Save:
         interrupted: Callable[[], bool],
         evaluate: Evaluate,
         log: Log,
+        elapsed: Callable[[], float],
     ):
-        self.when, self.checkpoints = when, checkpoints
+        self.when, self.checkpoints, self.elapsed = when, checkpoints, elapsed
         self.interrupted, self.evaluate, self.log = interrupted, evaluate, log
 
     def __call__(self, event: loop.Event) -> None:
@@ -138,6 +139,7 @@ class Save:
             if self.evaluate.best is not None:
                 self.evaluate.best.wait()  # what `kept` speaks of must be on disk
             meta = {"best": self.evaluate.kept, "window": self.log.window}
+            meta["seconds"] = self.elapsed()
             self.checkpoints.save(event.step, states.to_flat(event.state), meta)
             self.log.last_saved = event.step
         if asked and not last:

@@ -21,9 +21,8 @@ class Artifact:
     def __init__(self, folder: Path | str, head: str | None = None):
         self.folder = Path(folder)
         self.manifest: dict[str, Any] = store.read_manifest(self.folder)
-        winner = self.manifest.get("winner")
-        if winner:  # a `select` stage stands for the candidate that won
-            self.folder = self.folder.parent / winner[:20]
+        while "winner" in self.manifest:  # a `select` stage stands for what it chose
+            self.folder = self.folder.parent / self.manifest["winner"][:20]
             self.manifest = store.read_manifest(self.folder)
         if "model" not in self.manifest["spec"]:
             kind = self.manifest["kind"]
@@ -33,7 +32,7 @@ class Artifact:
             raise errors.UserError(
                 f"{folder}: head {head!r}, it has {', '.join(heads)}"
             )
-        self.head = head or heads[0]
+        self.head = head or next(iter(heads), None)
 
     def __repr__(self) -> str:
         return f"Artifact({self.manifest['name']}, {self.manifest['key'][:20]})"
@@ -58,6 +57,11 @@ class Artifact:
 
     def logits(self, batch: Array) -> Array:
         """Normalized float [B, H, W, C] -> raw output of the head."""
+        if self.head is None or not self.manifest["classes"]:
+            raise errors.UserError(
+                f"{self.folder}: holds no trained head with known outputs, only "
+                "`features` work. Fix: train one on it (configs/finetune.py)"
+            )
         return self._apply["logits"](self._on_device, batch)
 
     def __call__(self, image: Array) -> np.ndarray:
@@ -68,7 +72,12 @@ class Artifact:
         image = np.asarray(image)
         if image.ndim == 3:
             return self(image[None])[0]
-        pre = self.manifest["preprocessing"]
+        pre = self.manifest.get("preprocessing")
+        if pre is None:
+            raise errors.UserError(
+                f"{self.folder}: imported without preprocessing, size or classes, so "
+                "it predicts nothing. Fix: train on it first (configs/finetune.py)"
+            )
         if image.ndim != 4 or image.shape[-1] != pre["channels"]:
             raise errors.UserError(
                 f"image: found shape {image.shape}, allowed is [H, W, "
@@ -102,7 +111,8 @@ class Artifact:
 
     @functools.cached_property
     def _on_device(self) -> Variables:
-        return jax.device_put(self.variables)
+        with jax.ensure_compile_time_eval():  # else a caller's trace would be kept
+            return jax.device_put(self.variables)
 
     @functools.cached_property
     def _apply(self) -> dict[str, Any]:

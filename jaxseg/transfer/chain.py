@@ -149,7 +149,8 @@ def run(
 ) -> Outcome:
     """Runs what is not there yet; a failed stage blocks only what descends from it."""
     outcome = Outcome({}, {})
-    verified: set[str] = set()
+    verified: set[str] = set()  # keys; two names may share one
+    failed: dict[str, str] = {}  # {key: the name it failed under}
     for one in stages:
         if any(
             outcome.states.get(p) in ("failed", "blocked") for p in one.parents.values()
@@ -157,15 +158,21 @@ def run(
             outcome.states[one.name] = "blocked"
             watcher.end(one, "blocked", "a parent failed")
         elif box.done(one.key):
-            if one.key not in verified:  # names may share an artifact
+            if one.key not in verified:
                 box.verify(one.key)
             outcome.states[one.name] = "cached"
             watcher.end(one, "cached")
+        elif one.key in failed:
+            outcome.states[one.name] = "failed"
+            outcome.errors[one.name] = outcome.errors[failed[one.key]]
+            watcher.end(one, "failed", f"is the same as {failed[one.key]}")
         elif interrupted():
             raise hooks.Interrupted(f"before stage {one.name}")
         else:
             state = _run_one(one, box, watcher, interrupted, outcome)
             outcome.states[one.name] = state
+            if state == "failed":
+                failed[one.key] = one.name
         verified.add(one.key)
     return outcome
 

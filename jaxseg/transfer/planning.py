@@ -1,9 +1,11 @@
 """What can be known of a `train` stage before it runs: checks, shapes, costs."""
 
+import functools
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import errors, lookup, trees
+from jaxseg.core import errors, hashing, lookup, trees
 from jaxseg.data import dataset, sources
 from jaxseg.evals import predict
 from jaxseg.models import initial
@@ -30,11 +32,7 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
             raise errors.UserError(
                 f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
             )
-    for name in ("steps", "batch_size", "accumulate"):
-        if spec[name] < 1:
-            raise errors.UserError(
-                f"{where}/{name}: found {spec[name]}, allowed: 1 or more"
-            )
+    _check_numbers(spec, where)
     if spec["headline"] not in spec["evaluations"]:
         raise lookup.unknown(
             spec["headline"], spec["evaluations"], kind=f"evaluation, {where}/headline"
@@ -45,6 +43,28 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     if spec["multipliers"]:  # a pattern that matches nothing is found before training
         network = abstract_variables(spec, facts)
         optim.leaf_scales(network["params"], spec["multipliers"])
+
+
+def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
+    ema, patience, clip = spec["ema"], spec["patience"], spec["optimizer"]["clip"]
+    rules = {
+        "1 or more": ("steps", "batch_size", "accumulate"),
+        "0 or more": ("seed", "lr", "eval_every", "samples"),
+    }
+    wrong = [
+        (name, spec[name], rule)
+        for rule, names in rules.items()
+        for name in names
+        if spec[name] < int(rule[0])
+    ]
+    if ema is not None and not 0 < ema < 1:
+        wrong.append(("ema", ema, "between 0 and 1"))
+    if patience is not None and patience < 1:
+        wrong.append(("patience", patience, "1 or more"))
+    if clip is not None and clip <= 0:
+        wrong.append(("optimizer/clip", clip, "more than 0"))
+    for name, found, rule in wrong:
+        raise errors.UserError(f"{where}/{name}: found {found}, allowed: {rule}")
 
 
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
@@ -60,10 +80,19 @@ def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, .
 
 def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
     """For the plan: parameters, steps, examples seen, bytes on disk when done."""
-    network = abstract_variables(spec, facts)
+    network = hashing.canonical([spec["model"], spec["task"], facts.num_classes])
+    parameters, size = _network_size(network, image_shape(spec, facts))
     return {
-        "parameters": trees.num_parameters(network["params"]),
+        "parameters": parameters,
         "steps": spec["steps"],
         "examples": spec["steps"] * spec["batch_size"],
-        "bytes": trees.num_bytes(network),
+        "bytes": size,
     }
+
+
+@functools.lru_cache(maxsize=256)
+def _network_size(network: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Parameters and bytes; a study has many stages and few networks."""
+    model, _ = predict.build(*json.loads(network))
+    variables = initial.shapes(model, shape)
+    return trees.num_parameters(variables["params"]), trees.num_bytes(variables)

@@ -163,7 +163,9 @@ def writable(path: Path) -> Iterator[None]:
         }
         if error.errno not in reasons:
             raise
-        where = error.filename or path
+        where, own = Path(error.filename or path).absolute(), Path(path).absolute()
+        if not where.is_relative_to(own) and not own.is_relative_to(where):
+            raise errors.UserError(f"{where}: {error.strerror}.") from error
         raise errors.UserError(f"{where}: {reasons[error.errno]} ({error}).") from error
 
 

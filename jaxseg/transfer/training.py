@@ -41,14 +41,14 @@ class Training:
         self.best = checkpoint.Checkpoints(job.scratch / "best")
         self.metrics = job.folder / "metrics.jsonl"
         self.receipts: list[dict[str, Any]] = []
+        self.begin = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
-        begin = time.perf_counter()
         self.source.prepare()
         for evaluator in self.evaluators.values():
             evaluator.source.prepare()
-        prepare = time.perf_counter() - begin
+        prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)
         variables, best_step = self._final_variables(state, watch)
@@ -58,7 +58,7 @@ class Training:
         evaluation = time.perf_counter() - start + watch.seconds
         checkpoint.save_tree(self.job.folder / "weights", jax.device_get(variables))
         records.write_json(self.job.folder / "receipt.json", self.receipts)
-        seconds = time.perf_counter() - begin
+        seconds = self._elapsed()
         timing = {
             "prepare": prepare,
             "steps": clock.steps,
@@ -74,7 +74,7 @@ class Training:
             "best_step": best_step,
             "seconds": round(seconds, 3),
             "timing": rounded,
-            "flops": self._flops(clock),
+            "flops": self._flops(clock, int(state.step)),
             "peak_bytes": clock.cost.get("bytes"),
             "parameters": trees.num_parameters(variables["params"]),
         }
@@ -95,6 +95,7 @@ class Training:
         rows = [r for r in records.read(self.metrics) if r["step"] <= meta["step"]]
         records.write(self.metrics, rows)
         state = mesh.put_state(state, self.mesh)
+        self.begin -= meta["seconds"]
         return state, meta["step"], meta["best"], meta["window"]
 
     def _initial_variables(self) -> Variables:
@@ -141,6 +142,7 @@ class Training:
                 self.job.interrupted,
                 watch,
                 log,
+                self._elapsed,
             )
             curve = optim.schedule(steps=steps, **spec["schedule"])
             batches = self._batches(first)
@@ -280,9 +282,13 @@ class Training:
             put=lambda batch: mesh.put_batch(batch, self.mesh),
         )
 
-    def _flops(self, clock: loop.Clock) -> float | None:
+    def _flops(self, clock: loop.Clock, steps: int) -> float | None:
         per_step = clock.cost.get("flops")
-        return None if per_step is None else per_step * self.spec["steps"]
+        return None if per_step is None else per_step * steps
+
+    def _elapsed(self) -> float:
+        """Seconds spent on this stage, those before an interruption included."""
+        return time.perf_counter() - self.begin
 
     def _palette(self) -> Sequence[draw.Color]:
         return draw.full_palette(self.facts.palette, self.facts.num_classes)

@@ -135,7 +135,9 @@ def test_it_is_only_evaluated_when_it_is_time():
 
 def save(log, interrupted=lambda: False, best=None):
     box = Box()
-    hook = hooks.Save(every.Every(2, 5), box, interrupted, evaluate([], best=best), log)
+    hook = hooks.Save(
+        every.Every(2, 5), box, interrupted, evaluate([], best=best), log, lambda: 1.5
+    )
     return hook, box
 
 
@@ -156,7 +158,14 @@ def test_what_is_saved_knows_the_best_and_the_unlogged_losses(log):
     log(event(1, 3.0))
     hook(event(2))
     assert box.saved == [
-        (2, {"best": hook.evaluate.kept, "window": [{"loss": 3.0}]}),
+        (
+            2,
+            {
+                "best": hook.evaluate.kept,
+                "window": [{"loss": 3.0}],
+                "seconds": 1.5,
+            },
+        ),
     ]
     assert best.calls == ["wait"]  # the weights that `best` speaks of are on disk
 

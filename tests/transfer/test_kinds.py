@@ -168,6 +168,8 @@ def test_mistakes_in_a_measure():
     wrong = good | {"datasets": [{"name": "worlds/drivng_day"}]}
     mistake(base | {"analysis": wrong}, "mean 'worlds/driving_day'")
     mistake(base | {"analysis": good | {"datasets": 3}}, "found 3")
+    twice = good | {"datasets": good["datasets"] * 2}
+    mistake(base | {"analysis": twice}, "2 are called 'worlds/driving_day'.*a label")
     mistake(base | {"analysis": good | {"datasets": [{}]}}, "key 'name' is missing")
     mistake({"kind": "measure", "analysis": good}, "parent")
 

@@ -187,6 +187,12 @@ def test_what_the_disk_refuses_is_one_message(tmp_path, number, text):
     assert text in str(caught.value) and "Fix:" in str(caught.value)
 
 
+def test_a_file_elsewhere_is_not_blamed_on_the_workdir(tmp_path):
+    with pytest.raises(errors.UserError) as caught, store.writable(tmp_path / "w"):
+        raise OSError(errno.EACCES, "Permission denied", str(tmp_path / "mask.png"))
+    assert str(caught.value) == f"{tmp_path / 'mask.png'}: Permission denied."
+
+
 def test_other_errors_of_the_system_are_not_dressed_up(tmp_path):
     with pytest.raises(FileNotFoundError), store.writable(tmp_path):
         (tmp_path / "not there").read_text()

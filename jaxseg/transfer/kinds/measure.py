@@ -1,5 +1,6 @@
 """Measuring a trained model: one analysis in, rows out."""
 
+import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,11 +8,11 @@ import numpy as np
 
 from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
-from jaxseg.core import lookup, records, sections
+from jaxseg.core import errors, lookup, records, sections
 from jaxseg.data import sources
 from jaxseg.transfer import artifact, work
 
-VERSION = 1  # goes up when the same model would give other rows
+VERSION = 2  # goes up when the same model would give other rows
 PATHS = ("root",)  # where data lie is no part of what they are
 
 
@@ -20,8 +21,8 @@ def domain_distance(
 ) -> None:
     """Eq. 1 between all ordered pairs of `datasets`, in the parent's feature space.
 
-    datasets: sections {name, split, count, seed, root}; the same images stand for a
-    set as target and as source, as in the paper (1000 of each; count=None: all).
+    datasets: sections {name, split, count, seed, root, label}; the same images stand
+    for a set as target and as source, as in the paper (1000 of each; count=None: all).
     """
 
 
@@ -33,8 +34,9 @@ def dataset_arguments(
     seed: int = 0,
     root: str | None = None,
     options: Mapping[str, Any] | None = None,
+    label: str | None = None,
 ) -> None:
-    """One set of images to describe."""
+    """One set of images to describe; its rows say `label`, or its name."""
 
 
 ANALYSES = {"domain_distance": domain_distance}
@@ -54,6 +56,13 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
         sections.bind(dataset_arguments, section=data, where=f"{where}/datasets")
         for data in analysis["datasets"]
     ]
+    for data in analysis["datasets"]:
+        data["label"] = data["label"] or data["name"]
+    counts = collections.Counter(data["label"] for data in analysis["datasets"])
+    label, count = counts.most_common(1)[0] if counts else ("", 0)
+    if count != 1:
+        found = f"{count} are called {label!r}" if counts else "found none"
+        raise errors.UserError(f"{where}/analysis/datasets: {found}. Fix: a label each")
     return {"analysis": analysis}
 
 
@@ -108,7 +117,7 @@ def run(job: work.Work) -> dict[str, Any]:
     vectors = {}
     for number, data in enumerate(spec["datasets"]):
         job.progress(number, len(spec["datasets"]), data["name"])
-        vectors[data["name"]] = _vectors(model, data, size, spec["batch_size"])
+        vectors[data["label"]] = _vectors(model, data, size, spec["batch_size"])
     rows = [
         {
             "analysis": spec["name"],
@@ -134,5 +143,4 @@ def _vectors(
     batches = pipeline.eval_batches(
         source, size=size, batch_size=batch_size, fields=("image",)
     )
-    images = np.concatenate([batch["image"][batch["valid"]] for batch in batches])
-    return features.collect(model.features, images, batch_size)
+    return features.collect(model.features, batches)

@@ -64,7 +64,7 @@ def run(job: work.Work) -> dict[str, Any]:
         {
             "candidate": manifests[role]["name"],
             "key": manifests[role]["key"],
-            "lr": manifests[role]["spec"]["lr"],
+            "lr": manifests[role]["spec"].get("lr"),
             "metric": score["name"],
             "evaluation": evaluation,
             "value": score["value"],
@@ -74,10 +74,10 @@ def run(job: work.Work) -> dict[str, Any]:
     ]
     records.write(job.folder / "rows.jsonl", rows)
     best = manifests[winner]
-    copied = ("metrics", "classes", "palette", "heads", "data", "preprocessing")
-    return {name: best[name] for name in copied} | {
+    copied = {"metrics", "classes", "palette", "heads", "data", "preprocessing"}
+    return {name: best[name] for name in copied & best.keys()} | {
         "winner": best["key"],
-        "steps": best["steps"],
+        "steps": best.get("steps", 0),
         "seconds": 0.0,  # the candidates' own stages count theirs
     }
 
