@@ -80,6 +80,7 @@ def build_model(
         raise lookup.unknown(
             next(iter(section)), ("backbone", "head", "dtype"), kind="model key"
         )
+    _check_dtype(dtype, "dtype")
     heads = {
         name: _build(HEADS, head, dtype, num_outputs=outputs)
         for name, outputs in head_outputs.items()
@@ -96,8 +97,7 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     if unknown:
         raise lookup.unknown(unknown[0], known, kind=f"key in {where}")
     bound = known | dict(section)
-    if bound["dtype"] not in DTYPES:
-        raise lookup.unknown(bound["dtype"], DTYPES, kind=f"{where}/dtype")
+    _check_dtype(bound["dtype"], f"{where}/dtype")
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
         build = lookup.load(package, sections.name_of(bound[part], place)).build
@@ -106,6 +106,11 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
             build, section=bound[part], where=place, given=given
         )
     return bound
+
+
+def _check_dtype(dtype: Any, kind: str) -> None:
+    if dtype not in DTYPES:
+        raise lookup.unknown(dtype, DTYPES, kind=kind)
 
 
 def _build(package: str, section: Mapping[str, Any], dtype: str, **fields) -> nn.Module:

@@ -59,10 +59,12 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     for data in analysis["datasets"]:
         data["label"] = data["label"] or data["name"]
     counts = collections.Counter(data["label"] for data in analysis["datasets"])
-    label, count = counts.most_common(1)[0] if counts else ("", 0)
-    if count != 1:
-        found = f"{count} are called {label!r}" if counts else "found none"
-        raise errors.UserError(f"{where}/analysis/datasets: {found}. Fix: a label each")
+    for label, count in counts.items():
+        if count > 1:
+            raise errors.UserError(
+                f"{where}/analysis/datasets: {count} are called {label!r}. "
+                "Fix: a label each"
+            )
     return {"analysis": analysis}
 
 
