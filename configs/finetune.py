@@ -3,11 +3,15 @@ r"""Your own images and masks: a model for them, and what the start you have is 
   python -m jaxseg.main --config=configs/finetune.py:data=DIR
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,resize_masks
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,start=runs/x/artifacts/KEY
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,\
+backbone=resnet,variant=50,start=resnet50.safetensors,arch=resnet50
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,dataset=camvid/11
 
 DIR holds images and masks in two folders, and may hold train.txt and val.txt;
 `python -m jaxseg.data show folder/segmentation` says what is understood. Without
-`start` the model begins from random weights; with it, from that artifact's backbone as
-well, and the report has the gain.
+`start` the model begins from random weights; with it, from that artifact's or published
+file's backbone as well (`python -m jaxseg.weights --list` shows what `arch` takes), and
+the report has the gain. `dataset` is a known data set that lies in DIR.
 """
 
 from configs import common
@@ -18,12 +22,16 @@ def get_config(arg=""):
     arg = common.parse(
         arg,
         data="",
+        dataset="folder/segmentation",
         start="",
+        arch="",
         binary=False,
         resize_masks=False,
         classes=("",),
         size=(128, 128),
+        backbone="hrnet",
         variant="tiny",
+        head="linear",
         steps=600,
         batch=16,
         lr=0.003,
@@ -32,7 +40,9 @@ def get_config(arg=""):
     )
     if not arg.data:
         raise ValueError("data=DIR is missing: the folder of your images and masks")
-    stages = {"start": common.imported(arg.start)} if arg.start else {}
+    stages = {}
+    if arg.start:
+        stages["start"] = common.imported(arg.start, arch=arg.arch or None)
     for seed in range(arg.seeds):
         for name in ["random", "start"] if arg.start else ["random"]:
             stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
@@ -41,15 +51,16 @@ def get_config(arg=""):
 
 def model(arg, start, seed):
     """Training with an evaluation every tenth; the best of them is kept."""
-    options = dict(
-        binary=arg.binary, mask_size="resize" if arg.resize_masks else "refuse"
-    )
-    if arg.classes[0]:
-        options["classes"] = list(arg.classes)
+    options = {}
+    if arg.dataset.startswith("folder/"):
+        options["binary"] = arg.binary
+        options["mask_size"] = "resize" if arg.resize_masks else "refuse"
+        if arg.classes[0]:
+            options["classes"] = list(arg.classes)
     label = dict(setting="own", target="own", source=start, baseline="random")
     return common.train(
         dict(
-            name="folder/segmentation",
+            name=arg.dataset,
             root=arg.data,
             size=list(arg.size),
             count=arg.count or None,
@@ -57,7 +68,10 @@ def model(arg, start, seed):
             options=options,
         ),
         task={"name": "segmentation"},
-        model=common.hrnet(arg.variant),
+        model=dict(
+            backbone=dict(name=arg.backbone, variant=arg.variant),
+            head=dict(name=arg.head),
+        ),
         steps=arg.steps,
         batch_size=arg.batch,
         lr=arg.lr,

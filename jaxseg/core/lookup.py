@@ -41,6 +41,18 @@ def pick(table: Mapping[str, Any], key: str, *, kind: str) -> Any:
     return table[key]
 
 
+def fields(
+    variants: Mapping[str, Mapping[str, Any]],
+    variant: str,
+    overrides: Mapping[str, Any],
+    *,
+    kind: str,
+) -> dict[str, Any]:
+    """A variant's fields with single ones overridden; lists become tuples."""
+    chosen = dict(pick(variants, variant, kind=f"{kind} variant")) | dict(overrides)
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
+
+
 def unknown(name: str, known: Iterable[str], *, kind: str) -> errors.UserError:
     """The error for a name that does not exist: what does, and what was meant."""
     known = sorted(map(str, known))

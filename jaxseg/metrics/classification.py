@@ -1,11 +1,12 @@
-"""Top-1 accuracy: the share of images whose highest score is their label."""
+"""Top-1 accuracy, and average precision where an image can have several labels."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxseg.metrics import metric
 
@@ -32,3 +33,51 @@ class Accuracy:
     ) -> dict[str, float]:
         """`top1` in [0, 1]; 0 for an empty set."""
         return {"top1": float(counts[0] / max(counts[1], 1))}
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiLabel:
+    """Average precision of each class over a set, in NumPy on the host.
+
+    Over `rows`: scores float32 [B, K]; labels int32 [B, K], 1 there, 0 not there, -1
+    unknown and left out for that class; valid bool [B]. Equal scores are ranked in the
+    order merged.
+    """
+
+    num_classes: int
+
+    def zeros(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """No images."""
+        return []
+
+    def merge(
+        self, state: list[tuple[np.ndarray, np.ndarray]], rows: Mapping[str, Any]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`state` and (scores, labels) of the valid images of one batch."""
+        valid = np.asarray(rows["valid"])
+        return [*state, tuple(np.asarray(rows[k])[valid] for k in ("scores", "labels"))]
+
+    def compute(
+        self, state: list[tuple[np.ndarray, np.ndarray]], classes: Sequence[str]
+    ) -> dict[str, float]:
+        """`map` in [0, 1], the mean of `map/<class>` over classes that occur."""
+        nothing = np.zeros((0, self.num_classes))
+        scores = np.concatenate([nothing, *(one for one, _ in state)])
+        labels = np.concatenate([nothing, *(one for _, one in state)])
+        values = {}
+        for name, score, label in zip(classes, scores.T, labels.T, strict=True):
+            if (label == 1).any():
+                values[f"map/{name}"] = _average_precision(score, label)
+        mean = float(np.mean(list(values.values()))) if values else 0.0
+        return {"map": mean} | values
+
+
+def _average_precision(
+    scores: Float[np.ndarray, " n"], labels: Float[np.ndarray, " n"]
+) -> float:
+    """Mean over the positives of the precision at their rank; no interpolation."""
+    known = labels >= 0
+    order = np.argsort(-scores[known], kind="stable")
+    positive = labels[known][order] == 1
+    precision = np.cumsum(positive) / np.arange(1, len(positive) + 1)
+    return float(precision[positive].mean())

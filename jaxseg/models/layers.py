@@ -1,12 +1,14 @@
 """Convolution with normalisation, and residual blocks that several networks share."""
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxseg.core import errors
 from jaxseg.models import initial, ops
 
 # The last layer of a head: small, so that the first loss is that of a uniform guess.
@@ -23,11 +25,13 @@ class Conv(nn.Module):
     groups: int = 1
     bias: bool = False
     dtype: str = "float32"
+    kernel_init: Callable[..., Any] = initial.he_fan_out
+    bias_init: Callable[..., Any] = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q d"]:
         shape = (self.size, self.size, x.shape[-1] // self.groups, self.width)
-        kernel = self.param("kernel", initial.he_fan_out, shape, jnp.float32)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         y = ops.conv(
             x.astype(self.dtype),
             kernel.astype(self.dtype),
@@ -36,7 +40,7 @@ class Conv(nn.Module):
         )
         if not self.bias:
             return y
-        bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.width,), jnp.float32)
         return y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
@@ -127,27 +131,149 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and widening 1x1 convolutions and a shortcut; 4 * width channels out."""
+    """1x1, 3x3 and widening 1x1 convolutions and a shortcut; 4 * width channels out.
+
+    The stride sits in the 3x3 convolution: what is called ResNet v1.5.
+    """
 
     width: int
     dtype: str = "float32"
+    stride: int = 1
+    dilation: int = 1
     expansion: ClassVar[int] = 4
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool
-    ) -> Float[Array, "b h w d"]:
+    ) -> Float[Array, "b p q d"]:
         wide = self.width * self.expansion
         y = ConvNorm(self.width, 1, dtype=self.dtype, name="conv1")(x, train=train)
-        y = ConvNorm(self.width, 3, dtype=self.dtype, name="conv2")(y, train=train)
+        y = ConvNorm(
+            self.width, 3, self.stride, self.dilation, dtype=self.dtype, name="conv2"
+        )(y, train=train)
         y = ConvNorm(wide, 1, relu=False, dtype=self.dtype, name="conv3")(
             y, train=train
         )
-        return nn.relu(y + shortcut(x, wide, train=train, dtype=self.dtype))
+        same = shortcut(x, wide, self.stride, train=train, dtype=self.dtype)
+        return nn.relu(y + same)
 
 
-def shortcut(x: Array, width: int, *, train: bool, dtype: str) -> Array:
-    """`x`, projected where the channel counts differ; call it in a compact method."""
-    if x.shape[-1] == width:
+def shortcut(
+    x: Array, width: int, stride: int = 1, *, train: bool, dtype: str
+) -> Array:
+    """`x`, projected where its shape must change; call it in a compact method."""
+    if x.shape[-1] == width and stride == 1:
         return x
-    return ConvNorm(width, 1, relu=False, dtype=dtype, name="shortcut")(x, train=train)
+    project = ConvNorm(width, 1, stride, relu=False, dtype=dtype, name="shortcut")
+    return project(x, train=train)
+
+
+class DoubleConv(nn.Module):
+    """Two 3x3 convolutions, each with BatchNorm and ReLU: a level of a U-Net."""
+
+    width: int
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], *, train: bool
+    ) -> Float[Array, "b h w d"]:
+        for i in (1, 2):
+            conv = ConvNorm(self.width, dtype=self.dtype, name=f"conv{i}")
+            x = conv(x, train=train)
+        return x
+
+
+class Dense(nn.Module):
+    """Linear layer in `dtype` with float32 parameters; starts as timm's ViT."""
+
+    width: int
+    bias: bool = True
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
+        shape = (x.shape[-1], self.width)
+        kernel = self.param("kernel", initial.normal(0.02), shape, jnp.float32)
+        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        if not self.bias:
+            return y
+        bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
+        return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+
+
+def layer_norm(x: Array, dtype: str, name: str) -> Array:
+    """Layer normalisation in float32, timm's eps; call it in a compact method."""
+    norm = nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name=name)
+    return norm(x.astype(jnp.float32)).astype(dtype)
+
+
+class PatchEmbed(nn.Module):
+    """Square patches as vectors: a convolution without overlap, as one product."""
+
+    width: int
+    patch: int
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, image: Float[Array, "b h w c"]) -> Float[Array, "b p q d"]:
+        b, h, w, c = image.shape
+        p, shape = self.patch, (self.patch, self.patch, c, self.width)
+        kernel = self.param("kernel", initial.he_fan_out, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
+        x = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
+        x = x.swapaxes(2, 3).reshape(b, h // p, w // p, p * p * c)
+        y = x @ kernel.astype(self.dtype).reshape(p * p * c, self.width)
+        return y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
+
+
+def output_conv(width: int, size: int = 1, *, name: str, **fields: Any) -> Conv:
+    """The last convolution of a head: float32, biased, small."""
+    return Conv(width, size, bias=True, kernel_init=small_normal, name=name, **fields)
+
+
+class Dropout(nn.Module):
+    """Dropout of single values, active in training; draws from the "dropout" key."""
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        return nn.Dropout(self.rate, deterministic=not train)(x)
+
+
+def check_output_stride(found: int) -> None:
+    """UserError on a stride that `stage_strides` has no plan for."""
+    if found not in (8, 16, 32):
+        raise errors.UserError(f"output_stride: found {found}, allowed: 8, 16, 32")
+
+
+def stage_strides(
+    strides: Sequence[int], output_stride: int
+) -> list[tuple[int, int, int]]:
+    """(stride, dilation of the first block, of the others) of each stage.
+
+    Once `output_stride` is reached further strides become dilation; the first block of
+    such a stage keeps the dilation of the stage before, as in timm and torchvision.
+    `output_stride` counts from the input of the first stage.
+    """
+    reached, dilation, found = 1, 1, []
+    for stride in strides:
+        before = dilation
+        if reached * stride > output_stride:
+            dilation, stride = dilation * stride, 1
+        reached *= stride
+        found.append((stride, before, dilation))
+    return found
+
+
+def call(module: nn.Module, x: Any, *, train: bool, remat: bool) -> Any:
+    """`module(x, train=train)`; with `remat` computed again in the backward pass."""
+
+    def apply(module, x):
+        return module(x, train=train)
+
+    # Not at initialisation: a lifted module draws other values for its leaves.
+    if remat and not module.is_initializing():
+        apply = nn.remat(apply)
+    return apply(module, x)

@@ -27,11 +27,19 @@ class Model(nn.Module):
     heads: Mapping[str, nn.Module]
 
     def __call__(
-        self, image: Float[Array, "b h w c"], *, train: bool, head: str | None = None
+        self,
+        image: Float[Array, "b h w c"],
+        *,
+        train: bool,
+        head: str | None = None,
+        **inputs: Any,
     ) -> Any:
-        """Output of `head`; of the only one where there is no choice."""
+        """Output of `head`; of the only one where there is no choice.
+
+        inputs: what else a backbone takes, such as the mask of a ViT.
+        """
         padded = ops.pad_to_multiple(image, self.backbone.multiple)
-        maps = self.backbone(padded, train=train)
+        maps = self.backbone(padded, train=train, **inputs)
         if self.is_initializing():  # all heads get parameters
             for module in self.heads.values():
                 module(maps, padded.shape[1:3], train=train)
@@ -44,6 +52,8 @@ class Model(nn.Module):
         """The backbone's maps, shallow to deep: `apply(..., method="features")`."""
         padded = ops.pad_to_multiple(image, self.backbone.multiple)
         maps = self.backbone(padded, train=train)
+        if getattr(self.backbone, "class_map", False):  # for classifiers only
+            maps = maps[:-1]
         return tuple(_crop(x, padded.shape, image.shape) for x in maps)
 
     def _head(self, name: str | None) -> nn.Module:
@@ -54,6 +64,8 @@ class Model(nn.Module):
 
 def _crop(output: Any, padded: tuple[int, ...], image: tuple[int, ...]) -> Any:
     """Cut what padding added from every [B, h, w, K] array of a head's output."""
+    if padded == image:
+        return output
 
     def cut(x):
         if x.ndim != 4:
@@ -115,6 +127,9 @@ def _check_dtype(dtype: Any, kind: str) -> None:
 
 def _build(package: str, section: Mapping[str, Any], dtype: str, **fields) -> nn.Module:
     arguments = {"dtype": dtype} | dict(section) | fields
+    arguments = {  # JSON's lists do not hash
+        key: tuple(x) if isinstance(x, list) else x for key, x in arguments.items()
+    }
     return lookup.load(package, arguments.pop("name")).build(**arguments)
 
 

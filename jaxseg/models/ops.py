@@ -195,6 +195,29 @@ def global_mean(x: Float[Array, "b h w c"]) -> Float[Array, "b c"]:
     return jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
 
 
+def adaptive_avg_pool(x: Float[Array, "b h w c"], bins: int) -> Array:
+    """Means over a grid of `bins` x `bins` cells, torch's `AdaptiveAvgPool2d`."""
+    rows, columns = (jnp.asarray(_cells(n, bins), x.dtype) for n in x.shape[1:3])
+    x = jnp.einsum("bhwc,ph->bpwc", x, rows, precision="highest")
+    return jnp.einsum("bpwc,qw->bpqc", x, columns, precision="highest")
+
+
+@functools.lru_cache(maxsize=64)
+def _cells(length: int, bins: int) -> np.ndarray:
+    """Weights [bins, length]; cell i is [floor(i n / bins), ceil((i + 1) n / bins))."""
+    weights = np.zeros((bins, length), np.float32)
+    for i in range(bins):
+        start, stop = i * length // bins, -(-(i + 1) * length // bins)
+        weights[i, start:stop] = 1 / (stop - start)
+    return weights
+
+
+def concat_at_finest(maps: Sequence[Array]) -> Float[Array, "b h w c"]:
+    """All maps side by side at the resolution of the first, resized bilinearly."""
+    size = maps[0].shape[1:3]
+    return jnp.concatenate([resize_bilinear(x, size) for x in maps], axis=-1)
+
+
 def split_kernel(kernel: Array, widths: Sequence[int]) -> list[Array]:
     """Rows of a [sum(widths), d] kernel that belong to each of the inputs."""
     return jnp.split(kernel, np.cumsum(widths)[:-1], axis=0)

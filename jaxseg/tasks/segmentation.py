@@ -23,19 +23,31 @@ class Segmentation(task.Task):
     """Cross entropy over valid pixels; mIoU from one confusion matrix over the set."""
 
     ignored: tuple[int, ...] = ()  # classes dropped from the loss, not from the metric
+    auxiliary: float = 0.4  # weight of further logits a head gives in training
 
     name = "segmentation"
     fields = ("segmentation",)
     headline = "miou"
 
-    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
-        """Outputs [B, H, W, K] logits, labels [B, H, W]."""
+    def loss(
+        self, outputs: Array | tuple[Array, ...], batch: Batch
+    ) -> tuple[Array, Logs]:
+        """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
         labels = batch["segmentation"]
         valid = self._valid(batch)
         for label in self.ignored:
             valid &= labels != label
-        loss = reduce.masked_mean(xent.softmax_xent(outputs, labels, valid), valid)
-        return loss, {}
+        main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+
+        def mean(logits: Array) -> Array:
+            return reduce.masked_mean(xent.softmax_xent(logits, labels, valid), valid)
+
+        loss = mean(main)
+        if not others:
+            return loss, {}
+        auxiliary = sum(mean(logits) for logits in others)
+        total = loss + self.auxiliary * auxiliary
+        return total, {"main_loss": loss, "auxiliary_loss": auxiliary}
 
     def decode(self, outputs: Array) -> Array:
         """[B, H, W, K] logits -> [B, H, W] class ids."""
@@ -58,12 +70,15 @@ class Segmentation(task.Task):
         return valid
 
 
-def build(num_outputs: int, ignored: Sequence[int] | str = ()) -> Segmentation:
+def build(
+    num_outputs: int, ignored: Sequence[int] | str = (), auxiliary: float = 0.4
+) -> Segmentation:
     """ignored: classes dropped from the loss, or "background": the data set's (A.1).
 
-    mIoU counts them all the same: the paper does not say (ours).
+    mIoU counts them all the same: the paper does not say (ours). auxiliary: weight of
+    the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065).
     """
-    return Segmentation(num_outputs, ignored=tuple(ignored))
+    return Segmentation(num_outputs, ignored=tuple(ignored), auxiliary=auxiliary)
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:

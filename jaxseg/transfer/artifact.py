@@ -45,11 +45,8 @@ class Artifact:
     @functools.cached_property
     def model(self) -> models.Model:
         """The network, without its values."""
-        spec = self.manifest["spec"]
-        outputs = {
-            name: len(self.manifest["classes"]) for name in self.manifest["heads"]
-        }
-        return models.build_model(spec["model"], head_outputs=outputs)
+        outputs = self.manifest["outputs"] or {"none": 1}  # a backbone alone
+        return models.build_model(self._section, head_outputs=outputs)
 
     def features(self, batch: Array) -> tuple[Array, ...]:
         """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
@@ -57,7 +54,7 @@ class Artifact:
 
     def logits(self, batch: Array) -> Array:
         """Normalized float [B, H, W, C] -> raw output of the head."""
-        if self.head is None or not self.manifest["classes"]:
+        if self.head not in self.manifest["outputs"]:
             raise errors.UserError(
                 f"{self.folder}: holds no trained head with known outputs, only "
                 "`features` work. Fix: train one on it (configs/finetune.py)"
@@ -71,12 +68,12 @@ class Artifact:
         """
         image = np.asarray(image)
         if image.ndim == 3:
-            return self(image[None])[0]
+            return np.asarray(self(image[None])[0])
         pre = self.manifest.get("preprocessing")
-        if pre is None:
+        if pre is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
-                f"{self.folder}: imported without preprocessing, size or classes, so "
-                "it predicts nothing. Fix: train on it first (configs/finetune.py)"
+                f"{self.folder}: imported without a head or preprocessing, so it "
+                "predicts nothing. Fix: train on it first (configs/finetune.py)"
             )
         if image.ndim != 4 or image.shape[-1] != pre["channels"]:
             raise errors.UserError(
@@ -98,16 +95,24 @@ class Artifact:
         return example | {"label_size": size, "segmentation": labels}
 
     def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Array:
-        spec, pre = self.manifest["spec"], self.manifest["preprocessing"]
+        size = tuple(self.manifest["preprocessing"]["size"])
+        section = self.manifest["spec"]["task"]
+        outputs = self.manifest["outputs"][self.head]
+        dense = predict.build_task(section, outputs).dense
         program = predict.program(
-            spec["model"],
-            spec["task"],
-            len(self.manifest["classes"]),
-            resample=batch["segmentation"].shape[1:3] != tuple(pre["size"]),
+            self._section,
+            section,
+            outputs,
+            resample=dense and batch["segmentation"].shape[1:3] != size,
             count=False,
         )
         predictions, _ = program.compiled(variables, batch, key=batch)(variables, batch)
         return predictions
+
+    @property
+    def _section(self) -> dict[str, Any]:
+        """The model section; a file may know better than the stage that read it."""
+        return self.manifest.get("model") or self.manifest["spec"]["model"]
 
     @functools.cached_property
     def _on_device(self) -> Variables:

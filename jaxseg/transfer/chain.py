@@ -222,10 +222,11 @@ def run_stage(
             interrupted=interrupted,
         )
         facts = lookup.load(stage.KINDS, one.kind).run(job)
-        box.finish(one.key, _manifest(one, facts))
+        box.finish(one.key, manifest(one, facts))
 
 
-def _manifest(one: stage.Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(one: stage.Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What an artifact says of itself: what made it, and what came of it."""
     return {
         "schema": stage.SCHEMA,
         "key": one.key,

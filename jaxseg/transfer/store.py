@@ -57,16 +57,8 @@ class Store:
         return folder
 
     def finish(self, key: str, manifest: dict[str, Any]) -> None:
-        """Sums, manifest, one rename: from here on the artifact exists."""
-        folder = self.running(key) / "artifact"
-        (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
-        sums = hashing.folder_sums(folder)
-        records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
-        final = self.folder(key)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():  # without a manifest: what a crashed copy left
-            shutil.rmtree(final)
-        os.rename(folder, final)
+        """From here on the artifact exists."""
+        publish(self.running(key) / "artifact", self.folder(key), manifest)
         shutil.rmtree(self.running(key), ignore_errors=True)
 
     def fail(self, key: str, error: str) -> None:
@@ -109,6 +101,17 @@ class Store:
             )
             file.flush()
             yield
+
+
+def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
+    """Sums, manifest, one rename: `folder` becomes the artifact `final`."""
+    (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
+    sums = hashing.folder_sums(folder)
+    records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():  # without a manifest: what a crashed copy left
+        shutil.rmtree(final)
+    os.rename(folder, final)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -318,6 +318,7 @@ class Training:
             "classes": list(facts.classes),
             "palette": [list(color) for color in self._palette()],
             "heads": [self.task.name],
+            "outputs": {self.task.name: self.task.num_outputs},
             "devices": f"{self.mesh.size} x {jax.devices()[0].platform}",
             "cores": os.cpu_count(),
         }

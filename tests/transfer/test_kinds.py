@@ -256,6 +256,9 @@ def test_a_file_of_weights(tmp_path):
         (dict(parents={"a": "b"}), "an imported stage has no parents"),
         (dict(fil="x"), "unknown key 'fil'"),
         (dict(model={"backbone": {"name": "hrnt"}}), "unknown backbone 'hrnt'"),
+        (dict(arch="resnet5"), "unknown architecture 'resnet5'.*mean 'resnet50'"),
+        (dict(arch="resnet50", model=tiny.MODEL), "found model as well"),
+        (dict(arch="resnet50", channels=0), "channels: found 0, allowed: 1 or more"),
     ],
 )
 def test_mistakes_in_an_imported(changes, text):
@@ -265,7 +268,7 @@ def test_mistakes_in_an_imported(changes, text):
 def test_files_that_are_no_weights(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"not a tensor in sight")
-    mistake(imported(file=str(path)), "needs model=")
+    mistake(imported(file=str(path)), "needs arch=NAME .* or model=")
     section = imported(file=str(path), model=tiny.MODEL)
     outcome = study.run({"stages": {"x": section}}, tmp_path / "a")
     assert "not a safetensors file" in outcome.errors["x"]

@@ -155,7 +155,7 @@ class HRNet(nn.Module):
         first = Chain(
             block, self.first_width, self.first_blocks, self.dtype, name="stage1"
         )
-        maps = (self._run(first, x, train),)
+        maps = (layers.call(first, x, train=train, remat=self.remat),)
         for stage, modules in enumerate(self.modules, start=2):
             widths = tuple(self.width * 2**i for i in range(stage))
             transition = Transition(widths, self.dtype, name=f"transition{stage - 1}")
@@ -163,17 +163,8 @@ class HRNet(nn.Module):
             for i in range(modules):
                 name = f"stage{stage}_module{i}"
                 exchange = Exchange(self.blocks, self.fusion, self.dtype, name=name)
-                maps = self._run(exchange, maps, train)
+                maps = layers.call(exchange, maps, train=train, remat=self.remat)
         return maps
-
-    def _run(self, module: nn.Module, x, train: bool):
-        def call(module, x):
-            return module(x, train=train)
-
-        # Not at initialisation: a lifted module draws other values for its leaves.
-        if self.remat and not self.is_initializing():
-            call = nn.remat(call)
-        return call(module, x)
 
 
 VARIANTS = {
@@ -199,9 +190,7 @@ VARIANTS = {
 
 
 def build(variant: str, **overrides) -> HRNet:
-    """The backbone of a variant, single fields overridden (lists become tuples)."""
-    fields = lookup.pick(VARIANTS, variant, kind="hrnet variant") | overrides
+    """The backbone of a variant, single fields overridden."""
+    fields = lookup.fields(VARIANTS, variant, overrides, kind="hrnet")
     lookup.pick(UPSAMPLE, fields.get("fusion", "nearest"), kind="hrnet fusion")
-    return HRNet(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    )
+    return HRNet(**fields)

@@ -1,7 +1,7 @@
 """Linear head: all maps upsampled to the finest, concatenated, one 1x1 convolution.
 
 The head of HRNetV2 as the factors paper uses it (arXiv:2103.13318): (15 C + 1) * K
-parameters, 14,420 for HRNetV2-W48 and 20 classes.
+parameters, 14,420 for HRNetV2-W48 and 20 classes. On a ViT it is a 1x1 convolution.
 """
 
 import flax.linen as nn
@@ -13,20 +13,14 @@ from jaxseg.models import layers, ops
 VERSION = 1  # goes up when the same weights would give other outputs
 
 
-class Linear(nn.Module):
-    """Features -> logits [B, *size, K] in float32."""
+class Projection(nn.Module):
+    """Features -> [B, h, w, K] in float32 at the resolution of the finest map."""
 
     num_outputs: int
     dtype: str = "float32"
 
     @nn.compact
-    def __call__(
-        self,
-        features: tuple[Float[Array, "..."], ...],
-        size: tuple[int, int],
-        *,
-        train: bool,
-    ) -> Float[Array, "b h w k"]:
+    def __call__(self, features: tuple[Float[Array, "..."], ...]):
         widths = [x.shape[-1] for x in features]
         shape = (sum(widths), self.num_outputs)
         kernel = self.param("kernel", layers.small_normal, shape, jnp.float32)
@@ -39,7 +33,21 @@ class Linear(nn.Module):
             y = ops.conv1x1(x.astype(self.dtype), part.astype(self.dtype))
             y = y.astype(jnp.float32)
             total = total + ops.resize_bilinear(y, features[0].shape[1:3])
-        return ops.resize_bilinear(total, size)
+        return total
+
+
+class Linear(Projection):
+    """Features -> logits [B, *size, K] in float32."""
+
+    @nn.compact
+    def __call__(
+        self,
+        features: tuple[Float[Array, "..."], ...],
+        size: tuple[int, int],
+        *,
+        train: bool,
+    ) -> Float[Array, "b h w k"]:
+        return ops.resize_bilinear(super().__call__(features), size)
 
 
 def build(num_outputs: int, **fields) -> Linear:

@@ -1,35 +1,62 @@
-"""Weights from elsewhere: an artifact of another workdir, or a safetensors file."""
+"""Weights from elsewhere: published, of another workdir, or a file of our own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from jaxseg.core import checkpoint, errors, hashing, trees
+from jaxseg.core import checkpoint, errors, hashing, lookup, sections, trees
 from jaxseg.models import model as models
+from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import artifact, store, work
 
-VERSION = 1  # goes up when the same file would give other weights
+VERSION = 2  # goes up when the same file would give other weights
 COLLECTIONS = ("params", "batch_stats")
 # What an artifact says of itself that stays true of its weights elsewhere.
-KNOWN = {"heads", "classes", "palette", "data", "preprocessing", "metrics"}
+KNOWN = {
+    "heads",
+    "model",
+    "outputs",
+    "classes",
+    "palette",
+    "data",
+    "preprocessing",
+    "metrics",
+}
 
 
-def arguments(*, file: str, model: Mapping[str, Any] | None = None) -> None:
+def arguments(
+    *,
+    file: str,
+    arch: str | None = None,
+    channels: int = 3,
+    model: Mapping[str, Any] | None = None,
+) -> None:
     """What an `imported` section may hold.
 
-    file: an artifact's folder, or a .safetensors file whose names are jaxseg's paths,
+    file: an artifact's folder; published weights, .safetensors or (with torch) .pth, or
+    "hf:OWNER/NAME"; or a .safetensors file whose names are jaxseg's own paths,
     "params/backbone/..." and "batch_stats/backbone/...".
-    model: the model section the file belongs to; a folder knows its own.
+    arch: of published weights, by timm's or torchvision's name (`jaxseg.weights
+    --list`). channels: of images; an RGB stem is adapted.
+    model: the model section a file of jaxseg's paths belongs to.
     """
 
 
 def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The model section with its defaults."""
+    """The model section with its defaults: of an architecture, its own."""
     spec = dict(bound)
+    if spec["arch"] is not None:
+        if spec["model"] is not None:
+            raise errors.UserError(
+                f"{where}: arch names the model; found model as well"
+            )
+        spec["model"] = dict(convert.find(spec["arch"]).model)
+    if spec["channels"] < 1:
+        raise errors.UserError(
+            f"{where}/channels: found {spec['channels']}, allowed: 1 or more"
+        )
     if spec["model"] is not None:
         spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
     return spec
@@ -37,11 +64,12 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The model of a folder, and the content of the file as a sum."""
-    path = Path(spec["file"]).expanduser()
+    path = torch_file.locate(spec["file"])
     if (path / store.MANIFEST).is_file():
         origin = artifact.load(path).manifest  # of a selection: its winner's
         task = origin["spec"].get("task")
-        known = {"model": origin["spec"]["model"], "task": task}
+        model = origin.get("model") or origin["spec"]["model"]
+        known = {"model": model, "task": task}
         return dict(spec) | known | {"content": origin["key"]}
     if not path.is_file():
         raise errors.UserError(
@@ -49,9 +77,11 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
     if spec["model"] is None:
         raise errors.UserError(
-            f"{where}: a file of weights needs model={{backbone, head}}, found none"
+            f"{where}: a file of weights needs arch=NAME (published names) or "
+            "model={backbone, head} (jaxseg's own paths), found neither"
         )
-    return dict(spec) | {"content": hashing.file_sum(path)}
+    task = None if spec["arch"] is None else _task(convert.find(spec["arch"]).task)
+    return dict(spec) | {"task": task, "content": hashing.file_sum(path)}
 
 
 def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,31 +109,68 @@ def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def run(job: work.Work) -> dict[str, Any]:
     """weights/ as Orbax, and what else the origin said of itself."""
-    path = Path(job.stage.spec["file"]).expanduser()
+    spec = job.stage.spec
+    path = torch_file.locate(spec["file"])
     if path.is_dir():
-        origin = artifact.load(path)
-        store.verify(origin.folder)
-        tree = checkpoint.restore_tree(origin.folder / "weights")
-        facts = {name: origin.manifest[name] for name in KNOWN & origin.manifest.keys()}
+        tree, facts = _from_artifact(path)
+    elif spec["arch"] is not None:
+        tree, facts = _from_published(path, spec)
     else:
         tree = _read_file(path)
         heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
-        facts = {"heads": heads, "classes": [], "metrics": []}
+        facts = {"heads": heads, "outputs": {}, "classes": [], "metrics": []}
     checkpoint.save_tree(job.folder / "weights", tree)
     parameters = trees.num_parameters(tree["params"])
     return facts | {"parameters": parameters, "origin": path.name, "seconds": 0.0}
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    """{"params": tree, "batch_stats": tree} of a safetensors file."""
+def _task(name: str) -> dict[str, Any]:
+    """A task's section with its defaults."""
+    build = lookup.load("jaxseg.tasks", name).build
+    section = {"name": name}
+    return sections.bind(build, section=section, where="task", given={"num_outputs": 1})
+
+
+def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    origin = artifact.load(path)
+    store.verify(origin.folder)
+    tree = checkpoint.restore_tree(origin.folder / "weights")
+    return tree, {n: origin.manifest[n] for n in KNOWN & origin.manifest.keys()}
+
+
+def _from_published(
+    path: Path, spec: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Variables and facts of timm's, torchvision's or the authors' weights."""
+    arch, channels = convert.find(spec["arch"]), spec["channels"]
     try:
-        flat = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise errors.UserError(f"{path}: not a safetensors file ({error})") from error
-    strange = [name for name in flat if name.split("/")[0] not in COLLECTIONS]
-    if strange or not flat:
+        found = convert.convert(torch_file.read(path), spec["arch"], channels=channels)
+    except errors.UserError as error:
+        text = str(error)
         raise errors.UserError(
-            f"{path}: tensor {next(iter(strange), 'none')!r}; allowed are names that "
-            f"begin with {' or '.join(COLLECTIONS)}, such as params/backbone/..."
+            text if text.startswith(str(path)) else f"{path}: {text}"
+        ) from None
+    return found.variables, {
+        "heads": sorted(found.outputs),
+        "outputs": found.outputs,
+        "classes": [],
+        "metrics": [],
+        "preprocessing": convert.preprocessing(arch, channels),
+        "naming": found.naming,
+        "left_behind": list(found.left),
+        # Bound, with what the file's own code does otherwise (HRNet's fusion).
+        "model": models.bind_model(found.model, where=spec["arch"]),
+    }
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """{"params": tree, "batch_stats": tree} of a file with jaxseg's paths."""
+    flat = torch_file.read(path)
+    strange = [name for name in flat if name.split("/")[0] not in COLLECTIONS]
+    if strange:
+        raise errors.UserError(
+            f"{path}: tensor {strange[0]!r}; allowed are names that begin with "
+            f"{' or '.join(COLLECTIONS)}, such as params/backbone/... Fix: arch=NAME "
+            "where the names are timm's, torchvision's or the HRNet authors'"
         )
     return trees.unflatten({name: np.asarray(x) for name, x in flat.items()})

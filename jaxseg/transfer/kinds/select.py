@@ -74,7 +74,8 @@ def run(job: work.Work) -> dict[str, Any]:
     ]
     records.write(job.folder / "rows.jsonl", rows)
     best = manifests[winner]
-    copied = {"metrics", "classes", "palette", "heads", "data", "preprocessing"}
+    copied = {"metrics", "classes", "palette", "heads", "outputs"}
+    copied |= {"data", "preprocessing"}
     return {name: best[name] for name in copied & best.keys()} | {
         "winner": best["key"],
         "steps": best.get("steps", 0),

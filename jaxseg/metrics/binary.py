@@ -1,0 +1,75 @@
+"""Foreground against background: IoU, Dice and pixel accuracy, pooled and per image.
+
+A paper's IoU and Dice can be either mean; which one is in the metric's name.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+NAMES = ("iou_pooled", "dice_pooled", "precision")
+NAMES += ("iou_per_image", "dice_per_image", "precision_per_image")
+
+
+@dataclasses.dataclass(frozen=True)
+class Binary:
+    """Counts [tp, fp, fn, tn] of each image of a set; 1 is the foreground.
+
+    `precision` is the share of right pixels, background too: the chairs paper's word.
+    """
+
+    def zeros(self) -> Int[np.ndarray, "0 4"]:
+        """No images."""
+        return np.zeros((0, 4), np.int64)
+
+    def update(
+        self,
+        predictions: Int[Array, "b h w"],
+        labels: Int[Array, "b h w"],
+        valid: Bool[Array, "b h w"],
+    ) -> Int[Array, "b 4"]:
+        """Counts of one batch; pixels that are not valid count nowhere."""
+        guess, true = predictions == 1, labels == 1
+        cells = [guess & true, guess & ~true, ~guess & true, ~guess & ~true]
+        counts = [jnp.sum(cell & valid, axis=(1, 2)) for cell in cells]
+        return jnp.stack(counts, axis=1).astype(jnp.int32)
+
+    def merge(
+        self, state: Int[np.ndarray, "n 4"], rows: Int[Array | np.ndarray, "b 4"]
+    ) -> Int[np.ndarray, "m 4"]:
+        """`state` and the images of one batch that have a valid pixel."""
+        rows = np.asarray(rows, np.int64)
+        return np.concatenate([state, rows[rows.sum(axis=1) > 0]])
+
+    def compute(
+        self, state: Int[np.ndarray, "n 4"], classes: Sequence[str]
+    ) -> dict[str, float]:
+        """NAMES in [0, 1]: over all pixels of the set, then as means over its images.
+
+        Nothing there and nothing predicted counts as 1; a set without images as 0.
+        """
+        if not len(state):
+            return dict.fromkeys(NAMES, 0.0)
+        pooled = _scores(state.sum(axis=0, keepdims=True))[0]
+        per_image = _scores(state).mean(axis=0)
+        values = np.concatenate([pooled, per_image]).tolist()
+        return dict(zip(NAMES, values, strict=True))
+
+
+def _scores(counts: Int[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 3"]:
+    """IoU, Dice, pixel accuracy of each row."""
+    hits, false, missed, empty = counts.T
+    wrong = false + missed
+    shares = [(hits, hits + wrong), (2 * hits, 2 * hits + wrong)]
+    shares.append((hits + empty, hits + empty + wrong))
+    return np.stack([_share(part, whole) for part, whole in shares], axis=1)
+
+
+def _share(
+    part: Int[np.ndarray, " n"], whole: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """part / whole; 1 where there is no whole."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), 1.0)

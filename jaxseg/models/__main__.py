@@ -1,0 +1,129 @@
+r"""Every model: parameters, FLOPs at a size, stride and width of each map.
+
+python -m jaxseg.models
+python -m jaxseg.models resnet vit/b16 --size=512x512
+python -m jaxseg.models --heads --backbone=hrnet/w48 --outputs=20
+"""
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxseg.core import errors, lookup, trees
+from jaxseg.models import initial
+from jaxseg.models import model as models
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 2 on a name or size that does not exist."""
+    arguments = _parser().parse_args(argv)
+    try:
+        size = _size(arguments.size)
+        if arguments.heads:
+            list_heads(arguments.backbone, size, arguments.outputs)
+        else:
+            list_backbones(arguments.names, size)
+    except errors.UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
+    """A line per variant, printed as it is counted: nothing is computed or stored."""
+    row = "{:22} {:>12} {:>9}  {}".format
+    print(row("backbone", "parameters", "GFLOPs", "maps: stride x channels"))
+    for name, variant in chosen(names):
+        network = _build(name, variant, "linear", 1)
+        parameters, flops, maps = cost(network, size, head=False)
+        shown = "  ".join(f"{_stride(size, m.shape)} x {m.shape[-1]}" for m in maps)
+        print(row(f"{name}/{variant}", f"{parameters:,}", f"{flops / 1e9:.2f}", shown))
+    print(f"GFLOPs of one image of {size[0]}x{size[1]}; a multiply-add counts twice.")
+
+
+def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
+    """A line per head on one backbone."""
+    ((name, variant),) = chosen([backbone])
+    row = "{:16} {:>12} {:>9}  {}".format
+    print(f"heads on {name}/{variant} with {outputs} outputs, {size[0]}x{size[1]}")
+    print(row("head", "parameters", "GFLOPs", "output"))
+    bare = cost(_build(name, variant, "linear", 1), size, head=False)
+    for head in lookup.names(models.HEADS):
+        network = _build(name, variant, head, outputs)
+        parameters, flops, output = cost(network, size, head=True)
+        shapes = jax.tree.map(lambda x: "x".join(map(str, x.shape[1:])), output)
+        shown = shapes if isinstance(shapes, str) else _joined(shapes)
+        own = f"{(flops - bare[1]) / 1e9:.2f}"
+        print(row(head, f"{parameters - bare[0]:,}", own, shown))
+
+
+def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(backbone, variant) of "resnet" or "resnet/50"; all where nothing is named."""
+    found = []
+    for given in names or lookup.names(models.BACKBONES):
+        name, _, variant = given.partition("/")
+        variants = lookup.load(models.BACKBONES, name).VARIANTS
+        if variant:
+            lookup.pick(variants, variant, kind=f"{name} variant")
+        found += [(name, v) for v in ([variant] if variant else variants)]
+    return found
+
+
+def cost(network: models.Model, size: tuple[int, int], *, head: bool) -> Any:
+    """(parameters, FLOPs, shapes) of the backbone, or of the model with its head."""
+    variables = initial.shapes(network, (*size, 3))
+    image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+    call = functools.partial(network.apply, train=False)
+    params = variables["params"]
+    if not head:
+        call = functools.partial(network.apply, method="features")
+        params = params["backbone"]
+    lowered = jax.jit(call).lower(variables, image)
+    flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
+    return trees.num_parameters(params), flops, lowered.out_info
+
+
+def _build(name: str, variant: str, head: str, outputs: int) -> models.Model:
+    backbone = {"name": name, "variant": variant}
+    section = {"backbone": backbone, "head": {"name": head}}
+    return models.build_model(section, head_outputs={"head": outputs})
+
+
+def _stride(size: tuple[int, int], shape: tuple[int, ...]) -> int:
+    return 2 ** round(jnp.log2(size[0] / shape[1]).item())
+
+
+def _joined(shapes: dict[str, str]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, by, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and by):
+        raise errors.UserError(f"--size={text}: write HEIGHTxWIDTH, such as 224x224")
+    return int(height), int(width)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxseg.models",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME[/VARIANT]", help="all if none"
+    )
+    parser.add_argument("--size", default="224x224", metavar="HxW")
+    parser.add_argument("--heads", action="store_true", help="heads on one backbone")
+    parser.add_argument("--backbone", default="hrnet/w48", metavar="NAME/VARIANT")
+    parser.add_argument("--outputs", type=int, default=20, help="of the heads")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
