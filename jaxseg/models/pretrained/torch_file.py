@@ -1,6 +1,7 @@
 """Tensors of a PyTorch file as NumPy: safetensors, or .pth without running code."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def _read_pickle(path: Path) -> dict[str, np.ndarray]:
             "to .safetensors where torch is installed."
         ) from None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # about pickle protocols: it reads or it fails
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise errors.UserError(
