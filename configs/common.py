@@ -54,11 +54,20 @@ def select(candidates, **section):
     return dict(kind="select", parents=parents, **section)
 
 
-def hrnet(variant, head="linear", **fields):
-    """HRNetV2 of a variant and a head by name; the tiny one's classifier is tiny."""
-    head = {"name": head}
-    if head["name"] == "classifier" and variant == "tiny":
-        head["width"] = 4
+# The head of each task in the factors paper (4.2), and how wide on the tiny backbone.
+HEADS = {
+    "segmentation": ("linear", {}),
+    "classification": ("classifier", {"width": 4}),
+    "detection": ("centernet", {"neck": 32, "width": 32}),
+    "keypoints": ("keypoints", {"width": 32}),
+    "depth": ("depth", {}),
+}
+
+
+def hrnet(variant, task="segmentation", **fields):
+    """HRNetV2 of a variant with the head of a task; the tiny one's head is tiny."""
+    name, tiny = HEADS[task]
+    head = {"name": name} | (tiny if variant == "tiny" else {})
     backbone = {"name": "hrnet", "variant": variant}
     return {"backbone": backbone, "head": head, **fields}
 

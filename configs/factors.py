@@ -74,7 +74,7 @@ def pretraining(arg):
     return common.train(
         dict(name="worlds/websearch", count=arg.pretraining_images, augment=AUGMENT),
         task={"name": "classification"},
-        model=common.hrnet(arg.variant, head="classifier"),
+        model=common.hrnet(arg.variant, "classification"),
         steps=arg.pretraining_steps,
         batch_size=16,
         lr=0.003,

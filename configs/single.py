@@ -1,6 +1,7 @@
-r"""One segmentation model from random weights: the hello world.
+r"""One model from random weights: the hello world.
 
 python -m jaxseg.main --config=configs/single.py
+python -m jaxseg.main --config=configs/single.py:task=detection
 python -m jaxseg.main --config=configs/single.py:data=camvid/11,root=DIR,variant=w18
 """
 
@@ -10,13 +11,22 @@ from configs import common
 def get_config(arg=""):
     """A minute on embedded data by default."""
     arg = common.parse(
-        arg, data="worlds/driving_day", root="", variant="tiny", steps=400, batch=16
+        arg,
+        data="worlds/driving_day",
+        root="",
+        task="segmentation",
+        variant="tiny",
+        steps=400,
+        batch=16,
+        lr=0.003,
+        count=0,
     )
-    data = {"name": arg.data, "root": arg.root or None}
+    data = {"name": arg.data, "root": arg.root or None, "count": arg.count or None}
     stage = common.train(
         data,
-        task={"name": "segmentation"},
-        model=common.hrnet(arg.variant),
+        task={"name": arg.task},
+        model=common.hrnet(arg.variant, arg.task),
+        lr=arg.lr,
         steps=arg.steps,
         batch_size=arg.batch,
         eval_every=max(arg.steps // 4, 1),

@@ -1,7 +1,7 @@
 """Labels drawn onto pixels: masks, boxes, skeletons, depth, legends, sheets."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,6 +18,7 @@ DEPTH_STOPS = (
     (122, 209, 81),
     (253, 231, 37),
 )
+LEGIBLE = 256  # pixels across, from which on names of objects can be read
 LINE = 12  # height of a line of text in pixels
 
 
@@ -63,18 +64,21 @@ def boxes(
     labels: np.ndarray,
     palette: Sequence[Sequence[int]],
     names: Sequence[str] = (),
+    scores: np.ndarray | None = None,
 ) -> np.ndarray:
     """Outlines of boxes [N, 4] (row0, col0, row1, col1 in [0, 1]) with class names."""
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     height, width = image.shape[:2]
-    for (row0, col0, row1, col1), label in zip(corners.tolist(), labels.tolist()):
+    shares = [""] * len(corners) if scores is None else [f" {s:.2f}" for s in scores]
+    rows = zip(corners.tolist(), labels.tolist(), shares)
+    for (row0, col0, row1, col1), label, share in rows:
         color = tuple(palette[label % len(palette)])
         left, top = col0 * width, row0 * height
         right, bottom = max(left, col1 * width - 1), max(top, row1 * height - 1)
         pen.rectangle((left, top, right, bottom), outline=color)
         if label < len(names):
-            pen.text((left + 2, top + 1), names[label], color, font=_font())
+            pen.text((left + 2, top + 1), names[label] + share, color, font=_font())
     return np.asarray(canvas)
 
 
@@ -98,6 +102,44 @@ def keypoints(
             if visibility > 0:
                 pen.ellipse(spot, fill=color if visibility > 1 else None, outline=color)
     return np.asarray(canvas)
+
+
+def displayable(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] of an image with any depth and number of channels."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
+
+
+def labels(
+    image: np.ndarray,
+    fields: Mapping[str, np.ndarray],
+    palette: Sequence[Sequence[int]],
+    names: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """uint8 [H, W, 3]: the image with all labels an example, or a prediction, has.
+
+    Depth replaces the image and brings its scale along, below it: `limits` in metres,
+    or its own. `scores` stand beside the names of their boxes. A small image with
+    objects is enlarged, or their names would cover them.
+    """
+    picture = displayable(image)
+    if {"boxes", "keypoints"} & fields.keys():
+        picture = enlarge(picture, max(1, LEGIBLE // max(picture.shape[:2])))
+    if "segmentation" in fields:
+        picture = overlay(picture, fields["segmentation"], palette)
+    if "boxes" in fields:
+        found = fields.get("box_labels", np.zeros(len(fields["boxes"]), np.int32))
+        scores = fields.get("scores")
+        picture = boxes(picture, fields["boxes"], found, palette, names, scores)
+    if "keypoints" in fields:
+        picture = keypoints(picture, fields["keypoints"])
+    if "depth" in fields:
+        limits = limits or depth_limits(fields["depth"])
+        bar = depth_bar(limits, picture.shape[1])
+        picture = np.concatenate([color_depth(fields["depth"], limits), bar])
+    return picture
 
 
 def color_depth(

@@ -117,7 +117,7 @@ def draw_example(example: Example, facts: dataset.Dataset) -> np.ndarray:
         size = transforms.scaled_size(example["image"].shape[:2], PREVIEW_SIDE / side)
         example = transforms.scale_to(example, size)
     factor = max(1, PREVIEW_SIDE // max(example["image"].shape[:2]))
-    image = draw.enlarge(_displayable(example["image"]), factor)
+    image = draw.enlarge(draw.displayable(example["image"]), factor)
     panels = [image, *_label_panels(example, facts, image, factor)]
     text = str(example["id"])
     if "label" in example:
@@ -161,13 +161,6 @@ def _label_panels(
     if "depth" in example:
         depth = draw.enlarge(example["depth"], factor)
         yield draw.color_depth(depth)
-
-
-def _displayable(image: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] of an image with any depth and number of channels."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
 
 
 def _problems(

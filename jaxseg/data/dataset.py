@@ -16,6 +16,7 @@ An example is a dict of NumPy arrays:
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,8 @@ class Dataset:
     on_disk: bool = True  # False: rendered, needs no root
     keypoints: tuple[str, ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()  # keypoints that a mirror swaps
+    # How it is judged: {task: {option of the task: value}} where a config says nothing.
+    protocol: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:

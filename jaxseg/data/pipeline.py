@@ -14,11 +14,15 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Batch, Example
 from jaxseg.data import transforms as transforms_lib
-from jaxseg.data.dataset import IGNORE
+from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS
 from jaxseg.data.sources import Source
 
 ENDLESS = 2**48  # examples; sys.maxsize overflows inside grain
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
+MAX_OBJECTS = 100  # of an image in training, as many as COCO's evaluation looks at
+# Labels that evaluation compares at the original size, and what pads a whole row.
+AS_THEY_ARE = ("segmentation", "depth", *OBJECT_FIELDS)
+NOTHING = {"segmentation": IGNORE, "depth": 0, "box_labels": -1}
 LABEL_STEP = 64  # smallest common label size; the others follow in `round_up`
 
 
@@ -54,7 +58,8 @@ def train_batches(
         return example
 
     def collate(examples: Sequence[Example]) -> tuple[Batch, list[str]]:
-        return stack(examples, fields), [example["id"] for example in examples]
+        ids = [example["id"] for example in examples]
+        return stack(pad_objects(examples, limit=MAX_OBJECTS), fields), ids
 
     positions = grain.MapDataset.range(ENDLESS)
     rows = positions[start * batch_size + place :: num_shards].map(example_at)
@@ -76,7 +81,8 @@ def eval_batches(
 
     Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
     [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
-    size. segmentation keeps the original size, padded with 255 to a common one.
+    size. Labels stay as they are: segmentation and depth at the original size, padded
+    with 255 and 0 to a common one, boxes and keypoints relative to the original image.
     """
     place, num_shards = _check_shard(shard, batch_size)
     _check_fields(fields, source)
@@ -88,8 +94,9 @@ def eval_batches(
             return {}
         example = _needed(source[index], fields)
         labels = {"label_size": np.array(example["image"].shape[:2], np.int32)}
-        if "segmentation" in example:
-            labels["segmentation"] = example.pop("segmentation")
+        for name in AS_THEY_ARE:
+            if name in example:
+                labels[name] = example.pop(name)
         for step in steps:
             example = step(example)
         return example | labels | {"valid": np.array(True)}
@@ -97,11 +104,13 @@ def eval_batches(
     def collate(examples: Sequence[Example]) -> Batch:
         real = [example for example in examples if example]
         filler = (real or [prepare(len(source) - 1)])[0] | {"valid": np.array(False)}
-        if "segmentation" in filler:
-            filler["segmentation"] = np.full_like(filler["segmentation"], IGNORE)
+        for name, nothing in NOTHING.items():
+            if name in filler:
+                filler[name] = np.full_like(filler[name], nothing)
         full = real + [filler] * (rows - len(real))
         extra = ("valid", "scaled", "label_size")
-        return stack(pad_labels(full, source.dataset.size), (*fields, *extra))
+        full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
+        return stack(full, (*fields, *extra))
 
     # Every process yields as many batches as any other, or a collective would wait.
     total = -(-len(source) // batch_size) * batch_size
@@ -112,18 +121,51 @@ def eval_batches(
 def pad_labels(
     examples: Sequence[Example], usual: tuple[int, int] | None
 ) -> list[Example]:
-    """Segmentation padded with 255 to one size: the `usual`, or one of few others."""
-    if "segmentation" not in examples[0]:
+    """Segmentation and depth padded to one size: the `usual`, or one of few others."""
+    names = [name for name in ("segmentation", "depth") if name in examples[0]]
+    if not names:
         return list(examples)
-    sizes = [example["segmentation"].shape for example in examples]
+    sizes = [example[names[0]].shape for example in examples]
     common = usual
     if set(sizes) != {usual}:
         common = tuple(round_up(max(lengths)) for lengths in zip(*sizes))
     padded = []
     for example in examples:
-        labels = {"segmentation": example["segmentation"]}
+        labels = {name: example[name] for name in names}
         padded.append(example | transforms_lib.pad_pixels(labels, common))
     return padded
+
+
+def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """Object fields with one number of rows; box_labels are -1 in those added.
+
+    limit: that number; of more objects the largest are kept. None: as many rows as the
+    fullest example needs, rounded up.
+    """
+    names = [name for name in OBJECT_FIELDS if name in examples[0]]
+    if not names:
+        return list(examples)
+    rows = limit or round_up(max(len(example[names[0]]) for example in examples) or 1)
+    padded = []
+    for example in examples:
+        objects = {name: example[name] for name in names}
+        if len(objects[names[0]]) > rows:
+            size = box_areas(transforms_lib.object_corners(example))
+            largest = np.sort(np.argsort(-size, kind="stable")[:rows])
+            objects = {name: array[largest] for name, array in objects.items()}
+        missing = rows - len(objects[names[0]])
+        for name, array in objects.items():
+            after = [(0, missing)] + [(0, 0)] * (array.ndim - 1)
+            fill = -1 if name == "box_labels" else 0
+            objects[name] = np.pad(array, after, constant_values=fill)
+        padded.append(example | objects)
+    return padded
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
+    """float [N] of boxes [N, 4]; negative sizes count as none."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,16 +1,15 @@
 """Metrics of a model on a source: every example counted once, then divided once."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxseg.core.types import Array, Batch, Variables
-from jaxseg.data import pipeline, sources
+from jaxseg.core.types import Batch, Variables
+from jaxseg.data import dataset, pipeline, sources
 from jaxseg.evals import predict
-from jaxseg.metrics import metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,21 +33,27 @@ class Evaluator:
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """{metric: value} over the whole source."""
-        counts = self._task.metric().zeros()
-        for batch_counts in self._counts(variables):
-            counts = metric.merge(counts, batch_counts)
-        return self._task.metric().compute(counts, self.source.dataset.classes)
+        metric = self._task.metric()
+        state = metric.zeros()
+        for batch, (predictions, counts) in self._behind(variables):
+            rows = self._task.rows(counts, predictions, batch)
+            state = metric.merge(state, rows)
+        return metric.compute(state, self.source.dataset.classes)
 
     def predictions(self, variables: Variables, count: int) -> list[dict[str, Any]]:
-        """Of the first `count` examples: their example and `prediction`, in order."""
+        """{"example", "prediction"} of the first `count` examples, in order.
+
+        A prediction has the fields that its truth has, in the vocabulary of the data.
+        """
         found: list[dict[str, Any]] = []
-        for batch, predictions in self._run(variables):
-            rows = np.asarray(predictions)[batch["valid"]]
-            for row in rows[: count - len(found)]:
+        for batch, (predictions, _) in self._outputs(variables):
+            seen = self._task.at_image(jax.device_get(predictions), batch)
+            for row in np.flatnonzero(batch["valid"])[: count - len(found)]:
                 example = self.source[len(found)]
-                if self._task.dense:
-                    row = row[: example["image"].shape[0], : example["image"].shape[1]]
-                found.append(example | {"prediction": row})
+                one = jax.tree.map(lambda x, row=row: x[row], seen)
+                size = example["image"].shape[:2]
+                fields = self._task.as_fields(one, size)
+                found.append({"example": example, "prediction": fields})
             if len(found) >= count:
                 break
         return found
@@ -65,48 +70,50 @@ class Evaluator:
 
     @property
     def _task(self) -> Any:
-        return predict.build_task(self.task, self.source.dataset.num_classes)
+        return predict.build_task(self.task, self._num_outputs)
+
+    @property
+    def _num_outputs(self) -> int:
+        return predict.outputs_for(self.task, self.source.dataset)
 
     def _batches(self) -> Iterator[Batch]:
         return pipeline.eval_batches(
             self.source,
             size=self.size,
             batch_size=self.batch_size,
-            fields=("image", *self._task.fields),
+            fields=("image", *self._task.fields_of(self.source.dataset)),
             threads=self.threads,
             shard=(jax.process_index(), jax.process_count()),
         )
 
-    def _counts(self, variables: Variables) -> Iterable[Array]:
+    def _behind(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         """One batch behind, so that the host counts while the device predicts."""
         waiting = None
-        for _, (_, counts) in self._outputs(variables):
+        for entry in self._outputs(variables):
             if waiting is not None:
                 yield waiting
-            waiting = counts
+            waiting = entry
         if waiting is not None:
             yield waiting
-
-    def _run(self, variables: Variables) -> Iterator[tuple[Batch, Array]]:
-        for batch, (predictions, _) in self._outputs(variables):
-            yield batch, predictions
 
     def _outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         for batch in self._batches():
             program = predict.program(
                 self.model,
                 self.task,
-                self.source.dataset.num_classes,
-                resample=self._task.dense and not _at_canvas_size(batch, self.size),
+                self._num_outputs,
+                resample=self._task.dense
+                and not _at_canvas_size(batch, self._task.fields[0], self.size),
             )
-            arrays = self.put(batch)
+            seen = {k: x for k, x in batch.items() if k not in dataset.OBJECT_FIELDS}
+            arrays = self.put(seen)
             run = program.compiled(variables, arrays, key=arrays)
             yield batch, run(variables, arrays)
 
 
-def _at_canvas_size(batch: Batch, size: tuple[int, int]) -> bool:
+def _at_canvas_size(batch: Batch, field: str, size: tuple[int, int]) -> bool:
     """Whether logits on the canvas are logits at the labels' own size already."""
     real = batch["valid"]
     sizes = (batch["scaled"][real], batch["label_size"][real])
-    padded = batch["segmentation"].shape[1:3]
+    padded = batch[field].shape[1:3]
     return padded == tuple(size) and all((rows == size).all() for rows in sizes)

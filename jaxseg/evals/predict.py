@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxseg.core import hashing, images_jnp, lookup
 from jaxseg.core.types import Array, Batch, Variables
+from jaxseg.data.dataset import Dataset
 from jaxseg.evals import compiled
 from jaxseg.models import model as models
 from jaxseg.tasks import task as tasks
@@ -43,6 +44,11 @@ def build_task(section: dict[str, Any], num_outputs: int) -> tasks.Task:
     return module.build(num_outputs=num_outputs, **options)
 
 
+def outputs_for(section: dict[str, Any], facts: Dataset) -> int:
+    """How many outputs the head of a task needs for a data set."""
+    return build_task(section, 1).outputs(facts)
+
+
 @functools.lru_cache(maxsize=256)
 def _program(key: str) -> compiled.Program:
     model, task, num_outputs, resample, count = json.loads(key)
@@ -51,7 +57,7 @@ def _program(key: str) -> compiled.Program:
     def predict(variables: Variables, batch: Batch) -> tuple[Array, Array | None]:
         outputs = network.apply(variables, batch["image"], train=False, head=task.name)
         if resample:
-            out = batch["segmentation"].shape[1:3]
+            out = batch[task.fields[0]].shape[1:3]
             outputs = images_jnp.resize_to(
                 outputs, batch["scaled"], batch["label_size"], out
             )

@@ -28,6 +28,10 @@ class Accuracy:
         """[right, all] of one batch."""
         return jnp.stack([jnp.sum((predictions == labels) & valid), jnp.sum(valid)])
 
+    def merge(self, counts: metric.Counts, batch: Any) -> metric.Counts:
+        """The counts of one more batch."""
+        return metric.add(counts, batch)
+
     def compute(
         self, counts: metric.Counts, classes: Sequence[str]
     ) -> dict[str, float]:

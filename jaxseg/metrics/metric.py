@@ -1,4 +1,8 @@
-"""A metric is counts: added up exactly over a set and divided once, at the end."""
+"""A metric is a state that grows batch by batch and is divided once, at the end.
+
+Either counts, added up on device for each batch, or rows kept on the host for what only
+the whole set can decide (average precision).
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -10,18 +14,18 @@ Counts = np.ndarray  # int64 on the host: a set can hold more pixels than int32 
 
 @runtime_checkable  # the type checker of the tests asks for instances
 class Metric(Protocol):
-    """`update` runs on device for one batch, the rest in NumPy on the host."""
+    """All three run in NumPy on the host; `tasks` say what a batch's rows are."""
 
-    def zeros(self) -> Counts:
-        """Counts of an empty set."""
+    def zeros(self) -> Any:
+        """State of an empty set."""
 
-    def update(self, predictions: Any, labels: Any, valid: Any) -> Any:
-        """Integer counts of one batch, int32 on device."""
+    def merge(self, state: Any, rows: Any) -> Any:
+        """The state after one more batch."""
 
-    def compute(self, counts: Counts, classes: Sequence[str]) -> dict[str, float]:
-        """{metric name: value} of everything counted."""
+    def compute(self, state: Any, classes: Sequence[str]) -> dict[str, float]:
+        """{metric name: value} of everything merged."""
 
 
-def merge(counts: Counts, batch: Any) -> Counts:
+def add(counts: Counts, batch: Any) -> Counts:
     """Adds one batch's counts in int64."""
     return counts + np.asarray(batch, dtype=np.int64)

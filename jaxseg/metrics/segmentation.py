@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +31,10 @@ class Confusion:
         k = self.num_classes
         cell = jnp.where(valid, labels * k + predictions, k * k)  # one bin too many
         return jnp.bincount(cell.ravel(), length=k * k + 1)[:-1].reshape(k, k)
+
+    def merge(self, counts: metric.Counts, batch: Any) -> metric.Counts:
+        """The counts of one more batch."""
+        return metric.add(counts, batch)
 
     def compute(
         self, counts: metric.Counts, classes: Sequence[str]

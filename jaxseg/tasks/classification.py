@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core.types import Array, Batch, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import classification as xent
 from jaxseg.losses import reduce
@@ -43,6 +43,10 @@ class Classification(task.Task):
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
         """[2] counts of one batch."""
         return self.metric().update(predictions, batch["label"], self._valid(batch))
+
+    def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
+        """A label."""
+        return {"label": prediction}
 
     def _valid(self, batch: Batch) -> Array:
         labels = batch["label"]

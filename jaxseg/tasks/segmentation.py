@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.core import errors
-from jaxseg.core.types import Array, Batch, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import classification as xent
 from jaxseg.losses import reduce
@@ -27,6 +27,7 @@ class Segmentation(task.Task):
 
     name = "segmentation"
     fields = ("segmentation",)
+    drawn = ("segmentation",)
     headline = "miou"
 
     def loss(
@@ -61,6 +62,10 @@ class Segmentation(task.Task):
         """[K, K] counts of one batch."""
         labels, valid = batch["segmentation"], self._valid(batch)
         return self.metric().update(predictions, labels, valid)
+
+    def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
+        """A segmentation, cut to the image where it is padded."""
+        return {"segmentation": prediction[: size[0], : size[1]]}
 
     def _valid(self, batch: Batch) -> Array:
         labels = batch["segmentation"]

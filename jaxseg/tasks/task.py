@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import jax
-
-from jaxseg.core.types import Array, Batch, Logs, Variables
+from jaxseg.core import errors
+from jaxseg.core.types import Array, Batch, Example, Logs, Variables
+from jaxseg.data.dataset import Dataset
 from jaxseg.metrics import metric
 
 
@@ -25,6 +26,18 @@ class Task:
     headline: ClassVar[str]  # the metric that gains are computed from
     higher_is_better: ClassVar[bool] = True
     dense: ClassVar[bool] = True  # predictions are maps at the image's resolution
+    drawn: ClassVar[tuple[str, ...]] = ()  # fields of a truth that pictures show
+    optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
+
+    @classmethod
+    def outputs(cls, facts: Dataset) -> int:
+        """How many outputs the head needs for this data set."""
+        return facts.num_classes
+
+    def fields_of(self, facts: Dataset) -> tuple[str, ...]:
+        """What is read of the examples of a data set beside their images."""
+        there = [name for name in self.optional if name in facts.fields]
+        return (*self.fields, *there)
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
         """The batch the loss wants (targets, masks, views), made on device."""
@@ -47,18 +60,50 @@ class Task:
         """Prefixes of the leaves this batch trains; None: all of them."""
         return None
 
-    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+    def loss(self, outputs: Any, batch: Batch) -> tuple[Array, Logs]:
         """(mean loss of the batch, further scalars to log)."""
         raise NotImplementedError(type(self).__name__)
 
-    def decode(self, outputs: Array) -> Array:
-        """Predictions in the vocabulary of the data from raw outputs."""
+    def decode(self, outputs: Any) -> Any:
+        """Predictions from raw outputs: arrays with a leading batch axis."""
         raise NotImplementedError(type(self).__name__)
 
     def metric(self) -> metric.Metric:
         """What is counted over a set."""
         raise NotImplementedError(type(self).__name__)
 
-    def update(self, predictions: Array, batch: Batch) -> jax.Array:
-        """Counts of one batch, on device."""
+    def update(self, predictions: Any, batch: Batch) -> Any:
+        """What the device counts of one batch; None where the host does it all."""
+        return None
+
+    def rows(self, counts: Any, predictions: Any, batch: Batch) -> Any:
+        """What the metric merges of one batch, NumPy on the host."""
+        return counts
+
+    def at_image(self, predictions: Any, batch: Batch) -> Any:
+        """Predictions of a batch in each image's own pixels, NumPy on the host."""
+        return predictions
+
+    def truth(self, example: Example) -> Example:
+        """Of an example, what pictures show beside a prediction."""
+        return {name: example[name] for name in self.drawn}
+
+    def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
+        """One prediction in the vocabulary of the data, to be drawn like a truth."""
         raise NotImplementedError(type(self).__name__)
+
+
+def judged(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
+    """A task's section whose open options (None) are what its data set is judged by."""
+    known = facts.protocol.get(section["name"], {})
+    return {
+        key: known.get(key) if value is None else value
+        for key, value in section.items()
+    }
+
+
+def check_choice(found: Any, allowed: Iterable[Any], name: str) -> None:
+    """UserError unless `found` is among `allowed`."""
+    if found not in allowed:
+        shown = ", ".join(str(value) for value in allowed if value is not None)
+        raise errors.UserError(f"task/{name}: found {found!r}, allowed: {shown}")

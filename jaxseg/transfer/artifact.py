@@ -12,6 +12,7 @@ from jaxseg.core.types import Array, Variables
 from jaxseg.data import transforms
 from jaxseg.evals import predict
 from jaxseg.models import model as models
+from jaxseg.tasks import task as tasks
 from jaxseg.transfer import store
 
 
@@ -61,14 +62,17 @@ class Artifact:
             )
         return self._apply["logits"](self._on_device, batch)
 
-    def __call__(self, image: Array) -> np.ndarray:
+    def __call__(self, image: Array) -> Any:
         """uint8 [H, W, 3] or [B, H, W, 3] -> prediction of the task at that size.
+
+        Classes int32 [H, W], depth float32 [H, W] in metres, a label, or a dict of
+        boxes, scores, labels and keypoints in image pixels (row, column).
 
         The image is fitted into the resolution of training, as in evaluation.
         """
         image = np.asarray(image)
         if image.ndim == 3:
-            return np.asarray(self(image[None])[0])
+            return jax.tree.map(lambda x: np.asarray(x[0]), self(image[None]))
         pre = self.manifest.get("preprocessing")
         if pre is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
@@ -82,7 +86,7 @@ class Artifact:
             )
         examples = [self._prepared(one) for one in image]
         batch = {name: np.stack([e[name] for e in examples]) for name in examples[0]}
-        return np.asarray(self._predict(self._on_device, batch))
+        return self._predict(self._on_device, batch)
 
     def _prepared(self, image: np.ndarray) -> dict[str, np.ndarray]:
         pre = self.manifest["preprocessing"]
@@ -92,22 +96,25 @@ class Artifact:
         size = np.array(image.shape[:2], np.int32)
         # Only its shape is used: the size at which predictions are wanted.
         labels = np.zeros(image.shape[:2], np.int8)
-        return example | {"label_size": size, "segmentation": labels}
+        return example | {"label_size": size, self._task.fields[0]: labels}
 
-    def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Array:
+    def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Any:
         size = tuple(self.manifest["preprocessing"]["size"])
-        section = self.manifest["spec"]["task"]
-        outputs = self.manifest["outputs"][self.head]
-        dense = predict.build_task(section, outputs).dense
+        labels = batch[self._task.fields[0]]
         program = predict.program(
             self._section,
-            section,
-            outputs,
-            resample=dense and batch["segmentation"].shape[1:3] != size,
+            self.manifest["spec"]["task"],
+            self.manifest["outputs"][self.head],
+            resample=self._task.dense and labels.shape[1:3] != size,
             count=False,
         )
         predictions, _ = program.compiled(variables, batch, key=batch)(variables, batch)
-        return predictions
+        return self._task.at_image(jax.device_get(predictions), batch)
+
+    @property
+    def _task(self) -> tasks.Task:
+        outputs = self.manifest["outputs"][self.head]
+        return predict.build_task(self.manifest["spec"]["task"], outputs)
 
     @property
     def _section(self) -> dict[str, Any]:

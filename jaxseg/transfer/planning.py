@@ -20,7 +20,7 @@ def open_source(data: Mapping[str, Any]) -> sources.Source:
 
 def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
-    task = predict.build_task(spec["task"], max(facts.num_classes, 1))
+    task = predict.build_task(spec["task"], 1)
     missing = [name for name in task.fields if name not in facts.fields]
     if missing:
         raise errors.UserError(
@@ -69,7 +69,8 @@ def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
 
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
     """Shapes of all variables, without computing any."""
-    model, _ = predict.build(spec["model"], spec["task"], facts.num_classes)
+    outputs = predict.outputs_for(spec["task"], facts)
+    model, _ = predict.build(spec["model"], spec["task"], outputs)
     return initial.shapes(model, image_shape(spec, facts))
 
 
@@ -80,7 +81,8 @@ def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, .
 
 def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
     """For the plan: parameters, steps, examples seen, bytes on disk when done."""
-    network = hashing.canonical([spec["model"], spec["task"], facts.num_classes])
+    outputs = predict.outputs_for(spec["task"], facts)
+    network = hashing.canonical([spec["model"], spec["task"], outputs])
     parameters, size = _network_size(network, image_shape(spec, facts))
     return {
         "parameters": parameters,

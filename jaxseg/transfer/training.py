@@ -29,8 +29,9 @@ class Training:
         mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
         self.source = planning.open_source(self.spec["data"])
         self.facts = self.source.dataset
+        outputs = predict.outputs_for(self.spec["task"], self.facts)
         self.model, self.task = predict.build(
-            self.spec["model"], self.spec["task"], self.facts.num_classes
+            self.spec["model"], self.spec["task"], outputs
         )
         self.evaluators = {
             name: self._evaluator(data)
@@ -150,7 +151,7 @@ class Training:
                 state, clock = loop.fit(
                     state,
                     batches,
-                    programs.train_program(spec, self.facts.num_classes),
+                    programs.train_program(spec, self.task.num_outputs),
                     lambda index: spec["lr"] * curve(index),
                     first=first,
                     steps=steps if watch.going_on() else first,
@@ -170,7 +171,7 @@ class Training:
             transforms=recipe,
             batch_size=self.spec["batch_size"],
             seed=self.spec["seed"],
-            fields=("image", *self.task.fields),
+            fields=("image", *self.task.fields_of(self.facts)),
             start=first,
             threads=self.spec["run"]["threads"],
             shard=(jax.process_index(), jax.process_count()),
@@ -255,18 +256,21 @@ class Training:
 
     def _draw_samples(self, variables: Variables) -> None:
         """Pictures of the first examples: image, truth, prediction."""
-        if not self.spec["samples"] or not self.task.dense:
+        if not self.spec["samples"] or not self.task.drawn:
             return
         folder = self.job.folder / "samples"
         folder.mkdir(exist_ok=True)
-        palette = self._palette()
-        examples = self.headline.predictions(variables, self.spec["samples"])
-        for index, example in enumerate(examples):
-            image = example["image"]
+        style = {"palette": self._palette(), "names": self.facts.classes}
+        found = self.headline.predictions(variables, self.spec["samples"])
+        for index, entry in enumerate(found):
+            image = entry["example"]["image"]
+            truth = self.task.truth(entry["example"])
+            if "depth" in truth:  # on one scale, or they could not be compared
+                style["limits"] = draw.depth_limits(truth["depth"])
             pictures = {
-                "image": image,
-                "truth": draw.overlay(image, example["segmentation"], palette),
-                "prediction": draw.overlay(image, example["prediction"], palette),
+                "image": draw.displayable(image),
+                "truth": draw.labels(image, truth, **style),
+                "prediction": draw.labels(image, entry["prediction"], **style),
             }
             for name, picture in pictures.items():
                 Image.fromarray(picture).save(folder / f"{index:03d}_{name}.png")

@@ -97,9 +97,9 @@ def test_predictions_are_those_of_the_first_examples(evaluator):
     for count in (1, 3, 4, 9):
         found = evaluator(source, 2).predictions({}, count)
         assert len(found) == min(count, 5)
-        for example, original in zip(found, source.examples):
-            assert example["id"] == original["id"]
-            answer = example["prediction"]
+        for entry, original in zip(found, source.examples):
+            assert entry["example"]["id"] == original["id"]
+            answer = entry["prediction"]["segmentation"]
             np.testing.assert_array_equal(answer, original["image"][..., 0])
 
 

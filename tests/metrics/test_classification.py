@@ -20,7 +20,7 @@ def test_divided_once_at_the_end():
     accuracy = classification.Accuracy()
     counts = accuracy.zeros()
     for batch in (update([1], [1], [True]), update([0, 0, 0], [1, 1, 0], [True] * 3)):
-        counts = metric.merge(counts, batch)
+        counts = metric.add(counts, batch)
     assert counts.dtype == np.int64
     assert accuracy.compute(counts, ("a", "b")) == {"top1": 0.5}  # not (1 + 1/3) / 2
 

@@ -19,7 +19,7 @@ def values(*counts, names=NAMES):
     state = segmentation.Confusion(len(names))
     total = state.zeros()
     for one in counts:
-        total = metric.merge(total, one)
+        total = metric.add(total, one)
     return state.compute(total, names)
 
 
@@ -82,7 +82,7 @@ def test_counts_beyond_int32_stay_exact():
     counts = segmentation.Confusion(1).zeros()
     batch = np.array([[2**31 - 1]], np.int32)
     for _ in range(5):
-        counts = metric.merge(counts, batch)
+        counts = metric.add(counts, batch)
     assert counts.dtype == np.int64 and counts[0, 0] == 5 * (2**31 - 1)
 
 

@@ -71,7 +71,7 @@ def test_one_batch_through_loss_and_metric(name):
     assert predictions.dtype == jnp.int32 and (predictions == 1).all()
     state = built.metric()
     assert isinstance(state, metric.Metric)
-    counts = metric.merge(state.zeros(), counts)
+    counts = metric.add(state.zeros(), counts)
     values = state.compute(counts, FACTS.classes)
     assert values[built.headline] == 1.0
     assert all(type(value) is float for value in values.values())

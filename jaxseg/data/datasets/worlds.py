@@ -48,6 +48,8 @@ def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
         licence=LICENCE,
         obtain=OBTAIN,
         on_disk=False,
+        # Beyond 50 m there is sky, and what no camera measures.
+        protocol={"detection": {"headline": "ap50"}, "depth": {"maximum": 50.0}},
         keypoints=canvases.KEYPOINTS,
         flip_pairs=canvases.FLIP_PAIRS,
     )

@@ -1,0 +1,91 @@
+"""Monocular depth (factors paper, section 4.2 and A.5)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.data.dataset import Dataset
+from jaxseg.losses import depth as losses
+from jaxseg.losses import reduce
+from jaxseg.metrics import depth as metrics
+from jaxseg.tasks import task
+
+VERSION = 1  # goes up when the same weights would give another loss or metric
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth(task.Task):
+    """L1 of depth and of its gradients where depth is known; linear RMSE, delta."""
+
+    smooth_weight: float = 1.0
+    maximum: float | None = None  # metres; farther pixels count as unknown
+
+    name = "depth"
+    fields = ("depth",)
+    drawn = ("depth",)
+    headline = "rmse"
+    higher_is_better = False
+
+    @classmethod
+    def outputs(cls, facts: Dataset) -> int:
+        """Metres."""
+        return 1
+
+    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+        """Outputs [B, H, W, 1] metres; Eq. A.5, A.6 as means over valid pixels."""
+        found, truth = outputs[..., 0], batch["depth"]
+        valid = self._valid(batch)
+        near = reduce.masked_mean(losses.absolute(found, truth, valid), valid)
+        steps = losses.gradient(found, truth, valid)
+        smooth = sum(reduce.masked_mean(values, known) for values, known in steps)
+        parts = {"absolute_loss": near, "smooth_loss": smooth}
+        return near + self.smooth_weight * smooth, parts
+
+    def decode(self, outputs: Array) -> Array:
+        """[B, H, W, 1] -> [B, H, W] metres."""
+        return outputs[..., 0]
+
+    def metric(self) -> metrics.DepthErrors:
+        """Sums of errors over all valid pixels of a set."""
+        return metrics.DepthErrors(self.maximum)
+
+    def update(self, predictions: Array, batch: Batch) -> Array:
+        """[B, 7] sums of one batch."""
+        return self.metric().update(predictions, batch["depth"], self._valid(batch))
+
+    def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
+        """A depth map, cut to the image where it is padded."""
+        return {"depth": prediction[: size[0], : size[1]]}
+
+    def truth(self, example: Example) -> Example:
+        """Depth with what lies too far unknown."""
+        depth = example["depth"]
+        far = self.maximum is not None and depth > self.maximum
+        return {"depth": np.where(far, 0, depth)}
+
+    def _valid(self, batch: Batch) -> Array:
+        depth = batch["depth"]
+        valid = (depth > 0) & jnp.isfinite(depth)
+        if self.maximum is not None:
+            valid &= depth <= self.maximum
+        if "valid" in batch:  # padding of the last evaluation batch
+            valid &= batch["valid"][:, None, None]
+        return valid
+
+
+def build(
+    num_outputs: int, smooth_weight: float = 1.0, maximum: float | None = None
+) -> Depth:
+    """smooth_weight: of Eq. A.6 beside A.5 (none is printed). maximum: metres beyond
+    which depth counts as unknown; None: what the data set says, else no limit.
+    """
+    return Depth(num_outputs, smooth_weight=smooth_weight, maximum=maximum)
+
+
+def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
+    """The range of the data set's sensor."""
+    return task.judged(section, facts)

@@ -1,0 +1,173 @@
+"""Object detection as CenterNet does it (factors paper, section 4.2 and A.3)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.losses import detection as losses
+from jaxseg.metrics import detection as metrics
+from jaxseg.metrics import metric
+from jaxseg.tasks import targets, task
+
+VERSION = 1  # goes up when the same weights would give another loss or metric
+METRICS = {  # name: (metric of a number of classes, headlines it has)
+    "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
+    "voc": (metrics.VocBoxes, ("ap50",)),
+    "voc07": (lambda k: metrics.VocBoxes(k, interpolation="11"), ("ap50",)),
+}
+DRAWN = 0.3  # lowest score of a box that pictures show
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection(task.Task):
+    """Penalised focal loss on centres, L1 on offsets and sizes; COCO or VOC AP."""
+
+    offset_weight: float = 1.0
+    size_weight: float = 0.1
+    boxes: int = 100  # of highest score, per image
+    nms: float | None = None  # IoU above which the lower score of a class is dropped
+    protocol: str = "coco"
+    headline: str = "map"
+
+    name = "detection"
+    fields = ("boxes", "box_labels")
+    optional = ("crowd", "difficult")
+    drawn = ("boxes", "box_labels")
+    dense = False
+
+    def loss(self, outputs: dict[str, Array], batch: Batch) -> tuple[Array, Logs]:
+        """Outputs of heads/centernet.py; means over the objects of the batch."""
+        crowd = crowds(batch)
+        labels = jnp.where(crowd, -1, known_labels(batch["box_labels"]))
+        shape = outputs["heat"].shape[1:3]
+        aim = targets.encode_boxes(batch["boxes"], labels, shape, self.num_outputs)
+        seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
+        parts = center_losses(outputs, aim, seen)
+        total = parts["class_loss"] + self.offset_weight * parts["offset_loss"]
+        return total + self.size_weight * parts["size_loss"], parts
+
+    def decode(self, outputs: dict[str, Array]) -> dict[str, Array]:
+        """boxes [B, T, 4] in [0, 1] of the canvas, scores [B, T], box_labels [B, T]."""
+        boxes, scores, labels = targets.decode_boxes(
+            outputs["heat"], outputs["offset"], outputs["size"], self.boxes
+        )
+        if self.nms is not None:
+            scores, labels = targets.nms(boxes, scores, labels, self.nms)
+        return {"boxes": boxes, "scores": scores, "box_labels": labels}
+
+    def metric(self) -> metric.Metric:
+        """Average precision by the protocol."""
+        return METRICS[self.protocol][0](self.num_outputs)
+
+    def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
+        """Predictions and truths in image pixels."""
+        found = self.at_image(predictions, batch)
+        return true_rows(batch) | {
+            "boxes": found["boxes"],
+            "scores": found["scores"],
+            "labels": found["box_labels"],
+        }
+
+    def at_image(self, predictions: Any, batch: Batch) -> dict[str, np.ndarray]:
+        """Boxes in the pixels of each image, cut at its border."""
+        found = {name: np.asarray(x) for name, x in predictions.items()}
+        return found | {"boxes": to_pixels(found["boxes"], batch)}
+
+    def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
+        """The boxes worth showing, relative to the image."""
+        shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
+        fields = {name: x[shown] for name, x in prediction.items()}
+        return fields | {"boxes": fields["boxes"] / np.array([*size, *size])}
+
+
+def build(
+    num_outputs: int,
+    offset_weight: float = 1.0,
+    size_weight: float = 0.1,
+    boxes: int = 100,
+    nms: float | None = None,
+    protocol: str | None = None,
+    headline: str | None = None,
+) -> Detection:
+    """The weights are CenterNet's (the factors paper prints none).
+
+    protocol: "coco", "voc" (all points) or "voc07" (eleven points); headline: its
+    metric that tables show; None: what the data set is judged by.
+    """
+    protocol = protocol or "coco"
+    if protocol not in METRICS:
+        raise errors.UserError(
+            f"task/protocol: found {protocol!r}, allowed: {', '.join(METRICS)}"
+        )
+    known = METRICS[protocol][1]
+    if headline is not None and headline not in known:
+        raise errors.UserError(
+            f"task/headline: found {headline!r}, {protocol} has {', '.join(known)}"
+        )
+    return Detection(
+        num_outputs,
+        offset_weight=offset_weight,
+        size_weight=size_weight,
+        boxes=boxes,
+        nms=nms,
+        protocol=protocol,
+        headline=headline or known[0],
+    )
+
+
+def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
+    """Protocol, headline and NMS of the data set where the section leaves them open."""
+    section = task.judged(section, facts)
+    built = build(1, **{k: x for k, x in section.items() if k != "name"})
+    return section | {"protocol": built.protocol, "headline": built.headline}
+
+
+def center_losses(outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
+    """L1 to L3 (Eq. A.2 to A.4), each divided by the number of objects."""
+    objects = jnp.maximum(jnp.sum(aim["valid"]), 1)
+    focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=seen)
+    at = (aim["cells"], aim["valid"])
+    return {
+        "class_loss": jnp.sum(focal) / objects,
+        "offset_loss": jnp.sum(losses.l1_at(outputs["offset"], aim["offset"], *at))
+        / objects,
+        "size_loss": jnp.sum(losses.l1_at(outputs["size"], aim["size"], *at)) / objects,
+    }
+
+
+def known_labels(labels: Array) -> Array:
+    """Class ids; -1 where there is no object or nobody knows its class."""
+    return jnp.where(labels == IGNORE, -1, labels)
+
+
+def crowds(batch: Batch) -> Array:
+    """bool [B, N]: regions that count neither as objects nor as background."""
+    unknown = batch["box_labels"] == IGNORE
+    return batch["crowd"] | unknown if "crowd" in batch else unknown
+
+
+def to_pixels(places: np.ndarray, batch: Batch) -> np.ndarray:
+    """[B, T, 4] boxes in [0, 1] of the canvas -> pixels of the original images."""
+    canvas = np.tile(np.array(batch["image"].shape[1:3], np.float32), 2)
+    scaled = np.tile(batch["scaled"].astype(np.float32), 2)[:, None]
+    size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
+    return np.clip(np.asarray(places) * canvas / scaled * size, 0, size)
+
+
+def true_rows(batch: Batch) -> dict[str, np.ndarray]:
+    """What the metrics of objects want to know of the truth, in image pixels."""
+    size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
+    labels, nothing = batch["box_labels"], np.zeros(batch["box_labels"].shape, bool)
+    return {
+        "true_boxes": batch["boxes"] * size,
+        "true_labels": np.where(labels == IGNORE, -1, labels),
+        "crowd": batch.get("crowd", nothing),
+        "difficult": batch.get("difficult", nothing),
+        "valid": batch["valid"],
+    }

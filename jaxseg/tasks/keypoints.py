@@ -1,0 +1,172 @@
+"""Keypoints of objects as CenterNet regresses them (factors paper, 4.2 and A.4)."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.data.dataset import Dataset
+from jaxseg.losses import detection as losses
+from jaxseg.metrics import keypoints as metrics
+from jaxseg.metrics import metric
+from jaxseg.tasks import detection, targets, task
+
+VERSION = 1  # goes up when the same weights would give another loss or metric
+DRAWN = 0.3  # lowest score of an object that pictures show
+
+
+@dataclasses.dataclass(frozen=True)
+class Keypoints(task.Task):
+    """Six maps, losses L1 to L6; average precision by object keypoint similarity."""
+
+    weights: tuple[float, ...] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0)  # of L1 to L6
+    objects: int = 100  # of highest score, per image
+    sigmas: tuple[float, ...] = ()  # of the keypoints; (): by their number
+    pointless: str = "ignored"  # objects without a known keypoint; or "background"
+    headline: str = "ap50"
+
+    name = "keypoints"
+    fields = ("boxes", "box_labels", "keypoints")
+    optional = ("crowd",)
+    drawn = ("keypoints",)
+    dense = False
+
+    @classmethod
+    def outputs(cls, facts: Dataset) -> int:
+        """One per keypoint."""
+        return len(facts.keypoints)
+
+    def loss(self, outputs: dict[str, Array], batch: Batch) -> tuple[Array, Logs]:
+        """Outputs of heads/keypoints.py; means over objects and over keypoints."""
+        crowd = detection.crowds(batch)
+        labels = jnp.where(crowd, -1, detection.known_labels(batch["box_labels"]))
+        has_points = jnp.any(batch["keypoints"][..., 2] > 0, axis=-1)
+        pointless = (labels >= 0) & ~has_points
+        if self.pointless == "ignored":
+            crowd |= pointless
+        labels = jnp.where((labels >= 0) & has_points, 0, -1)
+        shape = outputs["heat"].shape[1:3]
+        aim = targets.encode_keypoints(
+            batch["boxes"], labels, batch["keypoints"], shape
+        )
+        seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
+        parts = detection.center_losses(outputs, aim, seen)
+        parts |= self._point_losses(outputs, aim, seen)
+        return sum(w * x for w, x in zip(self.weights, parts.values())), parts
+
+    def _point_losses(self, outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
+        """L4 to L6, each divided by the number of known keypoints."""
+        known = aim["point_valid"]
+        count = jnp.maximum(jnp.sum(known), 1)
+        focal = losses.penalty_focal(outputs["points"], aim["points"], valid=seen)
+        batch, objects, points = known.shape
+
+        def flat(x: Array) -> Array:
+            return x.reshape(batch, objects * points, *x.shape[3:])
+
+        offset = losses.l1_at(
+            outputs["point_offset"],
+            flat(aim["point_offset"]),
+            flat(aim["point_cells"]),
+            flat(known),
+        )
+        allocation = losses.l1_at(
+            outputs["allocation"],
+            aim["allocation"].reshape(batch, objects, 2 * points),
+            aim["cells"],
+            jnp.repeat(known, 2, axis=-1),  # two channels of the map per keypoint
+        )
+        return {
+            "point_loss": jnp.sum(focal) / count,
+            "point_offset_loss": jnp.sum(offset) / count,
+            "allocation_loss": jnp.sum(allocation) / count,
+        }
+
+    def decode(self, outputs: dict[str, Array]) -> dict[str, Array]:
+        """boxes [B, T, 4], scores, box_labels [B, T], keypoints [B, T, K, 3].
+
+        In [0, 1] of the canvas; the third value of a keypoint is its score.
+        """
+        found = targets.decode_keypoints(outputs, self.objects)
+        return dict(zip(("boxes", "scores", "box_labels", "keypoints"), found))
+
+    def metric(self) -> metric.Metric:
+        """Average precision by OKS."""
+        sigmas = self.sigmas or metrics.default_sigmas(self.num_outputs)
+        return metrics.Oks(self.num_outputs, tuple(sigmas))
+
+    def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
+        """Predictions and truths in image pixels; the metric knows one class."""
+        found, truth = self.at_image(predictions, batch), detection.true_rows(batch)
+        size = batch["label_size"].astype(np.float32)[:, None, None]
+        points = batch["keypoints"].copy()
+        points[..., :2] *= size
+        there = truth["true_labels"] >= 0
+        pointless = there & ~(points[..., 2] > 0).any(axis=-1)
+        if self.pointless == "background":
+            there &= ~pointless
+        return truth | {
+            "true_labels": np.where(there, 0, -1),
+            "crowd": truth["crowd"] | (pointless & there),
+            "true_keypoints": points,
+            "keypoints": found["keypoints"],
+            "scores": found["scores"],
+            "labels": found["box_labels"],
+        }
+
+    def at_image(self, predictions: Any, batch: Batch) -> dict[str, np.ndarray]:
+        """Boxes and keypoints in the pixels of each image."""
+        found = {name: np.asarray(x) for name, x in predictions.items()}
+        points = found["keypoints"].copy()
+        size = batch["label_size"].astype(np.float32)
+        factor = np.array(batch["image"].shape[1:3]) / batch["scaled"] * size
+        points[..., :2] *= factor[:, None, None].astype(np.float32)
+        boxes = detection.to_pixels(found["boxes"], batch)
+        return found | {"boxes": boxes, "keypoints": points}
+
+    def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
+        """The skeletons worth showing, relative to the image."""
+        shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
+        points = prediction["keypoints"][shown].copy()
+        points[..., :2] /= np.array(size)
+        points[..., 2] = 2
+        return {"keypoints": points}
+
+
+def build(
+    num_outputs: int,
+    weights: tuple[float, ...] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0),
+    objects: int = 100,
+    sigmas: tuple[float, ...] = (),
+    pointless: str | None = None,
+    headline: str = "ap50",
+) -> Keypoints:
+    """weights: of L1 to L6; of the first three CenterNet's (none are printed).
+
+    sigmas: per keypoint, as COCO defines them; (): by their number. pointless: objects
+    without a known keypoint are "ignored" or "background"; None: ignored in a data set
+    of one class, all of whose objects have keypoints.
+    """
+    return Keypoints(
+        num_outputs,
+        weights=tuple(weights),
+        objects=objects,
+        sigmas=tuple(sigmas),
+        pointless=pointless or "ignored",
+        headline=headline,
+    )
+
+
+def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
+    """What the data set decides: sigmas, and what objects without keypoints are."""
+    section = task.judged(section, facts)
+    rule = "ignored" if facts.num_classes <= 1 else "background"
+    for name, allowed in (
+        ("pointless", ("ignored", "background", None)),
+        ("headline", ("ap", "ap50", "ap75")),
+    ):
+        task.check_choice(section[name], allowed, name)
+    return section | {"pointless": section["pointless"] or rule}
