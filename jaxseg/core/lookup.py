@@ -12,17 +12,18 @@ from jaxseg.core import errors
 
 
 def names(package: str) -> list[str]:
-    """Sorted names of the parts in `package`: its modules, without private ones and
-    without the one that defines what a part is (`task` in `tasks`).
+    """Sorted names of the parts in `package`: its modules, without private ones,
+    the one that defines what a part is (`task` in `tasks`), and its SHARED ones.
     """
     return list(_names(package))
 
 
 @functools.cache  # a plan of a hundred stages asks thousands of times
 def _names(package: str) -> tuple[str, ...]:
-    path = importlib.import_module(package).__path__
-    found = sorted(info.name for info in pkgutil.iter_modules(path))
-    return tuple(n for n in found if n[0] != "_" and not package.endswith(f".{n}s"))
+    module = importlib.import_module(package)
+    found = {info.name for info in pkgutil.iter_modules(module.__path__)}
+    found -= {*getattr(module, "SHARED", ()), package.rsplit(".", 1)[-1][:-1]}
+    return tuple(sorted(n for n in found if n[0] != "_"))
 
 
 def load(package: str, name: str) -> ModuleType:

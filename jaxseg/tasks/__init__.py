@@ -1,0 +1,1 @@
+SHARED = ("targets",)  # used by several tasks, itself none

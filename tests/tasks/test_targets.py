@@ -26,22 +26,21 @@ def logit(heat):
     return f32(np.log(heat / (1 - heat)))
 
 
-def at_cells(cells, valid, values, shape=SHAPE):
+def at_cells(cells, valid, values):
     """A map [B, h, w, C] that holds the values [B, N, C] at their cells, else noise."""
-    maps = np.random.default_rng(9).normal(size=(len(cells), *shape, values.shape[-1]))
-    for place in np.argwhere(valid):
-        i, n = place
+    maps = np.random.default_rng(9).normal(size=(len(cells), *SHAPE, values.shape[-1]))
+    for i, n in np.argwhere(valid):
         maps[(i, *np.asarray(cells)[i, n])] = np.asarray(values)[i, n]
     return f32(maps)
 
 
-def random_boxes(rng, batch, num, shape=SHAPE):
+def random_boxes(rng, batch, num):
     """Boxes whose centers lie in different cells, two apart: no peak hides another."""
     boxes = np.zeros((batch, num, 4))
     for i in range(batch):
-        grid = rng.permutation((shape[0] // 2) * (shape[1] // 2))[:num]
-        cells = np.stack([grid // (shape[1] // 2), grid % (shape[1] // 2)], axis=1) * 2
-        center = (cells + rng.random((num, 2))) / shape
+        grid = rng.permutation(SHAPE[0] // 2 * SHAPE[1] // 2)[:num]
+        cells = 2 * np.stack(np.divmod(grid, SHAPE[1] // 2), axis=1)
+        center = (cells + rng.random((num, 2))) / SHAPE
         room = 2 * np.minimum(center, 1 - center)
         size = room * rng.uniform(0.2, 0.99, (num, 2))
         boxes[i] = np.concatenate([center - size / 2, center + size / 2], axis=1)
@@ -102,10 +101,9 @@ def test_heatmap():
 
 
 def test_overlapping_gaussians_by_maximum():
-    centers, sizes = [[[5.5, 5.5], [5.5, 7.5]]], [[[20.0, 20.0], [20.0, 20.0]]]
-    heat = np.asarray(
-        targets.heatmap(f32(centers), f32(sizes), jnp.zeros((1, 2), int), 1, SHAPE)
-    )[0, :, :, 0]
+    centers, sizes = f32([[[5.5, 5.5], [5.5, 7.5]]]), jnp.full((1, 2, 2), 20.0)
+    heat = targets.heatmap(centers, sizes, jnp.zeros((1, 2), int), 1, SHAPE)
+    heat = np.asarray(heat)[0, :, :, 0]
     assert heat.max() == 1.0 and heat[5, 5] == heat[5, 7] == 1.0
     sigma = (2 * math.floor(radius_reference(20, 20)) + 1) / 6
     np.testing.assert_allclose(heat[5, 6], math.exp(-1 / (2 * sigma**2)), rtol=1e-5)
@@ -145,15 +143,11 @@ def test_bad_boxes_give_nothing(box):
     found = encode([[box, good], [box, box]], [[0, 1], [2, -1]])
     alone = encode([[good, good], [good, good]], [[-1, 1], [-1, -1]])
     assert found["valid"].tolist() == [[False, True], [False, False]]
+    out = encode([[good, good], [good, good]], [[NUM_CLASSES, 1], [-1, NUM_CLASSES]])
+    np.testing.assert_array_equal(out["heat"], alone["heat"])  # labels out of range
     for name in found:
         assert np.isfinite(found[name]).all()
         np.testing.assert_array_equal(found[name], alone[name])
-
-
-def test_labels_out_of_range_give_nothing():
-    good = [0.1, 0.1, 0.5, 0.5]
-    found = encode([[good, good]], [[NUM_CLASSES, -1]])
-    assert not found["valid"].any() and (found["heat"] == 0).all()
 
 
 def test_no_slots():
@@ -166,7 +160,7 @@ def test_no_slots():
 
 def test_a_center_just_inside_stays_inside():
     edge = np.nextafter(np.float32(1), np.float32(0))
-    for length in (24, 33, 100, 127):
+    for length in (24, 100):
         box = [[[2 * edge - 1, 0.1, 1.0, 0.2]]]
         found = encode(box, [[0]], shape=(length, 16))
         assert found["cells"][0, 0, 0] < length
@@ -303,40 +297,37 @@ def random_people(rng, batch=2, num=5, kinds=4):
     boxes, labels = random_boxes(rng, batch, num), np.zeros((batch, num), int)
     labels[:, -1] = -1
     low, high = boxes[:, :, None, :2], boxes[:, :, None, 2:]
-    shared = True
-    while shared:  # points in one cell share one offset
-        share = rng.uniform(0.1, 0.9, (batch, num, kinds, 2))
-        places = low + share * (high - low)
-        cells = np.floor(places * SHAPE).astype(int).reshape(batch, -1, 2)
-        shared = any(len(np.unique(c, axis=0)) < len(c) for c in cells)
+    places = low + rng.uniform(0.1, 0.9, (batch, num, kinds, 2)) * (high - low)
     visible = rng.integers(0, 3, (batch, num, kinds, 1))
+    for i in range(batch):  # points in one cell share one offset: only one is marked
+        cells = np.floor(places[i].reshape(-1, 2) * SHAPE)
+        first = np.unique(cells, axis=0, return_index=True)[1]
+        alone = np.isin(np.arange(num * kinds), first)
+        visible[i] *= alone.reshape(num, kinds, 1)
     return boxes, labels, np.concatenate([places, visible], axis=-1)
 
 
-def encode_people(boxes, labels, points, shape=SHAPE):
-    found = jitted("encode_keypoints", shape=shape)(
+def encode_people(boxes, labels, points):
+    found = jitted("encode_keypoints", shape=SHAPE)(
         f32(boxes), jnp.asarray(labels), f32(points)
     )
     return {name: np.asarray(value) for name, value in found.items()}
 
 
-def people_maps(found, shape=SHAPE):
+def people_maps(found):
     """What a head that has learned the targets would say."""
     batch, num, kinds = found["point_valid"].shape
     flat = lambda x: x.reshape(batch, num * kinds, -1)
     valid = flat(found["point_valid"])[..., 0]
-    maps = {
-        n: at_cells(found["cells"], found["valid"], found[n], shape)
-        for n in ("offset", "size")
-    }
-    allocation = found["allocation"].reshape(batch, num, -1)
-    return maps | {
+    spread = functools.partial(at_cells, found["cells"], found["valid"])
+    cells, offset = flat(found["point_cells"]), flat(found["point_offset"])
+    return {
         "heat": logit(found["heat"]),
+        "offset": spread(found["offset"]),
+        "size": spread(found["size"]),
         "points": logit(found["points"]),
-        "allocation": at_cells(found["cells"], found["valid"], allocation, shape),
-        "point_offset": at_cells(
-            flat(found["point_cells"]), valid, flat(found["point_offset"]), shape
-        ),
+        "allocation": spread(found["allocation"].reshape(batch, num, -1)),
+        "point_offset": at_cells(cells, valid, offset),
     }
 
 
@@ -344,9 +335,10 @@ def test_keypoint_targets():
     boxes, labels, points = random_people(np.random.default_rng(5))
     points[0, 0, 0] = [1.2, 0.5, 2]  # outside
     points[0, 0, 1] = [np.nan, 0.5, 2]
+    boxes[1, 0, 2:] = boxes[1, 0, :2]  # empty: gives nothing
     found = encode_people(boxes, labels, points)
     expected = (points[..., 2] > 0) & (labels >= 0)[..., None]
-    expected[0, 0, :2] = False
+    expected[0, 0, :2] = expected[1, 0] = False
     np.testing.assert_array_equal(found["point_valid"], expected)
     assert all(np.isfinite(value).all() for value in found.values())
     for name in ("point_cells", "point_offset", "allocation"):
@@ -369,12 +361,6 @@ def test_keypoint_targets():
     np.testing.assert_allclose(found["points"], heat, rtol=1e-5, atol=1e-6)
 
 
-def test_keypoints_of_a_bad_box_give_nothing():
-    points = np.full((1, 1, 4, 3), 0.5)
-    found = encode_people([[[0.5, 0.5, 0.5, 0.9]]], [[0]], points)
-    assert not found["point_valid"].any() and (found["points"] == 0).all()
-
-
 def test_keypoints_there_and_back():
     rng = np.random.default_rng(6)
     for _ in range(5):
@@ -395,10 +381,8 @@ def test_keypoints_there_and_back():
 
 # One person in a map of 10 x 10 cells: cell (4, 4), box 0.5 to 8.5, said (6.3, 2.6).
 def one_person(peaks_at):
-    maps = {
-        name: np.zeros((1, 10, 10, n))
-        for name, n in dict(offset=2, size=2, point_offset=2, allocation=2).items()
-    }
+    names = "offset", "size", "point_offset", "allocation"
+    maps = {name: np.zeros((1, 10, 10, 2)) for name in names}
     heat, points = np.zeros((2, 1, 10, 10, 1))
     heat[0, 4, 4], maps["offset"][0, 4, 4], maps["size"][0, 4, 4] = 0.8, 0.5, 8.0
     maps["allocation"][0, 4, 4] = 2.3, -1.4

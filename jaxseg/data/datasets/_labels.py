@@ -1,0 +1,196 @@
+"""What the readers of objects and depth share: files, boxes, splits, digests.
+
+A box counts if it is finite and has an area left once it is cut at the border of its
+image; all others (no width, no height, turned round, NaN, wholly outside) are dropped.
+"""
+
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from jaxseg.core import errors, hashing
+from jaxseg.core import images as images_lib
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Record(NamedTuple):
+    """An image below the root and its objects, dropped ones left out."""
+
+    image: str
+    id: str
+    size: tuple[int, int] | None  # height, width as the labels say
+    boxes: np.ndarray  # float32 [N, 4] row0, col0, row1, col1 in [0, 1]
+    labels: np.ndarray  # int32 [N]
+    flags: np.ndarray  # bool [N], crowd or difficult
+    keypoints: np.ndarray | None = None  # float32 [N, K, 3]
+
+
+def cut_boxes(
+    corners: np.ndarray, sizes: np.ndarray | tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [N, 4] row0, col0, row1, col1 in [0, 1], and bool [N], which count.
+
+    corners: [N, 4] x0, y0, x1, y1 in pixels; sizes: height, width, of all or of each.
+    """
+    corners = np.asarray(corners, np.float64).reshape(-1, 4)
+    finite = np.isfinite(corners).all(axis=1)
+    height, width = np.broadcast_to(sizes, (len(corners), 2)).T
+    sides = np.stack([height, width, height, width], axis=1)
+    safe = np.where(finite[:, None], corners, 0)
+    boxes = np.clip(safe[:, [1, 0, 3, 2]] / sides, 0, 1).astype(np.float32)
+    return boxes, finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+
+
+def known_points(
+    points: np.ndarray, size: np.ndarray | tuple[int, int]
+) -> np.ndarray:
+    """float32 [..., K, 3] row, col in [0, 1], visibility, from x, y in pixels.
+
+    Points that are not labelled, not finite or outside the image are 0, 0, 0.
+    """
+    height, width = np.moveaxis(np.asarray(size, np.float64), -1, 0)
+    rows, cols = points[..., 1] / height, points[..., 0] / width
+    with np.errstate(invalid="ignore"):
+        inside = (rows >= 0) & (rows <= 1) & (cols >= 0) & (cols <= 1)
+    known = inside & (points[..., 2] > 0)
+    placed = np.stack([rows, cols, points[..., 2]], axis=-1)
+    return np.where(known[..., None], placed, 0).astype(np.float32)
+
+
+def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
+    """Says once per reading how many boxes do not count, and where one of them is."""
+    if dropped:
+        _log.warning(
+            "%s: %d of %d boxes have no area within their image and are left out, for "
+            "example one of %s",
+            path,
+            dropped,
+            total,
+            example,
+        )
+
+
+def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
+    """uint8 [H, W, 3]; UserError where it is not of the size that `labels` say."""
+    image = images_lib.read(root / record.image)
+    if record.size is not None and image.shape[:2] != tuple(record.size):
+        raise errors.UserError(
+            f"{root / record.image}: image is {image.shape[0]} x {image.shape[1]} "
+            f"(height x width, upright), {labels} says {record.size[0]} x "
+            f"{record.size[1]}. Fix: restore the image that was labelled, or correct "
+            "the size there."
+        )
+    return image
+
+
+def header_size(path: Path) -> tuple[int, int] | None:
+    """(height, width), or None for a file that `read_image` will refuse later."""
+    try:
+        return images_lib.size(path)
+    except errors.UserError:
+        return None
+
+
+def image_names(folder: Path) -> dict[str, str]:
+    """{name without suffix: file name} of the images that lie in a folder."""
+    if not folder.is_dir():
+        raise errors.UserError(
+            f"{folder}: folder not found; allowed is one with images. Fix: correct "
+            "root=DIR or the option images."
+        )
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return {
+        path.stem: path.name
+        for path in files
+        if path.suffix.lower() in images_lib.SUFFIXES
+    }
+
+
+def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:
+    """A fifth for validation, drawn with seed 0, the rest for training; both sorted."""
+    if len(items) < 2:
+        raise errors.UserError(
+            f"{where}: found {len(items)} images; allowed are two or more, to train on "
+            "some and validate on others. Fix: add images."
+        )
+    order = np.random.default_rng(0).permutation(len(items))
+    border = max(1, len(items) // 5)
+    return {
+        "train": [items[i] for i in sorted(order[border:])],
+        "validation": [items[i] for i in sorted(order[:border])],
+    }
+
+
+def read_lines(path: Path) -> list[str]:
+    """The first word of each line that has one."""
+    lines = read_text(path).splitlines()
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """A whole UTF-8 file; UserError with the path for one that is missing or is not."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise errors.UserError(
+            f"{path}: file not found. Fix: restore it, or correct root=DIR or the "
+            "options that name it."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.UserError(
+            f"{path}: cannot be read as UTF-8 text ({error}). Fix: replace the file."
+        ) from None
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; UserError with the place where it breaks off."""
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise errors.UserError(
+            f"{path}: not whole JSON ({error}). Fix: get or write the file again."
+        ) from None
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """What changes when a file does: for caches of what was read from it."""
+    if not path.is_file():
+        return str(path), -1, -1
+    facts = path.stat()
+    return str(path), facts.st_size, facts.st_mtime_ns
+
+
+def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
+    """SHA-256 of names and sizes of all files below root and the bytes of labels."""
+    total, labels = hashlib.sha256(), set(labels)
+    for name in sorted({*images} | labels):
+        file = stamp(root / name)
+        total.update(f"{name}\0{file[1]}\0".encode())
+        if name in labels and file[1] >= 0:
+            total.update(_file_sum(file).encode())
+    return total.hexdigest()
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _file_sum(file: tuple[str, int, int]) -> str:
+    return hashing.file_sum(Path(file[0]))
+
+
+def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
+    """The class names in the order of the mapping; UserError for one that is twice."""
+    classes = tuple(map(str, names.values()))
+    twice = sorted({name for name in classes if classes.count(name) > 1})
+    if twice or not classes:
+        raise errors.UserError(
+            f"{where}: found {len(classes)} classes, {twice or 'none'} more than once; "
+            "allowed are one or more, each once. Fix: correct the names."
+        )
+    return classes
