@@ -91,7 +91,7 @@ def keypoints(
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     colors = default_palette(points.shape[1])
-    radius = max(1, min(image.shape[:2]) // 100)
+    radius = max(1, min(image.shape[:2]) // 70)
     for person in points * [image.shape[0], image.shape[1], 1]:
         for a, b in bones:
             if person[a, 2] > 0 and person[b, 2] > 0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import dataset, pipeline, sources
-from jaxseg.evals import predict
+from jaxseg.evals import averaged, predict, protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Evaluator:
     batch_size: int
     threads: int = 2
     put: Any = jax.device_put  # NumPy batch -> arrays on the devices
+    how: protocol.Protocol = protocol.WHOLE  # whole images, or averaged views
 
     @property
     def protocol(self) -> str:
         """How the numbers came about; carried by each of them."""
-        height, width = self.size
         where = ", labels at original size" if self._task.dense else ""
-        return f"whole image, one scale {height}x{width}{where}"
+        return f"{self.how.text(self.size)}{where}"
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """{metric: value} over the whole source."""
@@ -97,6 +97,13 @@ class Evaluator:
             yield waiting
 
     def _outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
+        if self.how == protocol.WHOLE:
+            return self._single(variables)
+        fields = dataclasses.fields(averaged.Averaged)
+        own = {field.name: getattr(self, field.name) for field in fields}
+        return averaged.Averaged(**own).outputs(variables)
+
+    def _single(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         for batch in self._batches():
             program = predict.program(
                 self.model,

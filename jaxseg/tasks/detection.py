@@ -131,6 +131,7 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
 def center_losses(outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
     """L1 to L3 (Eq. A.2 to A.4), each divided by the number of objects."""
     objects = jnp.maximum(jnp.sum(aim["valid"]), 1)
+    seen = seen | jnp.any(aim["heat"] == 1, axis=-1)  # objects in a crowd count
     focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=seen)
     at = (aim["cells"], aim["valid"])
     return {

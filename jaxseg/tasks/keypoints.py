@@ -15,7 +15,7 @@ from jaxseg.metrics import metric
 from jaxseg.tasks import detection, targets, task
 
 VERSION = 1  # goes up when the same weights would give another loss or metric
-DRAWN = 0.3  # lowest score of an object that pictures show
+DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Keypoints(task.Task):
         shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
         points = prediction["keypoints"][shown].copy()
         points[..., :2] /= np.array(size)
-        points[..., 2] = 2
+        points[..., 2] = np.where(points[..., 2] >= DRAWN_POINT, 2, 0)
         return {"keypoints": points}
 
 

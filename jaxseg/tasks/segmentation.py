@@ -50,6 +50,10 @@ class Segmentation(task.Task):
         total = loss + self.auxiliary * auxiliary
         return total, {"main_loss": loss, "auxiliary_loss": auxiliary}
 
+    def scores(self, outputs: Array) -> Array:
+        """[B, H, W, K] logits -> probabilities, which average over views."""
+        return jax.nn.softmax(outputs, axis=-1)
+
     def decode(self, outputs: Array) -> Array:
         """[B, H, W, K] logits -> [B, H, W] class ids."""
         return jnp.argmax(outputs, axis=-1).astype(jnp.int32)

@@ -64,6 +64,10 @@ class Task:
         """(mean loss of the batch, further scalars to log)."""
         raise NotImplementedError(type(self).__name__)
 
+    def scores(self, outputs: Any) -> Any:
+        """Of raw outputs, what can be averaged over views of an image and decoded."""
+        return outputs
+
     def decode(self, outputs: Any) -> Any:
         """Predictions from raw outputs: arrays with a leading batch axis."""
         raise NotImplementedError(type(self).__name__)

@@ -13,7 +13,7 @@ from PIL import Image
 from jaxseg.core import checkpoint, draw, errors, records, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import pipeline, transforms
-from jaxseg.evals import evaluate, predict
+from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
@@ -284,6 +284,7 @@ class Training:
             batch_size=mesh.round_up(self.spec["batch_size"], self.mesh),
             threads=self.spec["run"]["threads"],
             put=lambda batch: mesh.put_batch(batch, self.mesh),
+            how=protocol.build(**data["protocol"] or {}),
         )
 
     def _flops(self, clock: loop.Clock, steps: int) -> float | None:

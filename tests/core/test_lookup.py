@@ -4,12 +4,14 @@ from jaxseg.core import errors, lookup
 
 
 def test_names_are_the_modules_of_a_package():
-    assert lookup.names("jaxseg.models.backbones") == ["hrnet"]
+    backbones = ["hrnet", "resnest", "resnet", "unet", "vgg", "vit"]
+    assert lookup.names("jaxseg.models.backbones") == backbones
     assert "linear" in lookup.names("jaxseg.models.heads")
 
 
 def test_the_module_that_defines_what_a_part_is_is_no_part():
-    assert lookup.names("jaxseg.tasks") == ["classification", "segmentation"]
+    tasks = ["classification", "depth", "detection", "keypoints", "segmentation"]
+    assert lookup.names("jaxseg.tasks") == tasks  # without `task` and `targets`
 
 
 def test_load_gives_the_module():
@@ -27,7 +29,8 @@ def test_the_error_says_what_exists_and_what_was_meant():
     with pytest.raises(errors.UserError) as caught:
         lookup.load("jaxseg.tasks", "segmentaton")
     assert str(caught.value) == (
-        "unknown task 'segmentaton'. Known: classification, segmentation. "
+        "unknown task 'segmentaton'. Known: classification, depth, detection, "
+        "keypoints, segmentation. "
         "Did you mean 'segmentation'?"
     )
 

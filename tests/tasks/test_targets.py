@@ -15,7 +15,7 @@ def f32(x):
     return jnp.asarray(x, jnp.float32)
 
 
-@functools.cache
+@functools.cache  # one program for all tests of a function
 def jitted(name, **static):
     return jax.jit(functools.partial(getattr(targets, name), **static))
 
@@ -122,7 +122,7 @@ def test_encoding_by_hand():
     assert found["cells"].tolist() == [[[3, 6]]]
     np.testing.assert_allclose(found["offset"], [[[0.5, 0.5]]], atol=1e-6)
     np.testing.assert_allclose(found["size"], [[[3, 5]]], atol=1e-6)
-    assert found["valid"].all() and found["heat"][0, 3, 6, 1] == 1
+    assert found["heat"][0, 3, 6, 1] == 1 and found["valid"].all()
     assert (found["heat"][..., [0, 2]] == 0).all()
 
 
@@ -132,7 +132,6 @@ BAD = {
     "nan": [0.1, np.nan, 0.4, 0.7],
     "infinite": [0.1, 0.1, np.inf, 0.7],
     "above": [-0.5, 0.1, 0.3, 0.7],
-    "right": [0.1, 0.9, 0.3, 1.2],
     "at the edge": [0.5, 0.1, 1.5, 0.7],
 }
 
@@ -151,11 +150,8 @@ def test_bad_boxes_give_nothing(box):
 
 
 def test_no_slots():
-    found = targets.encode_boxes(
-        jnp.zeros((2, 0, 4)), jnp.zeros((2, 0), int), SHAPE, NUM_CLASSES
-    )
-    assert found["heat"].shape == (2, *SHAPE, NUM_CLASSES)
-    assert (np.asarray(found["heat"]) == 0).all()
+    heat = encode(np.zeros((2, 0, 4)), np.zeros((2, 0), int))["heat"]
+    assert heat.shape == (2, *SHAPE, NUM_CLASSES) and (heat == 0).all()
 
 
 def test_a_center_just_inside_stays_inside():
@@ -203,7 +199,7 @@ def paired(boxes, labels, decoded, limit):
         kept = [n for n in range(len(labels[i])) if labels[i][n] >= 0]
         assert (scores[i, : len(kept)] > 0.99).all()
         assert (scores[i, len(kept) :] < 0.99).all()
-        used = set()
+        used = set()  # decoded boxes, each for one
         for n in kept:
             away = np.abs(places[i, : len(kept)] - boxes[i, n]).max(axis=1)
             away[classes[i, : len(kept)] != labels[i, n]] = np.inf
@@ -230,8 +226,8 @@ def test_more_objects_than_peaks():
     places, scores, _ = decode(encode(boxes, labels), 5)
     assert places.shape == (2, 5, 4) and (scores > 0.99).all()
     for i in range(2):
-        for place in places[i]:
-            assert np.abs(boxes[i] - place).max(axis=1).min() < 1e-5
+        away = np.abs(boxes[i][None] - places[i][:, None]).max(axis=2)
+        assert (away.min(axis=1) < 1e-5).all()
 
 
 def test_decoded_boxes_are_cut_to_the_canvas():
@@ -271,6 +267,7 @@ def test_nms(threshold):
         boxes = np.concatenate([corner, corner + rng.random((2, 40, 2)) * 0.5], axis=-1)
         boxes = boxes.astype(np.float32)
         boxes[:, 7] = boxes[:, 5]
+        boxes[:, 9:12, 2:] = boxes[:, 9:12, :2] = boxes[:, 9:10, :2]  # empty
         scores = rng.integers(0, 12, (2, 40)).astype(np.float32) / 12  # many equals
         labels = rng.integers(-1, 3, (2, 40))
         found, classes = jitted("nms", threshold=threshold)(
@@ -282,14 +279,6 @@ def test_nms(threshold):
         np.testing.assert_array_equal(found, np.where(stays, scores, 0))
         np.testing.assert_array_equal(classes, np.where(stays, labels, -1))
         assert 0 < np.sum(stays) < np.sum(labels >= 0)
-
-
-def test_nms_of_empty_boxes():
-    found, classes = targets.nms(
-        jnp.zeros((1, 3, 4)), f32([[0.3, 0.2, 0.1]]), jnp.zeros((1, 3), int), 0.5
-    )
-    np.testing.assert_allclose(found, [[0.3, 0.2, 0.1]])
-    assert (np.asarray(classes) == 0).all()
 
 
 def random_people(rng, batch=2, num=5, kinds=4):
@@ -367,8 +356,8 @@ def test_keypoints_there_and_back():
         boxes, labels, points = random_people(rng)
         found = encode_people(boxes, labels, points)
         decoded = jitted("decode_keypoints", count=10)(people_maps(found))
-        places, scores, classes, keypoints = map(np.asarray, decoded)
-        paired(boxes, labels, (places, scores, classes), 1e-5)
+        places, *others, keypoints = map(np.asarray, decoded)
+        paired(boxes, labels, (places, *others), 1e-5)
         assert keypoints.shape == (2, 10, 4, 3)
         for i, n in np.argwhere(labels >= 0):
             t = np.argmin(np.abs(places[i] - boxes[i, n]).max(axis=1))

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -49,9 +50,7 @@ def cut_boxes(
     return boxes, finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
 
 
-def known_points(
-    points: np.ndarray, size: np.ndarray | tuple[int, int]
-) -> np.ndarray:
+def known_points(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.ndarray:
     """float32 [..., K, 3] row, col in [0, 1], visibility, from x, y in pixels.
 
     Points that are not labelled, not finite or outside the image are 0, 0, 0.
@@ -66,16 +65,18 @@ def known_points(
 
 
 def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
-    """Says once per reading how many boxes do not count, and where one of them is."""
+    """Says how many boxes do not count, and where one of them is."""
     if dropped:
-        _log.warning(
-            "%s: %d of %d boxes have no area within their image and are left out, for "
-            "example one of %s",
-            path,
-            dropped,
-            total,
-            example,
+        tell(
+            f"{path}: {dropped} of {total} boxes have no area within their image and "
+            f"are left out, for example one of {example}"
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def tell(text: str) -> None:
+    """Logs a warning, each text once: a folder is opened many times in a run."""
+    _log.warning(text)
 
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
@@ -194,3 +195,18 @@ def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
             "allowed are one or more, each once. Fix: correct the names."
         )
     return classes
+
+
+def flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(left, right) indices of keypoints whose names differ by left, right or L, R."""
+    places = {name.lower(): index for index, name in enumerate(names)}
+    pairs = []
+    for name, index in places.items():
+        other = re.sub(r"left|(?<![a-z])l(?![a-z])", _to_right, name)
+        if other != name and other in places:
+            pairs.append((index, places[other]))
+    return tuple(pairs)
+
+
+def _to_right(match: re.Match) -> str:
+    return "right" if match[0] == "left" else "r"

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxseg.core import errors, lookup, sections
 from jaxseg.data import dataset, sources, transforms
+from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
 from jaxseg.transfer import planning, work
@@ -43,7 +44,8 @@ def arguments(
 
     starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex]}].
     evaluations: {name: data section}; keys left out are those of `data`, the split is
-    "validation". headline: the one that tables, early stopping and `keep` look at.
+    "validation"; see `evaluation_arguments`. headline: the one that tables, early
+    stopping and `keep` look at.
     batch_size: of all devices and accumulated microbatches together.
     optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
     | step | poly | cosine, ...}, cosine if None.
@@ -73,6 +75,14 @@ def data_arguments(
 
     size: (height, width) of training crops and of the canvas in evaluation; None: the
     data set's. augment: transforms in order; None: flip, rescale, crop (factors 4.1).
+    """
+
+
+def evaluation_arguments(*, protocol: Mapping[str, Any] | None = None) -> None:
+    """What the data section of an evaluation may hold beside that.
+
+    protocol: {mode, overlap, scales, flip} of `evals.protocol.build`; None: whole
+    images at one scale.
     """
 
 
@@ -136,6 +146,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         for name, data in spec["evaluations"].items()
     }
     planning.check(spec, facts, where)
+    task = predict.build_task(spec["task"], 1)
+    for name, data in spec["evaluations"].items():
+        how = protocol.build(**data["protocol"] or {})
+        protocol.check(how, task, f"{where}/evaluations/{name}/protocol")
     return spec
 
 
@@ -156,7 +170,10 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a resolved spec decides the result."""
 
     def strip(section: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in section.items() if k not in NOT_IN_KEY}
+        kept = {k: v for k, v in section.items() if k not in NOT_IN_KEY}
+        if kept.get("protocol", 0) is None:  # as before there were any others
+            del kept["protocol"]
+        return kept
 
     evaluations = {name: strip(data) for name, data in spec["evaluations"].items()}
     return strip(spec) | {"data": strip(spec["data"]), "evaluations": evaluations}
@@ -208,8 +225,11 @@ def _bind_evaluation(
     if own["split"] == data["split"] and own.get("name", data["name"]) == data["name"]:
         inherited |= {key: data[key] for key in ("count", "seed")}  # of the same subset
     section = inherited | own
-    bound = sections.bind(data_arguments, section=section, where=where)
-    return bound | {"augment": []}  # whole images as they are
+    bound = sections.bind(
+        data_arguments, evaluation_arguments, section=section, where=where
+    )
+    how = protocol.bind(bound["protocol"], f"{where}/protocol")
+    return bound | {"augment": [], "protocol": how}  # whole images as they are
 
 
 def _resolve_data(

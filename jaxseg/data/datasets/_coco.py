@@ -1,0 +1,157 @@
+"""The content of a file in COCO's JSON format as arrays, every reference checked."""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.data.datasets import _labels
+
+KEYS = ("images", "annotations", "categories")
+Entries = Sequence[Mapping[str, Any]]
+
+
+class Content(NamedTuple):
+    """What is used of one file; the arrays have a row per annotation."""
+
+    files: tuple[str, ...]  # of the images
+    sizes: np.ndarray  # int [I, 2] height, width
+    categories: Mapping[int, str]  # in the order of their ids
+    points: Mapping[int, tuple[str, ...]]  # category id: names of its keypoints
+    places: np.ndarray  # int [A], row of the image
+    category: np.ndarray  # int [A], category id
+    boxes: np.ndarray  # float32 [A, 4]
+    kept: np.ndarray  # bool [A]
+    crowd: np.ndarray  # bool [A]
+    keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
+
+
+@functools.lru_cache(maxsize=8)
+def read(file: tuple[str, int, int]) -> Content:
+    """The content of the file with this stamp; UserError if it cannot be right."""
+    path = Path(file[0])
+    images, annotations, categories = _lists(path)
+    by_id = _by_id(images, (int, str), f"{path}: images")
+    known = _by_id(categories, (int,), f"{path}: categories")
+    sizes = _sizes(images, path)
+    places = _references(annotations, "image_id", by_id, path)
+    corners = _corners(annotations, path)
+    boxes, kept = _labels.cut_boxes(corners, sizes[places])
+    files = tuple(_name(entry, "file_name", path) for entry in images)
+    dropped = np.flatnonzero(~kept)
+    if len(dropped):
+        example = files[places[dropped[0]]]
+        _labels.report_dropped(len(dropped), len(kept), path, example)
+    chosen = {id_: categories[place] for id_, place in sorted(known.items())}
+    ids = {id_: id_ for id_ in chosen}
+    points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
+    return Content(
+        files=files,
+        sizes=sizes,
+        categories={id_: _name(x, "name", path) for id_, x in chosen.items()},
+        points={id_: tuple(map(str, names)) for id_, names in points.items() if names},
+        places=places,
+        category=_references(annotations, "category_id", ids, path),
+        boxes=boxes,
+        kept=kept,
+        crowd=np.array([bool(entry.get("iscrowd")) for entry in annotations], bool),
+        keypoints=tuple(tuple(_list(x.get("keypoints"))) for x in annotations),
+    )
+
+
+def _lists(path: Path) -> list[Entries]:
+    """The three lists of entries."""
+    data = _labels.read_json(path)
+    for key in KEYS:
+        found = data.get(key) if isinstance(data, dict) else None
+        right = isinstance(found, list) and all(isinstance(x, dict) for x in found)
+        if not right or (key == "images" and not found):
+            raise errors.UserError(
+                f"{path}: {key!r} is missing, empty or not a list of objects; allowed "
+                f"is COCO's format with {', '.join(KEYS)}. Fix: export it in that "
+                "format."
+            )
+    return [data[key] for key in KEYS]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, int]:
+    """{id: place}."""
+    table: dict[Any, int] = {}
+    for place, entry in enumerate(entries):
+        id_ = entry.get("id")
+        if type(id_) not in types or id_ in table:
+            raise errors.UserError(
+                f"{where}[{place}]: id is {id_!r}; allowed is a number that no other "
+                "entry has. Fix: correct it."
+            )
+        table[id_] = place
+    return table
+
+
+def _name(entry: Mapping[str, Any], key: str, path: Path) -> str:
+    if not isinstance(entry.get(key), str) or not entry[key]:
+        raise errors.UserError(
+            f"{path}: the entry with id {entry['id']}: {key} is {entry.get(key)!r}; "
+            "allowed is a name. Fix: add it."
+        )
+    return entry[key]
+
+
+def _references(
+    annotations: Entries, key: str, table: Mapping[Any, int], path: Path
+) -> np.ndarray:
+    """int [A], what `table` has for the id under `key` of each annotation."""
+    ids = [entry.get(key) for entry in annotations]
+    found = [table.get(id_) if isinstance(id_, int | str) else None for id_ in ids]
+    if None in found:
+        place = found.index(None)
+        raise errors.UserError(
+            f"{path}: annotations[{place}] (id {annotations[place].get('id')}): {key} "
+            f"is {ids[place]!r}; allowed are the {len(table)} ids listed in the file: "
+            f"{_some(table)}. Fix: correct the id or add its entry."
+        )
+    return np.array(found, int)
+
+
+def _some(ids: Iterable[Any]) -> str:
+    named = [*map(str, ids)]
+    return ", ".join(named[:8]) + (", ..." if len(named) > 8 else "")
+
+
+def _sizes(images: Entries, path: Path) -> np.ndarray:
+    """int [I, 2] height, width."""
+    rows = []
+    for place, entry in enumerate(images):
+        size = [entry.get("height"), entry.get("width")]
+        if not all(type(n) in (int, float) and 1 <= n < 1e6 for n in size):
+            raise errors.UserError(
+                f"{path}: images[{place}] (id {entry['id']}): height and width are "
+                f"{size}; allowed are positive numbers. Fix: write the image's size."
+            )
+        rows.append(size)
+    return np.array(rows, int)
+
+
+def _corners(annotations: Entries, path: Path) -> np.ndarray:
+    """float64 [A, 4] x0, y0, x1, y1."""
+    rows = []
+    for place, entry in enumerate(annotations):
+        box = entry.get("bbox")
+        right = isinstance(box, list) and len(box) == 4
+        if not right or not all(type(x) in (int, float) for x in box):
+            raise errors.UserError(
+                f"{path}: annotations[{place}] (id {entry.get('id')}): bbox is "
+                f"{box!r}; allowed are four numbers, x, y, width, height. Fix: correct "
+                "it."
+            )
+        rows.append(box)
+    corners = np.array(rows, np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners

@@ -1,0 +1,159 @@
+"""7-Scenes, Kinect video of rooms (Shotton et al., CVPR 2013): colour and depth.
+
+frame-N.color.png (or .jpg) and frame-N.depth.png lie side by side. The files hold
+millimetres; 0 and 65535 are unknown. Splits are train.txt, val.txt and test.txt with
+the name of a frame a line; or the official TrainSplit.txt and TestSplit.txt of each
+scene, with `sequence1` for the folder seq-01; or else the last fifth of the frames of
+each folder for validation: neighbours in a video are too much alike to draw them.
+Colour and depth come from two cameras and do not match to the pixel.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _depth, _labels
+
+DATASETS = {
+    "depth": Dataset(
+        fields=("image", "depth"),
+        domain="own",  # `describe` says indoor, once the frames have been counted
+        splits={},
+        version=1,
+        size=(192, 256),
+        licence="Microsoft Research 7-Scenes, non-commercial use",
+        obtain="Get one or more scenes of 7-Scenes from Microsoft Research; root is a "
+        "scene, or the folder that holds the scenes.",
+    )
+}
+LISTS = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
+OFFICIAL = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
+COLOUR, DEPTH = ".color", ".depth.png"
+INVALID, METRES = 65535, 0.001
+
+
+def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
+    """(colour, depth) files below root, in the order of the list or of time."""
+    return find_splits(root)[split]
+
+
+def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
+    colour, depth = record
+    return {
+        "image": images_lib.read(root / colour),
+        "depth": _depth.read(root / depth, METRES, invalid=INVALID),
+        "id": depth.removesuffix(DEPTH),
+    }
+
+
+def describe(facts: Dataset, root: Path) -> Dataset:
+    """`facts` with the frames that are there."""
+    splits = {split: len(pairs) for split, pairs in find_splits(root).items()}
+    return dataclasses.replace(facts, splits=splits, domain="indoor")
+
+
+def digest(root: Path, **_: Any) -> str:
+    """SHA-256 of the depth maps and of the names and sizes of the images."""
+    pairs = [pair for pairs in find_splits(root).values() for pair in pairs]
+    return _labels.digest(root, [c for c, _ in pairs], [d for _, d in pairs])
+
+
+def find_splits(root: Path) -> dict[str, list[tuple[str, str]]]:
+    """{split: [(colour, depth)]}."""
+    frames = _frames(root)
+    listed = {split: root / name for split, name in LISTS.items()}
+    listed = {split: path for split, path in listed.items() if path.is_file()}
+    if listed:
+        return {split: _named(path, frames) for split, path in listed.items()}
+    official = {
+        split: sorted([*root.glob(name), *root.glob(f"*/{name}")])
+        for split, name in OFFICIAL.items()
+    }
+    if any(official.values()):
+        return {
+            split: [pair for path in paths for pair in _sequences(path, root, frames)]
+            for split, paths in official.items()
+            if paths
+        }
+    return _last_fifth(frames, root)
+
+
+def _frames(root: Path) -> dict[str, tuple[str, str]]:
+    """{frame: (colour, depth)}, sorted; UserError for a depth map without a picture."""
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*frame-*.*")}
+    frames, lost = {}, []
+    for depth in sorted(name for name in files if name.endswith(DEPTH)):
+        frame = depth.removesuffix(DEPTH)
+        colours = [f"{frame}{COLOUR}{suffix}" for suffix in images_lib.SUFFIXES]
+        found = [name for name in colours if name in files]
+        lost += [] if found else [depth]
+        frames |= {frame: (found[0], depth)} if found else {}
+    if lost:
+        raise errors.UserError(
+            f"{root}: {len(lost)} depth maps have no picture, for example {lost[0]}. "
+            "Fix: add frame-N.color.png beside it or remove it."
+        )
+    if not frames:
+        raise errors.UserError(
+            f"{root}: found no frame-N.depth.png. Fix: point root at a scene of "
+            "7-Scenes whose sequences are unpacked, or at the folder of the scenes."
+        )
+    return frames
+
+
+def _named(path: Path, frames: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    """The frames that the lines of a list name."""
+    names = _labels.read_lines(path)
+    lost = [name for name in names if name not in frames]
+    if lost:
+        raise errors.UserError(
+            f"{path}: {len(lost)} of {len(names)} names have no depth map, for example "
+            f"{lost[0]!r}; allowed are names such as {next(iter(frames))!r}. Fix: add "
+            "the frame or remove the line."
+        )
+    return [frames[name] for name in names]
+
+
+def _sequences(
+    path: Path, root: Path, frames: dict[str, tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The frames of the sequences that an official list names."""
+    found = []
+    for line in _labels.read_lines(path):
+        number = re.fullmatch(r"sequence(\d+)", line)
+        folder = path.parent / f"seq-{int(number[1]):02d}" if number else path
+        prefix = f"{folder.relative_to(root).as_posix()}/"
+        mine = [pair for frame, pair in frames.items() if frame.startswith(prefix)]
+        if not mine:
+            raise errors.UserError(
+                f"{path}: {line!r} has no frames in {folder}; allowed are `sequence1` "
+                "and so on, unpacked as seq-01. Fix: unpack it or remove the line."
+            )
+        found += mine
+    return found
+
+
+def _last_fifth(
+    frames: dict[str, tuple[str, str]], root: Path
+) -> dict[str, list[tuple[str, str]]]:
+    folders: dict[str, list[tuple[str, str]]] = {}
+    for frame, pair in frames.items():
+        folders.setdefault(frame.rpartition("/")[0], []).append(pair)
+    splits: dict[str, list[tuple[str, str]]] = {"train": [], "validation": []}
+    for pairs in folders.values():
+        border = len(pairs) - len(pairs) // 5
+        splits["train"] += pairs[:border]
+        splits["validation"] += pairs[border:]
+    if not splits["validation"]:
+        raise errors.UserError(
+            f"{root}: found {len(frames)} frames in {len(folders)} folders; allowed "
+            "are five or more in one of them, for the last fifth is for validation. "
+            "Fix: add frames, or lists train.txt and val.txt."
+        )
+    return splits

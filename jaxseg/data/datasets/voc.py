@@ -1,0 +1,250 @@
+"""Boxes in Pascal VOC's layout (Everingham 2010): one XML file per image.
+
+Annotations/NAME.xml belongs to JPEGImages/NAME.jpg. Splits are train.txt, val.txt,
+test.txt and trainval.txt in ImageSets/Main, a name first in each line; without them a
+fifth is for validation, drawn with seed 0 from the sorted names. Pixels in the files
+count from 1 and a box includes its last one, so x0 - 1, y0 - 1 is its upper left corner
+and x1, y1 its lower right one. Boxes with xmax <= xmin or ymax <= ymin are clicks, not
+boxes: they, and those without an area inside the image, are dropped and logged.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import defusedxml
+import numpy as np
+from defusedxml import ElementTree
+
+from jaxseg.core import errors
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets._labels import Record
+
+DATASETS = {
+    "boxes": Dataset(
+        fields=("image", "boxes", "box_labels", "difficult"),
+        domain="own",
+        splits={},
+        version=1,
+        size=(256, 256),
+        obtain="Your own folder in Pascal VOC's layout, or VOC 2007 or 2012 from "
+        "host.robots.ox.ac.uk/pascal/VOC; root is the folder that holds Annotations/.",
+        protocol={"detection": {"protocol": "voc"}},
+    )
+}
+LISTS = {"train": "train", "validation": "val", "test": "test", "trainval": "trainval"}
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Annotation(NamedTuple):
+    """What is used of one XML file."""
+
+    size: tuple[int, int] | None  # height, width; None where it does not say
+    names: tuple[str, ...]
+    corners: tuple[tuple[float, ...], ...]  # as in the file
+    difficult: tuple[bool, ...]
+
+
+def records(
+    variant: str,
+    split: str,
+    root: Path,
+    *,
+    classes: Sequence[str] = (),
+    images: str = "JPEGImages",
+    annotations: str = "Annotations",
+) -> Sequence[Record]:
+    """The images of a split with their objects, in the order of its list.
+
+    classes: names in the order of their ids; (): those found, sorted. images,
+    annotations: the folders of the images and of the XML files, which may be one.
+    """
+    found = find_splits(root, annotations)
+    contents = _read_all(root, annotations, _union(found))
+    labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
+    files = _labels.image_names(root / images)
+    made, dropped = [], []
+    for name in found[split]:
+        if name not in files:
+            raise errors.UserError(
+                f"{root / images}: the image of {annotations}/{name}.xml is missing; "
+                f"allowed is {name} with an ending such as .jpg. Fix: add the image, "
+                "or remove its annotation and its line in ImageSets."
+            )
+        image = f"{images}/{files[name]}"
+        record, lost = _record(image, name, contents[name], labels, root)
+        made.append(record)
+        dropped += [image] * lost
+    total = sum(len(contents[name].names) for name in found[split])
+    if dropped:
+        _labels.report_dropped(len(dropped), total, root / annotations, dropped[0])
+    return made
+
+
+def parse(record: Record, root: Path, variant: str) -> Example:
+    return {
+        "image": _labels.read_image(record, root, "<size> of its XML"),
+        "boxes": record.boxes,
+        "box_labels": record.labels,
+        "difficult": record.flags,
+        "id": record.id,
+    }
+
+
+def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
+    """`facts` with the splits and classes that this folder has."""
+    found = find_splits(root, options["annotations"])
+    contents = _read_all(root, options["annotations"], _union(found))
+    return dataclasses.replace(
+        facts,
+        splits={split: len(names) for split, names in found.items()},
+        classes=_classes(options["classes"], contents, root),
+    )
+
+
+def digest(root: Path, *, images: str, annotations: str, **_: Any) -> str:
+    """SHA-256 of the XML files, the lists and the names and sizes of the images."""
+    names = _union(find_splits(root, annotations))
+    files = _labels.image_names(root / images)
+    labels = {f"{annotations}/{name}.xml" for name in names}
+    labels |= {path.relative_to(root).as_posix() for path in _lists(root).values()}
+    seen = [f"{images}/{files[name]}" for name in names if name in files]
+    return _labels.digest(root, seen, labels)
+
+
+def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:
+    """{split: names}, from the lists or drawn."""
+    folder = root / annotations
+    every = sorted(path.stem for path in folder.glob("*.xml"))
+    if not every:
+        raise errors.UserError(
+            f"{folder}: found no XML files; allowed is Pascal VOC's layout with one "
+            "per image. Fix: correct root=DIR or the option annotations."
+        )
+    lists = _lists(root)
+    if not lists:
+        return _labels.drawn_splits(every, folder)
+    splits, known = {}, set(every)
+    for split, path in lists.items():
+        splits[split] = _labels.read_lines(path)
+        lost = [name for name in splits[split] if name not in known]
+        if lost:
+            raise errors.UserError(
+                f"{path}: {len(lost)} of {len(splits[split])} names have no XML file "
+                f"in {folder}, for example {lost[0]!r}. Fix: add it or remove the line."
+            )
+    return splits
+
+
+def _lists(root: Path) -> dict[str, Path]:
+    """{split: file} of the lists that exist."""
+    folder = root / "ImageSets/Main"
+    paths = {split: folder / f"{name}.txt" for split, name in LISTS.items()}
+    return {split: path for split, path in paths.items() if path.is_file()}
+
+
+def _union(splits: dict[str, list[str]]) -> list[str]:
+    return sorted({name for names in splits.values() for name in names})
+
+
+def _classes(
+    given: Sequence[str], contents: dict[str, Annotation], root: Path
+) -> tuple[str, ...]:
+    """The classes given, or those found, sorted; every object must have one."""
+    first: dict[str, str] = {}
+    for file, content in contents.items():
+        for name in content.names:
+            first.setdefault(name, file)
+    if not given:
+        return _labels.check_names({n: n for n in sorted(first)}, f"{root}: <name>")
+    unknown = sorted(set(first) - set(given))
+    if unknown:
+        raise errors.UserError(
+            f"{root}: {first[unknown[0]]}.xml: <name> is {unknown[0]!r}; allowed are "
+            f"the classes {', '.join(given)}. Fix: add it to the option classes, or "
+            "correct the file."
+        )
+    return _labels.check_names({n: n for n in given}, f"{root}: option classes")
+
+
+def _record(
+    image: str, name: str, content: Annotation, labels: dict[str, int], root: Path
+) -> tuple[Record, int]:
+    """The record of one image, and how many of its boxes were dropped."""
+    corners = np.array(content.corners, np.float64).reshape(-1, 4)
+    upright = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    corners[:, :2] -= 1
+    size = content.size or _labels.header_size(root / image)
+    boxes, kept = _labels.cut_boxes(corners, size or (1, 1))
+    kept &= upright
+    known = np.array([labels[name] for name in content.names], np.int32)
+    difficult = np.array(content.difficult, bool)
+    record = Record(image, name, size, boxes[kept], known[kept], difficult[kept])
+    return record, int((~kept).sum()) if size else 0  # parse refuses an unread image
+
+
+def _read_all(root: Path, annotations: str, names: list[str]) -> dict[str, Annotation]:
+    """{name: content}; one UserError with a line for each file that cannot be read."""
+    contents, problems = {}, []
+    for name in names:
+        try:
+            contents[name] = read(_labels.stamp(root / annotations / f"{name}.xml"))
+        except errors.UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise errors.UserError("\n".join(problems))
+    return contents
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def read(file: tuple[str, int, int]) -> Annotation:
+    """The objects of the XML file with this stamp."""
+    path = Path(file[0])
+    try:
+        tree = ElementTree.fromstring(path.read_bytes())
+    except defusedxml.DefusedXmlException as error:
+        raise errors.UserError(
+            f"{path}: refused: it defines entities ({type(error).__name__}), which no "
+            "annotation needs and which can fill the memory. Fix: replace the file."
+        ) from None
+    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
+        raise errors.UserError(
+            f"{path}: not whole XML ({error}). Fix: replace the file."
+        ) from None
+    objects = tree.findall("object")
+    size = [tree.findtext(f"size/{key}", "0") for key in ("height", "width")]
+    size = tuple(int(n) if n.strip().isdecimal() else 0 for n in size)
+    return Annotation(
+        size=size if min(size) > 0 else None,
+        names=tuple(_name(entry, path) for entry in objects),
+        corners=tuple(_corners(entry, path) for entry in objects),
+        difficult=tuple(
+            entry.findtext("difficult", "0").strip() == "1" for entry in objects
+        ),
+    )
+
+
+def _name(entry: Any, path: Path) -> str:
+    name = entry.findtext("name", "").strip()
+    if not name:
+        raise errors.UserError(
+            f"{path}: an <object> has no <name>; allowed is the name of its class. "
+            "Fix: add it."
+        )
+    return name
+
+
+def _corners(entry: Any, path: Path) -> tuple[float, ...]:
+    """xmin, ymin, xmax, ymax as in the file."""
+    texts = [entry.findtext(f"bndbox/{side}", "") for side in SIDES]
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError:
+        raise errors.UserError(
+            f"{path}: <bndbox> of a {entry.findtext('name', '')!r} holds {texts}; "
+            f"allowed are numbers for {', '.join(SIDES)}. Fix: correct them."
+        ) from None

@@ -1,0 +1,316 @@
+"""Boxes in the YOLO layout: one text file per image, `class x y width height` a line.
+
+Numbers are relative to the image, x and y the centre of the box. The labels of
+images/a/b.jpg are in labels/a/b.txt; an image without such a file has no objects. A
+YAML file names the classes (`names`) and the folders of the splits (`train`, `val`,
+`test`). Lines with a polygon instead of a box count as the polygon's hull. Boxes are
+cut at the image; those without an area left are dropped and their number is logged,
+as is that of label files without an image.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets._labels import Record
+
+DATASETS = {
+    "boxes": Dataset(
+        fields=("image", "boxes", "box_labels"),
+        domain="own",
+        splits={},
+        version=1,
+        size=(256, 256),
+        obtain="Your own folder in the YOLO layout; root is the folder that holds "
+        "data.yaml and images/.",
+    )
+}
+SPLITS = {"train": "train", "validation": "val", "test": "test"}
+FORMS = "names: [a, b], or names: with a line `0: a` or `- a` for each class"
+
+
+def records(
+    variant: str,
+    split: str,
+    root: Path,
+    *,
+    images: Mapping[str, str] | None = None,
+    labels: str | None = None,
+    names: str | None = None,
+    classes: Sequence[str] = (),
+) -> Sequence[Record]:
+    """The images of a split with their objects, sorted.
+
+    images: {split: folder of images}; None: those of the YAML file. labels: what stands
+    for images/ in the paths of the labels. names: the YAML file, where it is not the
+    one in root. classes: names in the order of their ids, instead of those of the file.
+    """
+    pairs = find_pairs(root, images, labels, names)[split]
+    count = len(_classes(root, names, classes))
+    made, lost, total, example = [], 0, 0, ""
+    for image, label in pairs:
+        rows = read(_labels.stamp(root / label)) if label else np.zeros((0, 5))
+        bad = (rows[:, 0] >= count) if len(rows) else np.zeros(0, bool)
+        if bad.any():
+            raise errors.UserError(
+                f"{root / str(label)}: found class {int(rows[bad][0, 0])}; allowed are "
+                f"0 to {count - 1} ({count} classes). Fix: correct the line, or name "
+                "all classes."
+            )
+        boxes, kept = _labels.cut_boxes(rows[:, 1:], (1, 1))
+        lost, total = lost + int((~kept).sum()), total + len(kept)
+        example = example or (image if not kept.all() else "")
+        known = rows[:, 0].astype(np.int32)[kept]
+        nothing = np.zeros(len(known), bool)
+        made.append(Record(image, image, None, boxes[kept], known, nothing))
+    _labels.report_dropped(lost, total, root, example)
+    return made
+
+
+def parse(record: Record, root: Path, variant: str) -> Example:
+    return {
+        "image": images_lib.read(root / record.image),
+        "boxes": record.boxes,
+        "box_labels": record.labels,
+        "id": record.id,
+    }
+
+
+def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
+    """`facts` with the splits and classes that this folder has."""
+    found = find_pairs(root, options["images"], options["labels"], options["names"])
+    return dataclasses.replace(
+        facts,
+        splits={split: len(pairs) for split, pairs in found.items()},
+        classes=_classes(root, options["names"], options["classes"]),
+    )
+
+
+def digest(
+    root: Path,
+    *,
+    images: Mapping[str, str] | None,
+    labels: str | None,
+    names: str | None,
+    **_: Any,
+) -> str:
+    """SHA-256 of the label files, the YAML file, names and sizes of the images."""
+    found = find_pairs(root, images, labels, names)
+    pairs = [pair for pairs in found.values() for pair in pairs]
+    texts = [label for _, label in pairs if label]
+    yaml = _yaml(root, names)
+    texts += [yaml.relative_to(root).as_posix()] if yaml else []
+    return _labels.digest(root, [image for image, _ in pairs], texts)
+
+
+# Finding the files.
+
+
+def find_pairs(
+    root: Path,
+    images: Mapping[str, str] | None,
+    labels: str | None,
+    names: str | None,
+) -> dict[str, list[tuple[str, str | None]]]:
+    """{split: [(image, label file or None)]}, paths below root."""
+    folders = _folders(root, images, names)
+    found = {}
+    for split, folder in folders.items():
+        files = sorted(
+            path.relative_to(root).as_posix()
+            for path in (root / folder).rglob("*")
+            if path.suffix.lower() in images_lib.SUFFIXES
+        )
+        paths = {image: _label_path(image, labels) for image in files}
+        found[split] = [
+            (image, path if (root / path).is_file() else None)
+            for image, path in paths.items()
+        ]
+        _check_labels(root, folder, paths)
+    return found
+
+
+def _folders(
+    root: Path, images: Mapping[str, str] | None, names: str | None
+) -> dict[str, str]:
+    """{split: existing folder of images below root}."""
+    yaml = None if images is not None else _yaml(root, names)
+    if images is not None:
+        said, where = dict(images), "option images"
+    elif yaml is not None:
+        text = _labels.read_text(yaml)
+        said = {split: _value(text, key) for split, key in SPLITS.items()}
+        where = str(yaml)
+    else:
+        raise errors.UserError(
+            f"{root}: found no YAML file that names classes and splits. Fix: add "
+            "data.yaml, or set names=FILE, or images={'train': FOLDER, ...} and "
+            "classes=[...]."
+        )
+    unknown = sorted(set(said) - set(SPLITS))
+    if unknown or not said.get("train", said.get("validation")):
+        raise errors.UserError(
+            f"{where}: found the splits {sorted(k for k, v in said.items() if v)}; "
+            f"allowed are {', '.join(SPLITS)} with a folder of images each. Fix: "
+            "correct them."
+        )
+    return {split: _folder(root, said[split], where) for split in said if said[split]}
+
+
+def _folder(root: Path, value: str, where: str) -> str:
+    """`value` below root; leading ../ are dropped, as exporters write them in vain."""
+    plain = re.sub(r"^(\.\.?/)+", "", value)
+    for folder in (value, plain):
+        if (root / folder).is_dir() and not folder.startswith(".."):
+            return folder.rstrip("/")
+    raise errors.UserError(
+        f"{where}: {value!r} is not a folder below {root}; allowed is a folder of "
+        "images (lists of images are not read). Fix: correct it, or set "
+        "images={'train': FOLDER, ...}."
+    )
+
+
+def _label_path(image: str, labels: str | None) -> str:
+    """images/a/b.jpg -> labels/a/b.txt; the last folder of that name is replaced."""
+    parts = PurePosixPath(image).with_suffix(".txt").parts
+    if "images" not in parts[:-1]:
+        return PurePosixPath(labels or "", *parts[-1:] if labels else parts).as_posix()
+    place = len(parts) - 1 - parts[::-1].index("images")
+    before = parts[:place] if labels is None else ()
+    return PurePosixPath(*before, labels or "labels", *parts[place + 1 :]).as_posix()
+
+
+def _check_labels(root: Path, folder: str, paths: Mapping[str, str]) -> None:
+    """Refuses a split without images or labels; tells of labels without an image."""
+    if not paths:
+        raise errors.UserError(f"{root / folder}: found no images. Fix: add them.")
+    known = set(paths.values())
+    places = {str(PurePosixPath(path).parent) for path in known}
+    there = {
+        path.relative_to(root).as_posix()
+        for place in places
+        for path in (root / place).glob("*.txt")
+        if path.name != "classes.txt"
+    }
+    if not there & known:
+        raise errors.UserError(
+            f"{root / folder}: none of {len(paths)} images has a label file such as "
+            f"{min(known)}. Fix: set labels=FOLDER to what stands for images/ there."
+        )
+    orphans = sorted(there - known) if len(places) == 1 else []
+    if orphans:  # harmless, yet perhaps the images are lost
+        _labels.tell(
+            f"{root}: {len(orphans)} label files have no image in {folder} and are "
+            f"left out, for example {orphans[0]}"
+        )
+
+
+# Reading labels and names.
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def read(file: tuple[str, int, int]) -> np.ndarray:
+    """float64 [N, 5] class, x0, y0, x1, y1 in [0, 1] of the file with this stamp."""
+    path, rows = Path(file[0]), []
+    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            row = []
+        polygon = len(row) >= 7 and len(row) % 2 == 1
+        if not (len(row) == 5 or polygon) or row[0] < 0 or row[0] % 1:
+            raise errors.UserError(
+                f"{path}:{number}: found {line[:60]!r}; allowed is `class x y width "
+                "height`, five numbers, or a class and the x y of three or more "
+                "corners. Fix: correct the line."
+            )
+        rows.append([row[0], *_corners(row[1:])])
+    table = np.array(rows, np.float64).reshape(-1, 5)
+    pixels = np.abs(table[:, 1:])[np.isfinite(table[:, 1:])] > 2
+    if pixels.any():
+        raise errors.UserError(
+            f"{path}: found a box that ends at {np.nanmax(np.abs(table[:, 1:])):g}; "
+            "allowed are numbers relative to the image, in [0, 1]. Fix: divide pixels "
+            "by the width and height of the image."
+        )
+    return table
+
+
+def _corners(numbers: Sequence[float]) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 of a box or of the hull of a polygon."""
+    if len(numbers) == 4:
+        x, y, width, height = numbers
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    across, down = numbers[::2], numbers[1::2]
+    return min(across), min(down), max(across), max(down)
+
+
+def _yaml(root: Path, names: str | None) -> Path | None:
+    """The file that names classes and splits."""
+    if names is not None:
+        return root / names
+    found = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    named = [path for path in found if path.stem == "data"]
+    return (named or found or [None])[0]
+
+
+def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, ...]:
+    if given:
+        table = dict(enumerate(given))
+        return _labels.check_names(table, f"{root}: option classes")
+    path = _yaml(root, names)
+    if path is None:
+        raise errors.UserError(
+            f"{root}: found no YAML file with the names of the classes. Fix: set "
+            "names=FILE or classes=[...]."
+        )
+    found = _names(_labels.read_text(path))
+    if sorted(found) != list(range(len(found))) or not found:
+        raise errors.UserError(
+            f"{path}: names holds the ids {sorted(found)[:8]}; allowed are 0, 1, ... "
+            f"without gaps, as {FORMS}. Fix: write it so, or set classes=[...]."
+        )
+    return _labels.check_names(dict(sorted(found.items())), f"{path}: names")
+
+
+def _names(text: str) -> dict[int, str]:
+    """{id: name} of the key `names` in any of the three forms that YAML files use."""
+    match = re.search(r"^names:[ \t]*(\[.*?\])", text, re.MULTILINE | re.DOTALL)
+    if match:
+        words = re.sub(r"#.*", "", match[1])[1:-1].split(",")
+        return dict(enumerate(_plain(word) for word in words if word.strip()))
+    match = re.search(
+        r"^names:[^\n]*\n((?:[ \t]*#.*\n|[ \t]*\n|[ \t]+.*\n|- .*\n)*)",
+        text + "\n",
+        re.MULTILINE,
+    )
+    found: dict[int, str] = {}
+    for line in (match[1] if match else "").splitlines():
+        item = re.fullmatch(r"\s*(?:(\d+)\s*:|-)\s+(.*)", line)
+        if item and _plain(item[2]):
+            found[int(item[1]) if item[1] else len(found)] = _plain(item[2])
+    return found
+
+
+def _value(text: str, key: str) -> str:
+    """The text after `key:` at the start of a line, or ''."""
+    match = re.search(rf"^{key}:[ \t]*(.*)$", text, re.MULTILINE)
+    return _plain(match[1]) if match else ""
+
+
+def _plain(word: str) -> str:
+    """A YAML scalar without its comment and quotes."""
+    return re.sub(r"(^|\s)#.*$", "", word).strip().strip("'\"")

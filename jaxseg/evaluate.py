@@ -1,0 +1,262 @@
+r"""Metrics of an artifact on any data set, without training.
+
+python -m jaxseg.evaluate --artifact=DIR --data=worlds/driving_night
+python -m jaxseg.evaluate --artifact=DIR --data=camvid/11 --root=CAMVID --split=test \
+    --mode=sliding --overlap=0.5 --scales=0.5,1,2 --flip --output=test.json
+python -m jaxseg.evaluate --artifact=DIR --data=FOLDER_OF_IMAGES_AND_MASKS
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors
+
+FOLDER = "folder/segmentation"  # the reader of a user's own images and masks
+BATCH = 16  # where the artifact does not say with how many it was evaluated
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0, or 2 on a mistake."""
+    arguments = _parser().parse_args(argv)
+    try:
+        found = measure(arguments)
+        print(table(found))
+        if arguments.output is not None:
+            write(Path(arguments.output).expanduser(), found)
+    except errors.UserError as error:
+        print(f"jaxseg: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Metrics, and everything needed to tell what they are of."""
+    from jaxseg.evals import evaluate
+    from jaxseg.train import mesh
+    from jaxseg.transfer import artifact, planning
+
+    how = _protocol(arguments)
+    model = artifact.load(Path(arguments.artifact).expanduser())
+    task = check_head(model)
+    data = data_section(arguments)
+    source = planning.open_source(data)
+    check_data(model, task, source)
+    devices, spec = mesh.create(), model.manifest["spec"]
+    batch_size = arguments.batch or spec.get("batch_size", BATCH)
+    evaluator = evaluate.Evaluator(
+        source=source,
+        model=model.manifest.get("model") or spec["model"],
+        task=spec["task"],
+        size=_size(arguments.size, model, source),
+        batch_size=mesh.round_up(batch_size, devices),
+        put=lambda batch: mesh.put_batch(batch, devices),
+        how=how,
+    )
+    values = evaluator(mesh.put_state(model.variables, devices))
+    return {
+        "artifact": model.manifest["key"],
+        "name": model.manifest["name"],
+        "task": task.name,
+        "data": {key: data[key] for key in ("name", "split", "seed", "part")}
+        | {"count": len(source), "fingerprint": source.fingerprint},
+        "protocol": evaluator.protocol,
+        "headline": evaluator.headline,
+        "higher_is_better": evaluator.higher_is_better,
+        "metrics": values,
+    }
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """What was measured on what, then a line for each metric, the headline first."""
+    data, headline, values = found["data"], found["headline"], found["metrics"]
+    part = "" if data["part"] == "all" else f", {data['part']}"
+    names = sorted(values, key=lambda name: name != headline)  # stable
+    rows = [
+        ("artifact", f"{found['name']} {found['artifact'][:20]}"),
+        ("data", f"{data['name']}, {data['split']}{part}, {data['count']} examples"),
+        ("protocol", found["protocol"]),
+        *((name, f"{values[name]:.6g}") for name in names),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+
+
+def write(path: Path, found: Mapping[str, Any]) -> None:
+    """JSON; UserError where the disk refuses."""
+    from jaxseg.core import records
+
+    try:
+        records.write_json(path, found)
+    except OSError as error:
+        raise errors.UserError(
+            f"--output: {path}: {error.strerror}. Fix: an existing, writable folder"
+        ) from error
+
+
+def check_head(model: Any) -> Any:
+    """The task of the artifact's head; UserError where there is no trained one."""
+    from jaxseg.evals import predict
+
+    task, outputs = model.manifest["spec"].get("task"), model.manifest["outputs"]
+    if not task or model.head not in outputs:
+        raise errors.UserError(
+            f"{model.folder}: found no trained head with a known task, so nothing can "
+            "be measured. Fix: train one on it first (configs/finetune.py)"
+        )
+    return predict.build_task(task, outputs[model.head])
+
+
+def data_section(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `planning.open_source`: a catalogue name, or a user's folder."""
+    from jaxseg.data import sources
+
+    name, root = arguments.data, arguments.root
+    known = sources.names()
+    if name not in known and Path(name).expanduser().is_dir():
+        if root is not None:
+            raise errors.UserError(
+                f"--root={root}: --data={name} is a folder itself. Fix: drop --root"
+            )
+        name, root = FOLDER, str(Path(name).expanduser())
+    elif name not in known:
+        try:
+            sources.find(name)
+        except errors.UserError as error:
+            raise errors.UserError(f"--data: no such folder, and {error}") from None
+    return {
+        "name": name,
+        "root": root,
+        "split": arguments.split,
+        "count": arguments.count,
+        "seed": arguments.seed,
+        "part": arguments.part,
+        "options": _options(arguments.options),
+        "cache": "none",  # everything is read once
+    }
+
+
+def check_data(model: Any, task: Any, source: Any) -> None:
+    """UserError where the data lack what the task needs or want another head."""
+    from jaxseg.evals import predict
+
+    facts = source.dataset
+    missing = [name for name in task.fields if name not in facts.fields]
+    if missing:
+        raise errors.UserError(
+            f"--data: task {task.name!r} needs {', '.join(missing)}; {source.name} has "
+            f"{', '.join(facts.fields)}"
+        )
+    wanted = predict.outputs_for(model.manifest["spec"]["task"], facts)
+    if wanted != task.num_outputs:
+        raise errors.UserError(
+            f"the head of {model.folder} has {task.num_outputs} outputs "
+            f"({_listed(model.manifest['classes'])}), {source.name} needs {wanted} "
+            f"({_listed(facts.keypoints or facts.classes)}). Fix: data with the same "
+            "classes, or train a head for these (configs/finetune.py)"
+        )
+    channels = (model.manifest.get("preprocessing") or {}).get("channels")
+    if channels is not None and channels != len(facts.mean):
+        raise errors.UserError(
+            f"--data: images of {source.name} have {len(facts.mean)} channels, the "
+            f"model takes {channels}. Fix: a model trained on such images"
+        )
+    ours = [name.lower() for name in model.manifest["classes"]]
+    theirs = [name.lower() for name in facts.classes]
+    if task.name != "keypoints" and ours and ours != theirs:
+        print(
+            f"jaxseg: careful, class names differ; they are matched by number: "
+            f"{_listed(model.manifest['classes'])} against {_listed(facts.classes)}",
+            file=sys.stderr,
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "classes: " + ", ".join(names) if names else "no class names"
+
+
+def _protocol(arguments: argparse.Namespace) -> Any:
+    from jaxseg.evals import protocol
+
+    given = {"mode": arguments.mode, "flip": arguments.flip or None}
+    given |= {"overlap": arguments.overlap, "scales": _scales(arguments.scales)}
+    try:
+        return protocol.build(**{k: v for k, v in given.items() if v is not None})
+    except errors.UserError as error:
+        text = str(error)
+        raise errors.UserError(text if text[0] == "u" else f"--{text}") from None
+
+
+def _scales(text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise errors.UserError(
+            f"--scales: found {text!r}, allowed: numbers such as 0.5,1,2"
+        ) from None
+
+
+def _size(text: str | None, model: Any, source: Any) -> tuple[int, int]:
+    """The one given, that of the artifact's training, or the data set's."""
+    known = model.manifest.get("preprocessing") or {}
+    if text is None:
+        size = known.get("size") or source.dataset.size
+        if size is None:
+            raise errors.UserError("--size=HxW is missing: nothing else says it")
+        return tuple(size)
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if not found:
+        raise errors.UserError(f"--size: found {text!r}, allowed: HxW, as in 256x512")
+    return int(found[1]), int(found[2])
+
+
+def _options(text: str | None) -> dict[str, Any]:
+    try:
+        found = {} if text is None else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise errors.UserError(f"--options: found {text!r}: {error}") from None
+    if not isinstance(found, dict):
+        raise errors.UserError(
+            f"--options: found {text!r}, allowed: a JSON object of the reader's options"
+        )
+    return found
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: 1 or more")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxseg.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
+    add("--data", required=True, metavar="NAME", help="of the catalogue, or a folder")
+    add("--split", default="validation", help="(default: validation)")
+    add("--root", metavar="DIR", help="where the data set lies, if on disk")
+    add("--options", metavar="JSON", help="of its reader")
+    add("--count", type=_count, metavar="N", help="only N examples, drawn by --seed")
+    add("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    add("--part", default="all", help="all, fit or held_out (default: all)")
+    add("--size", metavar="HxW", help="canvas or window (default: that of training)")
+    add("--mode", help="whole or sliding (default: whole)")
+    add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
+    add("--scales", metavar="X,X", help="scores are averaged (default: 1)")
+    add("--flip", action="store_true", help="average with the mirrored image")
+    add("--batch", type=_count, metavar="N", help="images or windows at once")
+    add("--output", metavar="FILE", help="the same as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

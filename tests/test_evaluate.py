@@ -1,0 +1,160 @@
+"""The command that measures an artifact on any data set."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxseg import evaluate
+from jaxseg.core import records
+from jaxseg.data import sources
+from jaxseg.transfer import store
+from tests import tiny
+
+DAY = ("--data=worlds/driving_day", "--count=3")
+
+
+@pytest.fixture
+def command(capsys):
+    def run(*arguments, name="source"):
+        given = [f"--artifact={tiny.artifact(name)}", *map(str, arguments)]
+        code = evaluate.main(given)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two images with masks of worlds/driving_day, as a user's folder."""
+    root = tmp_path_factory.mktemp("own")
+    source = sources.open("worlds/driving_day", split="validation", count=2)
+    for number in range(2):
+        for kind, field in (("images", "image"), ("masks", "segmentation")):
+            path = root / kind / "val" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(source[number][field].astype(np.uint8)).save(path)
+    return root
+
+
+def stored(name, evaluation="validation"):
+    metrics = store.read_manifest(tiny.artifact(name))["metrics"]
+    return {m["name"]: m["value"] for m in metrics if m["evaluation"] == evaluation}
+
+
+def test_an_artifact_on_its_own_data_gives_its_own_digits(command, tmp_path):
+    path = tmp_path / "found.json"
+    code, _, err = command(*DAY, f"--output={path}")
+    assert (code, err) == (0, "")
+    found, manifest = (
+        records.read_json(path),
+        store.read_manifest(tiny.artifact("source")),
+    )
+    assert found["metrics"] == stored("source")
+    assert found["protocol"] == manifest["metrics"][0]["protocol"]
+    assert found["artifact"] == manifest["key"]
+    data = manifest["data"]["validation"]
+    assert found["data"] == data | {"seed": 0, "part": "all"}
+
+
+def test_a_part_of_the_training_split_too(command, tmp_path):
+    path = tmp_path / "found.json"
+    data = ("--data=worlds/driving_night", "--count=8", "--split=train")
+    code, _, err = command(
+        *data, "--part=held_out", f"--output={path}", name="target/a"
+    )
+    assert (code, err) == (0, "")
+    assert records.read_json(path)["metrics"] == stored("target/a", "held_out")
+
+
+def test_the_table_is_aligned_and_begins_with_the_headline(command):
+    code, out, _ = command("--data=worlds/driving_night", "--count=2")
+    lines = out.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert code == 0 and names[:4] == ["artifact", "data", "protocol", "miou"]
+    assert "pixel_accuracy" in names
+    assert len({line.index(line.split()[1]) for line in lines}) == 1
+    assert lines[1].endswith("worlds/driving_night, validation, 2 examples")
+    assert lines[2].endswith("one scale 64x64, labels at original size")
+
+
+def test_windows_scales_and_flips_are_said_and_done(command, tmp_path):
+    path = tmp_path / "found.json"
+    how = ("--mode=sliding", "--scales=0.5,1", "--flip", "--size=32x48", "--batch=3")
+    code, out, err = command("--data=worlds/driving_day", "--count=2", *how)
+    assert (code, err) == (0, "")
+    assert "sliding windows 32x48, overlap 0.5, scales 0.5 1, flip" in out
+    code, out, err = command(*DAY, "--scales=1,1", f"--output={path}")
+    assert (code, err) == (0, "")
+    twice = records.read_json(path)["metrics"]  # the same view twice: itself
+    assert twice["miou"] == pytest.approx(stored("source")["miou"], abs=1e-3)
+
+
+def test_a_folder_of_images_and_masks(command, folder, tmp_path):
+    classes = list(sources.find("worlds/driving_day").classes)
+    path, options = tmp_path / "found.json", json.dumps({"classes": classes})
+    data = (f"--data={folder}", f"--options={options}")
+    code, _, err = command(*data, f"--output={path}")
+    assert (code, err) == (0, "")
+    found = records.read_json(path)
+    assert found["data"]["name"] == "folder/segmentation"
+    assert found["data"]["count"] == 2
+    assert found["data"]["fingerprint"].startswith("folder/segmentation@1:")
+
+
+def test_other_names_are_matched_by_number_and_that_is_said(command, folder):
+    options = json.dumps({"classes": [f"c{n}" for n in range(6)]})
+    code, _, err = command(f"--data={folder}", f"--options={options}")
+    assert code == 0
+    assert err.startswith("jaxseg: careful") and "c0, c1" in err
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--data=worlds/driving_dya",), ["--data: no such", "worlds/driving_day"]),
+        (("--data=nowhere",), ["--data: no such folder", "unknown dataset"]),
+        (("--data=worlds/indoor_home",), ["6 outputs", "indoor_home needs"]),
+        (("--data=worlds/websearch",), ["needs segmentation"]),
+        ((*DAY, "--split=tset"), ["unknown split", "train, validation"]),
+        ((*DAY, "--part=half"), ["unknown part", "held_out"]),
+        ((*DAY, "--size=64"), ["--size: found '64'", "HxW"]),
+        ((*DAY, "--mode=slidng"), ["unknown mode", "Did you mean 'sliding'"]),
+        ((*DAY, "--overlap=0.2"), ["--overlap: found 0.2", "mode"]),
+        ((*DAY, "--mode=sliding", "--overlap=1"), ["--overlap: found 1.0", "[0, 1)"]),
+        ((*DAY, "--scales=1,x"), ["--scales: found '1,x'"]),
+        ((*DAY, "--scales=0"), ["--scales: found [0.0]"]),
+        ((*DAY, "--options={"), ["--options: found '{'"]),
+        ((*DAY, "--options=[1]"), ["--options", "JSON object"]),
+        (("--data=worlds/driving_day", "--count=99999999"), ["count=99999999"]),
+    ],
+)
+def test_a_mistake_is_one_message(command, arguments, words):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1 and "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_an_output_that_cannot_be_written(command, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "found.json"
+    code, out, err = command(*DAY, f"--output={path}")
+    assert code == 2 and err.startswith(f"jaxseg: --output: {path}") and "Fix" in err
+    assert "miou" in out  # what took the time is not lost
+
+
+def test_what_is_no_artifact_with_a_head(command, tmp_path, capsys):
+    assert evaluate.main([f"--artifact={tmp_path}", *DAY]) == 2
+    assert "not an artifact" in capsys.readouterr().err
+    code, _, err = command(*DAY, name="distance")
+    assert code == 2 and "holds no model" in err
+    headless = shutil.copytree(tiny.artifact("source"), tmp_path / "headless")
+    manifest = store.read_manifest(headless)
+    kept = {key: manifest[key] for key in manifest if key != "self"}
+    records.write_sealed(headless / store.MANIFEST, kept | {"outputs": {}})
+    assert evaluate.main([f"--artifact={headless}", *DAY]) == 2
+    assert "no trained head" in capsys.readouterr().err
