@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup, sections
@@ -67,7 +67,7 @@ def build(
     return Protocol(mode, overlap, tuple(float(scale) for scale in scales), flip)
 
 
-def bind(section: Mapping[str, Any] | None, where: str) -> dict[str, Any] | None:
+def bind(section: Any, where: str) -> dict[str, Any] | None:
     """The section with its defaults; None where it says nothing but the default."""
     if section is None:
         return None

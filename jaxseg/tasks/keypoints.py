@@ -140,21 +140,21 @@ def build(
     num_outputs: int,
     weights: tuple[float, ...] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0),
     objects: int = 100,
-    sigmas: tuple[float, ...] = (),
+    sigmas: tuple[float, ...] | None = None,
     pointless: str | None = None,
     headline: str = "ap50",
 ) -> Keypoints:
     """weights: of L1 to L6; of the first three CenterNet's (none are printed).
 
-    sigmas: per keypoint, as COCO defines them; (): by their number. pointless: objects
-    without a known keypoint are "ignored" or "background"; None: ignored in a data set
-    of one class, all of whose objects have keypoints.
+    sigmas: per keypoint, as COCO defines them; None: the data set's, else by their
+    number. pointless: objects without a known keypoint are "ignored" or "background";
+    None: ignored in a data set of one class, all of whose objects have keypoints.
     """
     return Keypoints(
         num_outputs,
         weights=tuple(weights),
         objects=objects,
-        sigmas=tuple(sigmas),
+        sigmas=tuple(sigmas or ()),
         pointless=pointless or "ignored",
         headline=headline,
     )

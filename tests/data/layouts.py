@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import scipy.io
-import trees
 from PIL import Image
+
+from tests.data import trees
 
 SIZE = (20, 40)  # height, width
 VOC_OBJECT = (

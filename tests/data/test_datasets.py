@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import trees
 from PIL import Image
 
 from jaxseg.core import errors, lookup
 from jaxseg.data import pipeline, sources, transforms
 from jaxseg.data.dataset import DOMAINS, FIELDS
+from tests.data import trees
 
 FOLDER = "folder/segmentation"
 

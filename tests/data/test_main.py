@@ -1,10 +1,10 @@
 """python -m jaxseg.data: tables, sheets, checks, exit codes."""
 
 import pytest
-import trees
 from PIL import Image
 
 from jaxseg.data import __main__ as command
+from tests.data import trees
 
 
 def test_list_names_every_dataset(capsys):

@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-import trees
 
 from jaxseg.core import errors
 from jaxseg.data import pipeline, transforms
+from tests.data import trees
 
 FIELDS = ("image", "segmentation")
 STEPS = (transforms.Flip(), transforms.Rescale(), transforms.Crop(8, 8))

@@ -1,13 +1,12 @@
 """Readers of depth: 7-Scenes and a folder of one's own, whole, broken and real."""
 
-import layouts
 import numpy as np
 import pytest
-import trees
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
 from jaxseg.data import sources
+from tests.data import layouts, trees
 
 SCENES, FOLDER = "seven_scenes/depth", "depth/folder"
 

@@ -3,13 +3,13 @@
 import json
 import logging
 
-import layouts
 import numpy as np
 import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import sources
 from jaxseg.data.datasets import _labels, yolo
+from tests.data import layouts
 
 
 def opened(name, root, split="train", **options):

@@ -5,11 +5,11 @@ import threading
 
 import numpy as np
 import pytest
-import trees
 
 from jaxseg.core import errors
 from jaxseg.data import sources
 from jaxseg.data.dataset import IGNORE
+from tests.data import trees
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Windows, scales and mirror images, with networks whose answer is known."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from tests import tiny
 from tests.evals import test_evaluate as made_up
 
 TASK = {"name": "segmentation", "ignored": []}
-WEIGHTS = np.random.default_rng(1).normal(size=(3, 3)).astype(np.float32)
+WEIGHTS = np.array(  # no ties between classes
+    [[3.0, 0.5171, 1.0313], [1.0737, 2.9431, 0.4917], [0.5379, 1.0193, 3.0611]], "f4"
+)
 SLIDING = {"mode": "sliding", "overlap": 0.5}
 
 
@@ -131,6 +135,26 @@ def test_with_flip_a_mirrored_image_gets_the_mirrored_answer(evaluator, mode, si
     assert share(True) > 0.99  # whole images are resized: sums in another order
 
 
+@pytest.mark.parametrize("how", [{"flip": True}, SLIDING | {"flip": True}])
+def test_metres_are_averaged_too(evaluator, how):
+    class Red:
+        def apply(self, variables, image, train, head):
+            return image[..., :1] / 10 + 1
+
+    source = Source([(32, 64), (32, 64), (32, 64)])
+    facts = {"fields": ("image", "depth"), "classes": ()}
+    source.dataset = dataclasses.replace(source.dataset, **facts)
+    for example in source.examples:
+        del example["segmentation"]
+        example["depth"] = example["image"][..., 1].astype(np.float32) / 10
+    section = {"name": "depth", "smooth_weight": 1.0, "maximum": None}
+    found = []
+    for options in ({}, how):
+        made = evaluator(source, (32, 64), network=Red, **options)
+        found.append(dataclasses.replace(made, task=section)({}))
+    assert found[0] == pytest.approx(found[1], rel=1e-5) and found[0]["rmse"] > 0
+
+
 def test_scales_are_averaged_by_hand(evaluator):
     """A constant image per half: any scale says the same away from the border."""
     source = Source([(64, 64)])
@@ -138,7 +162,7 @@ def test_scales_are_averaged_by_hand(evaluator):
     image[:, :32, 0], image[:, 32:, 1] = 200, 100
     source.examples[0]["image"] = image
     for mode in ("whole", "sliding"):
-        made = evaluator(source, (64, 64), mode=mode, scales=[0.5, 1, 2], flip=True)
+        made = evaluator(source, (64, 64), mode=mode, scales=[0.5, 1.0, 2.0], flip=True)
         (found,) = answers(made)
         wanted = by_pixel(image)
         np.testing.assert_array_equal(found[:, :28], wanted[:, :28])
@@ -172,7 +196,7 @@ def test_starts_by_hand():
 
 
 def test_canvases():
-    assert protocol.canvas((50, 70), 1) == (50, 70)
+    assert protocol.canvas((50, 70), 1.0) == (50, 70)
     assert protocol.canvas((64, 100), 0.5) == (32, 64)
     assert protocol.canvas((10, 10), 0.5) == (32, 32)
 
@@ -197,10 +221,10 @@ def test_mirror_of_the_content_only():
     [
         ({}, "whole image, one scale 64x96"),
         ({"flip": True}, "whole image, one scale 64x96, flip"),
-        ({"scales": [0.5, 1]}, "whole image, canvas 64x96, scales 0.5 1"),
+        ({"scales": [0.5, 1.0]}, "whole image, canvas 64x96, scales 0.5 1"),
         (SLIDING, "sliding windows 64x96, overlap 0.5, one scale"),
         (
-            SLIDING | {"scales": [0.5, 1, 2], "flip": True},
+            SLIDING | {"scales": [0.5, 1.0, 2.0], "flip": True},
             "sliding windows 64x96, overlap 0.5, scales 0.5 1 2, flip",
         ),
     ],

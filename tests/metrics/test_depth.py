@@ -12,7 +12,7 @@ UPDATE = jax.jit(ERRORS.update)
 def values(*counts, metric=ERRORS):
     state = metric.zeros()
     for one in counts:
-        state = metric.add(state, one)
+        state = metric.merge(state, one)
     assert state.dtype == np.float64
     return metric.compute(state, ())
 

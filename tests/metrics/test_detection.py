@@ -51,7 +51,7 @@ def values(metric, images, size=2, classes=NAMES, reverse=False, shapes=SHAPES):
     state = metric.zeros()
     rows = batches(images, size, shapes)
     for one in reversed(rows) if reverse else rows:
-        state = metric.add(state, one)
+        state = metric.merge(state, one)
     return metric.compute(state, classes)
 
 

@@ -212,7 +212,7 @@ def test_another_number_of_points():
     metric = keypoints.Oks(3, (0.1,) * 3)
     shapes = dict(keypoints=(2, 3), true_keypoints=(2, 3), true_boxes=(4,))
     with pytest.raises(errors.UserError, match="hold 2 points per object"):
-        metric.add(metric.zeros(), batches([one], 1, shapes)[0])
+        metric.merge(metric.zeros(), batches([one], 1, shapes)[0])
 
 
 @pytest.mark.parametrize("sigmas", [(0.1,), (0.1, 0.0), ()])

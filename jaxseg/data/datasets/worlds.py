@@ -25,6 +25,15 @@ LICENCE = "part of jaxseg (Apache-2.0)"
 OBTAIN = "rendered when first used"
 
 
+# How embedded data are judged (ours). A joint of an object 30 pixels high is a few
+# pixels wide: COCO's sigma of a hip. Beyond 50 m there is sky.
+PROTOCOL = {
+    "detection": {"headline": "ap50"},
+    "keypoints": {"sigmas": (0.1,) * len(canvases.KEYPOINTS)},
+    "depth": {"maximum": 50.0},
+}
+
+
 def _palette(count: int, turn: float) -> tuple[tuple[int, int, int], ...]:
     """Label colours: grey for class 0, then hues spread from `turn`."""
     hues = (turn + np.arange(count - 1) / (count - 1)).tolist()
@@ -48,8 +57,7 @@ def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
         licence=LICENCE,
         obtain=OBTAIN,
         on_disk=False,
-        # Beyond 50 m there is sky, and what no camera measures.
-        protocol={"detection": {"headline": "ap50"}, "depth": {"maximum": 50.0}},
+        protocol=PROTOCOL,
         keypoints=canvases.KEYPOINTS,
         flip_pairs=canvases.FLIP_PAIRS,
     )

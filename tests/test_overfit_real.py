@@ -1,0 +1,41 @@
+"""Detection and keypoints learn eight real images by heart."""
+
+import pytest
+
+from jaxseg.transfer import store, study
+
+CASES = {  # task: data set, folder of the real samples, head
+    "detection": ("coco/instances", "coco128", "centernet"),
+    "keypoints": ("lsp/extended", "lsp_extended", "keypoints"),
+}
+
+
+@pytest.mark.release  # minutes of training
+@pytest.mark.parametrize("task", CASES)
+def test_eight_real_images(task, real_data, tmp_path):
+    name, folder, head = CASES[task]
+    data = {"name": name, "root": str(real_data / folder), "count": 8}
+    stage = {
+        "kind": "train",
+        "data": data | {"size": [192, 192], "augment": [{"name": "fit", **SIZE}]},
+        "evaluations": {"validation": {"split": "train"}},
+        "task": {"name": task} | ({"headline": "ap50"}),
+        "model": {
+            "backbone": {"name": "hrnet", "variant": "tiny"},
+            "head": {"name": head, "width": 64},
+        },
+        "steps": 600,
+        "batch_size": 8,
+        "lr": 0.003,
+        "eval_every": 150,
+    }
+    outcome = study.run({"stages": {"model": stage}}, tmp_path)
+    assert outcome.ok, outcome.errors
+    box = store.Store(tmp_path)
+    (key,) = box.stored()
+    values = {m["name"]: m["value"] for m in box.manifest(key)["metrics"]}
+    print(task, values)
+    assert values["ap50"] > 0.9
+
+
+SIZE = {"height": 192, "width": 192}
