@@ -2,6 +2,8 @@ r"""Your own images and masks: a model for them, and what the start you have is 
 
   python -m jaxseg.main --config=configs/finetune.py:data=DIR
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,resize_masks
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,\
+loss=cross_entropy+dice,auto_weights
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,start=runs/x/artifacts/KEY
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,\
 backbone=resnet,variant=50,start=resnet50.safetensors,arch=resnet50
@@ -11,7 +13,9 @@ DIR holds images and masks in two folders, and may hold train.txt and val.txt;
 `python -m jaxseg.data show folder/segmentation` says what is understood. Without
 `start` the model begins from random weights; with it, from that artifact's or published
 file's backbone as well (`python -m jaxseg.weights --list` shows what `arch` takes), and
-the report has the gain. `dataset` is a known data set that lies in DIR.
+the report has the gain. `dataset` is a known data set that lies in DIR. `binary`: masks
+of 0 and one other value, one output, IoU as the metric. `auto_weights`: rare classes
+weigh more.
 """
 
 from configs import common
@@ -26,6 +30,8 @@ def get_config(arg=""):
         start="",
         arch="",
         binary=False,
+        loss=("cross_entropy",),
+        auto_weights=False,
         resize_masks=False,
         classes=("",),
         size=(128, 128),
@@ -67,7 +73,12 @@ def model(arg, start, seed):
             seed=seed,
             options=options,
         ),
-        task={"name": "segmentation"},
+        task=dict(
+            name="segmentation",
+            binary=arg.binary,
+            losses=dict.fromkeys(arg.loss, 1.0),
+            class_weights="auto" if arg.auto_weights else None,
+        ),
         model=dict(
             backbone=dict(name=arg.backbone, variant=arg.variant),
             head=dict(name=arg.head),

@@ -40,13 +40,17 @@ def smoothed_xent(
     labels: Int[Array, "*b"],
     valid: Bool[Array, "*b"],
     smoothing: float,
+    weights: Float[Array, " k"] | None = None,
 ) -> Float[Array, "*b"]:
-    """-(1 - s) log p[y] - s / k sum_c log p[c] per entry; exactly 0 where not valid.
+    """-(1 - s) w[y] log p[y] - s / k sum_c w[c] log p[c] per entry; 0 where not valid.
 
     Torch's `label_smoothing`: the share s is spread over all k classes, y included.
+    weights: of classes; None: 1 each.
     """
-    nll = classification.softmax_xent(logits, labels, valid)
-    spread = -jnp.mean(jax.nn.log_softmax(logits), axis=-1)
+    weights = jnp.ones(logits.shape[-1]) if weights is None else weights
+    nll = weighted_xent(logits, labels, valid, weights)
+    spread = -jax.nn.log_softmax(logits) * jnp.broadcast_to(weights, logits.shape)
+    spread = jnp.mean(spread, axis=-1)
     return (1 - smoothing) * nll + smoothing * jnp.where(valid, spread, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Image classification: one class per image (factors paper, section A.1)."""
+"""Image classification: one class per image, or several (factors paper, A.1)."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,20 +6,24 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxseg.core import errors
 from jaxseg.core.types import Array, Batch, Example, Logs
 from jaxseg.data.dataset import Dataset
-from jaxseg.losses import classification as xent
 from jaxseg.losses import reduce
+from jaxseg.losses import segmentation as losses
 from jaxseg.metrics import classification as metrics
 from jaxseg.tasks import task
 
-VERSION = 1  # goes up when the same weights would give another loss or metric
+VERSION = 2  # goes up when the same weights would give another loss or metric
 
 
 @dataclasses.dataclass(frozen=True)
 class Classification(task.Task):
     """Softmax cross entropy; top-1 accuracy."""
+
+    label_smoothing: float = 0.0
 
     name = "classification"
     fields = ("label",)
@@ -29,8 +33,10 @@ class Classification(task.Task):
     def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
         """Outputs [B, K] logits, labels [B]."""
         labels, valid = batch["label"], self._valid(batch)
-        loss = reduce.masked_mean(xent.softmax_xent(outputs, labels, valid), valid)
-        return loss, {"top1": jnp.mean(jnp.argmax(outputs, axis=-1) == labels)}
+        values = losses.smoothed_xent(outputs, labels, valid, self.label_smoothing)
+        right = (jnp.argmax(outputs, axis=-1) == labels).astype(outputs.dtype)
+        top1 = reduce.masked_mean(right, valid)
+        return reduce.masked_mean(values, valid), {"top1": top1}
 
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> [B] class ids."""
@@ -54,9 +60,57 @@ class Classification(task.Task):
         return valid & batch["valid"] if "valid" in batch else valid
 
 
-def build(num_outputs: int) -> Classification:
-    """One output per class."""
-    return Classification(num_outputs)
+@dataclasses.dataclass(frozen=True)
+class MultiLabel(task.Task):
+    """Any number of classes per image: a sigmoid for each; mean average precision."""
+
+    name = "classification"
+    fields = ("labels",)
+    headline = "map"
+    dense = False
+
+    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+        """Outputs [B, K] logits, labels [B, K] 1, 0 or -1 = unknown."""
+        labels = batch["labels"]
+        valid = labels >= 0
+        if "valid" in batch:
+            valid &= batch["valid"][:, None]
+        values = losses.binary_xent(outputs, labels, valid)
+        return reduce.masked_mean(values, valid), {}
+
+    def decode(self, outputs: Array) -> Array:
+        """[B, K] logits -> probabilities."""
+        return jax.nn.sigmoid(outputs)
+
+    def metric(self) -> metrics.MultiLabel:
+        """Scores and labels of all images."""
+        return metrics.MultiLabel(self.num_outputs)
+
+    def rows(self, counts: Any, predictions: Array, batch: Batch) -> dict[str, Any]:
+        """Of one batch, on the host."""
+        scores = np.asarray(jax.device_get(predictions))
+        return {"scores": scores, "labels": batch["labels"], "valid": batch["valid"]}
+
+    def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
+        """The classes that are more likely there than not."""
+        return {"labels": (np.asarray(prediction) > 0.5).astype(np.int32)}
+
+
+def build(
+    num_outputs: int, multilabel: bool = False, label_smoothing: float = 0.0
+) -> Classification | MultiLabel:
+    """One output per class. multilabel: an image may have several classes or none.
+
+    label_smoothing: share of the target spread over all classes (Szegedy et al. 2016).
+    """
+    if not 0 <= label_smoothing < 1 or (multilabel and label_smoothing):
+        raise errors.UserError(
+            f"task/label_smoothing: found {label_smoothing}, allowed: [0, 1), and 0 "
+            "with multilabel"
+        )
+    if multilabel:
+        return MultiLabel(num_outputs)
+    return Classification(num_outputs, label_smoothing)
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:

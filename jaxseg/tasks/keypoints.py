@@ -34,8 +34,7 @@ class Keypoints(task.Task):
     drawn = ("keypoints",)
     dense = False
 
-    @classmethod
-    def outputs(cls, facts: Dataset) -> int:
+    def outputs(self, facts: Dataset) -> int:
         """One per keypoint."""
         return len(facts.keypoints)
 

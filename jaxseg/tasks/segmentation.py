@@ -6,16 +6,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, lookup
 from jaxseg.core.types import Array, Batch, Example, Logs
 from jaxseg.data.dataset import Dataset
-from jaxseg.losses import classification as xent
-from jaxseg.losses import reduce
-from jaxseg.metrics import segmentation as metrics
+from jaxseg.losses import combined
+from jaxseg.losses import segmentation as losses
+from jaxseg.metrics import binary as binary_metrics
+from jaxseg.metrics import segmentation
 from jaxseg.tasks import task
 
-VERSION = 1  # goes up when the same weights would give another loss or metric
+VERSION = 2  # goes up when the same weights would give another loss or metric
+AUTO = "auto"  # class weights from the training pixels
+AUTO_IMAGES = 1000  # enough for shares of classes; a set may have millions
+CRITERION = combined.Combined()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,46 +29,77 @@ class Segmentation(task.Task):
 
     ignored: tuple[int, ...] = ()  # classes dropped from the loss, not from the metric
     auxiliary: float = 0.4  # weight of further logits a head gives in training
+    binary: bool = False  # one output, sigmoid; 1 is the foreground
+    criterion: combined.Combined = CRITERION
+    auto: bool = False  # class weights are measured before training
+    chosen: str | None = None  # headline, where it is not the usual one
 
     name = "segmentation"
     fields = ("segmentation",)
     drawn = ("segmentation",)
-    headline = "miou"
+
+    def outputs(self, facts: Dataset) -> int:
+        """One per class; a binary task has one in all."""
+        return 1 if self.binary else facts.num_classes
+
+    @property
+    def headline(self) -> str:
+        """The metric that gains are computed from."""
+        return self.chosen or ("iou_pooled" if self.binary else "miou")
+
+    def measured(self, source: Any) -> dict[str, Any]:
+        """Median-frequency weights of the classes, where they are `auto`."""
+        if not self.auto:
+            return {}
+        pixels = np.zeros(2 if self.binary else self.num_outputs, np.int64)
+        count = min(len(source), AUTO_IMAGES)
+        for index in np.linspace(0, len(source) - 1, count).astype(int):
+            labels = source[int(index)]["segmentation"]
+            known = labels[(labels >= 0) & (labels < len(pixels))]
+            pixels += np.bincount(known, minlength=len(pixels))
+        pixels[list(self.ignored)] = 0
+        weights = losses.auto_weights(pixels)
+        return {"class_weights": [round(float(w), 6) for w in weights]}
 
     def loss(
         self, outputs: Array | tuple[Array, ...], batch: Batch
     ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
-        labels = batch["segmentation"]
-        valid = self._valid(batch)
+        labels, valid = batch["segmentation"], self._valid(batch)
         for label in self.ignored:
             valid &= labels != label
         main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-
-        def mean(logits: Array) -> Array:
-            return reduce.masked_mean(xent.softmax_xent(logits, labels, valid), valid)
-
-        loss = mean(main)
+        loss, parts = self.criterion(main, labels, valid)
+        parts = parts if len(parts) > 1 else {}  # one part is the loss itself
         if not others:
-            return loss, {}
-        auxiliary = sum(mean(logits) for logits in others)
+            return loss, parts
+        auxiliary = sum(self.criterion(logits, labels, valid)[0] for logits in others)
         total = loss + self.auxiliary * auxiliary
-        return total, {"main_loss": loss, "auxiliary_loss": auxiliary}
+        return total, parts | {"main_loss": loss, "auxiliary_loss": auxiliary}
 
     def scores(self, outputs: Array) -> Array:
-        """[B, H, W, K] logits -> probabilities, which average over views."""
+        """[B, H, W, K] logits -> probabilities, which average over views.
+
+        Of a binary task less a half, so that `decode` asks for the same sign.
+        """
+        if self.binary:
+            return jax.nn.sigmoid(outputs) - 0.5
         return jax.nn.softmax(outputs, axis=-1)
 
     def decode(self, outputs: Array) -> Array:
         """[B, H, W, K] logits -> [B, H, W] class ids."""
+        if self.binary:
+            return (outputs[..., 0] > 0).astype(jnp.int32)
         return jnp.argmax(outputs, axis=-1).astype(jnp.int32)
 
-    def metric(self) -> metrics.Confusion:
-        """Confusion over `num_outputs` classes."""
-        return metrics.Confusion(self.num_outputs)
+    def metric(self) -> segmentation.Confusion | binary_metrics.Binary:
+        """Confusion over `num_outputs` classes, or counts of each image."""
+        if self.binary:
+            return binary_metrics.Binary()
+        return segmentation.Confusion(self.num_outputs)
 
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
-        """[K, K] counts of one batch."""
+        """[K, K] counts of one batch; of a binary task [B, 4]."""
         labels, valid = batch["segmentation"], self._valid(batch)
         return self.metric().update(predictions, labels, valid)
 
@@ -73,25 +109,70 @@ class Segmentation(task.Task):
 
     def _valid(self, batch: Batch) -> Array:
         labels = batch["segmentation"]
-        valid = (labels >= 0) & (labels < self.num_outputs)  # 255 is void
+        classes = 2 if self.binary else self.num_outputs
+        valid = (labels >= 0) & (labels < classes)  # 255 is void
         if "valid" in batch:  # padding of the last evaluation batch
             valid &= batch["valid"][:, None, None]
         return valid
 
 
 def build(
-    num_outputs: int, ignored: Sequence[int] | str = (), auxiliary: float = 0.4
+    num_outputs: int,
+    ignored: Sequence[int] | str = (),
+    auxiliary: float = 0.4,
+    binary: bool = False,
+    losses: Mapping[str, float] | None = None,
+    class_weights: Sequence[float] | Mapping[str, float] | str | None = None,
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 2.0,
+    dice_epsilon: float = 1.0,
+    dice_per_image: bool = False,
+    ohem: float | None = None,
+    ohem_keep: int = 4096,
+    headline: str | None = None,
 ) -> Segmentation:
     """ignored: classes dropped from the loss, or "background": the data set's (A.1).
 
     mIoU counts them all the same: the paper does not say (ours). auxiliary: weight of
-    the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065).
+    the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065). binary: data of two
+    classes, one output with a sigmoid, IoU, Dice and pixel accuracy as metrics.
+
+    losses: {part: weight} of cross_entropy, focal, dice, lovasz; None: cross entropy.
+    class_weights: of cross entropy and focal, a list, {class name: weight} with 1 for
+    the others, or "auto": median frequency / frequency in the training pixels.
+    label_smoothing: of cross entropy. dice_per_image: sums over one image, not over
+    the batch. ohem: only pixels whose true class has a lower probability count in
+    cross entropy and focal, but at least `ohem_keep` of a batch. headline: the metric
+    that tables show; None: the data set's, else mIoU or, binary, `iou_pooled`.
     """
-    return Segmentation(num_outputs, ignored=tuple(ignored), auxiliary=auxiliary)
+    auto = class_weights == AUTO
+    known = binary_metrics.NAMES if binary else ("miou", "pixel_accuracy")
+    task.check_choice(headline, (None, *known), "headline")
+    parts = {"cross_entropy": 1.0} if losses is None else losses
+    return Segmentation(
+        num_outputs,
+        ignored=tuple(ignored),
+        auxiliary=auxiliary,
+        binary=binary,
+        criterion=combined.Combined(
+            parts=tuple(sorted(parts.items())),  # as in the resolved section
+            binary=binary,
+            class_weights=None if auto or not class_weights else tuple(class_weights),
+            label_smoothing=label_smoothing,
+            focal_gamma=focal_gamma,
+            dice_epsilon=dice_epsilon,
+            dice_per_image=dice_per_image,
+            ohem=ohem,
+            ohem_keep=ohem_keep,
+        ),
+        auto=auto,
+        chosen=headline,
+    )
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """The section with "background" replaced by the classes it means for this set."""
+    """The section with what the data set says: ignored classes, weights by number."""
+    section = task.judged(section, facts)
     background = [] if facts.background is None else [facts.background]
     ignored = background if section["ignored"] == "background" else section["ignored"]
     known = range(facts.num_classes)
@@ -100,4 +181,32 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
             f"task/ignored: found {section['ignored']!r}, allowed: 'background' or a "
             f"list of classes from 0 to {facts.num_classes - 1}"
         )
-    return dict(section) | {"ignored": list(ignored)}
+    if section["binary"] and facts.num_classes != 2:
+        raise errors.UserError(
+            f"task/binary: the data have {facts.num_classes} classes "
+            f"({', '.join(facts.classes[:8])}), allowed: 2. Fix: drop binary, or map "
+            "the ids to 0 and 1 (options of the reader)."
+        )
+    weights = _resolve_weights(section["class_weights"], facts)
+    return section | {"ignored": list(ignored), "class_weights": weights}
+
+
+def _resolve_weights(found: Any, facts: Dataset) -> list[float] | str | None:
+    if found is None or found == AUTO:
+        return found
+    if isinstance(found, Mapping):
+        for name in found:
+            if name not in facts.classes:
+                raise lookup.unknown(
+                    name, facts.classes, kind="class in task/class_weights"
+                )
+        found = [found.get(name, 1.0) for name in facts.classes]
+    numbers = not isinstance(found, str) and all(
+        isinstance(w, (int, float)) and 0 <= w < np.inf for w in found
+    )
+    if not numbers or len(found) != facts.num_classes or not any(found):
+        raise errors.UserError(
+            f"task/class_weights: found {found!r}, allowed: 'auto', {{class name: "
+            f"weight}}, or {facts.num_classes} numbers from 0, not all 0"
+        )
+    return [float(w) for w in found]

@@ -29,8 +29,7 @@ class Task:
     drawn: ClassVar[tuple[str, ...]] = ()  # fields of a truth that pictures show
     optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
 
-    @classmethod
-    def outputs(cls, facts: Dataset) -> int:
+    def outputs(self, facts: Dataset) -> int:
         """How many outputs the head needs for this data set."""
         return facts.num_classes
 
@@ -38,6 +37,10 @@ class Task:
         """What is read of the examples of a data set beside their images."""
         there = [name for name in self.optional if name in facts.fields]
         return (*self.fields, *there)
+
+    def measured(self, source: Any) -> dict[str, Any]:
+        """Options that only the training examples can tell; they go to the manifest."""
+        return {}
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
         """The batch the loss wants (targets, masks, views), made on device."""

@@ -24,12 +24,14 @@ class Training:
     """A stage's parts, built once; `run` is the story."""
 
     def __init__(self, job: work.Work):
-        self.job, self.spec = job, job.stage.spec
+        self.job, self.spec = job, dict(job.stage.spec)
         self.mesh = mesh.create()
         mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
         self.source = planning.open_source(self.spec["data"])
         self.facts = self.source.dataset
         outputs = predict.outputs_for(self.spec["task"], self.facts)
+        self.measured = self._measure(outputs)
+        self.spec["task"] = self.spec["task"] | self.measured
         self.model, self.task = predict.build(
             self.spec["model"], self.spec["task"], outputs
         )
@@ -79,6 +81,13 @@ class Training:
             "peak_bytes": clock.cost.get("bytes"),
             "parameters": trees.num_parameters(variables["params"]),
         }
+
+    def _measure(self, outputs: int) -> dict[str, Any]:
+        """Options of the task that come from the training examples, said aloud."""
+        measured = predict.build_task(self.spec["task"], outputs).measured(self.source)
+        for name, value in measured.items():
+            self.job.progress(0, self.spec["steps"], f"{name} measured: {value}")
+        return measured
 
     def _restore_or_start(self) -> tuple[states.TrainState, int, dict, list]:
         """State, first step, best so far, unlogged losses; from a checkpoint if any."""
@@ -320,6 +329,7 @@ class Training:
                 "size": list(self.spec["data"]["size"]),
                 "channels": len(facts.mean),
             },
+            "measured": self.measured,
             "classes": list(facts.classes),
             "palette": [list(color) for color in self._palette()],
             "heads": [self.task.name],

@@ -163,7 +163,7 @@ def test_what_a_data_set_is_judged_by():
     base = {"name": "depth", "maximum": None}
     assert depth.resolve(base, facts)["maximum"] == 50.0
     assert depth.resolve(base | {"maximum": 9.0}, facts)["maximum"] == 9.0
-    assert keypoints.Keypoints.outputs(facts) == 6 and depth.Depth.outputs(facts) == 1
+    assert keypoints.build(1).outputs(facts) == 6 and depth.build(1).outputs(facts) == 1
 
 
 @pytest.mark.parametrize(

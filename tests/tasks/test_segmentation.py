@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import errors
+from jaxseg.core import errors, sections
 from jaxseg.data import dataset
 from jaxseg.tasks import segmentation
 
@@ -62,19 +62,85 @@ def test_labels_outside_the_classes_do_not_count():
     )
 
 
+def resolved(facts=FACTS, **options):
+    section = {"name": "segmentation"} | options
+    given = {"num_outputs": 1}
+    bound = sections.bind(segmentation.build, section=section, where="x", given=given)
+    return segmentation.resolve(bound, facts)
+
+
 def test_background_is_the_data_sets_own():
-    section = {"name": "segmentation", "ignored": "background"}
-    assert segmentation.resolve(section, FACTS)["ignored"] == [1]
+    assert resolved(ignored="background")["ignored"] == [1]
     without = dataclasses.replace(FACTS, background=None)
-    assert segmentation.resolve(section, without)["ignored"] == []
-    listed = {"name": "segmentation", "ignored": [0, 2]}
-    assert segmentation.resolve(listed, FACTS) == listed
+    assert resolved(without, ignored="background")["ignored"] == []
+    assert resolved(ignored=[0, 2])["ignored"] == [0, 2]
 
 
-@pytest.mark.parametrize("ignored", ["backgroud", "1", [3], [-1], ["a"]])
+@pytest.mark.parametrize("ignored", ["backgroud", "1", [3], [-1]])
 def test_other_values_of_ignored_are_refused(ignored):
     with pytest.raises(errors.UserError, match=r"ignored: found .* from 0 to 2"):
-        segmentation.resolve({"ignored": ignored}, FACTS)
+        resolved(ignored=ignored)
+
+
+def test_class_weights_by_name_and_number():
+    assert resolved(class_weights={"a": 0.1})["class_weights"] == [0.1, 1.0, 1.0]
+    assert resolved(class_weights=[1, 2, 3])["class_weights"] == [1.0, 2.0, 3.0]
+    assert resolved(class_weights="auto")["class_weights"] == "auto"
+
+
+@pytest.mark.parametrize(
+    "found", [{"aa": 1.0}, [1.0], [0.0] * 3, [1.0, 1.0, -1.0], "atuo"]
+)
+def test_other_class_weights_are_refused(found):
+    with pytest.raises(errors.UserError, match="task/class_weights"):
+        resolved(class_weights=found)
+
+
+def test_auto_weights_are_measured_on_training_pixels():
+    labels = np.array([[0, 0, 0, 0], [1, 2, 2, 255]])
+    source = [{"segmentation": labels}]
+    found = segmentation.build(3, class_weights="auto").measured(source)
+    assert found == {"class_weights": [0.5, 2.0, 1.0]}  # median 2 pixels
+    found = segmentation.build(3, ignored=(1,), class_weights="auto").measured(source)
+    assert found["class_weights"] == [0.75, 1.0, 1.5]
+    assert segmentation.build(3).measured(source) == {}
+    built = segmentation.build(3, **found)
+    assert built.criterion.class_weights == (0.75, 1.0, 1.5)
+
+
+TWO = dataclasses.replace(FACTS, classes=("ground", "figure"), background=None)
+
+
+def test_binary_decides_outputs_loss_and_metric():
+    section = resolved(TWO, binary=True)
+    options = {key: value for key, value in section.items() if key != "name"}
+    built = segmentation.build(1, **options)
+    assert built.outputs(TWO) == 1 and built.headline == "iou_pooled"
+    logits = jnp.array([[[[2.0], [-1.0], [3.0], [-4.0]]]])
+    batch = {"segmentation": jnp.array([[[1, 1, 0, 255]]])}
+    expected = np.log(1 + np.exp([-2.0, 1.0, 3.0])).mean()
+    assert float(built.loss(logits, batch)[0]) == pytest.approx(expected, rel=1e-6)
+    predictions = built.decode(logits)
+    assert predictions.tolist() == [[[1, 0, 1, 0]]]
+    assert (built.decode(built.scores(logits)) == predictions).all()
+    rows = built.rows(built.update(predictions, batch), predictions, batch)
+    state = built.metric().merge(built.metric().zeros(), rows)
+    values = built.metric().compute(state, TWO.classes)
+    assert values["iou_pooled"] == pytest.approx(1 / 3)
+    assert values["precision"] == pytest.approx(1 / 3)
+
+
+def test_binary_of_three_classes_is_refused():
+    with pytest.raises(errors.UserError, match=r"task/binary: the data have 3 classes"):
+        resolved(binary=True)
+
+
+def test_the_headline_is_a_metric_of_the_task():
+    assert segmentation.build(3, headline="pixel_accuracy").headline == "pixel_accuracy"
+    assert segmentation.build(1, binary=True, headline="dice_per_image")
+    for binary, name in ((False, "iou_pooled"), (True, "miou")):
+        with pytest.raises(errors.UserError, match="task/headline"):
+            segmentation.build(1, binary=binary, headline=name)
 
 
 def test_equal_numbers_of_classes_are_equal_tasks():

@@ -1,0 +1,147 @@
+"""The loss of a label map as a weighted sum of parts, chosen by name."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxseg.core import errors, lookup
+from jaxseg.losses import classification as xent
+from jaxseg.losses import reduce, segmentation
+
+PARTS = ("cross_entropy", "focal", "dice", "lovasz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Combined:
+    """Parts with their weights, and the options that shape them.
+
+    binary: one logit per pixel, sigmoid in place of softmax, of foreground 1.
+    """
+
+    parts: tuple[tuple[str, float], ...] = (("cross_entropy", 1.0),)
+    binary: bool = False
+    class_weights: tuple[float, ...] | None = None  # of cross entropy and focal
+    label_smoothing: float = 0.0  # of cross entropy
+    focal_gamma: float = 2.0
+    dice_epsilon: float = 1.0
+    dice_per_image: bool = False
+    ohem: float | None = None  # only pixels whose true class has less probability
+    ohem_keep: int = 4096  # but at least that many of a batch
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.parts]
+        for name in names:
+            if name not in PARTS:
+                raise lookup.unknown(name, PARTS, kind="part of task/losses")
+        rules = {
+            "losses": bool(names) and all(weight > 0 for _, weight in self.parts),
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "focal_gamma": self.focal_gamma >= 0,
+            "dice_epsilon": self.dice_epsilon >= 0,
+            "ohem": self.ohem is None or 0 < self.ohem <= 1,
+            "ohem_keep": self.ohem_keep >= 0,
+        }
+        allowed = "one or more parts with weights above 0; smoothing in [0, 1), ohem in"
+        allowed += " (0, 1], the others 0 or more"
+        for field, holds in rules.items():
+            if not holds:
+                found = dict(self.parts) if field == "losses" else getattr(self, field)
+                raise errors.UserError(
+                    f"task/{field}: found {found}, allowed: {allowed}"
+                )
+        if self.binary and self.label_smoothing:
+            raise errors.UserError(
+                f"task: found binary with label_smoothing {self.label_smoothing}; "
+                "smoothing spreads over classes and a binary task has one output. Fix: "
+                "drop one of them."
+            )
+
+    def __call__(
+        self,
+        logits: Float[Array, "b *s k"],
+        labels: Int[Array, " b *s"],
+        valid: Bool[Array, " b *s"],
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """(weighted sum, {part: value before weighting}); 0 without a valid pixel."""
+        values = {
+            f"{name}_loss": getattr(self, f"_{name}")(logits, labels, valid)
+            for name, _ in self.parts
+        }
+        weights = [weight for _, weight in self.parts]
+        total = sum(w * x for w, x in zip(weights, values.values(), strict=True))
+        return total, values
+
+    def _cross_entropy(self, logits: Array, labels: Array, valid: Array) -> Array:
+        """Torch's mean: with class weights it is over their sum, not over pixels."""
+        valid = self._hard(logits, labels, valid)
+        weights = self._weights(logits)
+        if self.binary:
+            losses = segmentation.binary_xent(logits[..., 0], labels, valid)
+            if weights is not None:
+                losses = losses * weights[jnp.where(valid, labels, 0)]
+        elif self.label_smoothing:
+            smoothing = self.label_smoothing
+            losses = segmentation.smoothed_xent(
+                logits, labels, valid, smoothing, weights
+            )
+        elif weights is not None:
+            losses = segmentation.weighted_xent(logits, labels, valid, weights)
+        else:
+            losses = xent.softmax_xent(logits, labels, valid)
+        if weights is None:
+            return reduce.masked_mean(losses, valid)
+        total = segmentation.weight_total(labels, valid, weights)
+        return jnp.sum(losses) / jnp.where(total > 0, total, 1.0)
+
+    def _focal(self, logits: Array, labels: Array, valid: Array) -> Array:
+        valid = self._hard(logits, labels, valid)
+        weights = self._weights(logits)
+        if not self.binary:
+            alpha = 1.0 if weights is None else weights
+            losses = segmentation.focal(logits, labels, valid, self.focal_gamma, alpha)
+        else:
+            losses = segmentation.binary_focal(
+                logits[..., 0], labels, valid, self.focal_gamma, alpha=-1.0
+            )
+            if weights is not None:
+                losses = losses * weights[jnp.where(valid, labels, 0)]
+        return reduce.masked_mean(losses, valid)
+
+    def _dice(self, logits: Array, labels: Array, valid: Array) -> Array:
+        probabilities, labels = self._probabilities(logits, labels)
+        losses = segmentation.soft_dice(
+            probabilities, labels, valid, self.dice_per_image, self.dice_epsilon
+        )
+        return jnp.mean(losses)
+
+    def _lovasz(self, logits: Array, labels: Array, valid: Array) -> Array:
+        probabilities, labels = self._probabilities(logits, labels)
+        flat = probabilities.reshape(-1, probabilities.shape[-1])
+        values, present = segmentation.lovasz_softmax(
+            flat, labels.reshape(-1), valid.reshape(-1)
+        )
+        return reduce.masked_mean(values, present)
+
+    def _probabilities(self, logits: Array, labels: Array) -> tuple[Array, Array]:
+        """[..., K] and class ids; of a binary task the foreground alone, as class 0."""
+        if self.binary:
+            return jax.nn.sigmoid(logits), 1 - labels
+        return jax.nn.softmax(logits, axis=-1), labels
+
+    def _hard(self, logits: Array, labels: Array, valid: Array) -> Array:
+        """The valid pixels that count in cross entropy and focal loss."""
+        if self.ohem is None:
+            return valid
+        if self.binary:
+            losses = segmentation.binary_xent(logits[..., 0], labels, valid)
+        else:
+            losses = xent.softmax_xent(logits, labels, valid)
+        losses = jax.lax.stop_gradient(losses)
+        return segmentation.ohem_mask(losses, valid, self.ohem, self.ohem_keep)
+
+    def _weights(self, logits: Array) -> Array | None:
+        if self.class_weights is None:
+            return None
+        return jnp.asarray(self.class_weights, logits.dtype)
