@@ -66,7 +66,7 @@ def test_plan_lists_stages_and_runs_nothing(command, tmp_path):
 def test_print_is_json_with_all_defaults(command, tmp_path):
     code, out, _ = command(SINGLE, "--print")
     stage = json.loads(out)["stages"]["model"]
-    assert code == 0 and stage["optimizer"]["b1"] == 0.9 and stage["lr"] == 0.001
+    assert code == 0 and stage["optimizer"]["b1"] == 0.9 and stage["lr"] == 0.003
     again = write(tmp_path / "c.py", json.loads(out))  # and is a config itself
     assert command(again, "--print")[1] == out
 

@@ -191,7 +191,9 @@ def evaluate(
     sigmas: Sequence[float] | None = None,
 ) -> Any:
     """A finished COCOeval with its `stats`; no files, nothing printed."""
-    from pycocotools import coco, cocoeval  # here, so that planning need not load it
+    from pycocotools import coco  # here, so that planning need not load it
+
+    from jaxseg.metrics import coco_eval
 
     base = {
         "images": [{"id": number} for number in range(num_images)],
@@ -205,7 +207,7 @@ def evaluate(
         found.createIndex()
         if results:  # loadRes fails on an empty list
             found = truth.loadRes(results)
-        run = cocoeval.COCOeval(truth, found, kind)
+        run = coco_eval.Evaluation(truth, found, kind)
         if sigmas is not None:
             run.params.kpt_oks_sigmas = np.asarray(sigmas)
         run.evaluate()

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -57,7 +58,7 @@ class Training:
         variables, best_step = self._final_variables(state, watch)
         start = time.perf_counter()
         metrics = self._evaluate_all(variables, step=int(state.step))
-        self._draw_samples(variables)
+        self._draw_samples(variables, step=int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
         checkpoint.save_tree(self.job.folder / "weights", jax.device_get(variables))
         records.write_json(self.job.folder / "receipt.json", self.receipts)
@@ -263,14 +264,26 @@ class Training:
         row |= {"protocol": evaluator.protocol, "final": final}
         records.append(self.metrics, row)
 
-    def _draw_samples(self, variables: Variables) -> None:
-        """Pictures of the first examples: image, truth, prediction."""
+    def _draw_samples(self, variables: Variables, step: int) -> None:
+        """Pictures of the first examples, for the report and TensorBoard."""
         if not self.spec["samples"] or not self.task.drawn:
             return
         folder = self.job.folder / "samples"
         folder.mkdir(exist_ok=True)
         style = {"palette": self._palette(), "names": self.facts.classes}
         found = self.headline.predictions(variables, self.spec["samples"])
+        events = str(self.job.folder / "events")
+        with tensorboardX.SummaryWriter(events, filename_suffix=".samples") as writer:
+            self._write_samples(found, style, folder, writer, step)
+
+    def _write_samples(
+        self,
+        found: Sequence[Mapping[str, Any]],
+        style: dict[str, Any],
+        folder: Path,
+        writer: tensorboardX.SummaryWriter,
+        step: int,
+    ) -> None:
         for index, entry in enumerate(found):
             image = entry["example"]["image"]
             truth = self.task.truth(entry["example"])
@@ -283,6 +296,8 @@ class Training:
             }
             for name, picture in pictures.items():
                 Image.fromarray(picture).save(folder / f"{index:03d}_{name}.png")
+            row = draw.contact_sheet(list(pictures.values()), columns=len(pictures))
+            writer.add_image(f"samples/{index:03d}", row, step, dataformats="HWC")
 
     def _evaluator(self, data: Mapping[str, Any]) -> evaluate.Evaluator:
         return evaluate.Evaluator(
