@@ -58,6 +58,9 @@ def test_factors_is_the_study_of_the_issue():
     assert len(domains) >= 4
     within = [c for c in cells if c["source_domain"] == c["target_domain"]]
     assert within and all(c["source_dataset"] != c["target_dataset"] for c in within)
+    types = {"segmentation", "detection", "keypoints", "depth"}
+    assert {c["source_task"] for c in cells if c["source"] in sources} == types
+    assert {c["target_task"] for c in cells} == types
     starts = {c["source"]: c["start"] for c in cells}
     assert starts["driving_day"] == "websearch > sources/driving_day"
     assert starts["random"] == "random"
@@ -65,16 +68,18 @@ def test_factors_is_the_study_of_the_issue():
 
 def test_one_seed_draws_the_same_images_for_every_source():
     plan = chain.plan(chain.bind(study.plain(load("factors"))))
-    small = [s for s in plan.stages if s.name.startswith("targets/small/indoor_office")]
+    small = [
+        s for s in plan.stages if s.name.startswith("targets/small/indoor_office/")
+    ]
     drawn = {(s.spec["seed"], json.dumps(s.spec["data"])) for s in small}
-    assert len(drawn) == 2 and len(small) == 16
+    assert len(drawn) == 2 and len(small) == 18
 
 
 def test_rates_become_candidates_and_a_selection():
     config = load("factors", more="lrs=0.001+0.01,targets=driving_night,seeds=1")
     plan = chain.plan(chain.bind(study.plain(config)))
     chosen = [s for s in plan.stages if s.kind == "select"]
-    assert len(chosen) == 8
+    assert len(chosen) == 9
     candidates = [plan.by_name[name] for name in chosen[0].parents.values()]
     assert {s.spec["lr"] for s in candidates} == {0.001, 0.01}
     assert all(s.spec["data"]["part"] == "fit" for s in candidates)

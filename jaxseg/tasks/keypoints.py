@@ -1,7 +1,7 @@
 """Keypoints of objects as CenterNet regresses them (factors paper, 4.2 and A.4)."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -137,9 +137,9 @@ class Keypoints(task.Task):
 
 def build(
     num_outputs: int,
-    weights: tuple[float, ...] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0),
+    weights: Sequence[float] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0),
     objects: int = 100,
-    sigmas: tuple[float, ...] | None = None,
+    sigmas: Sequence[float] | None = None,
     pointless: str | None = None,
     headline: str = "ap50",
 ) -> Keypoints:
