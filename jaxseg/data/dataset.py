@@ -11,6 +11,7 @@ An example is a dict of NumPy arrays:
   keypoints     float32 [N, K, 3], row, col in [0, 1], visibility 0, 1 or 2
   depth         float32 [H, W] metres, 0 = unknown
   label         int32 (), class of the whole image
+  labels        int32 [classes], of an image with several: 1, 0, or -1 = unknown
   id            str, stays on the host
 """
 
@@ -27,7 +28,7 @@ IGNORE = 255
 # One row per object; one size per example, [H, W] or [H, W, C].
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "keypoints")
 PIXEL_FIELDS = ("image", "segmentation", "depth")
-FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label")
+FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label", "labels")
 DOMAINS = ("consumer", "driving", "indoor", "aerial", "underwater", "closeups")
 DOMAINS += ("synthetic", "websearch", "own")
 
@@ -75,6 +76,7 @@ def check(example: Example, facts: Dataset, *, where: str) -> Example:
         if name in example:
             check_classes(example[name], facts, where=f"{where}: {name}")
     _check_objects(example, where)
+    _check_several(example, facts, where)
     return example
 
 
@@ -110,6 +112,17 @@ def _check_sizes(example: Example, where: str) -> None:
                 f"{where}: {name} is {found} (height x width), its image is "
                 f"{height} x {width}. Fix: make the two files the same size."
             )
+
+
+def _check_several(example: Example, facts: Dataset, where: str) -> None:
+    labels = example.get("labels")
+    if labels is None:
+        return
+    if labels.shape != (facts.num_classes,) or not np.isin(labels, (-1, 0, 1)).all():
+        raise errors.UserError(
+            f"{where}: labels {labels.tolist()[:8]} of shape {list(labels.shape)}; "
+            f"allowed are -1, 0 or 1 for each of {facts.num_classes} classes"
+        )
 
 
 def _check_objects(example: Example, where: str) -> None:

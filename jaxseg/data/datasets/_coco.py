@@ -27,6 +27,7 @@ class Content(NamedTuple):
     kept: np.ndarray  # bool [A]
     crowd: np.ndarray  # bool [A]
     keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
+    areas: np.ndarray  # float64 [A] pixels; those of the box where it does not say
 
 
 @functools.lru_cache(maxsize=8)
@@ -59,6 +60,7 @@ def read(file: tuple[str, int, int]) -> Content:
         kept=kept,
         crowd=np.array([bool(entry.get("iscrowd")) for entry in annotations], bool),
         keypoints=tuple(tuple(_list(x.get("keypoints"))) for x in annotations),
+        areas=_areas(annotations, corners),
     )
 
 
@@ -155,3 +157,11 @@ def _corners(annotations: Entries, path: Path) -> np.ndarray:
     corners = np.array(rows, np.float64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     return corners
+
+
+def _areas(annotations: Entries, corners: np.ndarray) -> np.ndarray:
+    """float64 [A] pixels."""
+    boxes = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    given = [entry.get("area") for entry in annotations]
+    known = [type(area) in (int, float) and area > 0 for area in given]
+    return np.array([a if k else b for a, k, b in zip(given, known, boxes)], np.float64)

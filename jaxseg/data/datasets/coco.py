@@ -1,11 +1,16 @@
-"""Objects and keypoints in COCO's JSON format (Lin 2014, arXiv:1405.0312).
+"""Objects, points, panoptic masks and image labels of COCO (Lin 2014, arXiv:1405.0312).
 
-Any file with `images`, `annotations` and `categories` will do; those under the official
-names, annotations/{instances,person_keypoints}_{train,val}*.json, are found. Classes
-are the categories of all splits in the order of their ids; an unnamed id in between
-leaves no gap. `crowd` is iscrowd. Images without annotations are kept. Boxes are cut at
-the image; those without an area left are dropped and their number is logged. Points
-are taken as pixels from the upper left corner; those outside become unknown.
+instances, keypoints and panoptic read any file in COCO's JSON format; those under the
+official names, annotations/{instances,person_keypoints,panoptic}_{train,val}*.json, are
+found. Classes are the categories of all splits in the order of their ids; an unnamed id
+in between leaves no gap. `crowd` is iscrowd. Images without annotations are kept. Boxes
+are cut at the image; those without an area left are dropped and their number is logged.
+Points are taken as pixels from the upper left corner; those outside become unknown.
+
+The others are COCO 2017 itself, whose categories are checked. panoptic134 has void as
+its class 0, the background, as the factors study counts it; panoptic ignores void.
+classification labels an image by the class that covers the most of it, multilabel by
+all in it (1 or 0 per class, in `labels`); chairs is described in _coco_chairs.
 """
 
 import dataclasses
@@ -17,36 +22,81 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _coco, _labels
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import (
+    _coco,
+    _coco_chairs,
+    _coco_labels,
+    _coco_names,
+    _coco_panoptic,
+    _labels,
+    _per_class,
+    ilsvrc,
+)
 from jaxseg.data.datasets._coco import Content
 from jaxseg.data.datasets._labels import Record
 
-OBTAIN = (
+OWN = {"domain": "own", "version": 1, "size": (256, 256), "splits": {}}
+OWN["obtain"] = (
     "Your own images with a JSON file in COCO's format, or COCO 2017 from "
     "cocodataset.org; root is the folder that holds annotations/ and the images."
 )
+COCO = {"domain": "consumer", "version": 1, "size": (256, 256)}
+COCO |= {"splits": {"train": 118287, "validation": 5000}}
+COCO |= {"mean": ilsvrc.MEAN, "std": ilsvrc.STD}
+COCO["licence"] = "CC BY 4.0 (annotations), Flickr's terms (images)"
+COCO["obtain"] = (
+    "Get train2017, val2017 and the annotations of COCO 2017 from cocodataset.org; "
+    "root is the folder that holds annotations/, train2017/ and val2017/."
+)
+BOXES = ("image", "boxes", "box_labels", "crowd")
+THINGS = tuple(_coco_names.THINGS.values())
 DATASETS = {
-    "instances": Dataset(
-        fields=("image", "boxes", "box_labels", "crowd"),
-        domain="own",
-        splits={},
-        version=1,
-        size=(256, 256),
-        obtain=OBTAIN,
+    "instances": Dataset(fields=BOXES, **OWN),
+    "keypoints": Dataset(fields=(*BOXES, "keypoints"), **OWN),
+    "panoptic": Dataset(fields=("image", "segmentation"), **OWN),
+    "boxes80": Dataset(fields=BOXES, classes=THINGS, **COCO),
+    "person17": Dataset(
+        fields=(*BOXES, "keypoints"),
+        classes=("person",),
+        keypoints=_coco_names.POINTS,
+        flip_pairs=_labels.flip_pairs(_coco_names.POINTS),
+        **COCO,
     ),
-    "keypoints": Dataset(
-        fields=("image", "boxes", "box_labels", "crowd", "keypoints"),
-        domain="own",
-        splits={},
-        version=1,
-        size=(256, 256),
-        obtain=OBTAIN,
+    "panoptic134": Dataset(
+        fields=("image", "segmentation"),
+        classes=("background", *_coco_names.PANOPTIC.values()),
+        background=0,
+        **COCO,
+    ),
+    "chairs": Dataset(
+        fields=("image", "segmentation"),
+        classes=("background", "chair"),
+        **COCO | {"size": (64, 64), "splits": {"train": 12774, "validation": 580}},
+    ),
+    "classification": Dataset(
+        fields=("image", "label"),
+        classes=THINGS,
+        **COCO | {"size": (224, 224), "splits": {"train": 117266, "validation": 4952}},
+    ),
+    "multilabel": Dataset(
+        fields=("image", "labels"), classes=THINGS, **COCO | {"size": (224, 224)}
     ),
 }
-PREFIXES = {"instances": "instances", "keypoints": "person_keypoints"}
+PREFIXES = dict.fromkeys(DATASETS, "instances")
+PREFIXES |= dict.fromkeys(("keypoints", "person17"), "person_keypoints")
+PREFIXES |= dict.fromkeys(("panoptic", "panoptic134"), "panoptic")
+OFFICIAL = {
+    "boxes80": _coco_names.THINGS,
+    "person17": {1: "person"},
+    "panoptic134": _coco_names.PANOPTIC,
+    "classification": _coco_names.THINGS,
+    "multilabel": _coco_names.THINGS,
+}
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 TRIED = 20  # images that are looked for to find their folder: some may be missing
+Labelled = Record | _coco_panoptic.Panoptic | _coco_chairs.Chairs
+Labelled |= _per_class.Labelled | _coco_labels.Several
 
 
 def records(
@@ -56,28 +106,44 @@ def records(
     *,
     annotations: Mapping[str, str] | None = None,
     images: Mapping[str, str] | str | None = None,
-) -> Sequence[Record]:
-    """The images of a split with their objects, in the file's order.
+) -> Sequence[Labelled]:
+    """The images of a split with their labels, in the file's order.
 
     annotations: {split: JSON file below root}. images: their folder, or {split:
     folder}; None: it is looked for by the name of the JSON file and beside it.
     """
     files = find_files(variant, root, annotations)
-    contents = {
-        name: _coco.read(_labels.stamp(root / file)) for name, file in files.items()
-    }
+    contents = _read_all(variant, root, files)
+    content = contents[split]
+    folder = find_images(root, files[split], content.files, _of_split(images, split))
+    if variant == "chairs":
+        chairs = _coco_chairs.read(_labels.stamp(root / files[split]))
+        return _coco_chairs.place(chairs, folder)
     classes, points = _classes(variant, contents, files, root)
-    content, path = contents[split], root / files[split]
-    folder = find_images(root, files[split], content, _of_split(images, split))
+    if PREFIXES[variant] == "panoptic":
+        void = 0 if variant == "panoptic134" else IGNORE
+        return _coco_panoptic.records(content, classes, files[split], folder, void)
+    labels = {id_: label for label, id_ in enumerate(classes)}
+    if variant == "classification":
+        return _coco_labels.dominant(content, folder, labels)
+    if variant == "multilabel":
+        return _coco_labels.several(content, folder, labels)
     chosen = content.kept & np.isin(content.category, list(classes))
     keypoints = None
-    if variant == "keypoints":
-        keypoints = _keypoints(content, chosen, len(points), path)
-    labels = {id_: label for label, id_ in enumerate(classes)}
+    if points:
+        keypoints = _keypoints(content, chosen, len(points), root / files[split])
     return _by_image(content, folder, chosen, labels, keypoints)
 
 
-def parse(record: Record, root: Path, variant: str) -> Example:
+def parse(record: Labelled, root: Path, variant: str) -> Example:
+    if PREFIXES[variant] == "panoptic":
+        return _coco_panoptic.parse(record, root)
+    if variant == "chairs":
+        return _coco_chairs.parse(record, root)
+    if variant == "classification":
+        return _per_class.parse(record, root)
+    if variant == "multilabel":
+        return _coco_labels.parse_several(record, root)
     example = {
         "image": _labels.read_image(record, root, "its entry in the JSON"),
         "boxes": record.boxes,
@@ -85,23 +151,34 @@ def parse(record: Record, root: Path, variant: str) -> Example:
         "crowd": record.flags,
         "id": record.id,
     }
-    if variant == "keypoints":
+    if record.keypoints is not None:
         example["keypoints"] = record.keypoints
     return example
 
 
 def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
     """`facts` with the splits, classes and keypoints of the JSON files."""
-    variant = "keypoints" if "keypoints" in facts.fields else "instances"
+    variant = next(name for name, each in DATASETS.items() if each == facts)
     files = find_files(variant, root, options["annotations"])
-    contents = {
-        name: _coco.read(_labels.stamp(root / file)) for name, file in files.items()
-    }
+    if variant in ("chairs", "classification"):  # not one record for each image
+        splits = {
+            split: len(records(variant, split, root, **options)) for split in files
+        }
+        return dataclasses.replace(facts, splits=splits)
+    contents = _read_all(variant, root, files)
+    splits = {split: len(content.files) for split, content in contents.items()}
     classes, points = _classes(variant, contents, files, root)
+    if variant in OFFICIAL:
+        return dataclasses.replace(facts, splits=splits)
     where = ", ".join(str(root / file) for file in files.values())
+    if len(classes) > IGNORE and variant == "panoptic":
+        raise errors.UserError(
+            f"{where}: found {len(classes)} categories; allowed are {IGNORE}, for "
+            f"{IGNORE} is what is ignored. Fix: join some of them."
+        )
     return dataclasses.replace(
         facts,
-        splits={split: len(content.files) for split, content in contents.items()},
+        splits=splits,
         classes=_labels.check_names(classes, f"{where}: categories"),
         keypoints=points,
         flip_pairs=_labels.flip_pairs(points),
@@ -114,17 +191,28 @@ def digest(
     annotations: Mapping[str, str] | None,
     images: Mapping[str, str] | str | None,
 ) -> str:
-    """SHA-256 of the JSON files and of the names and sizes of their images."""
+    """SHA-256 of the JSON files and of the names and sizes of images and masks."""
     if annotations is not None:
         tables = [find_files("instances", root, annotations)]
     else:  # whichever variant is meant
-        tables = [_by_name(variant, root) for variant in DATASETS]
+        tables = [_by_name(prefix, root) for prefix in sorted({*PREFIXES.values()})]
     seen: set[str] = set()
     for split, file in [pair for table in tables for pair in table.items()]:
-        content = _coco.read(_labels.stamp(root / file))
-        folder = find_images(root, file, content, _of_split(images, split))
+        stamp = _labels.stamp(root / file)
+        panoptic = _coco_panoptic.is_panoptic(stamp)
+        content = (_coco_panoptic if panoptic else _coco).read(stamp)
+        folder = find_images(root, file, content.files, _of_split(images, split))
         seen.update((folder / name).as_posix() for name in content.files)
+        if panoptic:
+            beside = PurePosixPath(file).with_suffix("")
+            seen.update((beside / name).as_posix() for name in content.masks)
     return _labels.digest(root, seen, {f for table in tables for f in table.values()})
+
+
+def _read_all(variant: str, root: Path, files: Mapping[str, str]) -> dict[str, Any]:
+    """{split: content} of the JSON files."""
+    module = _coco_panoptic if PREFIXES[variant] == "panoptic" else _coco
+    return {s: module.read(_labels.stamp(root / file)) for s, file in files.items()}
 
 
 # Finding the files.
@@ -135,7 +223,7 @@ def find_files(
 ) -> dict[str, str]:
     """{split: JSON file below root}."""
     if annotations is None:
-        found = _by_name(variant, root)
+        found = _by_name(PREFIXES[variant], root)
         if not found:
             raise errors.UserError(
                 f"{root}: found no annotations/{PREFIXES[variant]}_train*.json, nor "
@@ -153,7 +241,7 @@ def find_files(
 
 
 def find_images(
-    root: Path, file: str, content: Content, given: str | None
+    root: Path, file: str, files: Sequence[str], given: str | None
 ) -> PurePosixPath:
     """The folder below root that the file names of a JSON file are relative to."""
     if given is not None:
@@ -168,20 +256,20 @@ def find_images(
     candidates = [PurePosixPath(p) for p in (name, f"images/{name}", "images", ".")]
     candidates.append(beside)
     for folder in candidates:
-        if any((root / folder / image).is_file() for image in content.files[:TRIED]):
+        if any((root / folder / image).is_file() for image in files[:TRIED]):
             return folder
     raise errors.UserError(
-        f"{root / file}: images such as {content.files[0]!r} are in none of "
+        f"{root / file}: images such as {files[0]!r} are in none of "
         f"{', '.join(map(str, candidates))} below {root}. Fix: add them, or name their "
         "folder with images=FOLDER."
     )
 
 
-def _by_name(variant: str, root: Path) -> dict[str, str]:
+def _by_name(prefix: str, root: Path) -> dict[str, str]:
     """{split: JSON file} of those under the official names."""
     files = {}
     for split, name in SPLITS.items():
-        pattern = f"annotations/{PREFIXES[variant]}_{name}*.json"
+        pattern = f"annotations/{prefix}_{name}*.json"
         found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
         if len(found) > 1:
             raise errors.UserError(
@@ -202,7 +290,7 @@ def _of_split(images: Mapping[str, str] | str | None, split: str) -> str | None:
 
 def _classes(
     variant: str,
-    contents: Mapping[str, Content],
+    contents: Mapping[str, Any],
     files: Mapping[str, str],
     root: Path,
 ) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -218,9 +306,11 @@ def _classes(
                     f"{root / files[split]}: category {id_} is {name!r}, in another "
                     f"split {names[id_]!r}. Fix: give it one name."
                 )
-        points |= content.points
-    if variant == "instances":
-        return dict(sorted(names.items())), ()
+        points |= getattr(content, "points", {})
+    if PREFIXES[variant] != "person_keypoints":
+        names = dict(sorted(names.items()))
+        _check_official(variant, names, root)
+        return names, ()
     where = root / next(iter(files.values()))
     if len(set(points.values())) != 1:
         found = "no" if not points else "different"
@@ -230,7 +320,24 @@ def _classes(
             "category there, or read the file as coco/instances."
         )
     with_points = {id_: names[id_] for id_ in sorted(points)}
-    return with_points, next(iter(points.values()))
+    found = next(iter(points.values()))
+    _check_official(variant, with_points, root, found)
+    return with_points, found
+
+
+def _check_official(
+    variant: str, names: Mapping[int, str], root: Path, points: tuple[str, ...] = ()
+) -> None:
+    """UserError where a variant of COCO itself is asked for and this is another set."""
+    expected = OFFICIAL.get(variant, names)
+    if names == expected and points in ((), DATASETS[variant].keypoints or points):
+        return
+    odd = sorted({*names.items()} ^ {*expected.items()})
+    raise errors.UserError(
+        f"{root}: coco/{variant} has the {len(expected)} categories of COCO 2017 and "
+        f"its points; found {len(names)} categories, for example {odd[:2] or points}. "
+        "Fix: read your own files as coco/instances, coco/keypoints or coco/panoptic."
+    )
 
 
 def _keypoints(

@@ -1,11 +1,13 @@
 """A folder of images and depth maps: anyone's own, found as by folder/segmentation.
 
-Images lie in a folder called like images/ or rgb/, 16-bit PNG files of the same names
-in depth/. Splits are train.txt, val.txt, test.txt; or else folders train/, val/, test/
-below both; or else a fixed fifth for validation.
+Images lie in a folder called like images/ or rgb/, depth maps of the same names in
+depth/: 16-bit PNG, NumPy (.npy) or OpenEXR (.exr). Splits are train.txt, val.txt,
+test.txt; or else folders train/, val/, test/ below both; or else a fixed fifth for
+validation.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +25,8 @@ DATASETS = {
         splits={},
         version=1,
         size=(192, 256),
-        obtain="Your own folder of images and 16-bit depth maps; root is that folder.",
+        obtain="Your own folder of images and 16-bit, NPY or EXR depth maps; root is "
+        "that folder.",
     )
 }
 
@@ -33,7 +36,8 @@ class Pair(NamedTuple):
 
     image: str
     depth: str
-    scale: float
+    scale: float | None
+    invalid: tuple[float, ...]
     maximum: float | None
 
 
@@ -44,13 +48,15 @@ def records(
     *,
     images: str | None = None,
     depth: str = "depth",
-    scale: float = 0.001,
+    scale: float | None = None,
+    invalid: Sequence[float] = (),
     maximum: float | None = None,
 ) -> Sequence[Pair]:
     """The pairs of a split, sorted or in the order of its list.
 
-    images, depth: folder or glob below root. scale: metres per unit of the files.
-    maximum: metres beyond which depth counts as unknown.
+    images, depth: folder or glob below root. scale: metres per unit of the files;
+    None: 0.001 for integers, 1 for floating point. invalid: values of the files that
+    mean unknown, as 0 and NaN do. maximum: metres beyond which depth is unknown.
     """
     for name, value in (("scale", scale), ("maximum", maximum)):
         if value is not None and not value > 0:
@@ -58,16 +64,18 @@ def records(
                 f"{root}: option {name} is {value}; allowed are numbers above 0."
             )
     found = find_pairs(root, images, depth)[split]
-    return [Pair(image, file, scale, maximum) for image, file in found]
+    return [Pair(*pair, scale, tuple(invalid), maximum) for pair in found]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
-    path = root / record.depth
-    return {
-        "image": images_lib.read(root / record.image),
-        "depth": _depth.read(path, record.scale, maximum=record.maximum),
-        "id": record.image,
-    }
+    metres = _depth.read(
+        root / record.depth,
+        record.scale,
+        invalid=record.invalid,
+        maximum=record.maximum,
+    )
+    image = images_lib.read(root / record.image)
+    return {"image": image, "depth": metres, "id": record.image}
 
 
 def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
@@ -91,15 +99,59 @@ def find_pairs(
     """{split: [(image, depth map)]}, paths below root."""
     if "*" not in depth and not (root / depth).is_dir():
         raise errors.UserError(
-            f"{root / depth}: folder not found; allowed is one of 16-bit depth maps "
-            "with the names of the images. Fix: name it with depth=FOLDER, or use a "
-            "glob such as depth='*_depth.png'."
+            f"{root / depth}: folder not found; allowed is one of 16-bit, NPY or EXR "
+            "depth maps with the names of the images. Fix: name it with depth=FOLDER, "
+            "or use a glob such as depth='*_depth.png'."
         )
-    found = folder.find_pairs(root, images, depth)
-    lost = [image for pairs in found.values() for image, file in pairs if file is None]
+    found, arrays = folder.find_pairs(root, images, depth), _find_arrays(root, depth)
+    pairs = {
+        split: [(image, file or arrays.get(_key(image, images))) for image, file in had]
+        for split, had in found.items()
+    }
+    lost = [image for had in pairs.values() for image, file in had if file is None]
     if lost:
         raise errors.UserError(
             f"{root}: {len(lost)} images have no depth map in {depth}, for example "
             f"{lost[0]}. Fix: add one of the same name to each or remove the image."
         )
+    return pairs
+
+
+def _find_arrays(root: Path, depth: str) -> dict[str, str]:
+    """{key: file} of the depth maps that are no images, which `folder` passes over."""
+    glob = depth if "*" in depth else f"{depth.rstrip('/')}/**/*"
+    found = {}
+    for path in sorted(root.glob(glob)):
+        name = path.relative_to(root).as_posix()
+        if path.suffix.lower() in _depth.ARRAYS:
+            key = _named(
+                name.removesuffix(path.suffix), depth.removesuffix(path.suffix)
+            )
+            if key in found:
+                raise errors.UserError(
+                    f"{root}: {found[key]} and {name} would be the depth of the same "
+                    "image. Fix: remove one, or narrow depth=..."
+                )
+            found[key] = name
     return found
+
+
+def _key(image: str, images: str | None) -> str:
+    """What an image and its depth map share: the path without the part that says
+    image, and without its ending."""
+    name = image.rpartition(".")[0]
+    if images is not None:
+        suffix = Path(image).suffix
+        return _named(name, images.removesuffix(suffix))
+    *folders, file = name.split("/")
+    places = [re.fullmatch(folder.IMAGE_FOLDER, part.lower()) for part in folders]
+    first = next((n for n, place in enumerate(places) if place), len(folders))
+    return "/".join([*folders[:first], *folders[first + 1 :], file])
+
+
+def _named(name: str, pattern: str) -> str:
+    """The parts of a name that stand for the stars of a glob, or lie in a folder."""
+    glob = pattern if "*" in pattern else f"{pattern.rstrip('/')}/**"
+    regex = re.escape(glob).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
+    match = re.fullmatch(regex, name)
+    return "/".join(match.groups()) if match else name

@@ -1,0 +1,133 @@
+"""Panoptic masks in COCO's format (Kirillov, CVPR 2019) as class maps.
+
+A pixel of the PNG is the id R + 256 G + 65536 B of a segment, whose category is in the
+JSON file; 0 is void. The PNG files lie in the folder named like the JSON file.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.datasets import _labels
+
+KEYS = ("images", "annotations", "categories")
+
+
+class Content(NamedTuple):
+    """What is used of one file, a row per annotation."""
+
+    files: tuple[str, ...]  # of the images
+    masks: tuple[str, ...]
+    categories: Mapping[int, str]  # in the order of their ids
+    segments: tuple[np.ndarray, ...]  # int64 [S, 2], id and category
+
+
+class Panoptic(NamedTuple):
+    """One record: paths below the root, and the class of each segment."""
+
+    image: str
+    mask: str
+    id: str
+    segments: np.ndarray  # int64 [S] sorted
+    classes: np.ndarray  # int32 [S]
+    void: int  # what the pixels of no segment become
+
+
+def is_panoptic(file: tuple[str, int, int]) -> bool:
+    """Whether a JSON file has segments; told by its text, which is quicker read."""
+    return b'"segments_info"' in _bytes(file)
+
+
+def records(
+    content: Content,
+    categories: Mapping[int, str],
+    file: str,
+    folder: PurePosixPath,
+    void: int,
+) -> Sequence[Panoptic]:
+    """A record per mask. void: 255, or 0 where classes begin behind a background.
+
+    categories: those of all splits, in the order of the classes.
+    """
+    masks = PurePosixPath(file).with_suffix("")
+    first = 1 if void == 0 else 0
+    places = {id_: place for place, id_ in enumerate(categories, first)}
+    found = []
+    for name, mask, segments in zip(content.files, content.masks, content.segments):
+        rows = segments[np.argsort(segments[:, 0], kind="stable")]
+        found.append(
+            Panoptic(
+                image=(folder / name).as_posix(),
+                mask=(masks / mask).as_posix(),
+                id=name,
+                segments=rows[:, 0],
+                classes=np.array([places[int(c)] for c in rows[:, 1]], np.int32),
+                void=void,
+            )
+        )
+    return found
+
+
+def parse(record: Panoptic, root: Path) -> Example:
+    colours = images_lib.read(root / record.mask).astype(np.int64)
+    ids = colours @ np.array([1, 256, 65536])
+    found, inverse = np.unique(ids, return_inverse=True)
+    known = np.isin(found, record.segments)
+    lost = found[~known & (found > 0)]
+    if len(lost):
+        raise errors.UserError(
+            f"{root / record.mask}: found the segments {lost[:4].tolist()}; allowed "
+            f"are the {len(record.segments)} that the JSON file lists for it, and 0. "
+            "Fix: get both files of the same version."
+        )
+    table = np.full(len(found), record.void, np.int32)
+    table[known] = record.classes[np.searchsorted(record.segments, found[known])]
+    return {
+        "image": images_lib.read(root / record.image),
+        "segmentation": table[inverse].reshape(ids.shape),
+        "id": record.id,
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def read(file: tuple[str, int, int]) -> Content:
+    """The content of the panoptic JSON file with this stamp."""
+    path = Path(file[0])
+    data = _labels.read_json(path)
+    try:
+        images = {entry["id"]: str(entry["file_name"]) for entry in data["images"]}
+        categories = {int(x["id"]): str(x["name"]) for x in data["categories"]}
+        rows = [(x["image_id"], x["file_name"]) for x in data["annotations"]]
+        segments = tuple(map(_segments, data["annotations"]))
+        files = tuple(images[image] for image, _ in rows)
+    except (TypeError, KeyError, ValueError) as error:
+        raise errors.UserError(
+            f"{path}: {type(error).__name__}: {error}; allowed is COCO's panoptic "
+            f"format with {', '.join(KEYS)}, and segments_info in each annotation. "
+            "Fix: export it in that format."
+        ) from None
+    for place, mine in enumerate(segments):
+        lost = set(mine[:, 1].tolist()) - set(categories)
+        if lost or len(np.unique(mine[:, 0])) < len(mine):
+            raise errors.UserError(
+                f"{path}: annotations[{place}]: segments_info names the categories "
+                f"{sorted(lost)} that are not listed, or a segment twice. Fix: correct "
+                "the file."
+            )
+    masks = tuple(str(name) for _, name in rows)
+    return Content(files, masks, dict(sorted(categories.items())), segments)
+
+
+def _segments(annotation: Mapping[str, Any]) -> np.ndarray:
+    rows = [(int(x["id"]), int(x["category_id"])) for x in annotation["segments_info"]]
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def _bytes(file: tuple[str, int, int]) -> bytes:
+    return Path(file[0]).read_bytes() if file[1] >= 0 else b""

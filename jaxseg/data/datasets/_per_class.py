@@ -1,0 +1,97 @@
+"""Labelled images as arrays: a million of them take 60 MB and no Python objects."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+
+
+class Labelled(NamedTuple):
+    """One record: an image below the root and the class of all of it."""
+
+    image: str
+    label: int
+
+
+class Images(Sequence):
+    """Records of labelled images: their names in one array, encoded, and labels."""
+
+    def __init__(
+        self, names: Sequence[str] | np.ndarray, labels: Sequence[int] | np.ndarray
+    ):
+        if not isinstance(names, np.ndarray):
+            names = np.array([os.fsencode(name) for name in names], np.bytes_)
+        self._names = names
+        self._labels = np.asarray(labels, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Labelled:
+        name = os.fsdecode(bytes(self._names[index]))
+        return Labelled(name, int(self._labels[index]))
+
+    def take(self, rows: np.ndarray) -> "Images":
+        """Those at `rows`, in that order."""
+        return Images(self._names[rows], self._labels[rows])
+
+
+def parse(record: Labelled, root: Path) -> Example:
+    return {
+        "image": images_lib.read(root / record.image),
+        "label": np.array(record.label, np.int32),
+        "id": record.image,
+    }
+
+
+def folders(root: Path) -> list[str]:
+    """Sorted names of the folders in `root`, hidden ones left out."""
+    if not root.is_dir():
+        raise errors.UserError(
+            f"{root}: folder not found; allowed is one with a folder per class. Fix: "
+            "correct root=DIR."
+        )
+    entries = [entry for entry in os.scandir(root) if entry.is_dir()]
+    return sorted(e.name for e in entries if not e.name.startswith((".", "__MACOSX")))
+
+
+def files(folder: Path) -> list[str]:
+    """Sorted names of the images in `folder`, by their endings: nothing is opened."""
+    names = os.listdir(folder)
+    return sorted(
+        name
+        for name in names
+        if name.lower().endswith(images_lib.SUFFIXES) and not name.startswith(".")
+    )
+
+
+def listed(root: Path, folder: str, classes: Mapping[str, int]) -> Images:
+    """The images in `folder`/CLASS/ below root, by class and name.
+
+    A folder that is no class is refused: its images would be left out unseen.
+    """
+    found = folders(root / folder)
+    unknown = [name for name in found if name not in classes]
+    if unknown or not found:
+        raise errors.UserError(
+            f"{root / folder}: found {len(found)} folders, {len(unknown)} of them are "
+            f"no class{', for example ' + unknown[0] if unknown else ''}; allowed are "
+            f"{_some(classes)}. Fix: correct root=DIR or the folders' names."
+        )
+    names, labels = [], []
+    for name in found:
+        mine = files(root / folder / name)
+        prefix = name if folder == "." else f"{folder}/{name}"
+        names += [f"{prefix}/{file}" for file in mine]
+        labels.append(np.full(len(mine), classes[name], np.int32))
+    return Images(names, np.concatenate(labels))
+
+
+def _some(names: Mapping[str, int]) -> str:
+    return ", ".join([*names][:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,137 @@
+"""Your own labelled images, a folder per class: SPLIT/CLASS/*.jpg or CLASS/*.jpg.
+
+Splits are the folders train, validation (or val, valid) and test. Without them a fifth
+is for validation, drawn with seed 0 from the sorted names. Classes are the folders'
+names, sorted, of all splits together.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels, _per_class
+
+DATASETS = {
+    "classes": Dataset(
+        fields=("image", "label"),
+        domain="own",
+        splits={},
+        version=1,
+        size=(224, 224),
+        obtain="Your own images in folders named by class; root is the folder that "
+        "holds them, or that holds train/, validation/ and test/ with them.",
+    )
+}
+SPLITS = {"train": "train", "validation": "validation", "val": "validation"}
+SPLITS |= {"valid": "validation", "test": "test"}
+
+
+def records(
+    variant: str, split: str, root: Path, *, classes: Sequence[str] = ()
+) -> Sequence[_per_class.Labelled]:
+    """The images of a split, by class and name.
+
+    classes: names in the order of their ids; (): those found, sorted.
+    """
+    return _splits(root, _classes(root, tuple(classes)), _stamps(root))[split]
+
+
+def parse(record: _per_class.Labelled, root: Path, variant: str) -> Example:
+    return _per_class.parse(record, root)
+
+
+def describe(facts: Dataset, root: Path, *, classes: Sequence[str]) -> Dataset:
+    """`facts` with the splits and classes of this folder."""
+    names = _classes(root, tuple(classes))
+    found = _splits(root, names, _stamps(root))
+    return dataclasses.replace(
+        facts,
+        splits={split: len(images) for split, images in found.items()},
+        classes=names,
+    )
+
+
+def digest(root: Path, **_: Any) -> str:
+    """SHA-256 of the names and sizes of all images: the names are the labels."""
+    total = hashlib.sha256()
+    for folder in [name for names in _class_folders(root).values() for name in names]:
+        files = set(_per_class.files(root / folder))
+        with os.scandir(root / folder) as entries:
+            sizes = {e.name: e.stat().st_size for e in entries if e.name in files}
+        for name in sorted(files):
+            total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
+    return total.hexdigest()
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """{split: folder}; {} where the folders in root are classes."""
+    names = _per_class.folders(root)
+    found: dict[str, str] = {}
+    for name in names:
+        split = SPLITS.get(name.lower())
+        if split in found:
+            raise errors.UserError(
+                f"{root}: {found[split]} and {name} both hold the split {split!r}; "
+                "allowed is one folder for each. Fix: join or remove one."
+            )
+        if split:
+            found[split] = name
+    if found and len(found) < len(names):
+        other = next(name for name in names if name not in found.values())
+        raise errors.UserError(
+            f"{root}: found the split {', '.join(found.values())} and {other}; allowed "
+            f"are splits alone ({', '.join(SPLITS)}) or classes alone. Fix: move "
+            f"{other} elsewhere."
+        )
+    order = ("train", "validation", "test")
+    return {split: found[split] for split in order if split in found}
+
+
+def _class_folders(root: Path) -> dict[str, list[str]]:
+    """{split: class folders below root}; the split is "" where there are none."""
+    folders = _split_folders(root)
+    if not folders:
+        return {"": _per_class.folders(root)}
+    return {
+        split: [f"{folder}/{name}" for name in _per_class.folders(root / folder)]
+        for split, folder in folders.items()
+    }
+
+
+def _classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...]:
+    found = {Path(f).name for names in _class_folders(root).values() for f in names}
+    if not found:
+        raise errors.UserError(
+            f"{root}: found no folders; allowed is one per class, or train/, "
+            "validation/ and test/ with them. Fix: sort the images into folders."
+        )
+    names = given or tuple(sorted(found))
+    return _labels.check_names({name: name for name in names}, f"{root}: classes")
+
+
+def _stamps(root: Path) -> tuple[int, ...]:
+    """What changes when an image comes or goes, for the cache of the listing."""
+    both = [name for names in _class_folders(root).values() for name in names]
+    return tuple((root / name).stat().st_mtime_ns for name in both)
+
+
+@functools.lru_cache(maxsize=8)
+def _splits(
+    root: Path, classes: tuple[str, ...], _stamp: tuple[int, ...]
+) -> dict[str, _per_class.Images]:
+    places = {name: place for place, name in enumerate(classes)}
+    folders = _split_folders(root)
+    if folders:
+        return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
+    every = _per_class.listed(root, ".", places)
+    drawn = _labels.drawn_splits(range(len(every)), root)
+    return {split: every.take(np.array(rows)) for split, rows in drawn.items()}

@@ -1,0 +1,78 @@
+"""Object Discovery, cars, horses and airplanes of the web (Rubinstein, CVPR 2013).
+
+Data/{Car,Horse,Airplane}100/*.jpg, a hundred each, with the mask of NAME.jpg in
+GroundTruth/NAME.png beside them: 0 and one other value, 0 alone where the object is
+missing from an image. There are no official splits: a fifth is for validation and a
+fifth for testing, drawn with seed 0 from the sorted names.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _per_class, folder, ilsvrc
+
+KINDS = ("car", "horse", "airplane")
+DATASETS = {
+    kind: Dataset(
+        fields=("image", "segmentation"),
+        domain="websearch",
+        splits={"train": 60, "validation": 20, "test": 20},
+        version=1,
+        size=(64, 64),
+        classes=("background", kind),
+        mean=ilsvrc.MEAN,
+        std=ilsvrc.STD,
+        licence="none stated; the authors ask for citation",
+        obtain="Get ObjectDiscovery-data.zip of "
+        "people.csail.mit.edu/mrub/ObjectDiscovery; root is the folder that holds "
+        "Data/.",
+    )
+    for kind in KINDS
+}
+MASKS = "GroundTruth"
+
+
+def records(variant: str, split: str, root: Path) -> Sequence[str]:
+    """Images of a split below root, sorted."""
+    home = f"Data/{variant.capitalize()}100"
+    if not (root / home / MASKS).is_dir():
+        raise errors.UserError(
+            f"{root / home / MASKS}: folder not found; allowed is the layout of "
+            "ObjectDiscovery-data.zip. Fix: point root at the folder that holds Data/."
+        )
+    names = [f"{home}/{name}" for name in _per_class.files(root / home)]
+    masks = {Path(name).stem for name in _per_class.files(root / home / MASKS)}
+    lost = [name for name in names if Path(name).stem not in masks]
+    if lost:
+        raise errors.UserError(
+            f"{root / lost[0]}: its mask is missing, as are {len(lost) - 1} others; "
+            f"allowed is one in {home}/{MASKS} for each image. Fix: restore it."
+        )
+    return _drawn(names, split)
+
+
+def parse(record: str, root: Path, variant: str) -> Example:
+    path = root / record
+    mask = path.parent / MASKS / f"{path.stem}.png"
+    return {
+        "image": images_lib.read(path),
+        "segmentation": folder.to_binary(images_lib.read_ids(mask), mask),
+        "id": path.stem,
+    }
+
+
+def _drawn(names: list[str], split: str) -> list[str]:
+    order = np.random.default_rng(0).permutation(len(names))
+    fifth = len(names) // 5
+    rows = {
+        "validation": order[:fifth],
+        "test": order[fifth : 2 * fifth],
+        "train": order[2 * fifth :],
+    }
+    return [names[i] for i in sorted(rows[split])]

@@ -1,0 +1,260 @@
+"""CSV tables of files: a line per image, a header with the names of the columns.
+
+The columns are `image` and, by variant, `mask`, `depth` or `label`; others are passed
+over. Paths are relative to the table. Splits are train.csv, validation.csv (or
+val.csv) and test.csv in the root, or the tables that an option names; of one table
+alone a fifth is for validation, drawn with seed 0. A label is the name of a class or
+its number from 0. Names of classes are given by an option or lie in classes.txt, one a
+line; labels that are names need neither.
+"""
+
+import csv
+import dataclasses
+import functools
+import posixpath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _depth, _labels
+
+COMMON = dict(
+    domain="own",
+    splits={},
+    version=1,
+    size=(256, 256),
+    obtain="Your own CSV tables of files; root is the folder that holds train.csv.",
+)
+DATASETS = {
+    "segmentation": Dataset(fields=("image", "segmentation"), **COMMON),
+    "depth": Dataset(fields=("image", "depth"), **COMMON),
+    "classification": Dataset(fields=("image", "label"), **COMMON),
+}
+COLUMNS = {"segmentation": "mask", "depth": "depth", "classification": "label"}
+NAMES = {"train": ("train.csv",), "validation": ("validation.csv", "val.csv")}
+NAMES |= {"test": ("test.csv",)}
+CLASSES = "classes.txt"
+FEWEST_CLASSES = 2
+
+
+class Row(NamedTuple):
+    """One line: files below the root, or the class, and how to read a depth map."""
+
+    image: str
+    target: str | int
+    where: str  # table:line
+    scale: float | None
+    invalid: tuple[float, ...]
+    maximum: float | None
+
+
+def records(
+    variant: str,
+    split: str,
+    root: Path,
+    *,
+    tables: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    ids: Mapping[Any, int] | None = None,
+    scale: float | None = None,
+    invalid: Sequence[float] = (),
+    maximum: float | None = None,
+) -> Sequence[Row]:
+    """The lines of a split, in the order of its table.
+
+    tables: {split: CSV file below root}. classes: names in the order of their ids.
+    ids: {raw id: class} of masks. scale, invalid, maximum: as of depth/folder.
+    """
+    lines = _splits(root, tables, COLUMNS[variant])[split]
+    depth = (scale, tuple(invalid), maximum)
+    if variant != "classification":
+        return [Row(*line, *depth) for line in lines]
+    numbers = {n: i for i, n in enumerate(_label_names(root, tables, classes))}
+    return [
+        Row(image, _class_of(label, numbers, where), where, *depth)
+        for image, label, where in lines
+    ]
+
+
+def parse(record: Row, root: Path, variant: str) -> Example:
+    try:
+        found = {"image": images_lib.read(root / record.image), "id": record.image}
+        return found | _read_target(record, root, variant)
+    except errors.UserError as error:
+        raise errors.UserError(f"{record.where}: {error}") from None
+
+
+def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
+    """`facts` with the splits and classes of these tables."""
+    tables, given = options["tables"], options["classes"]
+    column = COLUMNS[next(v for v, f in DATASETS.items() if f.fields == facts.fields)]
+    splits = _splits(root, tables, column)
+    facts = dataclasses.replace(facts, splits={s: len(n) for s, n in splits.items()})
+    if column == "depth":
+        return facts
+    if column == "label":
+        return dataclasses.replace(facts, classes=_label_names(root, tables, given))
+    ids = options["ids"]
+    ids = None if ids is None else {int(raw): int(to) for raw, to in ids.items()}
+    return dataclasses.replace(facts, classes=named_classes(root, given), ids=ids)
+
+
+def digest(root: Path, *, tables: Mapping[str, str] | None, **_: Any) -> str:
+    """SHA-256 of the tables, masks and depth maps.
+
+    Images count by their names alone: there may be a million, and asking for the size
+    of each would take longer than opening all the rest.
+    """
+    names = list(find_tables(root, tables).values())
+    labels = [*names, CLASSES]
+    for name in names:
+        columns, lines = _read(_labels.stamp(root / name))
+        places = [columns.index(c) for c in ("mask", "depth") if c in columns]
+        for place in places:
+            files = (row[place] for row in lines.values() if len(row) > place)
+            labels += [_below_root(name, file) for file in files if file]
+    return _labels.digest(root, [], labels)
+
+
+def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:
+    """The names given, or else those in classes.txt; UserError without both."""
+    names = list(given)
+    if not names and (root / CLASSES).is_file():
+        lines = _labels.read_text(root / CLASSES).splitlines()
+        names = [line.strip() for line in lines if line.strip()]
+    if len(names) < FEWEST_CLASSES:
+        raise errors.UserError(
+            f"{root}: found {len(names)} names of classes; allowed are two or more. "
+            f"Fix: give classes=[...] in the order of the ids, or a file {CLASSES} "
+            "with one a line."
+        )
+    return _labels.check_names(dict(enumerate(names)), f"{root}: classes")
+
+
+def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
+    """{split: CSV file below root}; the split is "" for one that is to be divided."""
+    if tables is not None:
+        return dict(tables)
+    found = {
+        split: name
+        for split, names in NAMES.items()
+        for name in names
+        if (root / name).is_file()
+    }
+    alone = sorted(path.name for path in root.glob("*.csv"))
+    if not found and len(alone) == 1:
+        return {"": alone[0]}
+    if not found:
+        raise errors.UserError(
+            f"{root}: found the tables {alone or 'none'}; allowed are train.csv, "
+            "val.csv and test.csv, or one CSV file. Fix: rename them, or name them "
+            "with tables={'train': 'FILE.csv'}."
+        )
+    return found
+
+
+def _splits(
+    root: Path, tables: Mapping[str, str] | None, column: str
+) -> dict[str, list[tuple[str, str, str]]]:
+    """{split: [(image, target, table:line)]}, files below root."""
+    found = {
+        split: _lines(_labels.stamp(root / name), name, column)
+        for split, name in find_tables(root, tables).items()
+    }
+    return _labels.drawn_splits(found[""], root) if "" in found else found
+
+
+@functools.lru_cache(maxsize=8)
+def _lines(
+    file: tuple[str, int, int], name: str, column: str
+) -> list[tuple[str, str, str]]:
+    columns, lines = _read(file)
+    for wanted in ("image", column):
+        if columns.count(wanted) != 1:
+            raise errors.UserError(
+                f"{file[0]}:1: found the columns {', '.join(columns) or 'none'}; "
+                f"allowed is a header with image and {column}, each once. Fix: write "
+                f"`image,{column}` as the first line."
+            )
+    image, target = columns.index("image"), columns.index(column)
+    found = []
+    for number, values in lines.items():
+        where = f"{file[0]}:{number}"
+        if len(values) != len(columns) or not values[image] or not values[target]:
+            raise errors.UserError(
+                f"{where}: found {len(values)} values {values}; allowed are "
+                f"{len(columns)}, {', '.join(columns)}, image and {column} not empty. "
+                "Fix: correct the line; quote values with commas."
+            )
+        path = values[target]
+        path = path if column == "label" else _below_root(name, path)
+        found.append((_below_root(name, values[image]), path, where))
+    return found
+
+
+def _below_root(table: str, file: str) -> str:
+    return posixpath.join(posixpath.dirname(table), file)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(file: tuple[str, int, int]) -> tuple[list[str], dict[int, list[str]]]:
+    """(columns, {line: values}), stripped of spaces; empty lines are passed over."""
+    text = _labels.read_text(Path(file[0])).removeprefix("\ufeff")
+    reader = csv.reader(text.splitlines(), strict=True, skipinitialspace=True)
+    rows: dict[int, list[str]] = {}
+    try:
+        for row in reader:
+            if row:
+                rows[reader.line_num] = [value.strip() for value in row]
+    except csv.Error as error:
+        raise errors.UserError(
+            f"{file[0]}:{reader.line_num}: not CSV ({error}). Fix: correct the line."
+        ) from None
+    first = next(iter(rows), None)
+    return (rows.pop(first) if first else []), rows
+
+
+def _label_names(
+    root: Path, tables: Mapping[str, str] | None, given: Sequence[str]
+) -> tuple[str, ...]:
+    """Names of the classes: given, in classes.txt, or the labels found, sorted."""
+    if given or (root / CLASSES).is_file():
+        return named_classes(root, given)
+    lines = [
+        line for split in _splits(root, tables, "label").values() for line in split
+    ]
+    labels = {label for _, label, _ in lines}
+    if all(label.isdigit() for label in labels):
+        return named_classes(root, [f"class_{i}" for i in range(_top(labels) + 1)])
+    return named_classes(root, sorted(labels))
+
+
+def _top(labels: set[str]) -> int:
+    return max(map(int, labels), default=0)
+
+
+def _class_of(label: str, numbers: Mapping[str, int], where: str) -> int:
+    if label in numbers:
+        return numbers[label]
+    if label.isdigit() and int(label) < len(numbers):
+        return int(label)
+    raise errors.UserError(
+        f"{where}: label is {label!r}; allowed are {', '.join(numbers)} or 0 to "
+        f"{len(numbers) - 1}. Fix: correct the label or the names of the classes."
+    )
+
+
+def _read_target(record: Row, root: Path, variant: str) -> Example:
+    if variant == "classification":
+        return {"label": np.asarray(record.target, np.int32)}
+    path = root / str(record.target)
+    if variant == "segmentation":
+        return {"segmentation": images_lib.read_ids(path)}
+    how = dict(invalid=record.invalid, maximum=record.maximum)
+    return {"depth": _depth.read(path, record.scale, **how)}

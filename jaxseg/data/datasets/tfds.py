@@ -1,0 +1,251 @@
+"""Prepared data sets of TensorFlow Datasets, read at random without TensorFlow.
+
+root is the folder of the prepared sets (`~/tensorflow_datasets` where nobody said
+otherwise), which holds NAME/VERSION or NAME/CONFIG/VERSION. They must lie as
+ArrayRecord: reading those needs no TensorFlow, preparing most sets does.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels, table
+
+COMMON = dict(
+    domain="own",
+    splits={},
+    version=1,
+    obtain="Any set of tensorflow.org/datasets: pip install tensorflow, then "
+    "tfds.builder(NAME, data_dir=ROOT, file_format='array_record')"
+    ".download_and_prepare(); TensorFlow is not needed afterwards.",
+)
+DATASETS = {
+    "segmentation": Dataset(
+        fields=("image", "segmentation"), size=(256, 256), **COMMON
+    ),
+    "classification": Dataset(fields=("image", "label"), size=(224, 224), **COMMON),
+    "detection": Dataset(
+        fields=("image", "boxes", "box_labels", "crowd", "difficult"),
+        size=(256, 256),
+        **COMMON,
+    ),
+}
+LABELS = {"segmentation": "segmentation_mask", "classification": "label"}
+LABELS |= {"detection": "objects"}
+INFO, FEATURES = "dataset_info.json", "features.json"
+FORMAT = "array_record"
+
+
+class Record(NamedTuple):
+    """A decoded example of TFDS, and which of its features to take."""
+
+    id: str
+    features: Mapping[str, Any]
+    image: str
+    label: str
+
+
+class Records(Sequence):
+    """The examples of a split by index; picklable."""
+
+    def __init__(self, source: Sequence[Any], prefix: str, image: str, label: str):
+        self._source, self._prefix = source, prefix
+        self._image, self._label = image, label
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Record:
+        name = f"{self._prefix}/{index}"
+        try:
+            features = self._source[index]
+        except Exception as error:  # what a damaged file or image raises is no API
+            raise errors.UserError(
+                f"{name}: not readable ({type(error).__name__}: {error}). Fix: prepare "
+                "the set again."
+            ) from None
+        return Record(name, features, self._image, self._label)
+
+
+def records(
+    variant: str,
+    split: str,
+    root: Path,
+    *,
+    name: str = "",
+    image: str = "image",
+    label: str = "",
+    classes: Sequence[str] = (),
+    ids: Mapping[Any, int] | None = None,
+) -> Records:
+    """The examples of a split in the order of their files.
+
+    name: NAME, NAME/CONFIG or either with :VERSION. image, label: names of features;
+    "": segmentation_mask, label or objects. classes: names of the classes of masks in
+    the order of their ids, ids: {raw id: class} of masks.
+    """
+    builder = _builder(root, name)
+    source = builder.as_data_source(split=split)
+    return Records(source, f"{name}/{split}", image, label or LABELS[variant])
+
+
+def parse(record: Record, root: Path, variant: str) -> Example:
+    image = _to_colours(np.asarray(record.features[record.image]), record.id)
+    found = {"image": image, "id": record.id}
+    label = record.features[record.label]
+    if variant == "classification":
+        return found | {"label": np.asarray(label, np.int32)}
+    if variant == "detection":
+        return found | _objects(label)
+    mask = np.asarray(label)
+    if mask.ndim != 3 or mask.shape[2] != 1:
+        raise errors.UserError(
+            f"{record.id}: {record.label} is {list(mask.shape)}; allowed are masks of "
+            "ids [height, width, 1]. Fix: name another feature with label=NAME."
+        )
+    return found | {"segmentation": mask[..., 0].astype(np.int32)}
+
+
+def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
+    """`facts` with the splits and classes of the prepared set."""
+    variant = next(v for v, known in DATASETS.items() if known.fields == facts.fields)
+    name = options.get("name", "")
+    info = _builder(root, name).info
+    features, label = dict(info.features), options["label"] or LABELS[variant]
+    _check_features(features, options["image"], label, variant, name)
+    ids = options["ids"]
+    if variant == "segmentation":
+        classes = table.named_classes(root / name.split(":")[0], options["classes"])
+    else:
+        classes = tuple(_class_feature(features, label, variant).names)
+    return dataclasses.replace(
+        facts,
+        splits={split: found.num_examples for split, found in info.splits.items()},
+        classes=classes,
+        ids=None if ids is None else {int(raw): int(to) for raw, to in ids.items()},
+    )
+
+
+def digest(root: Path, *, name: str = "", **_: Any) -> str:
+    """SHA-256 of the set's own description and of names and sizes of its files."""
+    folder = find_folder(root, name)
+    files = [path.name for path in folder.iterdir() if path.is_file()]
+    texts = [file for file in files if file.endswith((".json", ".txt"))]
+    return _labels.digest(folder, files, texts)
+
+
+def find_folder(root: Path, name: str) -> Path:
+    """The folder of the newest, or the named, version of a prepared set."""
+    if not name:
+        raise errors.UserError(
+            f"{root}: no data set named. Fix: give the option name, for example "
+            "name='oxford_iiit_pet'."
+        )
+    name, _, version = name.partition(":")
+    found = sorted((root / name).glob(f"{version or '*'}/{INFO}"), key=_version)
+    if found:
+        return found[-1].parent
+    places = sorted(root.glob(f"{name}/*/*/{INFO}"))
+    configs = sorted({f"{name}/{path.parent.parent.name}" for path in places})
+    if configs:
+        raise errors.UserError(
+            f"{root}: {name} has the configurations {', '.join(configs)}. Fix: name "
+            f"one, for example name={configs[0]!r}."
+        )
+    here = sorted({p.relative_to(root).parts[0] for p in root.glob(f"*/*/{INFO}")})
+    raise errors.UserError(
+        f"{root}: {name}{':' * bool(version)}{version} is not prepared here; found "
+        f"{', '.join(here) or 'no prepared sets'}. Fix: {COMMON['obtain']}"
+    )
+
+
+def _version(info: Path) -> tuple[int, ...]:
+    parts = info.parent.name.split(".")
+    return tuple(int(part) if part.isdigit() else -1 for part in parts)
+
+
+def _builder(root: Path, name: str) -> Any:
+    """The builder of a prepared set; UserError where it is not ArrayRecord."""
+    import tensorflow_datasets  # takes seconds
+
+    folder = find_folder(root, name)
+    builder = tensorflow_datasets.builder_from_directory(folder)
+    _hide_accelerators()
+    found = builder.info.file_format
+    if found is None or found.value != FORMAT:
+        raise errors.UserError(
+            f"{folder}: found the file format {found and found.value}; allowed is "
+            f"{FORMAT}, which is read at random. Fix: remove the folder and prepare it "
+            f"again. {COMMON['obtain']}"
+        )
+    return builder
+
+
+def _hide_accelerators() -> None:
+    """TensorFlow, where something imported it, would take all of their memory."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        for kind in ("GPU", "TPU"):
+            tensorflow.config.set_visible_devices([], kind)
+
+
+def _check_features(
+    features: Mapping[str, Any], image: str, label: str, variant: str, name: str
+) -> None:
+    for option, feature in (("image", image), ("label", label)):
+        if feature not in features:
+            raise errors.UserError(
+                f"{name}: feature {feature!r} is missing; found "
+                f"{', '.join(features)}. Fix: name the right one with {option}=NAME."
+            )
+    if variant != "segmentation" and _class_feature(features, label, variant) is None:
+        raise errors.UserError(
+            f"{name}: feature {label!r} has no named classes; allowed for {variant} is "
+            f"{'bbox and label of each object' * (variant == 'detection')}"
+            f"{'a class label' * (variant != 'detection')}. Fix: name another feature "
+            "with label=NAME."
+        )
+
+
+def _class_feature(features: Mapping[str, Any], label: str, variant: str) -> Any:
+    """The feature that knows the names of the classes, or None."""
+    feature = features[label]
+    if variant == "detection":
+        inner = getattr(feature, "feature", None)
+        inner = dict(inner) if hasattr(inner, "keys") else {}
+        feature = inner.get("label") if "bbox" in inner else None
+    return feature if hasattr(feature, "names") else None
+
+
+def _to_colours(image: np.ndarray, where: str) -> np.ndarray:
+    """[H, W, 3] of grey, colour, or colour with transparency, which is dropped."""
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise errors.UserError(
+            f"{where}: image is {list(image.shape)}; allowed are 1, 3 or 4 channels. "
+            "Fix: name another feature with image=NAME."
+        )
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+
+
+def _objects(objects: Mapping[str, Any]) -> Example:
+    """Boxes as row0, col0, row1, col1 already; those without an area are left out."""
+    boxes = np.asarray(objects["bbox"], np.float32).reshape(-1, 4)
+    finite = np.isfinite(boxes).all(axis=1)
+    boxes = np.clip(np.where(finite[:, None], boxes, 0), 0, 1)
+    keep = finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    no = np.zeros(len(boxes), bool)
+    return {
+        "boxes": boxes[keep],
+        "box_labels": np.asarray(objects["label"], np.int32).reshape(-1)[keep],
+        "crowd": np.asarray(objects.get("is_crowd", no), bool).reshape(-1)[keep],
+        "difficult": np.asarray(objects.get("is_difficult", no), bool).reshape(-1)[
+            keep
+        ],
+    }
