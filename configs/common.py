@@ -59,7 +59,7 @@ HEADS = {
     "segmentation": ("linear", {}),
     "classification": ("classifier", {"width": 4}),
     "detection": ("centernet", {"neck": 32, "width": 32}),
-    "keypoints": ("keypoints", {"width": 32}),
+    "keypoints": ("keypoints", {"width": 16}),
     "depth": ("depth", {}),
 }
 

@@ -37,7 +37,7 @@ TARGETS = (
 )
 # Finding objects takes more images and steps than naming pixels, before anything is
 # found that a gain could be a share of.
-EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 3}
+EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 BATCH = 8  # of sources and targets alike, which then share one compiled program
 # The paper rescales by an unstated range; at 64 px small objects vanish below 0.75.

@@ -117,12 +117,13 @@ def labels(
     palette: Sequence[Sequence[int]],
     names: Sequence[str] = (),
     limits: tuple[float, float] | None = None,
+    bones: Sequence[tuple[int, int]] = (),
 ) -> np.ndarray:
     """uint8 [H, W, 3]: the image with all labels an example, or a prediction, has.
 
     Depth replaces the image and brings its scale along, below it: `limits` in metres,
-    or its own. `scores` stand beside the names of their boxes. A small image with
-    objects is enlarged, or their names would cover them.
+    or its own. `bones` join keypoints. `scores` stand beside the names of their boxes.
+    A small image with objects is enlarged, or their names would cover them.
     """
     picture = displayable(image)
     if {"boxes", "keypoints"} & fields.keys():
@@ -134,7 +135,7 @@ def labels(
         scores = fields.get("scores")
         picture = boxes(picture, fields["boxes"], found, palette, names, scores)
     if "keypoints" in fields:
-        picture = keypoints(picture, fields["keypoints"])
+        picture = keypoints(picture, fields["keypoints"], bones)
     if "depth" in fields:
         limits = limits or depth_limits(fields["depth"])
         bar = depth_bar(limits, picture.shape[1])

@@ -4,12 +4,18 @@ python -m jaxseg.data list
 python -m jaxseg.data show camvid/11
 python -m jaxseg.data preview worlds/driving_day --output sheet.png --augment
 python -m jaxseg.data preview folder/segmentation --root DIR --options '{"binary":true}'
-python -m jaxseg.data check camvid/11 --root DIR
+python -m jaxseg.data check camvid/11 --root DIR --json report.json --fix-report
+python -m jaxseg.data check DIR
+python -m jaxseg.data check --across DIR OTHER_DIR
+python -m jaxseg.data stats camvid/11 --root DIR
+python -m jaxseg.data init DIR --output config.py
 """
 
 import argparse
+import functools
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +24,9 @@ import numpy as np
 
 from jaxseg.core import draw, errors, images
 from jaxseg.core.types import Example
-from jaxseg.data import dataset, sources, transforms
+from jaxseg.data import checks, dataset, guess, sources, statistics, transforms
 
-AUGMENTATION = ("flip", "rescale", "crop")
+UNION = "trainval"  # VOC's name for a split that holds others
 PREVIEW_SIDE = 240  # small images are enlarged, large ones reduced, to about this
 
 
@@ -35,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def list_datasets(args: argparse.Namespace) -> int:
     """One line per dataset: what it is and whether it can be opened here."""
-    row = "{:32} {:11} {:8} {:>9} {:>9}  {}".format
-    print(row("name", "domain", "classes", "size", "images", "here"))
+    row = "{:32} {:11} {:8} {:>9} {:>9}  {:40} {}".format
+    print(row("name", "domain", "classes", "size", "images", "fields", "here"))
     for name in sources.names():
         facts = sources.find(name)
         size = "x".join(map(str, facts.size)) if facts.size else "any"
         images_ = sum(facts.splits.values()) or "any"
         classes = facts.num_classes or "any"
-        print(row(name, facts.domain, classes, size, images_, _is_here(name)))
+        fields = " ".join(facts.fields[1:])  # all have an image
+        here = _is_here(name)
+        print(row(name, facts.domain, classes, size, images_, fields, here))
     return 0
 
 
@@ -72,7 +80,7 @@ def show(args: argparse.Namespace) -> int:
 
 def preview(args: argparse.Namespace) -> int:
     """A contact sheet with the labels drawn onto the images."""
-    source = _open(args, args.split)
+    source = _open(args)
     chosen = np.linspace(0, len(source) - 1, min(args.count, len(source))).astype(int)
     pictures = []
     for index in chosen:
@@ -85,29 +93,74 @@ def preview(args: argparse.Namespace) -> int:
     facts = source.dataset
     palette = draw.full_palette(facts.palette, facts.num_classes)
     key = draw.legend(facts.classes, palette, sheet.shape[1])
-    output = Path(args.output or f"{args.name.replace('/', '_')}.png")
+    output = Path(args.output or f"{source.name.replace('/', '_')}.png")
     output.write_bytes(images.encode_png(draw.stack([sheet, key])))
-    print(f"{output}: {len(chosen)} of {len(source)} examples of {args.name}")
+    print(f"{output}: {len(chosen)} of {len(source)} examples of {source.name}")
     return 0
 
 
 def check(args: argparse.Namespace) -> int:
-    """Reads every record; one line per bad one, exit code 1 if there are any."""
-    official = sources.find(args.name).splits
-    sources.find_root(args.name, args.root)
+    """Reads every record; what is wrong with labels and images, exit code 1 if so."""
+    if args.across:
+        return _check_across(args)
+    if args.name is None:
+        raise errors.UserError("check: found no name. Fix: check NAME, or check DIR.")
+    name, root, options = _find(args.name, args.root, args.options)
     try:
-        facts = sources.describe(args.name, root=args.root, options=_options(args))
+        found = _check_splits(name, root, options, args.split)
     except errors.UserError as error:
         print("\n".join(f"bad: {line}" for line in str(error).splitlines()))
+        _write_json(args.json, {"name": args.name, "ok": False, "error": str(error)})
         return 1
-    bad = 0
-    for split in [args.split] if args.split else facts.splits:
-        problems = list(_problems(args, split, official.get(split)))
-        for problem in problems:
-            print(f"bad: {problem}")
-        print(f"{args.name} {split}: {len(problems)} problems")
-        bad += len(problems)
-    return 1 if bad else 0
+    parts = [each for each in found if each.split != UNION]
+    leaks = []
+    for place, one in enumerate(parts):
+        for other in parts[place + 1 :]:
+            leaks += checks.overlap(one, other, f"{one.split} and {other.split}")
+    for each in found:
+        _print_problems(each.problems, args.limit)
+        print(f"{name} {each.split}: {each.fatal} problems in {each.records} records")
+    _print_problems(leaks, args.limit)
+    problems = [problem for each in found for problem in each.problems] + leaks
+    if args.fix_report:
+        _print_fixes(problems)
+    report = {each.split: _as_json(each.problems, each.records) for each in found}
+    fatal = sum(problem.fatal for problem in problems)
+    report = {"name": name, "ok": not fatal, "splits": report}
+    _write_json(args.json, report | {"leaks": _as_json(leaks, len(leaks))["problems"]})
+    return 1 if fatal else 0
+
+
+def stats(args: argparse.Namespace) -> int:
+    """Mean and std of channels, pixels and objects of each class, sizes."""
+    source = _open(args)
+    report = statistics.measure(source, progress=True)
+    rows = report.pop("classes", [])
+    for key, value in report.items():
+        print(f"{key:10} {value}")
+    for row in rows:
+        counts = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "name")
+        print(f"{row['name']:20} {counts}")
+    _write_json(args.json, report | {"classes": rows})
+    return 0
+
+
+def init(args: argparse.Namespace) -> int:
+    """Looks at a folder and writes a config that trains on it."""
+    root, output = Path(args.folder), Path(args.output)
+    if output.exists():
+        raise errors.UserError(
+            f"{output}: exists already. Fix: name another with --output FILE."
+        )
+    best, *others = guess.guess(root)
+    output.write_text(guess.config_text(best, root, output), encoding="utf-8")
+    splits = ", ".join(f"{name} {n}" for name, n in best.facts.splits.items())
+    print(f"{root}: {best.name} for {best.task}, because of {best.reason}")
+    print(f"splits: {splits}; classes: {', '.join(best.facts.classes) or 'none'}")
+    for other in others:
+        print(f"or else: {other.name} for {other.task}, because of {other.reason}")
+    print(f"{output}: written. Next: python -m jaxseg.main --config={output} --plan")
+    return 0
 
 
 def draw_example(example: Example, facts: dataset.Dataset) -> np.ndarray:
@@ -155,7 +208,7 @@ def _label_panels(
         labels = example.get("box_labels", np.zeros(len(example["boxes"]), np.int32))
         labelled = draw.boxes(labelled, example["boxes"], labels, palette)
     if "keypoints" in example:
-        labelled = draw.keypoints(labelled, example["keypoints"])
+        labelled = draw.keypoints(labelled, example["keypoints"], facts.skeleton)
     if labelled is not image:
         yield labelled
     if "depth" in example:
@@ -163,35 +216,111 @@ def _label_panels(
         yield draw.color_depth(depth)
 
 
-def _problems(
-    args: argparse.Namespace, split: str, official: int | None
-) -> Iterator[str]:
-    try:
-        source = _open(args, split)
-    except errors.UserError as error:
-        yield str(error)
-        return
-    if official is not None and len(source) != official:
-        yield f"{split}: found {len(source)} records, the official set has {official}"
-    for index in range(len(source)):
+def _find(
+    name: str, root: str | None, options: str
+) -> tuple[str, str | None, dict[str, Any]]:
+    """(name, root, options) of a dataset by name, or of a folder by what is in it."""
+    given = _options(options)
+    if root is not None or not Path(name).is_dir():
+        sources.find(name)
+        sources.find_root(name, root)
+        return name, root, given
+    found = guess.guess(Path(name))[0]
+    print(f"{name}: read as {found.name}, because of {found.reason}")
+    return found.name, name, found.options | given
+
+
+def _check_splits(
+    name: str, root: str | None, options: dict[str, Any], split: str | None
+) -> list[checks.Findings]:
+    official = sources.find(name).splits
+    facts = sources.describe(name, root=root, options=options)
+    found = []
+    for each in [split] if split else facts.splits:
         try:
-            source[index]
-        except errors.UserError as error:
-            yield str(error)
+            source = sources.open(
+                name, split=each, root=root, options=options, cache="none"
+            )
+        except errors.UserError as error:  # this split alone; the others are read
+            text, _, fix = str(error).partition(" Fix: ")
+            problem = checks.Problem("split", f"{each}: {text.rstrip('.')}", fix)
+            found.append(checks.Findings(each, 0, [problem], {}))
+            continue
+        count = official.get(each)
+        score = functools.partial(_score, facts=facts)
+        found.append(
+            checks.check(
+                source, facts=facts, official=count, score=score, progress=True
+            )
+        )
+    return found
 
 
-def _open(args: argparse.Namespace, split: str) -> sources.Source:
+def _score(source: sources.Source, facts: dataset.Dataset) -> dict[str, float]:
+    """Metrics of the truth taken for a prediction."""
+    from jaxseg.evals import truth  # loads JAX: the other commands do without
+
+    return truth.scores(source, facts)
+
+
+def _check_across(args: argparse.Namespace) -> int:
+    """Images that two datasets share."""
+    both = []
+    for name in args.across:
+        found = _find(name, None, args.options)
+        both.append(_check_splits(*found, args.split))
+    leaks = []
+    for one in both[0]:
+        for other in both[1]:
+            where = f"{args.across[0]} {one.split} and {args.across[1]} {other.split}"
+            leaks += checks.overlap(one, other, where)
+    _print_problems(leaks, args.limit)
+    print(f"{args.across[0]} and {args.across[1]}: {len(leaks)} images in both")
+    _write_json(args.json, {"across": args.across, "ok": not leaks})
+    return 1 if leaks else 0
+
+
+def _print_problems(problems: Sequence[checks.Problem], limit: int) -> None:
+    """A line each, `limit` of every kind."""
+    counts: Counter = Counter()
+    for problem in problems:
+        counts[problem.kind] += 1
+        if counts[problem.kind] <= limit:
+            print(f"{'bad' if problem.fatal else 'note'}: {problem}")
+    for kind, count in counts.items():
+        if count > limit:
+            print(f"and {count - limit} more of kind {kind}")
+
+
+def _print_fixes(problems: Sequence[checks.Problem]) -> None:
+    """What would mend how many problems, the most effective first."""
+    fixes = Counter((problem.kind, problem.fix) for problem in problems if problem.fix)
+    for (kind, fix), count in fixes.most_common():
+        print(f"fix: {count} x {kind}: {fix}")
+
+
+def _as_json(problems: Sequence[checks.Problem], records: int) -> dict[str, Any]:
+    return {"records": records, "problems": [each._asdict() for each in problems]}
+
+
+def _write_json(path: str | None, report: dict[str, Any]) -> None:
+    if path is not None:
+        Path(path).write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def _open(args: argparse.Namespace) -> sources.Source:
+    name, root, options = _find(args.name, args.root, args.options)
     return sources.open(
-        args.name, split=split, root=args.root, options=_options(args), cache="none"
+        name, split=args.split, root=root, options=options, cache="none"
     )
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
+def _options(text: str) -> dict[str, Any]:
     try:
-        return json.loads(args.options)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise errors.UserError(
-            f"--options {args.options!r} is not JSON ({error}). Fix: write it like "
+            f"--options {text!r} is not JSON ({error}). Fix: write it like "
             "'{\"binary\": true}'."
         ) from None
 
@@ -220,16 +349,30 @@ def _parser() -> argparse.ArgumentParser:
 
     command("list", list_datasets)
     command("show", show).add_argument("name", help="such as camvid/11")
-    for name, run, split in (("preview", preview, "train"), ("check", check, None)):
+    for name, run, split in (
+        ("preview", preview, "train"),
+        ("check", check, None),
+        ("stats", stats, "train"),
+    ):
         sub = command(name, run)
-        sub.add_argument("name", help="such as camvid/11")
+        optional = {"nargs": "?"} if run is check else {}
+        sub.add_argument("name", help="such as camvid/11, or a folder", **optional)
         sub.add_argument("--root", help="folder; default $JAXSEG_DATA/<file>")
         sub.add_argument("--split", default=split, help=f"default {split or 'all'}")
         sub.add_argument("--options", default="{}", help="options of the reader, JSON")
+        if run is not preview:
+            sub.add_argument("--json", metavar="FILE", help="the report as JSON")
         if run is preview:
             sub.add_argument("--output", help="PNG file; default NAME.png")
             sub.add_argument("--augment", action="store_true", help="beside each image")
             sub.add_argument("--count", type=int, default=12, help="default 12")
+        if run is check:
+            sub.add_argument("--across", nargs=2, metavar=("A", "B"), help="shared?")
+            sub.add_argument("--fix-report", action="store_true", help="what mends it")
+            sub.add_argument("--limit", type=int, default=20, help="lines of a kind")
+    sub = command("init", init)
+    sub.add_argument("folder", help="images with labels")
+    sub.add_argument("--output", default="config.py", help="default config.py")
     return parser
 
 

@@ -55,6 +55,7 @@ class Dataset:
     on_disk: bool = True  # False: rendered, needs no root
     keypoints: tuple[str, ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()  # keypoints that a mirror swaps
+    skeleton: tuple[tuple[int, int], ...] = ()  # keypoints that a line joins
     # How it is judged: {task: {option of the task: value}} where a config says nothing.
     protocol: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 

@@ -12,6 +12,7 @@ and, where the facts depend on what is in the folder, as with a user's own data,
   digest(root, **options) -> str                         SHA-256 of names and labels
 """
 
+import copy
 import dataclasses
 import functools
 import importlib
@@ -32,6 +33,8 @@ from jaxseg.data.dataset import Dataset
 PACKAGE = "jaxseg.data.datasets"
 PARTS = ("all", "fit", "held_out")
 CACHES = ("auto", "memory", "none")
+BYTES_A_PIXEL = 11  # image, segmentation, depth
+CACHED_BYTES = 2**30
 STATISTICS_IMAGES = 200  # enough for a mean; the images of a whole set may be millions
 
 
@@ -81,6 +84,12 @@ class Source:
         if self._in_memory:  # two threads may both read it: the same value twice
             self._cache[index] = example
         return dict(example)
+
+    def select(self, positions: Sequence[int]) -> "Source":
+        """The examples at these positions, in this order."""
+        part = copy.copy(self)
+        part.indices, part._cache = self.indices[np.asarray(positions)], {}
+        return part
 
     def prepare(self) -> None:
         """Reads all examples of a source that keeps them in memory, now, not while
@@ -194,7 +203,8 @@ def open(
     """Random access to `split`, or to `count` of its records drawn by `seed`.
 
     part: "held_out" is a seeded fifth of those records, "fit" the rest of them.
-    cache: "memory" decodes each example once; "auto" does so for rendered datasets.
+    cache: "memory" decodes each example once; "auto" does so for rendered datasets of
+    up to a gigabyte.
     """
     for value, known, kind in ((part, PARTS, "part"), (cache, CACHES, "cache")):
         lookup.pick(dict.fromkeys(known), value, kind=kind)
@@ -211,8 +221,15 @@ def open(
         options=options,
         indices=take_part(indices, part, seed),
         fingerprint=fingerprint(name, root=folder, options=options),
-        in_memory=cache == "memory" or (cache == "auto" and not facts.on_disk),
+        in_memory=cache == "memory"
+        or (cache == "auto" and not facts.on_disk and _fits(facts, len(indices))),
     )
+
+
+def _fits(facts: Dataset, count: int) -> bool:
+    """Whether so many decoded examples may stay in memory."""
+    height, width = facts.size or (0, 0)
+    return count * height * width * BYTES_A_PIXEL <= CACHED_BYTES
 
 
 def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from jaxseg.core import checkpoint, draw, errors, records, trees
 from jaxseg.core.types import Variables
-from jaxseg.data import pipeline, transforms
+from jaxseg.data import checks, pipeline, transforms
 from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
@@ -49,9 +49,9 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
-        self.source.prepare()
-        for evaluator in self.evaluators.values():
-            evaluator.source.prepare()
+        for source in (self.source, *(e.source for e in self.evaluators.values())):
+            source.prepare()
+            checks.once(source)
         prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)
@@ -271,6 +271,7 @@ class Training:
         folder = self.job.folder / "samples"
         folder.mkdir(exist_ok=True)
         style = {"palette": self._palette(), "names": self.facts.classes}
+        style["bones"] = self.facts.skeleton
         found = self.headline.predictions(variables, self.spec["samples"])
         events = str(self.job.folder / "events")
         with tensorboardX.SummaryWriter(events, filename_suffix=".samples") as writer:

@@ -1,5 +1,7 @@
 """python -m jaxseg.data: tables, sheets, checks, exit codes."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -75,3 +77,42 @@ def test_check_counts_the_records(capsys, tmp_path):
     trees.write_camvid(tmp_path)
     assert command.main(["check", "camvid/11", "--root", str(tmp_path)]) == 1
     assert "found 3 records, the official set has 367" in capsys.readouterr().out
+
+
+def test_check_of_a_folder_writes_a_report(capsys, tmp_path):
+    trees.write_folder(tmp_path / "data", [f"train/{i}" for i in range(4)])
+    trees.write_folder(tmp_path / "data", [f"val/{i}" for i in range(4)])  # the same
+    report = tmp_path / "report.json"
+    arguments = ["check", str(tmp_path / "data"), "--json", str(report)]
+    assert command.main([*arguments, "--fix-report", "--limit", "1"]) == 1
+    text = capsys.readouterr().out
+    assert "read as folder/segmentation" in text and "are the same image" in text
+    assert "and 3 more of kind leak" in text and "fix: 4 x leak" in text
+    content = json.loads(report.read_text())
+    assert content["ok"] is False and len(content["leaks"]) == 4
+    assert content["splits"]["train"] == {"records": 4, "problems": []}
+
+
+def test_check_across_two_folders(capsys, tmp_path):
+    trees.write_folder(tmp_path / "a", range(6))
+    trees.write_folder(tmp_path / "b", range(4))
+    for i in range(4, 7):
+        trees.write_image(tmp_path / f"c/images/{i}.jpg", seed=i + 10)
+        trees.write_mask(tmp_path / f"c/masks/{i}.png")
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    assert command.main(["check", "--across", a, b]) == 1
+    assert "4 images in both" in capsys.readouterr().out
+    assert command.main(["check", "--across", a, c]) == 0
+    assert command.main(["check"]) == 2
+
+
+def test_stats_counts(capsys, tmp_path):
+    trees.write_folder(tmp_path / "data", range(5), values=(0, 1, 1, 255))
+    report = tmp_path / "stats.json"
+    arguments = ["stats", str(tmp_path / "data"), "--json", str(report)]
+    assert command.main(arguments) == 0
+    assert "class_1" in capsys.readouterr().out
+    content = json.loads(report.read_text())
+    assert content["examples"] == 4 and content["ignored"] == 0.25
+    assert content["size"]["median"] == [12, 16] and len(content["mean"]) == 3
+    assert [row["pixels"] for row in content["classes"]] == [4 * 48, 4 * 96]

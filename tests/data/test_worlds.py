@@ -13,9 +13,8 @@ from jaxseg.data import dataset, sources
 from jaxseg.data.datasets import worlds
 from jaxseg.data.render import canvas, store
 
-SCENES = [
-    name for name, facts in worlds.DATASETS.items() if facts.domain != "websearch"
-]
+SCENES = [name for name, facts in worlds.DATASETS.items() if "boxes" in facts.fields]
+TRIMAPS = ("trimap_dogs", "trimap_insects")
 
 
 @pytest.fixture
@@ -37,11 +36,37 @@ def assert_same(first, second):
 
 
 def test_two_datasets_per_domain_and_one_of_names():
-    domains = [facts.domain for facts in worlds.DATASETS.values()]
+    domains = [worlds.DATASETS[name].domain for name in SCENES]
     scenes = set(dataset.DOMAINS) - {"own", "websearch"}
-    assert all(domains.count(domain) == 2 for domain in scenes)
-    assert domains.count("websearch") == 1
-    assert len(domains) == 15
+    assert sorted(domains) == sorted([*scenes] * 2)
+    assert worlds.DATASETS["websearch"].domain == "websearch"
+
+
+# Mean of training image 1; another processor may round a pixel in another way.
+PIXELS = {
+    "consumer_everyday": 87.47,
+    "consumer_travel": 150.84,
+    "driving_day": 110.7,
+    "driving_night": 70.84,
+    "indoor_home": 114.82,
+    "indoor_office": 139.57,
+    "aerial_city": 124.73,
+    "aerial_farm": 112.71,
+    "underwater_reef": 87.88,
+    "underwater_wreck": 69.79,
+    "closeups_dogs": 69.67,
+    "closeups_insects": 88.19,
+    "synthetic_street": 121.78,
+    "synthetic_gallery": 129.58,
+    "websearch": 84.58,
+}
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_the_pixels_of_a_version_stay(name):
+    assert worlds.DATASETS[name].version == 2
+    image = worlds.render(name, "train", 1)["image"]
+    assert image.mean() == pytest.approx(PIXELS[name], abs=0.02)
 
 
 def test_datasets_of_a_domain_share_neither_classes_nor_palette():
@@ -263,3 +288,70 @@ def test_two_processes_at_once_leave_a_whole_cache(cache):
     for index in range(20):
         drawn = worlds.render("indoor_home", "train", index)
         np.testing.assert_array_equal(slots[index]["image"], drawn["image"])
+
+
+@pytest.mark.parametrize("name", TRIMAPS)
+def test_a_trimap_has_a_narrow_border_between_animal_and_background(name):
+    facts = worlds.DATASETS[name]
+    assert facts.classes[1:] == ("background", "border")
+    for index in range(6):
+        ids = worlds.render(name, "train", index)["segmentation"]
+        assert set(np.unique(ids)) == {0, 1, 2}
+        assert (ids == 2).mean() < 0.2
+        for axis in (0, 1):  # animal and background never touch
+            pairs = np.stack([ids, np.roll(ids, 1, axis)]).reshape(2, 64, 64)
+            inner = pairs[:, 1:, 1:]
+            assert not (np.sort(inner, axis=0) == [[[0]], [[1]]]).all(axis=0).any()
+
+
+@pytest.mark.parametrize("scene", ("dogs", "insects"))
+def test_trimap_binary_and_breeds_show_the_same_pictures(cache, scene):
+    trimap, binary, breeds = (
+        sources.open(f"worlds/{kind}_{scene}", split="validation", count=4)
+        for kind in ("trimap", "binary", "breeds")
+    )
+    for first, second, third in zip(trimap, binary, breeds):
+        np.testing.assert_array_equal(first["image"], second["image"])
+        np.testing.assert_array_equal(first["image"], third["image"])
+        expected = np.array([1, 0, dataset.IGNORE])[first["segmentation"]]
+        np.testing.assert_array_equal(second["segmentation"], expected)
+        assert "segmentation" not in third
+        assert third["label"].dtype == np.int32 and third["label"].shape == ()
+    assert len(list((cache / "worlds").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("breeds_dogs", 5), ("breeds_insects", 4)]
+    + [("scenes_domains", 7), ("scenes_places", 6)],
+)
+def test_all_labels_occur_about_alike(name, count):
+    assert worlds.DATASETS[name].num_classes == count
+    labels = [int(worlds.render(name, "train", i, 8)["label"]) for i in range(140)]
+    occur = np.bincount(labels, minlength=count)
+    assert len(occur) == count and occur.min() > 0.4 * 140 / count
+
+
+@pytest.mark.parametrize("name", worlds.SCENES)
+def test_a_scene_is_of_the_world_that_its_label_says(name, monkeypatch):
+    shown = []
+    draw = worlds._draw
+
+    def watch(variant, rng, size):
+        shown.append(variant)
+        return draw(variant, rng, size)
+
+    monkeypatch.setattr(worlds, "_draw", watch)
+    for index in range(20):
+        label = int(worlds.render(name, "train", index, 8)["label"])
+        allowed = worlds.SCENES[name][worlds.DATASETS[name].classes[label]]
+        assert shown[-1] in allowed
+    assert name != "scenes_domains" or all(
+        {worlds.DATASETS[world].domain for world in behind} == {domain}
+        for domain, behind in worlds.SCENES[name].items()
+    )
+
+
+def test_a_scene_is_read_without_the_labels_of_its_world(cache):
+    source = sources.open("worlds/scenes_places", split="validation", count=2)
+    assert set(source[0]) == {"image", "label", "id"}

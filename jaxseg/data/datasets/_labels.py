@@ -19,6 +19,13 @@ from jaxseg.core import errors, hashing
 from jaxseg.core import images as images_lib
 
 T = TypeVar("T")
+# Parts that a line joins: on one side or in the middle, and across the body.
+BONES = (("ankle", "knee"), ("knee", "hip"), ("hip", "shoulder"), ("elbow", "wrist"))
+BONES += (("shoulder", "elbow"), ("eye", "ear"), ("neck", "head_top"))
+BONES += (("thorax", "upper_neck"), ("pelvis", "thorax"), ("paw", "middle"))
+BONES += (("middle", "top"), ("tail_start", "tail_end"), ("ear_base", "ear_tip"))
+BONES += (("nose", "chin"),)
+ACROSS = ("hip", "shoulder", "eye")
 _log = logging.getLogger(__name__)
 
 
@@ -206,6 +213,21 @@ def flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
         if other != name and other in places:
             pairs.append((index, places[other]))
     return tuple(pairs)
+
+
+def skeleton(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Indices of keypoints that a line joins, by the names of parts of a body."""
+    places = {name.lower(): index for index, name in enumerate(names)}
+    pairs = [("left_" + part, "right_" + part) for part in ACROSS]
+    for name in places:
+        pairs += [
+            (name, name.removesuffix(one) + other)
+            for one, other in BONES
+            if name.endswith(one)
+        ]
+    return tuple(
+        (places[a], places[b]) for a, b in pairs if a in places and b in places
+    )
 
 
 def _to_right(match: re.Match) -> str:

@@ -61,6 +61,7 @@ DATASETS = {
         classes=("person",),
         keypoints=_coco_names.POINTS,
         flip_pairs=_labels.flip_pairs(_coco_names.POINTS),
+        skeleton=_labels.skeleton(_coco_names.POINTS),
         **COCO,
     ),
     "panoptic134": Dataset(
@@ -182,6 +183,7 @@ def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
         classes=_labels.check_names(classes, f"{where}: categories"),
         keypoints=points,
         flip_pairs=_labels.flip_pairs(points),
+        skeleton=_labels.skeleton(points),
     )
 
 

@@ -35,6 +35,7 @@ DATASETS = {
         classes=("dog",),
         keypoints=JOINTS,
         flip_pairs=_labels.flip_pairs(JOINTS),
+        skeleton=_labels.skeleton(JOINTS),
         mean=ilsvrc.MEAN,
         std=ilsvrc.STD,
         licence="non-commercial research",

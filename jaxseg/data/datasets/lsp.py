@@ -36,6 +36,7 @@ DATASETS = {
         size=(128, 128),
         keypoints=JOINTS,
         flip_pairs=_labels.flip_pairs(JOINTS),
+        skeleton=_labels.skeleton(JOINTS),
         licence="none stated; the authors ask for citation",
         obtain="Get lspet_dataset.zip of sam.johnson.io/research/lspet.html; root is "
         "the folder that holds joints.mat and images/.",

@@ -39,6 +39,7 @@ DATASETS = {
         classes=("person",),
         keypoints=JOINTS,
         flip_pairs=_labels.flip_pairs(JOINTS),
+        skeleton=_labels.skeleton(JOINTS),
         mean=ilsvrc.MEAN,
         std=ilsvrc.STD,
         licence="simplified BSD, non-commercial images",

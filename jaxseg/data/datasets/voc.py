@@ -6,6 +6,9 @@ fifth is for validation, drawn with seed 0 from the sorted names. Pixels in the 
 count from 1 and a box includes its last one, so x0 - 1, y0 - 1 is its upper left corner
 and x1, y1 its lower right one. Boxes with xmax <= xmin or ymax <= ymin are clicks, not
 boxes: they, and those without an area inside the image, are dropped and logged.
+
+`boxes` is anyone's folder, with the splits and classes found there; `detection2007` is
+VOC 2007 itself. The variants with masks are VOC 2012, in `_voc_masks.py`.
 """
 
 import dataclasses
@@ -21,7 +24,7 @@ from defusedxml import ElementTree
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _labels, _voc_masks, ilsvrc
 from jaxseg.data.datasets._labels import Record
 
 DATASETS = {
@@ -34,9 +37,24 @@ DATASETS = {
         obtain="Your own folder in Pascal VOC's layout, or VOC 2007 or 2012 from "
         "host.robots.ox.ac.uk/pascal/VOC; root is the folder that holds Annotations/.",
         protocol={"detection": {"protocol": "voc"}},
-    )
-}
+    ),
+    "detection2007": Dataset(
+        fields=("image", "boxes", "box_labels", "difficult"),
+        domain="consumer",
+        splits={"train": 2501, "validation": 2510, "trainval": 5011, "test": 4952},
+        version=1,
+        size=(512, 512),
+        classes=_voc_masks.CLASSES,
+        mean=ilsvrc.MEAN,
+        std=ilsvrc.STD,
+        licence="VOC 2007 terms (Flickr)",
+        obtain="Get VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar of "
+        "host.robots.ox.ac.uk/pascal/VOC/voc2007; root is VOCdevkit/VOC2007.",
+        protocol={"detection": {"protocol": "voc", "nms": 0.3}},
+    ),
+} | _voc_masks.DATASETS
 LISTS = {"train": "train", "validation": "val", "test": "test", "trainval": "trainval"}
+MASKS = ("SegmentationClass", "SegmentationClassAug")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -57,12 +75,16 @@ def records(
     classes: Sequence[str] = (),
     images: str = "JPEGImages",
     annotations: str = "Annotations",
-) -> Sequence[Record]:
+) -> Sequence[Record | _voc_masks.Labelled]:
     """The images of a split with their objects, in the order of its list.
 
     classes: names in the order of their ids; (): those found, sorted. images,
-    annotations: the folders of the images and of the XML files, which may be one.
+    annotations: the folders of the images and of the XML files, which may be one. All
+    three are for `boxes` and `detection2007`, whose classes are fixed.
     """
+    if variant in _voc_masks.DATASETS:
+        return _voc_masks.records(variant, split, root)
+    classes = DATASETS[variant].classes or classes
     found = find_splits(root, annotations)
     contents = _read_all(root, annotations, _union(found))
     labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
@@ -85,7 +107,9 @@ def records(
     return made
 
 
-def parse(record: Record, root: Path, variant: str) -> Example:
+def parse(record: Record | _voc_masks.Labelled, root: Path, variant: str) -> Example:
+    if variant in _voc_masks.DATASETS:
+        return _voc_masks.parse(record, root)
     return {
         "image": _labels.read_image(record, root, "<size> of its XML"),
         "boxes": record.boxes,
@@ -96,24 +120,27 @@ def parse(record: Record, root: Path, variant: str) -> Example:
 
 
 def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits and classes that this folder has."""
+    """`facts` with the splits and classes of this folder; with masks as they are."""
+    if "segmentation" in facts.fields:
+        return facts
     found = find_splits(root, options["annotations"])
     contents = _read_all(root, options["annotations"], _union(found))
     return dataclasses.replace(
         facts,
         splits={split: len(names) for split, names in found.items()},
-        classes=_classes(options["classes"], contents, root),
+        classes=_classes(facts.classes or options["classes"], contents, root),
     )
 
 
 def digest(root: Path, *, images: str, annotations: str, **_: Any) -> str:
-    """SHA-256 of the XML files, the lists and the names and sizes of the images."""
-    names = _union(find_splits(root, annotations))
-    files = _labels.image_names(root / images)
-    labels = {f"{annotations}/{name}.xml" for name in names}
-    labels |= {path.relative_to(root).as_posix() for path in _lists(root).values()}
-    seen = [f"{images}/{files[name]}" for name in names if name in files]
-    return _labels.digest(root, seen, labels)
+    """SHA-256 of XML files and lists, and of names and sizes of images and masks."""
+    labels = [*root.glob(f"{annotations}/*.xml"), *root.glob("ImageSets/*/*.txt")]
+    seen = [path for name in (images, *MASKS) for path in root.glob(f"{name}/*")]
+    below = [
+        [path.relative_to(root).as_posix() for path in paths]
+        for paths in (seen, labels)
+    ]
+    return _labels.digest(root, *below)
 
 
 def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:

@@ -1,5 +1,8 @@
 """Embedded worlds: rendered scenes of seven domains in two datasets each, and names.
 
+Beside them, what single studies need: `trimap_*`, `binary_*` and `breeds_*`, the same
+pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of.
+
 Deterministic by (variant, split, index), rendered once into the user's cache. They show
 and test transfer between domains; they are not to be mixed up with real sets.
 """
@@ -14,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import types
-from jaxseg.data.dataset import Dataset
+from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.render import canvas as canvases
-from jaxseg.data.render import store, textures, websearch
+from jaxseg.data.render import closeups, store, textures, websearch
 
 SIZE = 64
 VERSION = 2
@@ -60,6 +63,7 @@ def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
         protocol=PROTOCOL,
         keypoints=canvases.KEYPOINTS,
         flip_pairs=canvases.FLIP_PAIRS,
+        skeleton=canvases.SKELETON,
     )
 
 
@@ -191,6 +195,84 @@ DATASETS = {
     ),
 }
 
+# The worlds behind each class of the datasets of scenes.
+SCENES = {
+    "scenes_domains": {
+        domain: tuple(n for n, facts in DATASETS.items() if facts.domain == domain)
+        for domain in ("consumer", "driving", "indoor", "aerial", "underwater",
+                       "closeups", "synthetic")
+    },
+    "scenes_places": {
+        "street": ("driving_day",),
+        "night": ("driving_night",),
+        "home": ("indoor_home",),
+        "office": ("indoor_office",),
+        "city": ("aerial_city",),
+        "farm": ("aerial_farm",),
+    },
+}  # fmt: skip
+# Datasets that show the pictures of another one: {name: whose}.
+PICTURES = {
+    f"{kind}_{scene}": f"trimap_{scene}"
+    for kind in ("binary", "breeds")
+    for scene in ("dogs", "insects")
+}
+
+
+def _extra(field, domain, classes, mean, std, splits, ids=None) -> Dataset:
+    return Dataset(
+        fields=("image", field),
+        domain=domain,
+        splits=dict(zip(("train", "validation"), splits)),
+        version=1,
+        size=(SIZE, SIZE),
+        classes=tuple(classes),
+        palette=_palette(len(classes), 0.3),
+        ids=ids,
+        mean=mean,
+        std=std,
+        licence=LICENCE,
+        obtain=OBTAIN,
+        on_disk=False,
+    )
+
+
+def _animals(scene, animal, kinds, mean, std) -> dict[str, Dataset]:
+    """One animal a picture: its trimap, its mask without the border, its kind."""
+    facts = {"domain": "closeups", "mean": mean, "std": std, "splits": (6000, 1000)}
+    trimap, mask = (animal, "background", "border"), ("background", animal)
+    ids = {0: 1, 1: 0, 2: IGNORE}
+    return {
+        f"trimap_{scene}": _extra("segmentation", classes=trimap, **facts),
+        f"binary_{scene}": _extra("segmentation", classes=mask, ids=ids, **facts),
+        f"breeds_{scene}": _extra("label", classes=kinds, **facts),
+    }
+
+
+# mean and std: of the first 150 training images.
+DATASETS |= {
+    **_animals("dogs", "pet", closeups.DOGS, (109.0, 100.5, 91.6), (42.9, 43.5, 43.6)),
+    **_animals(
+        "insects", "insect", closeups.INSECTS, (91.7, 98.6, 88.0), (48.1, 45.6, 47.8)
+    ),
+    "scenes_domains": _extra(
+        "label",
+        "websearch",
+        SCENES["scenes_domains"],
+        (99.8, 109.2, 104.2),
+        (55.5, 50.7, 52.4),
+        (4000, 400),
+    ),
+    "scenes_places": _extra(
+        "label",
+        "consumer",
+        SCENES["scenes_places"],
+        (115.1, 116.5, 108.1),
+        (52.1, 53.7, 52.7),
+        (4000, 400),
+    ),
+}
+
 
 def records(
     variant: str, split: str, root: Path | None, size: int = SIZE
@@ -209,25 +291,38 @@ def parse(
 ) -> types.Example:
     """One example, from the cache or rendered into it."""
     split, index, size = record
-    found = _store(variant, split, size, store.folder())[index]
+    shown = PICTURES.get(variant, variant)
+    found = _store(shown, split, size, store.folder())[index]
     example = {name: found[name] for name in DATASETS[variant].fields}
     return example | {"id": f"{variant}/{split}/{index:06d}"}
 
 
 def render(variant: str, split: str, index: int, size: int = SIZE) -> types.Example:
     """Example `index` of a split; the same on every call, for any index >= 0."""
+    variant = PICTURES.get(variant, variant)
     rng = np.random.default_rng([zlib.crc32(f"{variant}/{split}".encode()), index])
-    facts = DATASETS[variant]
+    if variant not in SCENES:
+        example, label = _draw(variant, rng, size)
+        return (
+            example if label is None else example | {"label": np.array(label, np.int32)}
+        )
+    label = int(rng.integers(len(SCENES[variant])))
+    shown = list(SCENES[variant].values())[label]
+    example, _ = _draw(shown[rng.integers(len(shown))], rng, size)
+    return example | {"label": np.array(label, np.int32)}  # `parse` drops the rest
+
+
+def _draw(variant, rng, size) -> tuple[types.Example, int | None]:
+    """One picture of a world, and its class where it has one."""
     module, _, scene = variant.partition("_")
     module = importlib.import_module(f"jaxseg.data.render.{module}")
-    picture = canvases.Canvas(size, facts.classes)
+    picture = canvases.Canvas(size, DATASETS[variant].classes)
     label = module.SCENES[scene](picture, rng)
-    example = picture.example()
-    return example if label is None else example | {"label": np.array(label, np.int32)}
+    return picture.example(), label
 
 
 @functools.lru_cache(maxsize=64)
 def _store(variant: str, split: str, size: int, folder: Path) -> store.Store:
     name = f"{variant}-{split}-{size}-v{DATASETS[variant].version}.slots"
     draw = functools.partial(render, variant, split, size=size)
-    return store.Store(folder / "worlds" / name, size, draw)
+    return store.Store(folder / "worlds" / name, store.layout(size), draw)

@@ -14,6 +14,7 @@ from jaxseg.data.render import textures
 
 KEYPOINTS = ("head", "hip", "left_hand", "right_hand", "left_foot", "right_foot")
 FLIP_PAIRS = ((2, 3), (4, 5))
+SKELETON = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5))
 MIN_PIXELS = 4  # of a thing in sight; with fewer it gets no box
 FAR = 100.0  # metres: the sky, and whatever else has no end
 

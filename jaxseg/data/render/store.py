@@ -44,11 +44,19 @@ def layout(size: int) -> np.dtype:
     )
 
 
+def picture(size: int, channels: int) -> np.dtype:
+    """One slot of an image without labels."""
+    image = ("image", "u1", (size, size, channels))
+    return np.dtype([("written", "u4"), image, ("check", "u4")])
+
+
 class Store:
     """Examples by index, rendered once by `render` and then read from `path`."""
 
-    def __init__(self, path: Path, size: int, render: Callable[[int], types.Example]):
-        self.path, self.slot, self.render = path, layout(size), render
+    def __init__(
+        self, path: Path, slot: np.dtype, render: Callable[[int], types.Example]
+    ):
+        self.path, self.slot, self.render = path, slot, render
         self.writable = True
 
     def __getitem__(self, index: int) -> types.Example:
@@ -102,24 +110,32 @@ class Store:
 def _pack(example: types.Example, slot: np.dtype) -> np.void:
     """An example as one slot, its checksum filled in."""
     packed = np.zeros((), slot)
-    count = len(example["box_labels"])
-    if count > MAX_THINGS:
-        raise ValueError(f"{count} things in one picture, room for {MAX_THINGS}")
-    packed["written"], packed["things"] = 1, count
-    packed["label"] = example.get("label", -1)
-    for name in ("image", "segmentation", "depth"):
-        packed[name] = example[name]
-    for name in ("boxes", "box_labels", "keypoints"):
-        packed[name][:count] = example[name]
+    packed["written"], packed["image"] = 1, example["image"]
+    if "things" in slot.names:
+        _pack_labels(example, packed)
     packed["check"] = zlib.crc32(packed.tobytes()[:-4])
     return packed[()]
 
 
+def _pack_labels(example: types.Example, packed: np.ndarray) -> None:
+    count = len(example["box_labels"])
+    if count > MAX_THINGS:
+        raise ValueError(f"{count} things in one picture, room for {MAX_THINGS}")
+    packed["things"], packed["label"] = count, example.get("label", -1)
+    for name in ("segmentation", "depth"):
+        packed[name] = example[name]
+    for name in ("boxes", "box_labels", "keypoints"):
+        packed[name][:count] = example[name]
+
+
 def _unpack(slot: np.void) -> types.Example:
     """The example in a slot, in the vocabulary of `data/dataset.py`, writable."""
+    image = slot["image"].copy()
+    if "things" not in slot.dtype.names:
+        return {"image": image}
     count = int(slot["things"])
     return {
-        "image": slot["image"].copy(),
+        "image": image,
         "segmentation": slot["segmentation"].astype(np.int32),
         "depth": slot["depth"].astype(np.float32),
         "boxes": slot["boxes"][:count].copy(),

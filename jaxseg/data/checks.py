@@ -1,0 +1,304 @@
+"""What is wrong with a dataset: each record read, labels counted, images compared."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors
+from jaxseg.core.types import Example
+from jaxseg.data import sources, statistics
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.statistics import Summary
+
+QUICK = 48  # records that a quick check reads
+CONFIRM = 500  # and how many before it refuses: rare classes may hide from a few
+NAMED = 8  # names in one message
+FAR = 1000.0  # metres: no depth camera sees farther, millimetres read as metres do
+FEW = 8  # examples that prove nothing by what they do not show
+_log = logging.getLogger(__name__)
+_seen: set[tuple] = set()
+
+
+class Problem(NamedTuple):
+    """One finding. One that is not fatal may be right, and is worth a look."""
+
+    kind: str
+    text: str
+    fix: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.text}. Fix: {self.fix}" if self.fix else self.text
+
+
+class Findings(NamedTuple):
+    """What a check says of one split."""
+
+    split: str
+    records: int
+    problems: list[Problem]
+    digests: dict[bytes, str]  # of the pixels of each image: the id of its example
+
+    @property
+    def fatal(self) -> int:
+        return sum(problem.fatal for problem in self.problems)
+
+
+class _Look(NamedTuple):
+    """What is kept of one example."""
+
+    id: str
+    summary: Summary
+    problems: list[Problem]
+    digest: bytes
+
+
+def check(
+    source: sources.Source,
+    *,
+    facts: Dataset | None = None,
+    official: int | None = None,
+    score: Callable[[sources.Source], Mapping[str, float]] | None = None,
+    progress: bool = False,
+) -> Findings:
+    """Reads every record.
+
+    facts: of the source; None: its own, whose mean needs readable images. official: how
+    many records there should be. score: metrics of the truth taken for a prediction, by
+    name; each has to be 1.
+    """
+    facts = facts or source.dataset
+    problems = check_facts(facts)
+    if official is not None and len(source) != official:
+        text = f"{source.split}: found {len(source)} records, the official set has"
+        fix = "get the data again, or the missing part"
+        problems.append(Problem("count", f"{text} {official}", fix))
+    summary, digests = _read(source, facts, range(len(source)), problems, progress)
+    problems += judge(summary, facts, source.split)
+    if score is not None and summary.examples == len(source):
+        problems += _check_scores(score(source), source.split)
+    return Findings(source.split, len(source), problems, digests)
+
+
+def once(source: sources.Source) -> None:
+    """`quick`, but not for embedded data, nor for what this process has looked at."""
+    key = (source.name, source.split, source.fingerprint, source.indices.tobytes())
+    if source.dataset.on_disk and key not in _seen:
+        quick(source)
+        _seen.add(key)
+
+
+def quick(source: sources.Source) -> None:
+    """Before training: UserError for labels that cannot be right; logs the rest.
+
+    Reads some records spread over the split, and more only where these look wrong.
+    """
+    facts, found = source.dataset, []
+    for count in (QUICK, CONFIRM):
+        chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+        found = check_facts(facts)
+        summary, _ = _read(source, facts, chosen.tolist(), found, progress=False)
+        found += judge(summary, facts, source.split)
+        if not any(problem.fatal for problem in found):
+            break
+    kept = [p for p in found if p.kind != "duplicate"]  # legitimate in training
+    fatal = [str(problem) for problem in kept if problem.fatal]
+    if fatal:
+        raise errors.UserError(
+            f"{source.name} {source.split}: the labels cannot be right:\n"
+            + "\n".join(fatal[:NAMED])
+            + (f"\nand {len(fatal) - NAMED} more" if len(fatal) > NAMED else "")
+            + f"\n`python -m jaxseg.data check {source.name}` reads every record."
+        )
+    for problem in kept:
+        _log.warning("%s: %s", source.name, problem)
+
+
+def overlap(one: Findings, other: Findings, where: str) -> list[Problem]:
+    """A problem for each image that both have, pixel by pixel."""
+    shared = [digest for digest in one.digests if digest in other.digests]
+    return [
+        Problem(
+            "leak",
+            f"{where}: {one.digests[digest]} and {other.digests[digest]} are the same "
+            "image",
+            "remove one of them, or list the splits anew: a score on it says nothing",
+        )
+        for digest in shared
+    ]
+
+
+def examine(example: Example, facts: Dataset) -> list[Problem]:
+    """What one example, which `dataset.check` lets through, shows by itself."""
+    where, problems = str(example["id"]), []
+    ids = example.get("segmentation")
+    if ids is not None and (ids == IGNORE).all():
+        fix = "leave the image out, or map ids={raw: class}"
+        text = f"{where}: every pixel of the mask is {IGNORE} (ignore)"
+        problems.append(Problem("ignored", text, fix, fatal=False))
+    if "boxes" in example:
+        problems += _examine_boxes(example["boxes"], where)
+    if "keypoints" in example:
+        problems += _examine_keypoints(example["keypoints"], facts, where)
+    if "depth" in example:
+        problems += _examine_depth(example["depth"], where)
+    return problems
+
+
+def check_facts(facts: Dataset) -> list[Problem]:
+    """Where the fact sheet and itself disagree on the keypoints."""
+    count, problems = len(facts.keypoints), []
+    outside = [pair for pair in facts.flip_pairs if max(pair) >= count]
+    if outside:
+        text = f"flip pair {outside[0]} with {count} keypoints"
+        problems.append(Problem("keypoints", text, "correct flip_pairs"))
+    for task, options in facts.protocol.items():
+        sigmas = options.get("sigmas")
+        if sigmas is not None and len(sigmas) != count:
+            text = f"{task}: {len(sigmas)} sigmas for {count} keypoints"
+            problems.append(Problem("sigmas", text, "give one for each keypoint"))
+    return problems
+
+
+def judge(summary: Summary, facts: Dataset, split: str) -> list[Problem]:
+    """What only the counts over many examples show."""
+    if not summary.examples:
+        return []
+    problems = list(_judge_classes(summary, facts, split))
+    if len(summary.channels) > 1:
+        text = f"{split}: images have {sorted(summary.channels)} channels"
+        problems.append(Problem("channels", text, "store all alike"))
+    if "boxes" in facts.fields and not summary.objects.sum():
+        text = f"{split}: {summary.examples} examples without a single object"
+        problems.append(Problem("empty", text, "point to the right label files"))
+    if facts.keypoints and summary.objects.sum() and not summary.points.any():
+        text = f"{split}: no keypoint is known in {summary.examples} examples"
+        problems.append(Problem("empty", text, "look at the visibility column"))
+    if facts.keypoints and summary.points.any():
+        unseen = [facts.keypoints[i] for i in np.flatnonzero(summary.points == 0)]
+        if unseen:
+            text = f"{split}: keypoints never known: {_names(unseen)}"
+            problems.append(Problem("keypoints", text, "leave them out", fatal=False))
+    if summary.depth_pixels and not summary.depth_known:
+        text = f"{split}: depth is unknown (0) at every pixel"
+        problems.append(Problem("depth", text, "correct scale and invalid"))
+    return problems
+
+
+def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Problem]:
+    """Histograms of ids against the class table."""
+    seen, count = summary.images > 0, facts.num_classes
+    masks = "segmentation" in facts.fields
+    alone = facts.classes[int(np.argmax(seen))] if seen.any() else None
+    if masks and not summary.pixels.any():
+        text = f"{split}: every pixel of every mask is {IGNORE} (ignore)"
+        yield Problem("ignored", text, "map the ids of the files with ids={raw: class}")
+    elif masks and count > 1 and seen.sum() == 1 and seen[0] and summary.ignored:
+        text = f"{split}: masks hold only 0 and {IGNORE}, which is ignored"
+        yield Problem("zero_and_255", text, f"binary=True, or ids={{{IGNORE}: 1}}")
+    elif count > 1 and seen.sum() == 1 and {"segmentation", "label"} & {*facts.fields}:
+        text = (
+            f"{split}: all {summary.examples} examples are {alone!r} and nothing else"
+        )
+        yield Problem("one_value", text, "point to the right labels, or map their ids")
+    elif masks and count > 2 and not seen[0] and seen[1:].all():
+        table = ", ".join(f"{i}: {i - 1}" for i in range(1, min(count, 4)))
+        text = f"{split}: class 0 ({facts.classes[0]}) is never seen, all others are"
+        fix = f"if ids start at 1: ids={{{table}, ...}}"
+        yield Problem("off_by_one", text, fix, fatal=False)
+    elif seen.any() and not seen.all():
+        unseen = [facts.classes[i] for i in np.flatnonzero(~seen)]
+        text = f"{split}: {len(unseen)} of {count} classes never seen: {_names(unseen)}"
+        yield Problem("unseen", text, "correct the class table or ids, if wrong", False)
+
+
+def _read(
+    source: sources.Source,
+    facts: Dataset,
+    indices: Sequence[int],
+    problems: list[Problem],
+    progress: bool,
+) -> tuple[Summary, dict[bytes, str]]:
+    """Sums over the records; what is wrong with each goes to `problems`."""
+
+    def look(example: Example) -> _Look:
+        summary = statistics.summarize(example, facts)
+        found = examine(example, facts)
+        return _Look(str(example["id"]), summary, found, _digest(example["image"]))
+
+    total, digests = Summary.of(facts), {}
+    found = statistics.scan(source, look, indices=indices, progress=progress)
+    for _, each in found:
+        if isinstance(each, errors.UserError):
+            text, _, fix = str(each).partition(" Fix: ")
+            problems.append(Problem("refused", text.rstrip("."), fix))
+            continue
+        total.add(each.summary)
+        problems += each.problems
+        first = digests.setdefault(each.digest, each.id)
+        if first != each.id:
+            text = f"{source.split}: {each.id} is the same image as {first}"
+            fix = "remove one of them, if their labels say the same"
+            problems.append(Problem("duplicate", text, fix, fatal=False))
+    return total, digests
+
+
+def _examine_boxes(boxes: np.ndarray, where: str) -> Iterator[Problem]:
+    flat = ~(boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if flat.any():
+        text = f"{where}: {flat.sum()} boxes without an area, such as"
+        text += f" {boxes[flat][0].tolist()} (row0, col0, row1, col1)"
+        yield Problem("boxes", text, "correct or remove them")
+
+
+def _examine_keypoints(
+    points: np.ndarray, facts: Dataset, where: str
+) -> Iterator[Problem]:
+    count = len(facts.keypoints)
+    if points.ndim != 3 or points.shape[1:] != (count, 3):
+        text = f"{where}: keypoints are {list(points.shape)}, allowed: [N, {count}, 3]"
+        yield Problem("keypoints", text, "give each object all points, 0 where unknown")
+        return
+    if not np.isin(points[..., 2], (0, 1, 2)).all():
+        odd = np.unique(points[..., 2][~np.isin(points[..., 2], (0, 1, 2))])
+        text = f"{where}: visibility {odd[:NAMED].tolist()}, allowed: 0, 1, 2"
+        yield Problem("keypoints", text, "0 unknown, 1 hidden, 2 visible")
+    places = points[points[..., 2] > 0][:, :2]
+    if not ((places >= 0) & (places <= 1)).all():
+        text = f"{where}: a known keypoint lies outside the image"
+        yield Problem("keypoints", text, "set its visibility to 0")
+
+
+def _examine_depth(depth: np.ndarray, where: str) -> Iterator[Problem]:
+    if not np.isfinite(depth).all() or (depth < 0).any():
+        text = f"{where}: depth holds NaN, infinity or negative metres"
+        yield Problem("depth", text, "store 0 where depth is unknown")
+    elif depth.max() > FAR:
+        text = f"{where}: depth reaches {depth.max():.0f} m"
+        yield Problem("depth", text, "scale=0.001 if the files hold millimetres", False)
+
+
+def _check_scores(scores: Mapping[str, float], split: str) -> list[Problem]:
+    return [
+        Problem(
+            "score",
+            f"{split}: the truth taken for a prediction scores {name} {value}, not 1",
+            "report it: reader and metric disagree on what the labels mean",
+        )
+        for name, value in scores.items()
+        if not np.isclose(value, 1.0)
+    ]
+
+
+def _digest(image: np.ndarray) -> bytes:
+    total = hashlib.blake2b(repr((image.shape, image.dtype.str)).encode())
+    total.update(np.ascontiguousarray(image))
+    return total.digest()[:16]
+
+
+def _names(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(str, names[:NAMED])) + more
