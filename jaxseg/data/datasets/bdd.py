@@ -1,0 +1,143 @@
+"""Berkeley Deep Drive (Yu et al., CVPR 2020): 10k images with masks, 100k with boxes.
+
+images/10k/{train,val}/NAME.jpg with labels/sem_seg/masks/{train,val}/NAME.png (the 19
+classes of Cityscapes, 255 = none); images/100k/{train,val}/NAME.jpg with
+labels/det_20/det_{train,val}.json, or with bdd100k_labels_images_{train,val}.json of
+2018, whose names differ. `20` counts what has no class as background, as the factors
+study does.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxseg.core import errors, images
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _labels, _masks, cityscapes
+from jaxseg.data.datasets._labels import Record
+
+BOXES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+BOXES += ("traffic light", "traffic sign")
+OLDER = {"person": "pedestrian", "motor": "motorcycle", "bike": "bicycle"}
+# Regions of 2020 that are no class of the benchmark: neither object nor background.
+ASIDE = ("other person", "other vehicle", "trailer")
+SIZE = (720, 1280)
+FOLDERS = {"train": "train", "validation": "val"}
+COMMON = dict(
+    domain="driving",
+    version=1,
+    size=(512, 912),
+    mean=(93.642, 105.580, 107.377),  # from the code of the factors study
+    std=(64.416, 68.732, 73.106),
+    licence="BSD-like, non-commercial; registration",
+    obtain="Get the images, sem_seg and det_20 archives of bdd100k.com; root is the "
+    "folder that holds images/ and labels/.",
+)
+DATASETS = {
+    "19": Dataset(
+        fields=("image", "segmentation"),
+        splits={"train": 7000, "validation": 1000},
+        classes=cityscapes.CLASSES_19,
+        palette=cityscapes.DATASETS["19"].palette,
+        **COMMON,
+    ),
+    "20": Dataset(
+        fields=("image", "segmentation"),
+        splits={"train": 7000, "validation": 1000},
+        classes=("background", *cityscapes.CLASSES_19),
+        palette=((0, 0, 0), *cityscapes.DATASETS["19"].palette),
+        ids={IGNORE: 0} | {raw: raw + 1 for raw in range(19)},
+        background=0,
+        **COMMON,
+    ),
+    "detection": Dataset(
+        fields=("image", "boxes", "box_labels", "crowd"),
+        splits={"train": 70000, "validation": 10000},
+        classes=BOXES,
+        **COMMON,
+    ),
+}
+
+
+def records(
+    variant: str, split: str, root: Path
+) -> Sequence[tuple[str, str]] | Sequence[Record]:
+    """(image, mask) paths below `root`, or images with their boxes; sorted."""
+    folder = FOLDERS[split]
+    if variant == "detection":
+        return _read(_labels.stamp(_find(root, folder)), f"images/100k/{folder}")
+    masks = f"labels/sem_seg/masks/{folder}"
+    return _masks.pairs(
+        root,
+        f"images/10k/{folder}/*.jpg",
+        lambda image: f"{masks}/{Path(image).stem}.png",
+    )
+
+
+def parse(record: Any, root: Path, variant: str) -> Example:
+    if variant != "detection":
+        return {
+            "image": images.read(root / record[0]),
+            "segmentation": images.read_ids(root / record[1]),
+            "id": Path(record[0]).stem,
+        }
+    return {
+        "image": _labels.read_image(record, root, "the data set"),
+        "boxes": record.boxes,
+        "box_labels": record.labels,
+        "crowd": record.flags,
+        "id": record.id,
+    }
+
+
+def _find(root: Path, folder: str) -> Path:
+    names = (f"det_20/det_{folder}.json", f"bdd100k_labels_images_{folder}.json")
+    paths = [root / "labels" / name for name in names]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise errors.UserError(
+            f"{paths[0]}: file not found, nor {paths[1].name}. Fix: {COMMON['obtain']}"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
+    """An entry per image, those without an object too."""
+    entries = _labels.read_json(Path(file[0]))
+    if not isinstance(entries, list) or not all("name" in e for e in entries):
+        raise errors.UserError(
+            f"{file[0]}: found no list of images with `name` and `labels`. Fix: "
+            f"{COMMON['obtain']}"
+        )
+    ordered = sorted(entries, key=lambda entry: entry["name"])
+    return [_record(entry, folder, file[0]) for entry in ordered]
+
+
+def _record(entry: Mapping[str, Any], folder: str, where: str) -> Record:
+    corners, labels = [], []
+    for one in entry.get("labels") or []:
+        if "box2d" not in one:  # lanes and areas of 2018
+            continue
+        name = OLDER.get(one["category"], one["category"])
+        if name not in (*BOXES, *ASIDE):
+            raise errors.UserError(
+                f"{where}: {entry['name']}: category {one['category']!r}; allowed are "
+                f"{', '.join(BOXES + ASIDE)}. Fix: get the official file again."
+            )
+        corners.append([one["box2d"][side] for side in ("x1", "y1", "x2", "y2")])
+        labels.append(BOXES.index(name) if name in BOXES else -1)
+    boxes, kept = _labels.cut_boxes(np.array(corners).reshape(-1, 4), SIZE)
+    found = np.array(labels, np.int32)[kept]
+    return Record(
+        image=f"{folder}/{entry['name']}",
+        id=entry["name"],
+        size=SIZE,
+        boxes=boxes[kept],
+        labels=np.where(found < 0, 0, found),
+        flags=found < 0,
+    )

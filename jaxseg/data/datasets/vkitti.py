@@ -1,0 +1,98 @@
+"""Virtual KITTI 2 (Cabon et al. 2020, arXiv:2001.10773), and what its layout shares
+with Virtual Gallery.
+
+SceneNN/WEATHER/frames/{rgb,classSegmentation,depth}/Camera_N/{rgb_,classgt_,depth_}NNNNN,
+classes as colours, depth in centimetres. As in the code of the factors study Scene18 is
+for validation, the other four drives for training, in all weathers and by both cameras.
+Table 1 counts 9 classes; these are the 15 of that code.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jaxseg.core import images
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _depth, _masks
+
+CLASSES = {
+    "Background": (0, 0, 0),
+    "Terrain": (210, 0, 200),
+    "Sky": (90, 200, 255),
+    "Tree": (0, 199, 0),
+    "Vegetation": (90, 240, 0),
+    "Building": (140, 140, 140),
+    "Road": (100, 60, 100),
+    "GuardRail": (250, 100, 255),
+    "TrafficSign": (255, 255, 0),
+    "TrafficLight": (200, 200, 0),
+    "Pole": (255, 130, 0),
+    "Misc": (80, 80, 80),
+    "Truck": (160, 60, 60),
+    "Car": (255, 127, 80),
+    "Van": (0, 139, 139),
+}
+HELD_OUT = "Scene18"
+CENTIMETRES, TOO_FAR = 0.01, 65535  # which is also what the sky has
+COMMON = dict(
+    domain="synthetic",
+    splits={"train": 35740, "validation": 6780},
+    version=1,
+    size=(368, 1216),
+    mean=(96.716, 98.823, 77.981),  # from the code of the factors study
+    std=(68.916, 68.283, 69.105),
+    licence="CC BY-NC-SA 3.0",
+    obtain="Get vkitti_2.0.3_{rgb,depth,classSegmentation}.tar of Virtual KITTI 2 at "
+    "europe.naverlabs.com; root is the folder that holds Scene01/.",
+)
+DATASETS = {
+    "segmentation": Dataset(
+        fields=("image", "segmentation"),
+        classes=tuple(CLASSES),
+        palette=tuple(CLASSES.values()),
+        background=0,
+        **COMMON,
+    ),
+    "depth": Dataset(
+        fields=("image", "depth"), protocol={"depth": {"maximum": 80.0}}, **COMMON
+    ),
+}
+
+
+def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
+    """(image, label) paths below `root`, sorted."""
+    both = pairs(root, "Scene*/*", variant, folder="classSegmentation")
+    kept = split == "validation"
+    return [pair for pair in both if pair[0].startswith(f"{HELD_OUT}/") == kept]
+
+
+def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
+    return read(record, root, variant, CLASSES)
+
+
+def pairs(root: Path, above: str, variant: str, folder: str) -> list[tuple[str, str]]:
+    """(image, label) of all frames; `folder` is that of the classes."""
+    place, prefix = "depth", "depth_"
+    if variant == "segmentation":
+        place, prefix = folder, "classgt_"
+
+    def label_of(image: str) -> str:
+        name = image.replace("/rgb/", f"/{place}/", 1).replace("/rgb_", f"/{prefix}")
+        return name.rsplit(".", 1)[0] + ".png"
+
+    return _masks.pairs(root, f"{above}/frames/rgb/*/rgb_*.jpg", label_of)
+
+
+def read(
+    record: tuple[str, str],
+    root: Path,
+    variant: str,
+    classes: Mapping[str, tuple[int, int, int]],
+) -> Example:
+    """One frame with classes or depth."""
+    example = {"image": images.read(root / record[0]), "id": record[0]}
+    if variant == "depth":
+        depth = _depth.read(root / record[1], CENTIMETRES, invalid=TOO_FAR)
+        return example | {"depth": depth}
+    colors = {color: place for place, color in enumerate(classes.values())}
+    return example | {"segmentation": _masks.read_colors(root / record[1], colors)}
