@@ -17,17 +17,17 @@ def test_eight_real_images(task, real_data, tmp_path):
     data = {"name": name, "root": str(real_data / folder), "count": 8}
     stage = {
         "kind": "train",
-        "data": data | {"size": [192, 192], "augment": [{"name": "fit", **SIZE}]},
+        "data": data | {"size": [128, 128], "augment": [{"name": "fit", **SIZE}]},
         "evaluations": {"validation": {"split": "train"}},
         "task": {"name": task} | ({"headline": "ap50"}),
         "model": {
             "backbone": {"name": "hrnet", "variant": "tiny"},
             "head": {"name": head, "width": 64},
         },
-        "steps": 600,
+        "steps": 400,
         "batch_size": 8,
         "lr": 0.003,
-        "eval_every": 150,
+        "eval_every": 200,
     }
     outcome = study.run({"stages": {"model": stage}}, tmp_path)
     assert outcome.ok, outcome.errors
@@ -38,4 +38,4 @@ def test_eight_real_images(task, real_data, tmp_path):
     assert values["ap50"] > 0.9
 
 
-SIZE = {"height": 192, "width": 192}
+SIZE = {"height": 128, "width": 128}

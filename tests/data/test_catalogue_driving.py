@@ -14,6 +14,7 @@ from jaxseg.data.datasets import (
     camvid,
     cityscapes,
     idd,
+    kitti,
     mapillary,
     vgallery,
     vkitti,
@@ -51,7 +52,7 @@ def colors(path, values, shape=SHAPE):
         ("idd/35", 35, (6993, 981)),
         ("bdd/19", 19, (7000, 1000)),
         ("bdd/20", 20, (7000, 1000)),
-        ("bdd/detection", 10, (70000, 10000)),
+        ("bdd/detection", 10, (69863, 10000)),
         ("mapillary/66", 66, (18000, 2000)),
         ("vkitti/segmentation", 15, (35740, 6780)),
         ("camvid/32", 32, (367, 101)),
@@ -118,7 +119,7 @@ def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again["image"], train[3]["image"])
 
 
-def test_kitti_keeps_every_fourth_image(tmp_path):
+def test_kitti_validates_on_the_images_of_mseg(tmp_path):
     for number in range(8):
         photo(tmp_path / f"training/image_2/{number:06}_10.png")
         ids(tmp_path / f"training/semantic/{number:06}_10.png", [7, 26])
@@ -127,10 +128,11 @@ def test_kitti_keeps_every_fourth_image(tmp_path):
         for split in ("train", "validation")
     }
     assert [parts["validation"][i]["id"] for i in range(2)] == [
+        "000001_10",
         "000003_10",
-        "000007_10",
     ]
-    assert len(parts["train"]) == 6
+    assert len(parts["validation"]) == 3 and len(parts["train"]) == 5
+    assert len(kitti.NAMES) == 50
     assert parts["train"][0]["segmentation"].ravel()[:2].tolist() == [6, 25]
 
 
@@ -141,6 +143,7 @@ def test_idd_ids(tmp_path):
     example = sources.open("idd/35", split="validation", root=tmp_path)[0]
     found = example["segmentation"].ravel()[:7].tolist()
     assert found == [1, 17, 0, 18, 34, 0, 0]
+    assert example["id"] == "119/000220_leftImg8bit.png"
     assert idd.CLASSES[18] == "vehicle fallback" and len(idd.NAMES) == 40
 
 
@@ -218,7 +221,7 @@ def test_bdd_boxes(tmp_path, older):
     empty, example = source[0], source[1]
     assert empty["id"] == "a.jpg" and len(empty["boxes"]) == 0
     assert example["boxes"][0].tolist() == [0, 0, 0.5, 0.5]
-    assert example["box_labels"][0] == 0
+    assert example["box_labels"].tolist() == ([0] if older else [0, 3])  # truck
     assert example["crowd"].tolist() == ([False] if older else [False, True])
 
 
@@ -227,6 +230,14 @@ def test_an_unknown_category_is_named(tmp_path):
     write_boxes(tmp_path, "det_20/det_train.json", [entry])
     with pytest.raises(errors.UserError, match=r"a.jpg: category 'tank'; allowed are"):
         sources.open("bdd/detection", split="train", root=tmp_path)
+
+
+def test_an_unknown_id_of_bdd_is_no_bicycle(tmp_path):
+    photo(tmp_path / "images/10k/train/a.jpg")
+    ids(tmp_path / "labels/sem_seg/masks/train/a.png", [18, 19])
+    source = sources.open("bdd/20", split="train", root=tmp_path)
+    with pytest.raises(errors.UserError, match="holds ids 20; allowed are 0 to 19"):
+        source[0]
 
 
 def test_camvid_32(tmp_path):

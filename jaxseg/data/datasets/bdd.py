@@ -22,9 +22,11 @@ from jaxseg.data.datasets._labels import Record
 
 BOXES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 BOXES += ("traffic light", "traffic sign")
+# Other names of the classes, and what is neither object nor background but looks like
+# one of a class: both as in the toolkit of the set.
 OLDER = {"person": "pedestrian", "motor": "motorcycle", "bike": "bicycle"}
-# Regions of 2020 that are no class of the benchmark: neither object nor background.
-ASIDE = ("other person", "other vehicle", "trailer")
+OLDER |= {"caravan": "car", "van": "car"}
+ASIDE = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
 SIZE = (720, 1280)
 FOLDERS = {"train": "train", "validation": "val"}
 COMMON = dict(
@@ -50,13 +52,13 @@ DATASETS = {
         splits={"train": 7000, "validation": 1000},
         classes=("background", *cityscapes.CLASSES_19),
         palette=((0, 0, 0), *cityscapes.DATASETS["19"].palette),
-        ids={IGNORE: 0} | {raw: raw + 1 for raw in range(19)},
+        ids={IGNORE: 0} | {raw: raw + 1 for raw in range(IGNORE)},
         background=0,
         **COMMON,
     ),
     "detection": Dataset(
         fields=("image", "boxes", "box_labels", "crowd"),
-        splits={"train": 70000, "validation": 10000},
+        splits={"train": 69863, "validation": 10000},
         classes=BOXES,
         **COMMON,
     ),
@@ -119,25 +121,26 @@ def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
 
 
 def _record(entry: Mapping[str, Any], folder: str, where: str) -> Record:
-    corners, labels = [], []
+    corners, labels, aside = [], [], []
     for one in entry.get("labels") or []:
         if "box2d" not in one:  # lanes and areas of 2018
             continue
         name = OLDER.get(one["category"], one["category"])
-        if name not in (*BOXES, *ASIDE):
+        aside.append(name in ASIDE)
+        name = ASIDE.get(name, name)
+        if name not in BOXES:
             raise errors.UserError(
                 f"{where}: {entry['name']}: category {one['category']!r}; allowed are "
-                f"{', '.join(BOXES + ASIDE)}. Fix: get the official file again."
+                f"{', '.join((*BOXES, *ASIDE))}. Fix: get the official file again."
             )
         corners.append([one["box2d"][side] for side in ("x1", "y1", "x2", "y2")])
-        labels.append(BOXES.index(name) if name in BOXES else -1)
+        labels.append(BOXES.index(name))
     boxes, kept = _labels.cut_boxes(np.array(corners).reshape(-1, 4), SIZE)
-    found = np.array(labels, np.int32)[kept]
     return Record(
         image=f"{folder}/{entry['name']}",
         id=entry["name"],
         size=SIZE,
         boxes=boxes[kept],
-        labels=np.where(found < 0, 0, found),
-        flags=found < 0,
+        labels=np.array(labels, np.int32)[kept],
+        flags=np.array(aside, bool)[kept],
     )

@@ -3,9 +3,10 @@
 leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png with the class of each pixel in
 gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png. `33` are the classes of the factors
 study, whose background is what has no class; `car` and `bus` one class against the rest
-of the 19. `car_patches` are crops with a car or without one, with masks (PSSL study):
-a coin decides for each image, then crops are drawn until no pixel or a fifth of them is
-car; the split is 70 to 30. Patch size and coin are ours, by the name of the image.
+of the 19. `car_patches` are crops with a car or without one, with masks (decoder
+study): a coin decides for each image, then crops are drawn until no pixel or a fifth
+of them is car; the split is 70 to 30. Patch size and coin are ours, by the name of the
+image.
 """
 
 import hashlib

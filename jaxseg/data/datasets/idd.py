@@ -65,5 +65,5 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     return {
         "image": images.read(root / record[0]),
         "segmentation": images.read_ids(root / record[1]),
-        "id": Path(record[0]).stem,
+        "id": "/".join(Path(record[0]).parts[-2:]),  # numbers recur in drives
     }

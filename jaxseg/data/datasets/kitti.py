@@ -1,9 +1,9 @@
 """KITTI, streets of Karlsruhe (Geiger et al., IJRR 2013): its 200 labelled images.
 
 training/image_2/NAME.png with the class of each pixel, by the ids of Cityscapes, in
-training/semantic/NAME.png. Every fourth image is for validation: 150 and 50, as many as
-in the factors study, whose list is not published. Its Table 1 counts 30 classes; these
-are the 33 of its code, of which some do not occur.
+training/semantic/NAME.png. The 50 images for validation are those of the MSeg lists,
+which the code of the factors study reads. Its Table 1 counts 30 classes; these are the
+33 of that code, of which some do not occur.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,12 @@ from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _masks, cityscapes
 
-FOURTH = 4
+VALIDATION = """
+    001 003 007 008 020 022 024 025 026 030 037 043 049 050 052 057 060 061 063 068 071
+    072 076 079 086 096 101 115 121 128 129 131 133 134 137 139 140 141 142 144 146 149
+    156 157 169 175 178 190 192 196
+"""
+NAMES = {f"000{number}_10" for number in VALIDATION.split()}
 
 DATASETS = {
     "segmentation": Dataset(
@@ -27,8 +32,8 @@ DATASETS = {
         palette=cityscapes.DATASETS["33"].palette,
         ids=cityscapes.IDS_33,
         background=0,
-        mean=(96.125, 101.268, 97.899),  # from the code of the factors study
-        std=(78.867, 81.340, 84.107),
+        mean=(96.117, 101.268, 97.874),  # from the code of the factors study
+        std=(78.867, 81.340, 84.104),
         licence="CC BY-NC-SA 3.0",
         obtain="Get data_semantics.zip of cvlibs.net/datasets/kitti; root is the "
         "folder that holds training/.",
@@ -44,11 +49,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
         lambda image: image.replace("image_2", "semantic", 1),
     )
     kept = split == "validation"
-    return [
-        pair
-        for place, pair in enumerate(both)
-        if (place % FOURTH == FOURTH - 1) == kept
-    ]
+    return [pair for pair in both if (Path(pair[0]).stem in NAMES) == kept]
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

@@ -39,8 +39,8 @@ DATASETS = {
         classes=("background", *NAMES[:-1]),
         ids={raw: (raw + 1) % len(NAMES) for raw in range(len(NAMES))},
         background=0,
-        mean=(105.687, 117.009, 118.569),  # from the code of the factors study
-        std=(67.402, 70.195, 77.299),
+        mean=(105.687, 117.009, 118.551),  # from the code of the factors study
+        std=(67.402, 70.195, 77.301),
         licence="CC BY-NC-SA 4.0",
         obtain="Get Mapillary Vistas of mapillary.com/dataset/vistas; root is the "
         "folder that holds training/ and validation/.",

@@ -33,7 +33,7 @@ COMMON = dict(
     version=1,
     size=(512, 912),
     mean=(101.411, 90.075, 65.353),  # from the code of the factors study
-    std=(73.337, 74.664, 75.366),
+    std=(73.362, 74.664, 75.366),
     licence="CC BY-NC-SA 3.0",
     obtain="Get Virtual Gallery at europe.naverlabs.com; root is the folder that holds "
     "training/ and testing/.",

@@ -40,7 +40,7 @@ COMMON = dict(
     version=1,
     size=(368, 1216),
     mean=(96.716, 98.823, 77.981),  # from the code of the factors study
-    std=(68.916, 68.283, 69.105),
+    std=(68.916, 68.788, 69.105),
     licence="CC BY-NC-SA 3.0",
     obtain="Get vkitti_2.0.3_{rgb,depth,classSegmentation}.tar of Virtual KITTI 2 at "
     "europe.naverlabs.com; root is the folder that holds Scene01/.",
