@@ -4,16 +4,16 @@ import pytest
 
 from jaxseg.transfer import store, study
 
-CASES = {  # task: data set, folder of the real samples, head
-    "detection": ("coco/instances", "coco128", "centernet"),
-    "keypoints": ("lsp/extended", "lsp_extended", "keypoints"),
+CASES = {  # task: data set, folder of the real samples, head and its width
+    "detection": ("coco/instances", "coco128", "centernet", 64),
+    "keypoints": ("lsp/extended", "lsp_extended", "keypoints", 32),
 }
 
 
 @pytest.mark.release  # minutes of training
 @pytest.mark.parametrize("task", CASES)
 def test_eight_real_images(task, real_data, tmp_path):
-    name, folder, head = CASES[task]
+    name, folder, head, width = CASES[task]
     data = {"name": name, "root": str(real_data / folder), "count": 8}
     stage = {
         "kind": "train",
@@ -22,7 +22,7 @@ def test_eight_real_images(task, real_data, tmp_path):
         "task": {"name": task} | ({"headline": "ap50"}),
         "model": {
             "backbone": {"name": "hrnet", "variant": "tiny"},
-            "head": {"name": head, "width": 64},
+            "head": {"name": head, "width": width},
         },
         "steps": 400,
         "batch_size": 8,
