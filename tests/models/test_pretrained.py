@@ -49,9 +49,9 @@ def run(name, size, small):
 
 def cases():
     for name in NAMES:
-        places = {key.rsplit("/", 2)[0] for key in reference(name) if "/" in key}
+        places = sorted({k.rsplit("/", 2)[0] for k in reference(name) if "/" in k})
         first = min(places, key=lambda p: (p not in ("96x128", "224x224"), "/" in p))
-        for place in sorted(places):
+        for place in places:
             if place == first and name in FAST:
                 marks = ()
             else:
