@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from jaxseg.core import errors
 
@@ -16,10 +16,15 @@ Window = tuple[int, int, int, int]  # top, left, height, width
 ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path, channels: int | None = None) -> np.ndarray:
     """uint8 [H, W, 3] of any image file, upright: grey, palette, CMYK and 16-bit
-    files are converted, transparency is dropped."""
+    files are converted, transparency is dropped.
+
+    channels: nothing is converted, the file must hold so many of 8 or 16 bits.
+    """
     with _opened(path) as image:
+        if channels is not None:
+            return _as_stored(image, channels, path)
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "RGB":
             return np.asarray(image)
@@ -59,6 +64,17 @@ def size(path: Path) -> Size:
         return (image.width, image.height) if quarter_turn else image.size[::-1]
 
 
+def num_bytes(path: Path) -> int:
+    """Size of the file; UserError for a link that leads nowhere or to itself."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise errors.UserError(
+            f"{path}: cannot be opened ({error.strerror}). Fix: restore the file that "
+            "the link points to, or remove the link and its label."
+        ) from None
+
+
 def resize(image: np.ndarray, size: Size, window: Window | None = None) -> np.ndarray:
     """[H, W, C] or [H, W] to (height, width), antialiased bilinear, dtype kept.
 
@@ -70,15 +86,30 @@ def resize(image: np.ndarray, size: Size, window: Window | None = None) -> np.nd
     if image.ndim == 3 and not (image.dtype == np.uint8 and image.shape[2] == 3):
         planes = [resize(image[..., c], size, window) for c in range(image.shape[2])]
         return np.stack(planes, axis=-1)
-    picture = Image.fromarray(image if image.ndim == 3 else image.astype(np.float32))
-    down, across = picture.height / size[0], picture.width / size[1]
-    right = min((left + width) * across, picture.width)
-    bottom = min((top + height) * down, picture.height)
-    box = (left * across, top * down, right, bottom)
+    down, across = image.shape[0] / size[0], image.shape[1] / size[1]
+    rows = _span(top, height, down, image.shape[0])
+    cols = _span(left, width, across, image.shape[1])
+    seen = image[slice(*rows[:2]), slice(*cols[:2])]  # copied, so only what is needed
+    seen = packed(seen) if image.ndim == 3 else seen.astype(np.float32)
+    box = (cols[2], rows[2], cols[3], rows[3])
+    picture = Image.fromarray(seen)
     resized = np.asarray(picture.resize((width, height), Image.BILINEAR, box=box))
     if image.ndim == 2 and np.issubdtype(image.dtype, np.integer):
         resized = np.rint(resized)
     return resized.astype(image.dtype, copy=False)
+
+
+def packed(image: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, C] in C order; a mirrored image is copied pixel by pixel.
+
+    NumPy would copy it byte by byte, which takes twice as long.
+    """
+    whole_pixels = image.dtype == np.uint8 and image.strides[2] == 1
+    if image.flags.c_contiguous or not whole_pixels:
+        return np.ascontiguousarray(image)
+    channels = image.shape[2]
+    pixels = np.ascontiguousarray(image.view(f"V{channels}"))
+    return pixels.view(np.uint8).reshape(image.shape)
 
 
 def resize_ids(ids: np.ndarray, size: Size, window: Window | None = None) -> np.ndarray:
@@ -88,6 +119,49 @@ def resize_ids(ids: np.ndarray, size: Size, window: Window | None = None) -> np.
         return ids[top : top + height, left : left + width]
     rows, cols = (nearest(n, to) for n, to in zip(ids.shape, size))
     return ids[rows[top : top + height]][:, cols[left : left + width]]
+
+
+def rotate(image: np.ndarray, degrees: float, fill: np.ndarray) -> np.ndarray:
+    """[H, W, C] turned counter-clockwise around its centre; `fill` per channel."""
+    planes = []
+    for plane, nothing in zip(
+        np.moveaxis(image, -1, 0), np.broadcast_to(fill, image.shape[2])
+    ):
+        picture = Image.fromarray(plane.astype(np.float32))
+        turned = picture.rotate(degrees, Image.BILINEAR, fillcolor=float(nothing))
+        planes.append(np.rint(np.asarray(turned)).astype(image.dtype))
+    return np.stack(planes, axis=-1)
+
+
+def rotate_ids(ids: np.ndarray, degrees: float, fill: int) -> np.ndarray:
+    """[H, W] turned in the same way, by nearest pixel; int32 or float32 is kept."""
+    turned = Image.fromarray(np.ascontiguousarray(ids)).rotate(degrees, fillcolor=fill)
+    return np.asarray(turned)
+
+
+def blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """[H, W, C] smoothed by a Gaussian of `sigma` pixels, dtype kept."""
+    from scipy import ndimage  # slow to import, and few recipes blur
+
+    smooth = ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0))
+    return np.rint(smooth).astype(image.dtype)
+
+
+def jitter(
+    image: np.ndarray, brightness: float, contrast: float, saturation: float
+) -> np.ndarray:
+    """[H, W, C] with these multiplied, in this order, and cut at the dtype's range.
+
+    Contrast is around the mean grey of the image, saturation around each pixel's own;
+    grey is the mean of the channels.
+    """
+    bright = image.astype(np.float32) * np.float32(brightness)
+    centre = bright.mean()
+    strong = centre + (bright - centre) * np.float32(contrast)
+    grey = strong.mean(axis=-1, keepdims=True)
+    colored = grey + (strong - grey) * np.float32(saturation)
+    top = np.iinfo(image.dtype).max
+    return np.clip(np.rint(colored), 0, top).astype(image.dtype)
 
 
 def nearest(source: int, target: int) -> np.ndarray:
@@ -118,6 +192,35 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             f"are whole {', '.join(s[1:] for s in SUFFIXES)} files. Fix: replace the "
             "file or remove it together with its label."
         ) from error
+
+
+def _span(
+    start: int, length: int, step: float, limit: int
+) -> tuple[int, int, float, float]:
+    """First and last + 1 of the `limit` source pixels that a window of the result
+    looks at, and where the window begins and ends among these.
+
+    start, length: of the window. step: source pixels to a pixel of the result.
+    """
+    low, high = start * step, min((start + length) * step, float(limit))
+    reach = int(max(step, 1)) + 2  # of the triangle around each centre, and a spare
+    first, last = max(int(low) - reach, 0), min(int(high) + reach, limit)
+    return first, last, low - first, high - first
+
+
+def _as_stored(image: Image.Image, channels: int, path: Path) -> np.ndarray:
+    """uint8 or uint16 [H, W, C] of all bands of all pages, upright."""
+    pages = [
+        np.asarray(ImageOps.exif_transpose(p)) for p in ImageSequence.Iterator(image)
+    ]
+    stacked = np.concatenate([np.atleast_3d(page) for page in pages], axis=2)
+    if stacked.shape[2] != channels or stacked.dtype not in (np.uint8, np.uint16):
+        raise errors.UserError(
+            f"{path}: found {stacked.shape[2]} channels of {stacked.dtype}; allowed "
+            f"are channels={channels} of 8 or 16 bits. Fix: correct channels, or save "
+            "it as a grey, RGB or RGBA image or a TIFF with a page for each channel."
+        )
+    return stacked
 
 
 def _from_16_bit(grey: np.ndarray, path: Path) -> np.ndarray:

@@ -4,8 +4,12 @@ The position of the training stream is one integer, the number of batches taken.
 an example looks like depends on (seed, its place in the stream) and nothing else.
 """
 
+import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from typing import Any
 
 import grain
@@ -13,6 +17,7 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Batch, Example
+from jaxseg.data import geometry
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS
 from jaxseg.data.sources import Source
@@ -35,36 +40,75 @@ def train_batches(
     fields: Sequence[str],
     start: int = 0,
     threads: int = 2,
+    workers: int = 0,
     prefetch: int = PREFETCH,
     shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Endless (batch, ids): whitened float32 [B, H, W, C] and the other `fields`.
 
     Each epoch has an order of its own and a batch may cross into the next, so that no
-    example is dropped. start: batches already taken. shard (p, n): rows p::n of each
-    batch of `batch_size`, so that n processes together see the same batches as one.
+    example is dropped. start: batches already taken. workers: processes that make the
+    batches instead of threads, for images so large that threads wait for each other.
+    shard (p, n): rows p::n of each batch of `batch_size`, so that n processes together
+    see the same batches as one.
     """
-    place, num_shards = _check_shard(shard, batch_size)
-    _check_fields(fields, source)
-    steps = whitened(transforms, source)
+    draw = Draw.of(source, transforms, (seed,), fields)
+    make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))
+    return ahead(make, start, threads=threads, workers=workers, prefetch=prefetch)
 
-    def example_at(position: int) -> Example:
-        epoch, index = divmod(position, len(source))
-        chosen = int(epoch_order(seed, epoch, len(source))[index])
-        example = _needed(source[chosen], fields)
-        rng = np.random.default_rng([seed, position])
-        for step in steps:
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Example number n of the endless stream of one source; the image still 8 bits."""
+
+    source: Source
+    steps: tuple[transforms_lib.Transform, ...]
+    whiten: transforms_lib.Whiten
+    seed: tuple[int, ...]
+    fields: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        transforms: Sequence[transforms_lib.Transform],
+        seed: tuple[int, ...],
+        fields: Sequence[str],
+    ) -> "Draw":
+        """The stream that these transforms make of a source."""
+        _check_fields(fields, source)
+        *steps, whiten = whitened(transforms, source)
+        return cls(source, tuple(steps), whiten, seed, tuple(fields))
+
+    def __call__(self, number: int) -> Example:
+        epoch, index = divmod(number, len(self.source))
+        order = epoch_order(self.seed[0], epoch, len(self.source))
+        example = _needed(self.source[int(order[index])], self.fields)
+        rng = np.random.default_rng([self.seed[0], number, *self.seed[1:]])
+        for step in self.steps:
             example = step(example, rng)
         return example
 
-    def collate(examples: Sequence[Example]) -> tuple[Batch, list[str]]:
-        ids = [example["id"] for example in examples]
-        return stack(pad_objects(examples, limit=MAX_OBJECTS), fields), ids
 
-    positions = grain.MapDataset.range(ENDLESS)
-    rows = positions[start * batch_size + place :: num_shards].map(example_at)
-    batches = rows.batch(batch_size // num_shards, batch_fn=collate)
-    return _in_threads(batches, threads, prefetch)
+@dataclasses.dataclass(frozen=True)
+class TrainBatches:
+    """Batch number n of one source and the ids in it, as one of several processes."""
+
+    draw: Draw
+    batch_size: int
+    shard: tuple[int, int]
+
+    def __call__(self, number: int) -> tuple[Batch, list[str]]:
+        first = number * self.batch_size
+        rows = range(first, first + self.batch_size)[self.shard[0] :: self.shard[1]]
+        return collate([(self.draw, self.draw(row)) for row in rows])
+
+
+def collate(drawn: Sequence[tuple[Draw, Example]]) -> tuple[Batch, list[str]]:
+    """A training batch of examples, each with what drew it, and their ids."""
+    examples = pad_objects([example for _, example in drawn], limit=MAX_OBJECTS)
+    ids = [example["id"] for example in examples]
+    return stack(examples, drawn[0][0].fields, [draw.whiten for draw, _ in drawn]), ids
 
 
 def eval_batches(
@@ -84,9 +128,9 @@ def eval_batches(
     size. Labels stay as they are: segmentation and depth at the original size, padded
     with 255 and 0 to a common one, boxes and keypoints relative to the original image.
     """
-    place, num_shards = _check_shard(shard, batch_size)
+    place, num_shards = check_shard(shard, batch_size)
     _check_fields(fields, source)
-    steps = whitened((transforms_lib.Fit(*size),), source)
+    fit, whiten = whitened((transforms_lib.Fit(*size),), source)
     rows = batch_size // num_shards
 
     def prepare(index: int) -> Example:
@@ -97,9 +141,7 @@ def eval_batches(
         for name in AS_THEY_ARE:
             if name in example:
                 labels[name] = example.pop(name)
-        for step in steps:
-            example = step(example)
-        return example | labels | {"valid": np.array(True)}
+        return fit(example) | labels | {"valid": np.array(True)}
 
     def collate(examples: Sequence[Example]) -> Batch:
         real = [example for example in examples if example]
@@ -110,7 +152,7 @@ def eval_batches(
         full = real + [filler] * (rows - len(real))
         extra = ("valid", "scaled", "label_size")
         full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
-        return stack(full, (*fields, *extra))
+        return stack(full, (*fields, *extra), [whiten] * rows)
 
     # Every process yields as many batches as any other, or a collective would wait.
     total = -(-len(source) // batch_size) * batch_size
@@ -132,7 +174,7 @@ def pad_labels(
     padded = []
     for example in examples:
         labels = {name: example[name] for name in names}
-        padded.append(example | transforms_lib.pad_pixels(labels, common))
+        padded.append(example | geometry.pad_pixels(labels, common))
     return padded
 
 
@@ -150,7 +192,7 @@ def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]
     for example in examples:
         objects = {name: example[name] for name in names}
         if len(objects[names[0]]) > rows:
-            size = box_areas(transforms_lib.object_corners(example))
+            size = box_areas(geometry.object_corners(example))
             largest = np.sort(np.argsort(-size, kind="stable")[:rows])
             objects = {name: array[largest] for name, array in objects.items()}
         missing = rows - len(objects[names[0]])
@@ -191,13 +233,26 @@ def whitened(
     """The transforms as this dataset needs them, whitening at the end."""
     filled = [step.for_dataset(source.dataset) for step in transforms]
     steps = transforms_lib.fuse(filled)
-    if not any(isinstance(step, transforms_lib.Whiten) for step in steps):
-        steps.append(transforms_lib.Whiten().for_dataset(source.dataset))
+    places = [isinstance(step, transforms_lib.Whiten) for step in steps]
+    if not any(places):
+        return [*steps, transforms_lib.Whiten().for_dataset(source.dataset)]
+    if places.index(True) < len(steps) - 1:
+        raise errors.UserError(
+            "transforms: whiten is followed by others, which see 8-bit images. Fix: "
+            "put it last, or leave it out: it is always done."
+        )
     return steps
 
 
-def stack(examples: Sequence[Example], fields: Sequence[str]) -> Batch:
-    """The `fields` of some examples with a leading batch axis."""
+def stack(
+    examples: Sequence[Example],
+    fields: Sequence[str],
+    whitens: Sequence[transforms_lib.Whiten] = (),
+) -> Batch:
+    """The `fields` of some examples with a leading batch axis.
+
+    whitens: one for each example, which writes its image right into the batch.
+    """
     for name in fields:
         shapes = sorted({np.shape(example[name]) for example in examples})
         if len(shapes) > 1:
@@ -205,12 +260,62 @@ def stack(examples: Sequence[Example], fields: Sequence[str]) -> Batch:
                 f"{name}: examples of one batch have the shapes {shapes}. Fix: end the "
                 "transforms with crop (or fit), which makes them alike."
             )
-    return {name: np.stack([example[name] for example in examples]) for name in fields}
+    white = ("image",) if whitens and "image" in fields else ()
+    rest = [name for name in fields if name not in white]
+    batch = {name: np.stack([example[name] for example in examples]) for name in rest}
+    if white:
+        shape = (len(examples), *examples[0]["image"].shape)
+        batch["image"] = np.empty(shape, np.float32)
+        for example, whiten, out in zip(examples, whitens, batch["image"], strict=True):
+            whiten.write(example, out)
+    return batch
 
 
 def _needed(example: Example, fields: Sequence[str]) -> Example:
     """Only what is asked for: boxes that no task uses must not choose the crops."""
     return {name: example[name] for name in {"image", "id", *fields}}
+
+
+def ahead(
+    make: Callable[[int], Any], start: int, *, threads: int, workers: int, prefetch: int
+) -> Iterator[Any]:
+    """make(start), make(start + 1), ... in order, made ahead of the caller."""
+    if workers:
+        return _in_processes(make, start, workers, prefetch)
+    numbers = grain.MapDataset.range(ENDLESS)[start:]
+    return _in_threads(numbers.map(make), threads, prefetch)
+
+
+def _in_processes(
+    make: Callable[[int], Any], start: int, workers: int, prefetch: int
+) -> Iterator[Any]:
+    """As `_in_threads`; grain's own processes need command-line flags to be parsed."""
+    pool = futures.ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),  # a fork of threads hangs
+        initializer=_keep,
+        initargs=(make,),
+    )
+    try:
+        first = start + workers + prefetch
+        pending = [pool.submit(_make, number) for number in range(start, first)]
+        for number in itertools.count(first):
+            ready = pending.pop(0).result()
+            pending.append(pool.submit(_make, number))
+            yield ready
+    finally:  # the caller may stop anywhere
+        pool.shutdown(cancel_futures=True)
+
+
+_kept: list[Callable[[int], Any]] = []  # in a worker process: what it was started for
+
+
+def _keep(make: Callable[[int], Any]) -> None:
+    _kept[:] = [make]
+
+
+def _make(number: int) -> Any:
+    return _kept[0](number)
 
 
 def _in_threads(
@@ -228,7 +333,7 @@ def _in_threads(
         iterator.close()
 
 
-def _check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
+def check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
     place, num_shards = shard
     if not 0 <= place < num_shards or batch_size <= 0 or batch_size % num_shards:
         raise errors.UserError(

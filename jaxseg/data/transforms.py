@@ -7,6 +7,7 @@ factor is 1, a crop is central. A padded image lies in the top left corner.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,9 +16,9 @@ import numpy as np
 from jaxseg.core import errors, images, lookup, sections
 from jaxseg.core.images import Size, Window
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS, PIXEL_FIELDS, Dataset
-
-Rng = np.random.Generator
+from jaxseg.data import geometry
+from jaxseg.data.dataset import PIXEL_FIELDS, Dataset
+from jaxseg.data.geometry import Rng
 
 
 class Transform:
@@ -109,13 +110,8 @@ class Crop(Transform):
     fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 after whitening
 
     def for_dataset(self, facts: Dataset) -> "Transform":
-        height, width = self.height, self.width
-        if (height is None or width is None) and facts.size is None:
-            raise errors.UserError(
-                "crop: height and width are not set and the dataset has no training "
-                "resolution. Fix: set both."
-            )
-        height, width = (n or m for n, m in zip((height, width), facts.size or (0, 0)))
+        size = (self.height, self.width)
+        height, width = geometry.canvas_size(size, facts, "crop")
         return dataclasses.replace(
             self, height=height, width=width, fill=facts.mean or self.fill
         )
@@ -126,7 +122,7 @@ class Crop(Transform):
     def cut(self, example: Example, size: Size, rng: Rng | None) -> Example:
         """A window of the example as it would be at `size` (height, width)."""
         canvas = (self.height, self.width)
-        low, high = corner_range(example, size, canvas, rng)
+        low, high = geometry.corner_range(example, size, canvas, rng)
         if rng is None:
             corner = tuple((a + b) // 2 for a, b in zip(low, high))
         else:
@@ -134,8 +130,8 @@ class Crop(Transform):
         window = (*corner, *(min(n, m) for n, m in zip(canvas, size)))
         cut = scale_to(example, size, window)
         pixels = {name: cut[name] for name in PIXEL_FIELDS if name in cut}
-        moved = move_objects(example, size, corner, canvas, self.visible)
-        return cut | pad_pixels(pixels, canvas, self.fill) | moved
+        moved = geometry.move_objects(example, size, corner, canvas, self.visible)
+        return cut | geometry.pad_pixels(pixels, canvas, self.fill) | moved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,10 +169,126 @@ class Fit(Transform):
         pixels = {name: example[name] for name in PIXEL_FIELDS if name in example}
         return (
             example
-            | pad_pixels(pixels, canvas, self.fill)
-            | move_objects(example, scaled, (0, 0), canvas, visible=0.0)
+            | geometry.pad_pixels(pixels, canvas, self.fill)
+            | geometry.move_objects(example, scaled, (0, 0), canvas, visible=0.0)
             | {"scaled": np.array(scaled, np.int32)}
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class AreaCrop(Transform):
+    """A random window of `area_low` to `area_high` of the image, scaled to the size.
+
+    Its aspect (width / height) lies between `aspect_low` and `aspect_high`; where no
+    such window fits, and for area_low=1, it is the whole image. pad: it keeps its
+    aspect and is padded at the right or bottom; otherwise it is stretched.
+    """
+
+    height: int | None = None  # None: the training resolution of the dataset
+    width: int | None = None
+    area_low: float = 0.5
+    area_high: float = 1.0
+    aspect_low: float = 3 / 4
+    aspect_high: float = 4 / 3
+    pad: bool = True
+    visible: float = 0.25
+    fill: tuple[float, ...] = (0.0,)  # from the dataset
+
+    def __post_init__(self):
+        areas = (0, self.area_low, self.area_high, 1)
+        aspects = (0, self.aspect_low, self.aspect_high)
+        if list(areas) != sorted(areas) or not 0 < aspects[1] <= aspects[2]:
+            raise errors.UserError(
+                f"area_crop: areas {areas[1:3]}, aspects {aspects[1:]}; allowed are "
+                "low <= high, areas up to 1, aspects above 0"
+            )
+
+    def for_dataset(self, facts: Dataset) -> "Transform":
+        size = (self.height, self.width)
+        height, width = geometry.canvas_size(size, facts, "area_crop")
+        return dataclasses.replace(
+            self, height=height, width=width, fill=facts.mean or self.fill
+        )
+
+    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        size, canvas = example["image"].shape[:2], (self.height, self.width)
+        top, left, height, width = self.draw_window(size, rng)
+        moved = geometry.move_objects(
+            example, size, (top, left), (height, width), self.visible
+        )
+        window = (slice(top, top + height), slice(left, left + width))
+        cut = {k: example[k][window] for k in PIXEL_FIELDS if k in example}
+        factor = min(self.height / height, self.width / width)
+        scaled = canvas
+        if self.pad:
+            scaled = tuple(map(min, scaled_size((height, width), factor), canvas))
+        example = scale_to(example | cut | moved, scaled)
+        pixels = {name: example[name] for name in PIXEL_FIELDS if name in example}
+        placed = geometry.move_objects(example, scaled, (0, 0), canvas, visible=0.0)
+        return example | geometry.pad_pixels(pixels, canvas, self.fill) | placed
+
+    def draw_window(self, size: Size, rng: Rng | None) -> Window:
+        """(top, left, height, width) in pixels of an image of that size."""
+        if rng is None or self.area_low == 1:
+            return (0, 0, *size)
+        for _ in range(TRIES):
+            area = rng.uniform(self.area_low, self.area_high) * size[0] * size[1]
+            low, high = np.log([self.aspect_low, self.aspect_high])
+            aspect = np.exp(rng.uniform(low, high))
+            height = math.ceil(math.sqrt(area / aspect))  # not less than was asked for
+            width = math.ceil(math.sqrt(area * aspect))
+            if height <= size[0] and width <= size[1]:
+                top = int(rng.integers(size[0] - height + 1))
+                return top, int(rng.integers(size[1] - width + 1)), height, width
+        return (0, 0, *size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotate(Transform):
+    """Turns by an angle drawn evenly from -degrees to degrees, the canvas kept."""
+
+    degrees: float = 10.0
+    visible: float = 0.25
+    fill: tuple[float, ...] = (0.0,)  # from the dataset
+
+    def for_dataset(self, facts: Dataset) -> "Transform":
+        return dataclasses.replace(self, fill=facts.mean or self.fill)
+
+    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        if rng is None:
+            return example
+        angle = rng.uniform(-self.degrees, self.degrees)
+        return geometry.rotate(example, angle, self.fill, self.visible)
+
+
+@dataclasses.dataclass(frozen=True)
+class Blur(Transform):
+    """Blurs the image by a Gaussian of a width drawn evenly up to `sigma` pixels."""
+
+    probability: float = 0.5
+    sigma: float = 1.0
+
+    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        if rng is None or rng.random() >= self.probability:
+            return example
+        width = rng.uniform(0, self.sigma)
+        return example | {"image": images.blur(example["image"], width)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Jitter(Transform):
+    """Brightness, contrast and saturation by factors drawn from 1 - x to 1 + x."""
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+
+    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        if rng is None:
+            return example
+        spreads = (self.brightness, self.contrast, self.saturation)
+        factors = [float(rng.uniform(1 - x, 1 + x)) for x in spreads]
+        return example | {"image": images.jitter(example["image"], *factors)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +306,12 @@ class Whiten(Transform):
         )
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        white = np.empty(example["image"].shape, np.float32)
+        self.write(example, white)
+        return example | {"image": white}
+
+    def write(self, example: Example, out: np.ndarray) -> None:
+        """Writes the white image into `out`, float32 of its shape and in C order."""
         height, width, channels = example["image"].shape
         if len(self.mean) not in (1, channels):
             raise errors.UserError(
@@ -202,11 +320,11 @@ class Whiten(Transform):
             )
         # Rows of pixels instead of pixels of channels: NumPy is slow on short axes.
         repeats = width * channels // len(self.mean)
-        rows = example["image"].reshape(height, width * channels).astype(np.float32)
         mean, factor = _whitening_row(self.mean, self.std, repeats)
-        rows -= mean
-        rows *= factor
-        return example | {"image": rows.reshape(height, width, channels)}
+        shape = (height, width * channels)
+        rows, white = images.packed(example["image"]).reshape(shape), out.reshape(shape)
+        np.subtract(rows, mean, out=white, dtype=np.float32, casting="same_kind")
+        white *= factor
 
 
 TRANSFORMS = {
@@ -214,8 +332,13 @@ TRANSFORMS = {
     "rescale": Rescale,
     "crop": Crop,
     "fit": Fit,
+    "area_crop": AreaCrop,
+    "rotate": Rotate,
+    "blur": Blur,
+    "jitter": Jitter,
     "whiten": Whiten,
 }
+TRIES = 10  # windows drawn before the whole image is taken
 FROM_DATASET = ("pairs", "fill", "mean", "std")
 
 
@@ -262,95 +385,6 @@ def scale_to(example: Example, size: Size, window: Window | None = None) -> Exam
     return example | scaled
 
 
-def pad_pixels(
-    pixels: Mapping[str, np.ndarray],
-    size: Size,
-    fill: Sequence[float] = (0.0,),
-) -> dict[str, np.ndarray]:
-    """Image, labels and depth in the top left corner of a canvas (height, width)."""
-    values = {"image": np.rint(fill), "segmentation": IGNORE, "depth": 0}
-    padded = {}
-    for name, array in pixels.items():
-        padded[name] = array
-        if array.shape[:2] != tuple(size):
-            padded[name] = np.empty((*size, *array.shape[2:]), array.dtype)
-            padded[name][:] = np.asarray(values[name]).astype(array.dtype)
-            padded[name][: array.shape[0], : array.shape[1]] = array
-    return padded
-
-
-def object_corners(example: Example) -> np.ndarray:
-    """float [N, 4], the boxes of the objects, or else the hulls of their keypoints."""
-    if "boxes" in example:
-        return example["boxes"]
-    if "keypoints" not in example:
-        return np.zeros((0, 4), np.float32)
-    known = example["keypoints"][..., 2:] > 0
-    places = example["keypoints"][..., :2]
-    low = np.where(known, places, 1).min(axis=1)
-    return np.concatenate([low, np.where(known, places, 0).max(axis=1)], axis=1)
-
-
-def corner_range(
-    example: Example, size: Size, canvas: Size, rng: Rng | None
-) -> tuple[list[int], list[int]]:
-    """Lowest and highest (top, left) of a crop, inclusive, in pixels.
-
-    With objects: those that show one object, drawn by `rng`, whole, if any one fits.
-    """
-    room = [max(0, have - want) for have, want in zip(size, canvas)]
-    corners = object_corners(example)
-    if not len(corners):
-        return [0, 0], room
-    corners = corners.astype(np.float64) * [*size, *size]
-    # A thousandth of a pixel forgives what float32 did to a box on the border.
-    low = np.maximum(np.ceil(corners[:, 2:] - 1e-3) - canvas, 0).astype(int)
-    high = np.minimum(np.floor(corners[:, :2] + 1e-3), room).astype(int)
-    fitting = np.flatnonzero((low <= high).all(axis=1))
-    if not len(fitting):
-        return [0, 0], room
-    chosen = fitting[0] if rng is None else rng.choice(fitting)
-    return low[chosen].tolist(), high[chosen].tolist()
-
-
-def move_objects(
-    example: Example,
-    size: Size,
-    corner: tuple[int, int],
-    canvas: Size,
-    visible: float,
-) -> Example:
-    """The object fields as seen in a canvas (height, width) at `corner` of an image.
-
-    Boxes are cut at the canvas; objects with less than `visible` of their area left
-    are dropped from all fields; keypoints outside become unknown.
-    """
-    objects = {name: example[name] for name in OBJECT_FIELDS if name in example}
-    if not objects or (tuple(size) == tuple(canvas) and corner == (0, 0)):
-        return objects
-    scale, shift = np.divide(size, canvas), np.divide(corner, canvas)
-    kept = np.ones(len(next(iter(objects.values()))), bool)
-    if "boxes" in objects:
-        moved = objects["boxes"] * [*scale, *scale] - [*shift, *shift]
-        cut = np.clip(moved, 0, 1)
-        kept = (_area(cut) > 0) & (_area(cut) >= visible * _area(moved))
-        objects["boxes"] = cut.astype(np.float32)
-    if "keypoints" in objects:
-        objects["keypoints"] = _move_keypoints(objects["keypoints"], scale, shift)
-        if "boxes" not in objects:
-            kept = (objects["keypoints"][..., 2] > 0).any(axis=1)
-    return {name: array[kept] for name, array in objects.items()}
-
-
-def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
-    """float32 [N, K, 3]; those that leave the canvas get place and visibility 0."""
-    places = keypoints[..., :2] * scale - shift
-    inside = (np.abs(places - 0.5) < 0.5 + 1e-5).all(axis=-1)  # float32 on the border
-    inside &= keypoints[..., 2] > 0
-    moved = np.concatenate([np.clip(places, 0, 1), keypoints[..., 2:]], axis=-1)
-    return np.where(inside[..., None], moved, 0).astype(np.float32)
-
-
 @functools.lru_cache(maxsize=64)
 def _whitening_row(
     mean: tuple[float, ...], std: tuple[float, ...], repeats: int
@@ -358,7 +392,3 @@ def _whitening_row(
     """float32 mean and 1 / std of a row of pixels, channels innermost."""
     factor = 1 / np.array(std, np.float32)
     return np.tile(np.array(mean, np.float32), repeats), np.tile(factor, repeats)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -1,14 +1,16 @@
 """The stream of batches: deterministic, resumable, sharded, complete."""
 
 import collections
+import contextlib
 import itertools
+import multiprocessing
 import threading
 
 import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import pipeline, transforms
+from jaxseg.data import pipeline, sources, transforms
 from tests.data import trees
 
 FIELDS = ("image", "segmentation")
@@ -33,7 +35,8 @@ def take(count, **options):
     given = {"transforms": STEPS, "batch_size": 4, "seed": 0, "fields": FIELDS}
     data = options.pop("source", None) or source()
     stream = pipeline.train_batches(data, **given | options)
-    return list(itertools.islice(stream, count))
+    with contextlib.closing(stream):
+        return list(itertools.islice(stream, count))
 
 
 def assert_same(one, other):
@@ -59,6 +62,37 @@ def test_threads_change_nothing(threads):
 @pytest.mark.parametrize("start", [1, 2, 5])
 def test_a_resumed_run_equals_an_unbroken_one(start):
     assert_same(take(8)[start:], take(8 - start, start=start))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stop_at_any_step_changes_no_epoch(seed):
+    stop = int(np.random.default_rng(seed).integers(1, 14))
+    unbroken = [i for _, ids in take(15) for i in ids]
+    broken = take(stop) + take(15 - stop, start=stop)
+    resumed = [i for _, ids in broken for i in ids]
+    for epoch in range(6):
+        own = slice(epoch * 10, epoch * 10 + 10)
+        assert collections.Counter(resumed[own]) == collections.Counter(unbroken[own])
+        assert set(collections.Counter(resumed[own]).values()) == {1}
+
+
+def test_worker_processes_change_nothing():
+    assert_same(take(4, start=3), take(4, start=3, workers=2))
+    assert not multiprocessing.active_children()  # they end with the caller
+
+
+def test_an_error_in_a_worker_process_arrives_as_it_was(tmp_path):
+    trees.write_camvid(tmp_path)
+    data = sources.open("camvid/11", split="train", root=tmp_path)
+    (tmp_path / "train/1.png").write_bytes(b"")
+    with pytest.raises(errors.UserError, match=r"train/1\.png: not a readable image"):
+        take(2, source=data, workers=1)
+
+
+def test_whitening_comes_last():
+    steps = (transforms.Whiten(), transforms.Crop(8, 8))
+    with pytest.raises(errors.UserError, match=r"whiten is followed .*Fix"):
+        take(1, transforms=steps)
 
 
 def test_seeds_and_epochs_differ():

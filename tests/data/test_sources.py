@@ -1,14 +1,17 @@
 """Sources by name: subsets, parts, caches, checks, errors that explain themselves."""
 
+import collections.abc
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import caching, sources
 from jaxseg.data.dataset import IGNORE
+from jaxseg.data.datasets import camvid as camvid_lib
 from tests.data import trees
 
 
@@ -135,6 +138,100 @@ def test_ids_are_mapped_and_others_stay():
     raw = np.array([[0, 7], [11, 300]], np.int32)
     mapped = sources.map_ids(raw, {7: 1, 11: IGNORE, 300: 2, 999: 5})
     np.testing.assert_array_equal(mapped, [[0, 1], [IGNORE, 2]])
+
+
+class Million(collections.abc.Sequence):
+    """A million records that may be taken one at a time only."""
+
+    visits = 0
+
+    def __len__(self):
+        return 10**6
+
+    def __getitem__(self, index):
+        assert isinstance(index, int)
+        Million.visits += 1
+        return ("train/0.png", "trainannot/0.png")
+
+
+def test_fractions_are_seeded_and_nested(camvid):
+    def opened(**given):
+        return ids(sources.open("camvid/11", split="train", root=camvid, **given))
+
+    assert len(opened(fraction=0.05)) == 1 and len(opened(fraction=0.2)) == 2
+    assert set(opened(fraction=0.2)) < set(opened(fraction=0.5)) < set(opened())
+    assert opened(fraction=0.4) == opened(count=4) and opened(fraction=1.0) == opened()
+    assert opened(fraction=0.4, seed=1) != opened(fraction=0.4)
+    for bad in ({"fraction": 0.0}, {"fraction": 1.5}, {"fraction": 0.5, "count": 3}):
+        with pytest.raises(errors.UserError, match=r"fraction=.* allowed .*Fix"):
+            opened(**bad)
+
+
+def test_fractions_are_those_of_the_papers():
+    shares = [sources.share(849, None, f, what="x") for f in (0.01, 0.05, 0.2, 1.0)]
+    assert shares == [8, 42, 170, 849]  # Flowers 17, decoder_transfer Table 2
+
+
+def test_a_listing_names_the_records_without_reading_them(camvid):
+    source = sources.open("camvid/11", split="train", root=camvid, count=3)
+    for path in (camvid / "train").iterdir():
+        path.unlink()
+    lines = list(source.listing())
+    assert len(lines) == 3
+    for line, index in zip(lines, source.indices, strict=True):
+        assert line.startswith(f"{index} (train/{index}.png, trainannot/")
+
+
+def test_a_million_records_are_neither_copied_nor_visited(camvid, monkeypatch):
+    monkeypatch.setattr(camvid_lib, "records", lambda variant, split, root: Million())
+    begin = time.perf_counter()
+    whole = sources.open("camvid/11", split="train", root=camvid)
+    part = sources.open("camvid/11", split="train", root=camvid, count=1000)
+    assert len(whole) == 10**6 and len(part) == 1000
+    assert whole[999_999]["id"] == part[999]["id"] == "0"
+    assert time.perf_counter() - begin < 2 and Million.visits == 2
+    assert whole.indices.nbytes == 8 * 10**6  # all that grows with the size
+
+
+def test_the_disk_keeps_decoded_examples_from_run_to_run(camvid, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
+
+    def opened(**given):
+        return sources.open("camvid/11", split="train", root=camvid, **given)
+
+    plain, first = opened()[3], opened(cache="disk")[3]
+    (camvid / "train/3.png").unlink()
+    for again in (first, opened(cache="disk")[3], opened(cache="disk", count=10)[3]):
+        assert again["id"] == "3" and again.keys() == plain.keys()
+        for name in ("image", "segmentation"):
+            assert again[name].dtype == plain[name].dtype
+            np.testing.assert_array_equal(again[name], plain[name])
+    with pytest.raises(errors.UserError, match="file not found"):
+        opened(options={})[3]
+
+
+def test_a_damaged_file_of_the_cache_is_decoded_anew(camvid, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
+    source = sources.open("camvid/11", split="train", root=camvid, cache="disk")
+    wanted = source[0]["image"].copy()
+    (file,) = (tmp_path / "cache/decoded").glob("*/*")
+    whole = file.read_bytes()
+    middle = whole.index(wanted.tobytes()) + 5
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for damaged in (b"", whole[:50], whole[:-30], flipped):
+        file.write_bytes(damaged)
+        np.testing.assert_array_equal(source[0]["image"], wanted)
+        np.testing.assert_array_equal(source[0]["image"], wanted)
+        assert file.read_bytes() == whole
+
+
+def test_the_disk_cache_ends_at_its_limit(tmp_path):
+    example = {"image": np.zeros((10, 10, 3), np.uint8), "id": "a"}
+    cache = caching.DiskCache(tmp_path / "c", limit=800)
+    for index in range(5):
+        cache.put(index, example)
+    assert len(list((tmp_path / "c").iterdir())) == 2
+    assert cache.get(1)["id"] == "a" and cache.get(4) is None
 
 
 def bad_camvid(root, name):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxseg.core import errors
-from jaxseg.data import transforms
+from jaxseg.core import errors, images
+from jaxseg.data import geometry, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
 
 RED, METRES, OBJECT = (250, 10, 20), 7.0, 2
@@ -80,6 +80,9 @@ STEPS = {
     "crop": transforms.Crop(24, 32),
     "crop of a larger canvas": transforms.Crop(64, 64),
     "fit": transforms.Fit(32, 32),
+    "area crop, padded": transforms.AreaCrop(24, 32),
+    "area crop, stretched": transforms.AreaCrop(40, 40, pad=False),
+    "small turn": transforms.Rotate(0.0),
     "rescaled crop": transforms.RescaledCrop(
         transforms.Rescale(), transforms.Crop(24, 32)
     ),
@@ -233,3 +236,110 @@ def test_sections():
         transforms.build({"name": "flip", "probabilty": 0.5})
     with pytest.raises(errors.UserError, match="0 < low <= high"):
         transforms.build({"name": "rescale", "low": 3.0})
+
+
+def test_a_turned_object_stays_under_its_box_and_keypoints():
+    step = transforms.Rotate(30.0, visible=0.0)
+    for seed in range(20):
+        turned = step(marked((60, 60), (20, 22, 36, 40)), np.random.default_rng(seed))
+        rows, cols = np.nonzero(turned["segmentation"] == OBJECT)
+        hull = [rows.min(), cols.min(), rows.max() + 1, cols.max() + 1]
+        np.testing.assert_allclose(turned["boxes"][0] * 60, hull, atol=1.6)
+        assert (turned["depth"][turned["segmentation"] == OBJECT] == METRES).all()
+        for row, col, visibility in turned["keypoints"][0, :2]:
+            place = int(row * 60), int(col * 60)
+            assert visibility and turned["segmentation"][place] == OBJECT
+            assert np.abs(turned["image"][place] - np.float32(RED)).max() < 60
+
+
+def test_a_quarter_turn_is_exact():
+    example = marked((40, 40), (4, 10, 12, 30))
+    turned = geometry.rotate(example, 90.0, (0.0,), 0.0)
+    for name in ("segmentation", "depth"):
+        np.testing.assert_array_equal(turned[name], np.rot90(example[name]))
+    np.testing.assert_allclose(turned["boxes"] * 40, [[10, 4, 30, 12]], atol=1e-4)
+    left = turned["keypoints"][0, 0]  # it was at row 7, column 13
+    np.testing.assert_allclose(left, [27 / 40, 7 / 40, 2], atol=1e-6)
+
+
+def test_turning_reveals_what_means_nothing():
+    step = transforms.Rotate(45.0).for_dataset(FACTS)
+    example = marked((40, 40), (15, 15, 25, 25))
+    turned = geometry.rotate(example, 45.0, step.fill, step.visible)
+    corner = turned["segmentation"][0, 0]
+    assert corner == IGNORE and turned["depth"][0, 0] == 0
+    np.testing.assert_array_equal(turned["image"][0, 0], np.rint(FACTS.mean))
+
+
+def test_area_crops_move_the_pixels_under_the_box():
+    step = transforms.AreaCrop(30, 40)
+    for seed in range(30):
+        cropped = step(marked(), np.random.default_rng(seed))
+        assert cropped["image"].shape == (30, 40, 3)
+        for box in cropped["boxes"]:
+            row, col = (box[:2] + box[2:]) / 2 * (30, 40)
+            assert cropped["segmentation"][int(row), int(col)] == OBJECT
+
+
+def test_an_area_crop_that_cannot_fit_shows_the_whole_image():
+    step = transforms.AreaCrop(8, 8)
+    window = step.draw_window((10, 100), np.random.default_rng(0))
+    assert window == (0, 0, 10, 100)
+    example = step(marked((20, 80), (2, 3, 14, 20)), np.random.default_rng(0))
+    assert (example["segmentation"][2:] == IGNORE).all()  # padded below
+    with pytest.raises(errors.UserError, match="low <= high"):
+        transforms.AreaCrop(8, 8, area_low=0.9, area_high=0.5)
+
+
+@pytest.mark.parametrize("step", [transforms.Blur(1.0, 3.0), transforms.Jitter()])
+def test_photometric_steps_touch_only_the_image(step):
+    example = marked()
+    before = {key: np.copy(value) for key, value in example.items()}
+    changed = step(example, np.random.default_rng(0))
+    assert changed["image"].dtype == np.uint8
+    assert (changed["image"] != before["image"]).any()
+    for name, value in before.items():
+        np.testing.assert_array_equal(example[name], value)
+        if name != "image":
+            assert changed[name] is example[name]
+
+
+def test_blur_spreads_a_point_and_keeps_its_sum():
+    image = np.zeros((21, 21, 1), np.uint16)
+    image[10, 10] = 60000
+    blurred = transforms.Blur(1.0, 4.0)({"image": image}, np.random.default_rng(1))
+    assert blurred["image"].dtype == np.uint16 and blurred["image"].max() < 60000
+    np.testing.assert_allclose(blurred["image"].sum(dtype=float), 60000, rtol=0.02)
+
+
+def test_jitter_scales_brightness_contrast_and_saturation():
+    image = np.array([[[100, 50, 30], [20, 40, 60]]], np.uint8)
+    bright = images.jitter(image, 2.0, 1.0, 1.0)
+    np.testing.assert_array_equal(bright, image * 2)
+    flat = images.jitter(image, 1.0, 0.0, 1.0)
+    assert (flat == 50).all()  # the mean of all
+    grey = images.jitter(image, 1.0, 1.0, 0.0)
+    np.testing.assert_array_equal(grey[0, :, 0], [60, 40])
+    assert images.jitter(image, 9.0, 1.0, 1.0).max() == 255  # cut, not wrapped
+
+
+def test_whitening_into_a_batch_is_whitening():
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 3), np.uint8)
+    step = transforms.Whiten((90.0, 91.0, 92.0), (10.0, 20.0, 30.0))
+    for seen in (image, image[:, ::-1], image[1:5, 2:6]):
+        out = np.empty((2, *seen.shape), np.float32)
+        step.write({"image": seen}, out[1])
+        wanted = (seen.astype(np.float32) - np.float32(step.mean)) / step.std
+        np.testing.assert_allclose(out[1], wanted, atol=1e-5)
+
+
+def test_a_window_of_a_mirrored_image_is_the_mirrored_window():
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    for size in ((60, 75), (20, 25), (40, 50)):
+        window = (5, 6, 12, 10)
+        view, copy = (
+            images.resize(each, size, window) for each in (image[:, ::-1], mirrored)
+        )
+        np.testing.assert_array_equal(view, copy)
+        np.testing.assert_array_equal(images.packed(view), view)

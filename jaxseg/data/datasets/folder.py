@@ -53,6 +53,7 @@ class Pair(NamedTuple):
     mask: str
     binary: bool
     resize: bool
+    channels: int | None
 
 
 def records(
@@ -66,12 +67,14 @@ def records(
     binary: bool = False,
     classes: Sequence[str] = (),
     mask_size: str = "refuse",
+    channels: int | None = None,
 ) -> Sequence[Pair]:
     """The pairs of a split, sorted or in the order of its list.
 
     images, masks: folder or glob below root, where convention does not find them.
     ids: {raw id: class}. binary: 0 stays, the one other value of a mask becomes 1.
     mask_size: "resize" takes masks of another size by nearest neighbour.
+    channels: so many of 8 or 16 bits as stored; None: any image as 8-bit RGB.
     """
     lookup.pick(dict.fromkeys(MASK_SIZES), mask_size, kind="mask_size")
     found = find_pairs(root, images, masks)[split]
@@ -82,11 +85,11 @@ def records(
             f"example {missing[0]}. Fix: add a mask of the same name to each or remove "
             "the image; or name the masks' folder or glob with masks=..."
         )
-    return [Pair(*pair, binary, mask_size == "resize") for pair in found]
+    return [Pair(*pair, binary, mask_size == "resize", channels) for pair in found]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
-    image = images_lib.read(root / record.image)
+    image = images_lib.read(root / record.image, record.channels)
     mask = images_lib.read_ids(root / record.mask)
     size = image.shape[:2]
     if mask.shape != size:
@@ -129,7 +132,7 @@ def digest(root: Path, *, images: str | None, masks: str | None, **_: Any) -> st
     }
     total = hashlib.sha256()
     for name in sorted({image for image, _ in both} | labels):
-        total.update(f"{name}\0{(root / name).stat().st_size}\0".encode())
+        total.update(f"{name}\0{images_lib.num_bytes(root / name)}\0".encode())
         if name in labels:
             total.update((root / name).read_bytes())
     return total.hexdigest()

@@ -1,0 +1,33 @@
+"""Augmentation of the five studies, as the sections that `transforms.build` takes.
+
+factors (arXiv:2103.13318, 4.1) has flip, rescale and crop, nothing else. Chair segments
+names none: its images are made at their size. decoder_transfer crops at least half of
+an image. PSSL and SimMIM name the kinds, not the strengths: those here are ours. MixUp,
+of SimMIM's intermediate step alone, works on batches: `mixing.mixup`.
+"""
+
+from typing import Any
+
+from jaxseg.core import lookup
+
+FLIP = {"name": "flip"}
+RESCALED_CROP = ({"name": "rescale"}, {"name": "crop"})
+WHOLE = {"name": "area_crop", "area_low": 1.0}  # scaled and padded to the size
+
+RECIPES = {
+    "factors": (FLIP, *RESCALED_CROP),
+    "chairs": (WHOLE,),
+    "decoder_transfer": (FLIP, {"name": "area_crop"}),
+    "pssl": (FLIP, {"name": "rotate"}, *RESCALED_CROP, {"name": "blur"}),
+    "simmim_pretraining": (
+        FLIP,
+        {"name": "area_crop", "area_low": 0.2, "pad": False},
+        {"name": "jitter"},
+    ),
+    "simmim_finetuning": (FLIP, WHOLE, {"name": "jitter"}),
+}
+
+
+def recipe(name: str) -> list[dict[str, Any]]:
+    """The sections of a recipe, in order."""
+    return [dict(step) for step in lookup.pick(RECIPES, name, kind="recipe")]
