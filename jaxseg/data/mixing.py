@@ -4,6 +4,7 @@ Which source comes when is drawn in blocks of a thousand, in each of which every
 has exactly its share: the place of any batch is known without drawing those before it.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
@@ -124,6 +125,15 @@ def mixup(batch: Batch, *, alpha: float, seed: int, step: int) -> Batch:
     image = mix * batch["image"] + (1 - mix) * batch["image"][partner]
     mixed = {"image": image, "other_label": batch["label"][partner]}
     return batch | mixed | {"mix": np.full(len(partner), mix, np.float32)}
+
+
+def mixed_up(
+    batches: Iterator[tuple[Batch, list[str]]], alpha: float, seed: int, first: int
+) -> Iterator[tuple[Batch, list[str]]]:
+    """The batches from number `first` on, each mixed by `mixup`."""
+    with contextlib.closing(batches):
+        for step, (batch, ids) in enumerate(batches, first):
+            yield mixup(batch, alpha=alpha, seed=seed, step=step), ids
 
 
 def _check_weights(sources: Sequence[Source], weights: Sequence[float | int]) -> None:

@@ -87,12 +87,17 @@ class Evaluator:
         )
 
     def _behind(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
-        """One batch behind, so that the host counts while the device predicts."""
+        """One batch behind, so that the host counts while the device predicts.
+
+        Never two programs at once: on CPU devices that share few threads their
+        collectives would wait for each other.
+        """
+        jax.block_until_ready(variables)
         waiting = None
         for entry in self._outputs(variables):
             if waiting is not None:
                 yield waiting
-            waiting = entry
+            waiting = jax.block_until_ready(entry)
         if waiting is not None:
             yield waiting
 

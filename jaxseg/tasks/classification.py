@@ -31,9 +31,13 @@ class Classification(task.Task):
     dense = False
 
     def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
-        """Outputs [B, K] logits, labels [B]."""
+        """Outputs [B, K] logits, labels [B]; of images mixed by MixUp both labels."""
         labels, valid = batch["label"], self._valid(batch)
         values = losses.smoothed_xent(outputs, labels, valid, self.label_smoothing)
+        if "mix" in batch:
+            others = batch["other_label"]
+            other = losses.smoothed_xent(outputs, others, valid, self.label_smoothing)
+            values = batch["mix"] * values + (1 - batch["mix"]) * other
         right = (jnp.argmax(outputs, axis=-1) == labels).astype(outputs.dtype)
         top1 = reduce.masked_mean(right, valid)
         return reduce.masked_mean(values, valid), {"top1": top1}

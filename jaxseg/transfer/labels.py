@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxseg.data import sources
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.kinds import train
 
@@ -43,11 +44,13 @@ def _side(
         }
     data = trained.spec["data"]
     facts = train.find(data)
+    total = facts.splits.get(data["split"])
+    count = sources.share(total, data["count"], data["fraction"], what=data["name"])
     return {
         f"{side}_dataset": data["name"],
         f"{side}_task": trained.spec["task"]["name"],
         f"{side}_domain": facts.domain,
-        f"{side}_images": data["count"] or facts.splits.get(data["split"]),
+        f"{side}_images": count or total,
     }
 
 

@@ -14,8 +14,9 @@ from jaxseg.train import optim
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
     """The examples of a resolved or bound `data` section."""
-    names = ("split", "root", "count", "seed", "part", "options", "cache")
-    return sources.open(data["name"], **{name: data[name] for name in names})
+    names = ("split", "root", "count", "fraction", "seed", "part", "options", "cache")
+    given = {name: data[name] for name in names if name in data}
+    return sources.open(data["name"], **given)
 
 
 def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
@@ -33,6 +34,11 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
                 f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
             )
     _check_numbers(spec, where)
+    if spec["mixup"] and "label" not in task.fields:
+        raise errors.UserError(
+            f"{where}/mixup: found {spec['mixup']} with task {task.name!r}; allowed is "
+            "0, for only classification with one class an image can be mixed"
+        )
     if spec["headline"] not in spec["evaluations"]:
         raise lookup.unknown(
             spec["headline"], spec["evaluations"], kind=f"evaluation, {where}/headline"
@@ -49,7 +55,7 @@ def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
     ema, patience, clip = spec["ema"], spec["patience"], spec["optimizer"]["clip"]
     rules = {
         "1 or more": ("steps", "batch_size", "accumulate"),
-        "0 or more": ("seed", "lr", "eval_every", "samples"),
+        "0 or more": ("seed", "lr", "eval_every", "samples", "mixup"),
     }
     wrong = [
         (name, spec[name], rule)
@@ -63,6 +69,9 @@ def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
         wrong.append(("patience", patience, "1 or more"))
     if clip is not None and clip <= 0:
         wrong.append(("optimizer/clip", clip, "more than 0"))
+    for data in (spec["data"], *spec["data"]["mix"]):
+        if data["weight"] <= 0:
+            wrong.append((f"data/weight of {data['name']}", data["weight"], "above 0"))
     for name, found, rule in wrong:
         raise errors.UserError(f"{where}/{name}: found {found}, allowed: {rule}")
 

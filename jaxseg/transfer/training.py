@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import tensorboardX
 from PIL import Image
 
 from jaxseg.core import checkpoint, draw, errors, records, trees
-from jaxseg.core.types import Variables
-from jaxseg.data import checks, pipeline, transforms
+from jaxseg.core.types import Batch, Variables
+from jaxseg.data import checks, mixing, pipeline, sources, transforms
 from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
@@ -29,6 +29,7 @@ class Training:
         self.mesh = mesh.create()
         mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
         self.source = planning.open_source(self.spec["data"])
+        self.mixed = [planning.open_source(d) for d in self.spec["data"]["mix"]]
         self.facts = self.source.dataset
         outputs = predict.outputs_for(self.spec["task"], self.facts)
         self.measured = self._measure(outputs)
@@ -41,6 +42,7 @@ class Training:
             for name, data in self.spec["evaluations"].items()
         }
         self.headline = self.evaluators[self.spec["headline"]]
+        self.described = self._describe_sources()
         self.checkpoints = checkpoint.Checkpoints(job.scratch / "checkpoints")
         self.best = checkpoint.Checkpoints(job.scratch / "best")
         self.metrics = job.folder / "metrics.jsonl"
@@ -49,7 +51,7 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
-        for source in (self.source, *(e.source for e in self.evaluators.values())):
+        for _, source in self.described.values():
             source.prepare()
             checks.once(source)
         prepare = self._elapsed()
@@ -62,6 +64,7 @@ class Training:
         evaluation = time.perf_counter() - start + watch.seconds
         checkpoint.save_tree(self.job.folder / "weights", jax.device_get(variables))
         records.write_json(self.job.folder / "receipt.json", self.receipts)
+        self._write_subsets()
         seconds = self._elapsed()
         timing = {
             "prepare": prepare,
@@ -82,6 +85,23 @@ class Training:
             "peak_bytes": clock.cost.get("bytes"),
             "parameters": trees.num_parameters(variables["params"]),
         }
+
+    def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], sources.Source]]:
+        """{name: (data section, its examples)} of all that is read."""
+        data = self.spec["data"]
+        described = {"train": (data, self.source)}
+        for place, pair in enumerate(zip(data["mix"], self.mixed)):
+            described[f"mix{place}"] = pair
+        for name, evaluator in self.evaluators.items():
+            described[name] = (self.spec["evaluations"][name], evaluator.source)
+        return described
+
+    def _write_subsets(self) -> None:
+        """The records of each subset, a line each, so that others can use the same."""
+        for name, (data, source) in self.described.items():
+            if data["count"] or data["fraction"] or data["part"] != "all":
+                path = self.job.folder / f"subset_{name}.txt"
+                path.write_text("\n".join([*source.listing(), ""]))
 
     def _measure(self, outputs: int) -> dict[str, Any]:
         """Options of the task that come from the training examples, said aloud."""
@@ -174,18 +194,26 @@ class Training:
                 self.best.wait()
         return state, clock, watch
 
-    def _batches(self, first: int) -> Any:
-        recipe = [transforms.build(step) for step in self.spec["data"]["augment"]]
-        return pipeline.train_batches(
-            self.source,
-            transforms=recipe,
+    def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
+        data, run = self.spec["data"], self.spec["run"]
+        options = dict(
+            transforms=[transforms.build(step) for step in data["augment"]],
             batch_size=self.spec["batch_size"],
             seed=self.spec["seed"],
             fields=("image", *self.task.fields_of(self.facts)),
             start=first,
-            threads=self.spec["run"]["threads"],
+            threads=run["threads"],
+            workers=run["workers"],
             shard=(jax.process_index(), jax.process_count()),
         )
+        if self.mixed:
+            weights = [d["weight"] for d in (data, *data["mix"])]
+            every = (self.source, *self.mixed)
+            batches = mixing.mixed_batches(every, weights, unit=data["unit"], **options)
+        else:
+            batches = pipeline.train_batches(self.source, **options)
+        alpha, seed = self.spec["mixup"], self.spec["seed"]
+        return mixing.mixed_up(batches, alpha, seed, first) if alpha else batches
 
     def _watch(self, writer: Any, best: dict) -> hooks.Evaluate:
         """The evaluation during training."""
@@ -325,10 +353,6 @@ class Training:
 
     def _facts(self) -> dict[str, Any]:
         facts = self.facts
-        described = {"train": (self.spec["data"], self.source)} | {
-            name: (self.spec["evaluations"][name], evaluator.source)
-            for name, evaluator in self.evaluators.items()
-        }
         return {
             "data": {
                 name: {
@@ -337,7 +361,7 @@ class Training:
                     "count": len(source),
                     "fingerprint": source.fingerprint,
                 }
-                for name, (data, source) in described.items()
+                for name, (data, source) in self.described.items()
             },
             "preprocessing": {
                 "mean": list(facts.mean),

@@ -10,7 +10,7 @@ from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
 from jaxseg.core import errors, lookup, records, sections
 from jaxseg.data import sources
-from jaxseg.transfer import artifact, work
+from jaxseg.transfer import artifact, planning, work
 
 VERSION = 2  # goes up when the same model would give other rows
 PATHS = ("root",)  # where data lie is no part of what they are
@@ -140,8 +140,7 @@ def _vectors(
     """[N, D] pooled features of one data set, whitened by its own statistics."""
     from jaxseg.data import pipeline  # loads grain: a plan does without
 
-    names = ("split", "count", "seed", "root", "options")
-    source = sources.open(data["name"], **{name: data[name] for name in names})
+    source = planning.open_source(data)
     batches = pipeline.eval_batches(
         source, size=size, batch_size=batch_size, fields=("image",)
     )

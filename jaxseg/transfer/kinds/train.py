@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup, sections
-from jaxseg.data import dataset, sources, transforms
+from jaxseg.data import dataset, recipes, sources, transforms
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
 from jaxseg.transfer import planning, work
 
-VERSION = 1  # goes up when the same spec would give another result
-AUGMENT = ("flip", "rescale", "crop")  # factors 4.1, and nothing else
-INHERITED = ("name", "root", "options", "size", "cache")  # evaluations, from `data`
+VERSION = 2  # goes up when the same spec would give another result
+ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
+SAME_SET = (*ANY_SET, "name", "root", "options")  # where they name no other set
+SUBSET = ("count", "fraction", "seed")  # and where the split is the same
 # Where and how fast: they change no number, so they stay out of the content key.
 NOT_IN_KEY = ("run", "root", "cache")
 
@@ -32,6 +33,7 @@ def arguments(
     schedule: Mapping[str, Any] | None = None,
     multipliers: Sequence[Sequence[Any]] = (),
     accumulate: int = 1,
+    mixup: float = 0.0,
     ema: float | None = None,
     seed: int = 0,
     eval_every: int = 0,
@@ -50,11 +52,12 @@ def arguments(
     optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
     | step | poly | cosine, ...}, cosine if None.
     multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes.
+    mixup: alpha of `data.mixing.mixup`, for classification; 0: none.
     ema: decay of a running mean of the parameters, which is then what is kept.
     eval_every: steps between evaluations (0: at the end only); patience: how many
     without a better headline metric end the run; keep: weights, "last" or "best".
     samples: predictions to draw.
-    run: {log_every, checkpoint_every, threads}: outside the content key.
+    run: {log_every, checkpoint_every, threads, workers}: outside the content key.
     """
 
 
@@ -64,18 +67,38 @@ def data_arguments(
     split: str = "train",
     root: str | None = None,
     count: int | None = None,
+    fraction: float | None = None,
     seed: int = 0,
     part: str = "all",
     options: Mapping[str, Any] | None = None,
     cache: str = "auto",
     size: Sequence[int] | None = None,
-    augment: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """What a `data` section may hold: `data.sources.open`, resolution, augmentation.
+    """What every data section may hold: `data.sources.open`, and the resolution.
 
     size: (height, width) of training crops and of the canvas in evaluation; None: the
-    data set's. augment: transforms in order; None: flip, rescale, crop (factors 4.1).
+    data set's.
     """
+
+
+def training_arguments(
+    *,
+    augment: str | Sequence[Mapping[str, Any]] = "factors",
+    mix: Sequence[Mapping[str, Any]] = (),
+    unit: str = "batch",
+    weight: float = 1.0,
+) -> None:
+    """What the data section of training may hold beside that.
+
+    augment: transforms in order, or the name of a recipe in `data.recipes`.
+    mix: data sections of further sets with the same classes; what they leave out but
+    the subset is as here. weight: how often a set is drawn from, beside the others;
+    unit: what is drawn from one set, a whole "batch" or each "example".
+    """
+
+
+def mixed_arguments(*, weight: float = 1.0) -> None:
+    """What a data section in `mix` may hold beside that."""
 
 
 def evaluation_arguments(*, protocol: Mapping[str, Any] | None = None) -> None:
@@ -87,9 +110,13 @@ def evaluation_arguments(*, protocol: Mapping[str, Any] | None = None) -> None:
 
 
 def run_arguments(
-    *, log_every: int = 50, checkpoint_every: int = 500, threads: int = 2
+    *,
+    log_every: int = 50,
+    checkpoint_every: int = 500,
+    threads: int = 2,
+    workers: int = 0,
 ) -> None:
-    """Periods in steps, and threads that read data."""
+    """Periods in steps; threads that read data, or instead of them worker processes."""
 
 
 def start_arguments(
@@ -101,7 +128,7 @@ def start_arguments(
 def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     """All nested sections with their defaults; what the data decide stays None."""
     spec = dict(bound)
-    data = sections.bind(data_arguments, section=spec["data"], where=f"{where}/data")
+    data = _bind_data(spec["data"], f"{where}/data")
     spec["data"] = data
     spec["evaluations"] = {
         name: _bind_evaluation(data, own, f"{where}/evaluations/{name}")
@@ -137,10 +164,7 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         spec["task"], facts
     )
     spec["data"] = _resolve_data(spec["data"], facts, f"{where}/data")
-    height, width = spec["data"]["size"]
-    recipe = spec["data"]["augment"]
-    recipe = [{"name": n} for n in AUGMENT] if recipe is None else recipe
-    spec["data"]["augment"] = [_sized(step, height, width) for step in recipe]
+    spec["data"] |= _resolve_training(spec["data"], facts, f"{where}/data")
     spec["evaluations"] = {
         name: _resolve_data(data, find(data), f"{where}/evaluations/{name}")
         for name, data in spec["evaluations"].items()
@@ -170,13 +194,12 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What of a resolved spec decides the result."""
 
     def strip(section: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {k: v for k, v in section.items() if k not in NOT_IN_KEY}
-        if kept.get("protocol", 0) is None:  # as before there were any others
-            del kept["protocol"]
-        return kept
+        return {k: v for k, v in section.items() if k not in NOT_IN_KEY}
 
-    evaluations = {name: strip(data) for name, data in spec["evaluations"].items()}
-    return strip(spec) | {"data": strip(spec["data"]), "evaluations": evaluations}
+    data = strip(spec["data"])
+    data["mix"] = [strip(other) for other in data["mix"]]
+    evaluations = {name: strip(own) for name, own in spec["evaluations"].items()}
+    return strip(spec) | {"data": data, "evaluations": evaluations}
 
 
 def versions(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -217,19 +240,42 @@ def run(job: work.Work) -> dict[str, Any]:
     return training.Training(job).run()
 
 
+def _bind_data(section: Mapping[str, Any], where: str) -> dict[str, Any]:
+    data = sections.bind(
+        data_arguments, training_arguments, section=section, where=where
+    )
+    data["mix"] = [
+        sections.bind(
+            data_arguments,
+            mixed_arguments,
+            section=_inherited(data, own) | dict(own),
+            where=f"{where}/mix/{place}",
+        )
+        for place, own in enumerate(data["mix"])
+    ]
+    return data
+
+
+def _inherited(data: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a data section beside that of training takes over from it."""
+    if own.get("name", data["name"]) == data["name"]:
+        return {key: data[key] for key in SAME_SET}
+    return {key: data[key] for key in ANY_SET}
+
+
 def _bind_evaluation(
     data: Mapping[str, Any], own: Mapping[str, Any] | None, where: str
 ) -> dict[str, Any]:
     own = {"split": "validation"} | dict(own or {})
-    inherited = {key: data[key] for key in INHERITED}
-    if own["split"] == data["split"] and own.get("name", data["name"]) == data["name"]:
-        inherited |= {key: data[key] for key in ("count", "seed")}  # of the same subset
-    section = inherited | own
+    section = _inherited(data, own)
+    same = section.get("name") == data["name"] and own["split"] == data["split"]
+    if same and not {"count", "fraction"} & set(own):
+        section |= {key: data[key] for key in SUBSET}
+    section |= own
     bound = sections.bind(
         data_arguments, evaluation_arguments, section=section, where=where
     )
-    how = protocol.bind(bound["protocol"], f"{where}/protocol")
-    return bound | {"augment": [], "protocol": how}  # whole images as they are
+    return bound | {"protocol": protocol.bind(bound["protocol"], f"{where}/protocol")}
 
 
 def _resolve_data(
@@ -242,6 +288,8 @@ def _resolve_data(
         )
     if len(size) != 2 or min(size) < 1:
         raise errors.UserError(f"{where}/size: found {size}, allowed: [height, width]")
+    total = facts.splits.get(data["split"], 0)
+    sources.share(total, data["count"], data["fraction"], what=where)  # or an error
     options = sources.bind_options(data["name"], data["options"])
     return dict(data) | {
         "size": [int(n) for n in size],
@@ -250,6 +298,33 @@ def _resolve_data(
             data["name"], root=data["root"], options=options
         ),
     }
+
+
+def _resolve_training(
+    data: Mapping[str, Any], facts: dataset.Dataset, where: str
+) -> dict[str, Any]:
+    """Augmentation at the training resolution, and what is mixed in."""
+    steps = data["augment"]
+    if isinstance(steps, str):
+        steps = recipes.recipe(steps)
+    mixed = [
+        _resolve_mixed(own, facts, f"{where}/mix/{place}")
+        for place, own in enumerate(data["mix"])
+    ]
+    return {"augment": [_sized(step, *data["size"]) for step in steps], "mix": mixed}
+
+
+def _resolve_mixed(
+    own: Mapping[str, Any], facts: dataset.Dataset, where: str
+) -> dict[str, Any]:
+    other = find(own)
+    if other.classes != facts.classes:
+        raise errors.UserError(
+            f"{where}: {own['name']} has the classes {', '.join(other.classes)}; "
+            f"allowed are those of the first set: {', '.join(facts.classes)}. Fix: mix "
+            "variants with the same classes."
+        )
+    return _resolve_data(own, other, where)
 
 
 def _sized(step: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
