@@ -93,13 +93,14 @@ def heatmap(
     """
     valid = labels >= 0
     rows, columns = _profiles(centers, _radius(sizes), valid, shape)
-    batch, channel = jnp.arange(len(labels)), jnp.where(valid, labels, 0)
+    channel = jnp.where(valid, labels, 0)
+
+    @jax.vmap  # and not an index into the batch: that would gather it from all devices
+    def add(heat: Array, channel: Array, row: Array, column: Array) -> Array:
+        return heat.at[channel].max(row[:, None] * column[None, :])
 
     def draw(n: Array, heat: Array) -> Array:
-        place = batch, channel[:, n]
-        plane = rows[:, n, :, None] * columns[:, n, None, :]
-        plane = jnp.maximum(heat[place], plane)
-        return heat.at[place].set(plane, unique_indices=True)
+        return add(heat, channel[:, n], rows[:, n], columns[:, n])
 
     return _over_slots(draw, valid, num_classes, shape)
 

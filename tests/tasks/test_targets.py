@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.tasks import targets
+from jaxseg.train import mesh
 
 SHAPE, NUM_CLASSES = (24, 32), 3
 
@@ -398,3 +399,22 @@ def one_person(peaks_at):
 )
 def test_which_keypoint_is_taken(peaks_at, expected):
     np.testing.assert_allclose(one_person(peaks_at), expected, atol=1e-4)
+
+
+def test_drawing_needs_nothing_from_other_devices():
+    devices = mesh.create()
+    boxes = np.tile(np.array([0.1, 0.2, 0.5, 0.6], np.float32), (4, 3, 1))
+    batch = {
+        "boxes": boxes,
+        "labels": np.zeros((4, 3), np.int32),
+        "keypoints": np.full((4, 3, 5, 3), 0.3, np.float32),
+    }
+    run = jax.jit(
+        lambda boxes, labels, keypoints: (
+            targets.encode_boxes(boxes, labels, (16, 16), 7),
+            targets.encode_keypoints(boxes, labels, keypoints, (16, 16)),
+        )
+    )
+    program = run.lower(**mesh.put_batch(batch, devices)).compile().as_text()
+    assert devices.size > 1 and "all-reduce" in program  # of the last slot in use
+    assert "all-gather" not in program
