@@ -7,7 +7,6 @@ from jaxseg.data import recipes
 from jaxseg.transfer import artifact, chain, stage, store
 from tests import tiny
 
-
 DAY = {"name": "worlds/driving_day", "count": 8}
 CLASSIFIER = {
     "backbone": {"name": "hrnet", "variant": "tiny"},
