@@ -168,9 +168,12 @@ def test_every_leaf_of_a_backbone_learns_with_and_without_rematerialisation(name
     )
     flat = trees.flatten(one)
     assert not [k for k, g in flat.items() if "conv/bias" not in k and not jnp.any(g)]
+    # A bias in front of a BatchNorm has no gradient, only the rounding of others'.
+    noise = 1e-5 * max(float(jnp.linalg.norm(a)) for a in jax.tree.leaves(one))
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other)):
         # Rounding grows where a BatchNorm sees few values.
-        assert float(jnp.linalg.norm(a - b)) <= 0.03 * float(jnp.linalg.norm(b))
+        limit = max(0.03 * float(jnp.linalg.norm(b)), noise)
+        assert float(jnp.linalg.norm(a - b)) <= limit
 
 
 @pytest.mark.parametrize(
