@@ -104,12 +104,15 @@ SETS = {
     "ade20k": ("ade20k/150", "ade20k", {}, "segmentation", "validation", "validation"),
     "suim": ("suim/8", "suim", {}, "segmentation", "test", "test"),
 }
-SAMPLES = {  # folders of the samples that hold a part of the official tree
+# Folders of the samples that hold a part of the official tree. The training split,
+# which mean and deviation are taken from, is the same few images.
+SAMPLES = {
     "ade20k": {
-        "images/validation": "ade20k_sample/images",
-        "annotations/validation": "ade20k_sample/annotations",
+        f"{folder}/{split}": f"ade20k_sample/{folder}"
+        for folder in ("images", "annotations")
+        for split in ("training", "validation")
     },
-    "suim": {"test": "suim_sample"},
+    "suim": {"train_val": "suim_sample", "test": "suim_sample"},
 }
 CUT = ("cityscapes/19", "ade20k/150", "suim/8")
 
