@@ -42,9 +42,8 @@ def full_palette(palette: Sequence[Sequence[int]], count: int) -> tuple[Color, .
 
 def color_ids(ids: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """uint8 [H, W, 3] of class ids [H, W]; black where an id has no colour."""
-    table = np.full((256, 3), IGNORE_COLOR, np.uint8)
-    table[: len(palette)] = np.array(palette, np.uint8).reshape(-1, 3)
-    return table[np.clip(ids, 0, 255)]
+    table = np.array([*palette, IGNORE_COLOR], np.uint8)
+    return table[np.clip(ids, 0, len(palette))]
 
 
 def overlay(

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxseg.core.types import Example
 
+VERSION = 2  # goes up when an example of the same data set is another one
 LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
 _log = logging.getLogger(__name__)
 

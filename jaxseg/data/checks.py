@@ -137,7 +137,7 @@ def examine(example: Example, facts: Dataset) -> list[Problem]:
     ids = example.get("segmentation")
     if ids is not None and (ids == IGNORE).all():
         fix = "leave the image out, or map ids={raw: class}"
-        text = f"{where}: every pixel of the mask is {IGNORE} (ignore)"
+        text = f"{where}: every pixel of the mask is {facts.file_ignore} (ignore)"
         problems.append(Problem("ignored", text, fix, fatal=False))
     if "boxes" in example:
         problems += _examine_boxes(example["boxes"], where)
@@ -194,11 +194,12 @@ def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Pro
     masks = "segmentation" in facts.fields
     alone = facts.classes[int(np.argmax(seen))] if seen.any() else None
     if masks and not summary.pixels.any():
-        text = f"{split}: every pixel of every mask is {IGNORE} (ignore)"
+        text = f"{split}: every pixel of every mask is {facts.file_ignore} (ignore)"
         yield Problem("ignored", text, "map the ids of the files with ids={raw: class}")
     elif masks and count > 1 and seen.sum() == 1 and seen[0] and summary.ignored:
-        text = f"{split}: masks hold only 0 and {IGNORE}, which is ignored"
-        yield Problem("zero_and_255", text, f"binary=True, or ids={{{IGNORE}: 1}}")
+        void = facts.file_ignore
+        text = f"{split}: masks hold only 0 and {void}, which is ignored"
+        yield Problem("zero_and_255", text, f"binary=True, or ids={{{void}: 1}}")
     elif count > 1 and seen.sum() == 1 and {"segmentation", "label"} & {*facts.fields}:
         text = (
             f"{split}: all {summary.examples} examples are {alone!r} and nothing else"

@@ -126,7 +126,7 @@ def eval_batches(
     Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
     [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
     size. Labels stay as they are: segmentation and depth at the original size, padded
-    with 255 and 0 to a common one, boxes and keypoints relative to the original image.
+    with IGNORE and 0 to a common one, boxes and keypoints relative to the whole image.
     """
     place, num_shards = check_shard(shard, batch_size)
     _check_fields(fields, source)

@@ -10,6 +10,10 @@ and, where the facts depend on what is in the folder, as with a user's own data,
 
   describe(facts, root, **options) -> Dataset            facts with what was found
   digest(root, **options) -> str                         SHA-256 of names and labels
+
+What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
+everywhere in the field; of a set of more, where 255 is a class, 65535 in a 16-bit PNG.
+In memory it is always dataset.IGNORE. Readers may yield either; `map_ids` converts.
 """
 
 import copy
@@ -28,7 +32,7 @@ import numpy as np
 from jaxseg.core import errors, hashing, lookup, sections
 from jaxseg.core.types import Example
 from jaxseg.data import caching, dataset
-from jaxseg.data.dataset import Dataset
+from jaxseg.data.dataset import IGNORE, Dataset
 
 PACKAGE = "jaxseg.data.datasets"
 PARTS = ("all", "fit", "held_out")
@@ -116,8 +120,11 @@ class Source:
         record = self._records[index]
         module = importlib.import_module(f"{PACKAGE}.{file}")  # known since `open`
         example = dict(module.parse(record, self.root, variant))
-        if self._facts.ids and "segmentation" in example:
-            example["segmentation"] = map_ids(example["segmentation"], self._facts.ids)
+        for name in dataset.CLASS_FIELDS:
+            if name in example:
+                table = self._facts.ids if name == "segmentation" else None
+                ignored = self._facts.file_ignore
+                example[name] = map_ids(example[name], table or {}, ignored)
         where = f"{self.name} {self.split}, record {index} {describe_record(record)}"
         return dataset.check(example, self._facts, where=where)
 
@@ -232,7 +239,8 @@ def open(
     print_ = fingerprint(name, root=folder, options=options)
     disk = None
     if cache == "disk":
-        key = hashing.key([print_, split, str(folder and folder.resolve()), options])
+        where = str(folder and folder.resolve())
+        key = hashing.key([caching.VERSION, print_, split, where, options])
         disk = caching.DiskCache(caching.root() / key[:16])
     return Source(
         name,
@@ -289,14 +297,20 @@ def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
     return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
 
 
-def map_ids(ids: np.ndarray, table: Mapping[int, int]) -> np.ndarray:
-    """int32 [H, W] with `table` applied; ids that it does not list stay as they are."""
-    top = max(int(ids.max()), *table, 0)
-    if ids.min() < 0:
+def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarray:
+    """int32 with `table` applied; ids that it does not list stay as they are.
+
+    ignored: what stands for IGNORE, among the ids and as a value of the table.
+    """
+    top = int(ids.max(initial=0))
+    if not table:
+        return _fill(ids, ignored) if top >= ignored else ids
+    if ids.min(initial=0) < 0:
         raise errors.UserError(f"label map holds the negative id {ids.min()}")
-    lookup_table = np.arange(top + 1, dtype=np.int32)
+    lookup_table = np.arange(max(top, ignored, *table) + 1, dtype=np.int32)
+    lookup_table[ignored] = IGNORE
     for raw, mapped in table.items():
-        lookup_table[raw] = mapped
+        lookup_table[raw] = IGNORE if mapped == ignored else mapped
     return lookup_table.take(ids, mode="clip")  # all are within; half the time of []
 
 
@@ -313,6 +327,13 @@ def measure(
         "mean": tuple(float(round(value, 3)) for value in mean),
         "std": tuple(float(round(value, 3)) for value in std),
     }
+
+
+def _fill(ids: np.ndarray, ignored: int) -> np.ndarray:
+    """A copy with IGNORE in place of `ignored`."""
+    filled = ids.astype(np.int32)
+    np.putmask(filled, ids == ignored, IGNORE)  # half the time of np.where
+    return filled
 
 
 def describe_record(record: Any) -> str:

@@ -68,7 +68,8 @@ def summarize(example: Example, facts: Dataset) -> Summary:
         found.pixels += np.bincount(known, minlength=facts.num_classes)
         found.images |= found.pixels > 0
     if "box_labels" in example:
-        found.objects += np.bincount(example["box_labels"], minlength=facts.num_classes)
+        known = example["box_labels"][example["box_labels"] != IGNORE]
+        found.objects += np.bincount(known, minlength=facts.num_classes)
         found.images |= found.objects > 0
     if "label" in example and example["label"] != IGNORE:
         found.images[int(example["label"])] = 1

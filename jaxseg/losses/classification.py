@@ -13,6 +13,6 @@ def softmax_xent(
     Eq. A.1 of the factors paper lacks the minus sign; N there is read as the number
     of valid pixels, which `reduce.masked_mean` divides by.
     """
-    safe = jnp.where(valid, labels, 0)  # 255 would gather out of range
+    safe = jnp.where(valid, labels, 0)  # IGNORE would gather out of range
     nll = optax.softmax_cross_entropy_with_integer_labels(logits, safe)
     return jnp.where(valid, nll, 0.0)

@@ -110,7 +110,7 @@ class Segmentation(task.Task):
     def _valid(self, batch: Batch) -> Array:
         labels = batch["segmentation"]
         classes = 2 if self.binary else self.num_outputs
-        valid = (labels >= 0) & (labels < classes)  # 255 is void
+        valid = (labels >= 0) & (labels < classes)  # IGNORE is no class
         if "valid" in batch:  # padding of the last evaluation batch
             valid &= batch["valid"][:, None, None]
         return valid

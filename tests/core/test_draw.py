@@ -29,6 +29,15 @@ def test_overlay_mixes_and_ignored_pixels_are_dark():
     assert picture[0, 0].tolist() == [50, 50, 50]
 
 
+def test_ignored_pixels_are_black_with_any_number_of_classes():
+    for count in (1, 255, 256, 1001):
+        palette = draw.default_palette(count)
+        ids = np.array([[0, count - 1, count, 65535]], np.int32)
+        colors = draw.color_ids(ids, palette)
+        expected = [palette[0], palette[-1], draw.IGNORE_COLOR, draw.IGNORE_COLOR]
+        assert colors[0].tolist() == list(map(list, expected))
+
+
 def test_boxes_and_keypoints_land_where_they_belong():
     corners = np.array([[0.25, 0.5, 0.75, 1.0]], np.float32)
     picture = draw.boxes(GREY, corners, np.array([1]), PALETTE, names=("a", "b"))

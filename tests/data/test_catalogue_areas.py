@@ -90,12 +90,12 @@ def test_voc_facts():
 @pytest.mark.parametrize(
     ("variant", "expected"),
     [
-        ("segmentation2012", {"a": [0, 1, 255], "b": [0, 8, 255]}),
+        ("segmentation2012", {"a": [0, 1, IGNORE], "b": [0, 8, IGNORE]}),
         ("segmentation2012_void", {"a": [0, 1, 21], "b": [0, 8, 21]}),
-        ("no_background", {"a": [0, 255], "b": [7, 255]}),
+        ("no_background", {"a": [0, IGNORE], "b": [7, IGNORE]}),
         ("augmented", {"a": [0, 20], "b": [0, 20]}),
-        ("aeroplane", {"a": [0, 1, 255]}),
-        ("cat", {"b": [0, 1, 255]}),
+        ("aeroplane", {"a": [0, 1, IGNORE]}),
+        ("cat", {"b": [0, 1, IGNORE]}),
     ],
 )
 def test_voc_masks(tmp_path, variant, expected):
@@ -105,7 +105,7 @@ def test_voc_masks(tmp_path, variant, expected):
 
 def test_voc_single_class_maps_the_others_to_background(tmp_path):
     write_voc2012(tmp_path)
-    assert ids_of("voc/horse", tmp_path, "validation") == {"c": [0, 1, 255]}
+    assert ids_of("voc/horse", tmp_path, "validation") == {"c": [0, 1, IGNORE]}
     assert list(ids_of("voc/cat", tmp_path, "trainval")) == ["b", "c"]
     refused("voc/motorbike", tmp_path, "holds no records")
 
@@ -113,7 +113,7 @@ def test_voc_single_class_maps_the_others_to_background(tmp_path):
 def test_voc_augmented_validates_on_the_official_masks(tmp_path):
     write_voc2012(tmp_path)
     assert len(opened("voc/augmented", tmp_path)) == 3
-    assert ids_of("voc/augmented", tmp_path, "validation") == {"c": [8, 13, 255]}
+    assert ids_of("voc/augmented", tmp_path, "validation") == {"c": [8, 13, IGNORE]}
     assert len(opened("voc/augmented", tmp_path, "trainval")) == 4
 
 
@@ -188,7 +188,7 @@ def test_context(tmp_path):
     assert facts.background == 0 and sources.find("pascal_context/59").num_classes == 59
     # 4 is wood, the last class, and 62 aeroplane, the first
     assert ids_of("pascal_context/60", tmp_path) == {"a": [0, 1, 59]}
-    assert ids_of("pascal_context/59", tmp_path, "validation") == {"b": [0, 58, 255]}
+    assert ids_of("pascal_context/59", tmp_path, "validation") == {"b": [0, 58, IGNORE]}
 
 
 def test_broken_context(tmp_path):

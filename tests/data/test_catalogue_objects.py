@@ -10,6 +10,7 @@ from pycocotools import mask as masks
 
 from jaxseg.core import errors
 from jaxseg.data import sources
+from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import _coco_chairs, _coco_names, dogs, mpii
 from tests.data import layouts, trees
 
@@ -116,7 +117,7 @@ def test_coco_chairs(tmp_path):
     mask = source[0]["segmentation"]
     assert mask.shape == (12, 12)  # rows 4 to 15, columns 9 to 20
     assert (mask[1:11, 1:11] == 1).all()  # a chair is in front of the crowd
-    assert mask.sum() == 100 + 255 * (mask == 255).sum() and (mask == 255).sum() == 2
+    assert [(mask == value).sum() for value in (0, 1, IGNORE)] == [42, 100, 2]
 
 
 def test_run_lengths_are_those_of_pycocotools():
@@ -151,7 +152,7 @@ def test_coco_panoptic(tmp_path):
     ids = opened("coco/panoptic134", tmp_path)[0]["segmentation"]
     assert ids[::5, 0].tolist() == [133, 1, 0, 0]
     own = opened("coco/panoptic", tmp_path)
-    assert own[0]["segmentation"][::5, 0].tolist() == [132, 0, 255, 255]
+    assert own[0]["segmentation"][::5, 0].tolist() == [132, 0, IGNORE, IGNORE]
     assert own.dataset.num_classes == 133
     before = sources.fingerprint("coco/panoptic", root=tmp_path)
     write_panoptic(tmp_path / "b", segments[:1], pixels)
@@ -167,9 +168,16 @@ def test_coco_panoptic_refuses_what_the_file_does_not_list(tmp_path):
     refused("coco/panoptic", tmp_path, r"annotations\[0\].*\[12\].*Fix")
     write_panoptic(tmp_path / "b", [{"id": 5}], np.full(SIZE, 5))
     refused("coco/panoptic", tmp_path / "b", "KeyError.*segments_info.*Fix")
+
+
+def test_coco_panoptic_of_more_classes_than_a_byte_names(tmp_path):
     many = {id_: f"c{id_}" for id_ in range(1, 257)}
-    write_panoptic(tmp_path / "c", [], np.full(SIZE, 0), many)
-    refused("coco/panoptic", tmp_path / "c", "256 categories; allowed are 255.*Fix")
+    pixels = np.zeros(SIZE, int)
+    pixels[:5] = 9
+    write_panoptic(tmp_path, [{"id": 9, "category_id": 256}], pixels, many)
+    source = opened("coco/panoptic", tmp_path)
+    assert source.dataset.num_classes == 256
+    assert source[0]["segmentation"][::5, 0].tolist() == [255, *[IGNORE] * 3]
 
 
 def test_real_panoptic(real_data):
@@ -182,7 +190,9 @@ def test_real_panoptic(real_data):
         assert len(source) == 100
         for index in range(0, 100, 10):
             ids, others = (x[index]["segmentation"] for x in (source, plain))
-            np.testing.assert_array_equal(np.where(others == 255, 0, others + 1), ids)
+            np.testing.assert_array_equal(
+                np.where(others == IGNORE, 0, others + 1), ids
+            )
             assert (ids > 0).mean() > 0.5
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import checks, sources
+from jaxseg.data import checks, sources, statistics
+from jaxseg.data.dataset import CLASS_FIELDS, IGNORE
 from tests.data import trees
 
 
@@ -42,14 +43,14 @@ def kinds(source):
 
 
 def test_whole_labels_have_no_problems():
-    assert kinds(masks([0, 1, 2], [0, 1, 255], [2])) == []
+    assert kinds(masks([0, 1, 2], [0, 1, IGNORE], [2])) == []
     assert kinds(depth([0, 1.5], [3])) == []
 
 
 WRONG_MASKS = {
-    "zero_and_255": ([0, 255], [0, 0], [255]),
-    "one_value": ([1], [1, 255], [1]),
-    "ignored": ([255], [255], [255]),
+    "zero_and_255": ([0, IGNORE], [0, 0], [IGNORE]),
+    "one_value": ([1], [1, IGNORE], [1]),
+    "ignored": ([IGNORE], [IGNORE], [IGNORE]),
 }
 
 
@@ -61,9 +62,23 @@ def test_masks_that_cannot_be_right_are_refused(kind):
         checks.quick(source)
 
 
+def test_what_a_byte_cannot_name_is_counted():
+    classes = tuple(f"c{place}" for place in range(300))
+    ids = np.arange(64, dtype=np.int32).reshape(8, 8) + 236
+    ids[0, 0] = IGNORE
+    boxes = np.array([[0, 0, 0.5, 0.5]] * 3, np.float32)
+    found = example(0, segmentation=ids, label=np.array(255, np.int32), boxes=boxes)
+    found["box_labels"] = np.array([IGNORE, 255, 299], np.int32)
+    source = trees.in_memory([found], fields=("image", *CLASS_FIELDS), classes=classes)
+    report = statistics.measure(source)
+    row = {"name": "c255", "images": 1, "pixels": 1, "share": 1 / 63, "objects": 1}
+    assert report["classes"][255] == row and report["ignored"] == 1 / 64
+    assert report["classes"][299]["objects"] == 1
+
+
 def test_what_may_be_right_is_only_mentioned(caplog):
     assert kinds(masks([1, 2], [1], [2, 1])) == [("off_by_one", False)]
-    source = masks([0, 1], [1], [255, 1])
+    source = masks([0, 1], [1], [IGNORE, 1])
     assert kinds(source) == [("unseen", False)]
     with caplog.at_level(logging.WARNING):
         checks.quick(source)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from jaxseg.core import errors, lookup
 from jaxseg.data import pipeline, sources, transforms
-from jaxseg.data.dataset import DOMAINS, FIELDS
+from jaxseg.data.dataset import DOMAINS, FIELDS, IGNORE
 from tests.data import trees
 
 FOLDER = "folder/segmentation"
@@ -108,7 +108,7 @@ def test_masks_with_an_ending_and_globs(tmp_path):
 def test_ids_and_classes(tmp_path):
     trees.write_folder(tmp_path, range(4), values=(0, 40, 80))
     source = opened(tmp_path, ids={"40": 1, "80": 255}, classes=("other", "cat"))
-    assert set(np.unique(source[0]["segmentation"])) == {0, 1, 255}
+    assert set(np.unique(source[0]["segmentation"])) == {0, 1, IGNORE}
     assert source.dataset.classes == ("other", "cat")
     with pytest.raises(errors.UserError, match=r"ids 80; allowed are 0 to 1.*ids=\{80"):
         opened(tmp_path, ids={40: 1}, classes=("other", "cat"))[0]
@@ -210,7 +210,7 @@ def test_real_camvid(real_data):
     with Image.open(real_data / "camvid/trainannot/0001TP_006690.png") as raw:
         void = np.asarray(raw) == 11
     source = sources.open("camvid/11", split="train", root=real_data / "camvid")
-    np.testing.assert_array_equal(source[0]["segmentation"] == 255, void)
+    np.testing.assert_array_equal(source[0]["segmentation"] == IGNORE, void)
 
 
 def test_real_folder_without_code(real_data):
@@ -229,4 +229,4 @@ def test_real_folder_without_code(real_data):
     )
     batch, _ = next(stream)
     assert batch["image"].shape == (8, 32, 32, 3)
-    assert set(np.unique(batch["segmentation"])) <= {0, 1, 255}
+    assert set(np.unique(batch["segmentation"])) <= {0, 1, IGNORE}

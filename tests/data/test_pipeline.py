@@ -11,6 +11,7 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data.dataset import IGNORE
 from tests.data import trees
 
 FIELDS = ("image", "segmentation")
@@ -191,7 +192,7 @@ def test_evaluation_counts_every_example_once(shards, batch):
     seen = collections.Counter()
     for part in itertools.chain(*streams):
         assert part["image"].shape == (batch // shards, 6, 8, 3)
-        assert (part["segmentation"][~part["valid"]] == 255).all()
+        assert (part["segmentation"][~part["valid"]] == IGNORE).all()
         for labels in part["segmentation"][part["valid"]]:
             seen[labels[:12, :16].tobytes()] += 1
     wanted = collections.Counter(data[i]["segmentation"].tobytes() for i in range(9))
@@ -210,7 +211,7 @@ def test_evaluation_is_in_order_with_labels_at_their_own_size():
     np.testing.assert_array_equal(
         first["segmentation"][1, :70, :40], mixed[1]["segmentation"]
     )
-    assert (first["segmentation"][0, 12:] == 255).all()
+    assert (first["segmentation"][0, 12:] == IGNORE).all()
     assert second["segmentation"].shape == (2, 8, 8)  # the usual size of this set
     assert second["valid"].tolist() == [True, False]
 

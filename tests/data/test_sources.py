@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxseg.core import errors
 from jaxseg.data import caching, sources
@@ -136,8 +137,42 @@ def test_statistics_are_those_of_the_training_images(tmp_path):
 
 def test_ids_are_mapped_and_others_stay():
     raw = np.array([[0, 7], [11, 300]], np.int32)
-    mapped = sources.map_ids(raw, {7: 1, 11: IGNORE, 300: 2, 999: 5})
+    mapped = sources.map_ids(raw, {7: 1, 11: IGNORE, 300: 2, 999: 5}, 255)
     np.testing.assert_array_equal(mapped, [[0, 1], [IGNORE, 2]])
+
+
+def test_255_is_ignored_where_it_is_no_class():
+    raw = np.array([[0, 7], [255, IGNORE]], np.int32)
+    for table, ignored, expected in (
+        ({}, 255, [0, 7, IGNORE, IGNORE]),
+        ({7: 255}, 255, [0, IGNORE, IGNORE, IGNORE]),
+        ({255: 3}, 255, [0, 7, 3, IGNORE]),
+        ({}, IGNORE, [0, 7, 255, IGNORE]),
+        ({7: 255, 0: IGNORE}, IGNORE, [IGNORE, 255, 255, IGNORE]),
+    ):
+        mapped = sources.map_ids(raw, table, ignored)
+        assert mapped.ravel().tolist() == expected and mapped.dtype == np.int32
+        assert raw.ravel().tolist() == [0, 7, 255, IGNORE]  # the reader's own
+    assert sources.map_ids(np.array(255), {}, 255) == IGNORE  # a label
+
+
+@pytest.mark.parametrize(
+    ("count", "top", "expected"), [(255, 254, IGNORE), (256, 255, 255)]
+)
+def test_ids_of_more_classes_than_a_byte_names(tmp_path, count, top, expected):
+    ids = np.array([[0, top], [255, 65535]], np.uint16)
+    for name in "ab":
+        trees.write_image(tmp_path / f"images/{name}.png", (2, 2))
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(ids).save(tmp_path / f"masks/{name}.png")
+    options = {"classes": [f"c{place}" for place in range(count)]}
+    options["ids"] = {"0": 255}
+    source = sources.open(
+        "folder/segmentation", split="train", root=tmp_path, options=options
+    )
+    found = source[0]["segmentation"].ravel().tolist()
+    assert found == [expected, top, expected, IGNORE]
+    assert source.dataset.file_ignore == (255 if count == 255 else 65535)
 
 
 class Million(collections.abc.Sequence):

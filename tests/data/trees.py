@@ -43,8 +43,9 @@ def in_memory(examples, fields=("image", "segmentation"), **facts):
         domain="synthetic",
         splits={"train": len(examples)},
         version=1,
-        classes=("a", "b", "c"),
-        **{"mean": (100.0,) * 3, "std": (50.0,) * 3, "size": (8, 8)} | facts,
+        **{"mean": (100.0,) * 3, "std": (50.0,) * 3, "size": (8, 8)}
+        | {"classes": ("a", "b", "c")}
+        | facts,
     )
     return Examples(facts, examples)
 

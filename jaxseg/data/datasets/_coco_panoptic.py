@@ -51,7 +51,7 @@ def records(
     folder: PurePosixPath,
     void: int,
 ) -> Sequence[Panoptic]:
-    """A record per mask. void: 255, or 0 where classes begin behind a background.
+    """A record per mask. void: IGNORE, or 0 where classes begin behind a background.
 
     categories: those of all splits, in the order of the classes.
     """

@@ -104,7 +104,7 @@ DATASETS = (
             (1464, 1449),
             classes=("background", *CLASSES, "void"),
             palette=(*palette(21), (224, 224, 192)),  # as the files show 255
-            ids={IGNORE: len(CLASSES) + 1},
+            ids={255: len(CLASSES) + 1},
             background=0,
         ),
         "no_background": _facts(

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _masks, cityscapes
 from jaxseg.data.datasets._labels import Record
 
@@ -52,7 +52,7 @@ DATASETS = {
         splits={"train": 7000, "validation": 1000},
         classes=("background", *cityscapes.CLASSES_19),
         palette=((0, 0, 0), *cityscapes.DATASETS["19"].palette),
-        ids={IGNORE: 0} | {raw: raw + 1 for raw in range(IGNORE)},
+        ids={255: 0} | {raw: raw + 1 for raw in range(255)},
         background=0,
         **COMMON,
     ),

@@ -352,12 +352,13 @@ def _measure_classes(
             problems.append(str(error))
     if problems:
         raise errors.UserError("\n".join(problems))
-    mapped = {(ids or {}).get(raw, raw) for raw in found} - {IGNORE}
+    mapped = {(ids or {}).get(raw, raw) for raw in found} - {255, IGNORE}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(
             f"{root}: the training masks hold the ids {sorted(found)[:12]} "
-            f"({IGNORE} is ignore); allowed are two or more classes, ids up to 254. "
-            "Fix: binary=True for masks of 0 and 255, ids={raw: class} for others."
+            "(255 is ignore); allowed are two or more classes, ids up to 254. Fix: "
+            "binary=True for masks of 0 and 255, ids={raw: class} for others, classes= "
+            "with all names for more than 255 of them (and 65535 to ignore)."
         )
     return tuple(f"class_{i}" for i in range(max(mapped) + 1))
 
