@@ -27,6 +27,35 @@ BONES += (("middle", "top"), ("tail_start", "tail_end"), ("ear_base", "ear_tip")
 BONES += (("nose", "chin"),)
 ACROSS = ("hip", "shoulder", "eye")
 _log = logging.getLogger(__name__)
+told: dict[str, None] = {}  # what was left out so far, in order, as `check` reports it
+
+
+class Unpaired(errors.UserError):
+    """Images without labels or labels without an image; `files` are all of them.
+
+    Where a format asks for both, this is refused when the data are opened, and
+    `python -m jaxseg.data check` lists every file. What a format lets be left out (a
+    box without an area, an image that no list names) is left out, counted, and told.
+    """
+
+    def __init__(
+        self, where: Path | str, parts: Mapping[str, Sequence[str]], more: str = ""
+    ):
+        """parts: {what is wrong: files}, such as {"images without mask": [...]}.
+
+        more: of the fix.
+        """
+        found = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
+        super().__init__(
+            f"{where}: found {'; '.join(found)}. Allowed is each with the other. Fix: "
+            f"restore what is missing under the same name, or remove the other{more}."
+        )
+        self.files = [
+            f"{file}: {what}" for what, all_ in parts.items() for file in all_
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:  # from a worker process
+        return errors.UserError, (str(self),)
 
 
 class Record(NamedTuple):
@@ -80,10 +109,11 @@ def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
         )
 
 
-@functools.lru_cache(maxsize=1024)
 def tell(text: str) -> None:
     """Logs a warning, each text once: a folder is opened many times in a run."""
-    _log.warning(text)
+    if text not in told:
+        told[text] = None
+        _log.warning(text)
 
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
@@ -97,6 +127,28 @@ def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
             "the size there."
         )
     return image
+
+
+def matched(
+    where: Path | str,
+    images: Mapping[T, str],
+    labels: Mapping[T, str],
+    kind: str = "mask",
+) -> list[tuple[str, str]]:
+    """(image, label file) of each key, in the order of `images`.
+
+    Unpaired for a key that only one of them has; `kind` says what the labels are.
+    """
+    parts = {
+        f"images without {kind}": [f for k, f in images.items() if k not in labels],
+        f"{kind} files without image": [
+            f for k, f in labels.items() if k not in images
+        ],
+    }
+    parts = {what: sorted(files) for what, files in parts.items() if files}
+    if parts:
+        raise Unpaired(where, parts)
+    return [(file, labels[key]) for key, file in images.items()]
 
 
 def header_size(path: Path) -> tuple[int, int] | None:
@@ -120,6 +172,12 @@ def image_names(folder: Path) -> dict[str, str]:
         for path in files
         if path.suffix.lower() in images_lib.SUFFIXES
     }
+
+
+def below(root: Path, folder: str) -> dict[str, str]:
+    """{name without suffix: path below root} of the images in a folder."""
+    names = image_names(root / folder)
+    return {name: f"{folder}/{file}" for name, file in names.items()}
 
 
 def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:

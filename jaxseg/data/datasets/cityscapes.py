@@ -132,7 +132,8 @@ def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
         return name.replace("_leftImg8bit.png", "_gtFine_labelIds.png")
 
     pattern = f"leftImg8bit/{folder}/*/*_leftImg8bit.png"
-    return _masks.pairs(root, pattern, mask_of)
+    masks = f"gtFine/{folder}/*/*_gtFine_labelIds.png"
+    return _masks.pairs(root, pattern, mask_of, masks)
 
 
 def _cut_patch(example: Example) -> Example:

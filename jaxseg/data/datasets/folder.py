@@ -21,6 +21,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _labels
 
 DATASETS = {
     "segmentation": Dataset(
@@ -42,6 +43,7 @@ SPLITS = {
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+NAME_MASKS = "; or name the masks' folder or glob with masks=..."
 MASK_SIZES = ("refuse", "resize")
 SIZE_IMAGES = 200  # enough for a median
 
@@ -80,11 +82,8 @@ def records(
     found = find_pairs(root, images, masks)[split]
     missing = [image for image, mask in found if mask is None]
     if missing:
-        raise errors.UserError(
-            f"{root}: {len(missing)} images of split {split!r} have no mask, for "
-            f"example {missing[0]}. Fix: add a mask of the same name to each or remove "
-            "the image; or name the masks' folder or glob with masks=..."
-        )
+        parts = {f"images of split {split!r} without mask": missing}
+        raise _labels.Unpaired(root, parts, NAME_MASKS)
     return [Pair(*pair, binary, mask_size == "resize", channels) for pair in found]
 
 
@@ -317,10 +316,10 @@ def _refuse_orphans(
     used = {mask for _, mask in pairs.values()}
     orphans = [mask for mask in masks.values() if mask not in used]
     if orphans:
-        raise errors.UserError(
-            f"{root}: {len(orphans)} masks have no image, for example {orphans[0]}. "
-            "Fix: add the image under the same name, or remove the mask."
-        )
+        without = [image for image, mask in pairs.values() if mask is None]
+        parts = {"images without mask": without} if without else {}
+        parts["mask files without image"] = orphans
+        raise _labels.Unpaired(root, parts, NAME_MASKS)
 
 
 def _nothing_found(
