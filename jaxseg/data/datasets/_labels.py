@@ -182,17 +182,20 @@ def below(root: Path, folder: str) -> dict[str, str]:
 
 def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:
     """A fifth for validation, drawn with seed 0, the rest for training; both sorted."""
-    if len(items) < 2:
+    rows = drawn_rows(len(items), where)
+    return {split: [items[i] for i in chosen] for split, chosen in rows.items()}
+
+
+def drawn_rows(count: int, where: Path) -> dict[str, np.ndarray]:
+    """`drawn_splits` of so many items: int [N], the places of each split's."""
+    if count < 2:
         raise errors.UserError(
-            f"{where}: found {len(items)} images; allowed are two or more, to train on "
+            f"{where}: found {count} images; allowed are two or more, to train on "
             "some and validate on others. Fix: add images."
         )
-    order = np.random.default_rng(0).permutation(len(items))
-    border = max(1, len(items) // 5)
-    return {
-        "train": [items[i] for i in sorted(order[border:])],
-        "validation": [items[i] for i in sorted(order[:border])],
-    }
+    order = np.random.default_rng(0).permutation(count)
+    border = max(1, count // 5)
+    return {"train": np.sort(order[border:]), "validation": np.sort(order[:border])}
 
 
 def read_lines(path: Path) -> list[str]:
@@ -203,8 +206,15 @@ def read_lines(path: Path) -> list[str]:
 
 def read_text(path: Path) -> str:
     """A whole UTF-8 file; UserError with the path for one that is missing or is not."""
+    return read_bytes(path).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """`read_text` as it is stored."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        data.decode()  # or UnicodeDecodeError
+        return data
     except FileNotFoundError:
         raise errors.UserError(
             f"{path}: file not found. Fix: restore it, or correct root=DIR or the "

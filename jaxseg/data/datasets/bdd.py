@@ -106,8 +106,8 @@ def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
     alone = sorted(there - known)
     if alone:
         _labels.tell(
-            f"{root}: {len(alone)} colour maps have no mask or image of their name, for "
-            f"example {colors}/{alone[0]}.png; they are left out"
+            f"{root}: {len(alone)} colour maps have no mask or image of their name, "
+            f"for example {colors}/{alone[0]}.png; they are left out"
         )
 
 

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
@@ -133,5 +131,5 @@ def _splits(
     if folders:
         return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
     every = _per_class.listed(root, ".", places)
-    drawn = _labels.drawn_splits(range(len(every)), root)
-    return {split: every.take(np.array(rows)) for split, rows in drawn.items()}
+    drawn = _labels.drawn_rows(len(every), root)
+    return {split: every.take(rows) for split, rows in drawn.items()}
