@@ -1,6 +1,7 @@
 """The content of a file in COCO's JSON format as arrays, every reference checked."""
 
 import functools
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets._labels import Record
 
 KEYS = ("images", "annotations", "categories")
 Entries = Sequence[Mapping[str, Any]]
@@ -28,6 +30,43 @@ class Content(NamedTuple):
     crowd: np.ndarray  # bool [A]
     keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
     areas: np.ndarray  # float64 [A] pixels; those of the box where it does not say
+
+
+class ByImage(Sequence):
+    """A record per image with the chosen annotations, made when it is asked for."""
+
+    def __init__(
+        self,
+        content: Content,
+        folder: str,
+        chosen: np.ndarray,
+        labels: Mapping[int, int],
+        keypoints: np.ndarray | None,
+    ):
+        """chosen: bool [A]; labels: {category id: class}; keypoints: [A, K, 3]."""
+        rows = np.flatnonzero(chosen)
+        self._rows = rows[np.argsort(content.places[rows], kind="stable")]
+        places = content.places[self._rows]
+        self._borders = np.searchsorted(places, np.arange(len(content.files) + 1))
+        self._content, self._folder, self._keypoints = content, folder, keypoints
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._content.files)
+
+    def __getitem__(self, index: int) -> Record:
+        content, name = self._content, self._content.files[index]
+        mine = self._rows[self._borders[index] : self._borders[index + 1]]
+        known = [self._labels[id_] for id_ in content.category[mine].tolist()]
+        return Record(
+            image=posixpath.join(self._folder, name),
+            id=name,
+            size=tuple(content.sizes[index].tolist()),
+            boxes=content.boxes[mine],
+            labels=np.array(known, np.int32),
+            flags=content.crowd[mine],
+            keypoints=None if self._keypoints is None else self._keypoints[mine],
+        )
 
 
 @functools.lru_cache(maxsize=8)

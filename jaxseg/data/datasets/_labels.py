@@ -8,7 +8,9 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -236,19 +238,22 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def stamp(path: Path) -> tuple[str, int, int]:
+def stamp(path: Path | str) -> tuple[str, int, int]:
     """What changes when a file does: for caches of what was read from it."""
-    if not path.is_file():
+    try:
+        facts = os.stat(path)
+    except OSError:  # whoever reads it says why
         return str(path), -1, -1
-    facts = path.stat()
-    return str(path), facts.st_size, facts.st_mtime_ns
+    known = stat.S_ISREG(facts.st_mode)
+    both = (facts.st_size, facts.st_mtime_ns) if known else (-1, -1)
+    return str(path), *both
 
 
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     """SHA-256 of names and sizes of all files below root and the bytes of labels."""
     total, labels = hashlib.sha256(), set(labels)
     for name in sorted({*images} | labels):
-        file = stamp(root / name)
+        file = stamp(os.path.join(root, name))  # for a million names, not by `/`
         total.update(f"{name}\0{file[1]}\0".encode())
         if name in labels and file[1] >= 0:
             total.update(_file_sum(file).encode())
