@@ -57,7 +57,8 @@ def list_datasets(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """The fact sheet, and where to get the data."""
     facts = sources.find(args.name)
-    splits = ", ".join(f"{split} {count}" for split, count in facts.splits.items())
+    counts = {split: count or "as found" for split, count in facts.splits.items()}
+    splits = ", ".join(f"{split} {count}" for split, count in counts.items())
     lines = {
         "name": f"{args.name} (version {facts.version})",
         "domain": facts.domain,
