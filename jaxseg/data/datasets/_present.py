@@ -6,7 +6,7 @@ takes about a minute; <cache>/present then has the answer until a file changes.
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def holds(
     root: Path,
     files: Sequence[str],
-    find: Callable[[Path], np.ndarray | Iterable[int]],
+    find: Callable[[Path], np.ndarray],
     rule: str,
 ) -> np.ndarray:
     """bool [files, 256], which ids `find` finds in each file below the root.
@@ -37,7 +37,9 @@ def holds(
     if path.is_file():
         table = np.load(path)
         return np.unpackbits(table, axis=1).astype(bool)
-    table = _read(root, files, find)
+    table = np.zeros((len(files), IDS), bool)
+    for row, ids in zip(table, each([root / file for file in files], find)):
+        row[[id_ for id_ in ids if 0 <= id_ < IDS]] = True
     draft = path.with_name(f".{key}.{os.getpid()}.npy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,21 +50,27 @@ def holds(
     return table
 
 
-def _read(
-    root: Path, files: Sequence[str], find: Callable[[Path], Iterable[int]]
-) -> np.ndarray:
-    def attempt(file: str) -> np.ndarray | str:
+def each(
+    paths: Sequence[Path], find: Callable[[Path], np.ndarray]
+) -> list[frozenset[int]]:
+    """The ids that `find` finds in each file; UserError for all unreadable ones."""
+
+    def attempt(path: Path) -> frozenset[int] | str:
         try:
-            return np.unique(np.asarray(find(root / file)))
+            return frozenset(values(find(path)))
         except errors.UserError as error:
             return str(error)
 
     with futures.ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(attempt, files))
-    problems = [each for each in found if isinstance(each, str)]
+        found = list(pool.map(attempt, paths))
+    problems = [text for text in found if isinstance(text, str)]
     if problems:
         raise errors.UserError("\n".join(problems))
-    table = np.zeros((len(files), IDS), bool)
-    for row, ids in zip(table, found):
-        row[ids[(ids >= 0) & (ids < IDS)]] = True
-    return table
+    return found
+
+
+def values(ids: np.ndarray) -> list[int]:
+    """The different ids, sorted: counting them is far quicker than sorting pixels."""
+    if ids.size and ids.min() >= 0 and ids.max() < 1 << 16:
+        return np.flatnonzero(np.bincount(ids.ravel())).tolist()
+    return np.unique(ids).tolist()

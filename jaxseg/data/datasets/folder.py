@@ -21,7 +21,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _labels, _present
 
 DATASETS = {
     "segmentation": Dataset(
@@ -343,14 +343,7 @@ def _measure_classes(
     masks: Sequence[Path], ids: Mapping[int, int] | None, root: Path
 ) -> tuple[str, ...]:
     """class_0, class_1, ... up to the highest id of the training masks."""
-    found, problems = set(), []
-    for path in masks:
-        try:
-            found.update(np.unique(images_lib.read_ids(path)).tolist())
-        except errors.UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise errors.UserError("\n".join(problems))
+    found = {id_ for each in _present.each(masks, images_lib.read_ids) for id_ in each}
     mapped = {(ids or {}).get(raw, raw) for raw in found} - {IGNORE}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(
