@@ -4,7 +4,10 @@ python tests/bench/bench_open.py [RECORDS]
 
 The aim is 2 s for a million records, whose names lie in arrays, not in objects. Each
 kind is opened in a process of its own; its files are written into a temporary folder.
-FIGURES
+Seen on two cores that other work shared, with a million records: csv 1.3 s and 81 MiB,
+parquet 0.1 s and 95 MiB, array_record 0.1 s and 28 MiB. With 100,000: folders 1.2 s and
+8 MiB (the size of each file is asked for, twice), coco 7 s and 131 MiB before and 98
+after its records were made on demand; its JSON is parsed whole.
 """
 
 import json

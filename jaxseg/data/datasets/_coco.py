@@ -74,10 +74,10 @@ def read(file: tuple[str, int, int]) -> Content:
     """The content of the file with this stamp; UserError if it cannot be right."""
     path = Path(file[0])
     images, annotations, categories = _lists(path)
-    by_id = _by_id(images, (int, str), f"{path}: images")
-    known = _by_id(categories, (int,), f"{path}: categories")
+    rows = by_id(images, (int, str), f"{path}: images")
+    known = by_id(categories, (int,), f"{path}: categories")
     sizes = _sizes(images, path)
-    places = _references(annotations, "image_id", by_id, path)
+    places = _references(annotations, "image_id", rows, path)
     corners = _corners(annotations, path)
     boxes, kept = _labels.cut_boxes(corners, sizes[places])
     files = tuple(_name(entry, "file_name", path) for entry in images)
@@ -85,6 +85,7 @@ def read(file: tuple[str, int, int]) -> Content:
     if len(dropped):
         example = files[places[dropped[0]]]
         _labels.report_dropped(len(dropped), len(kept), path, example)
+    _tell_same_ids(annotations, path)
     chosen = {id_: categories[place] for id_, place in sorted(known.items())}
     ids = {id_: id_ for id_ in chosen}
     points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
@@ -122,7 +123,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, int]:
+def by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, int]:
     """{id: place}."""
     table: dict[Any, int] = {}
     for place, entry in enumerate(entries):
@@ -134,6 +135,16 @@ def _by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, i
             )
         table[id_] = place
     return table
+
+
+def _tell_same_ids(annotations: Entries, path: Path) -> None:
+    """Says how many annotations have the id of another, which nothing refers to."""
+    ids = [str(entry["id"]) for entry in annotations if "id" in entry]
+    if len(ids) > len(set(ids)):
+        _labels.tell(
+            f"{path}: {len(ids) - len(set(ids))} of {len(ids)} annotations have an id "
+            "that another has; all are kept, as different objects"
+        )
 
 
 def _name(entry: Mapping[str, Any], key: str, path: Path) -> str:

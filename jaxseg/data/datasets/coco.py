@@ -264,7 +264,8 @@ def find_images(
     raise errors.UserError(
         f"{root / file}: images such as {files[0]!r} are in none of "
         f"{', '.join(map(str, candidates))} below {root}. Fix: add them, or name their "
-        "folder with images=FOLDER."
+        "folder with images=FOLDER; if that is not below root, point root higher up "
+        "and name the JSON files with annotations={split: FILE}."
     )
 
 

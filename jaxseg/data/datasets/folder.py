@@ -32,11 +32,12 @@ DATASETS = {
         obtain="Your own folder of images and masks; root is that folder.",
     )
 }
-IMAGE_FOLDER = r"(.*[_-])?(images?|imgs?|photos?|pictures|rgb)|jpegimages"
+IMAGE_FOLDER = r"(.*[_-])?(images?|imgs?|photos?|pictures|rgb)([_-]?dir)?|jpegimages"
 MASK_FOLDER = (
-    r"(.*[_-])?(masks?|labels?|annotations?|annots?|targets?)|ground[_-]?truths?|gt|"
-    r"segmentation(class)?|label(ids|maps?)"
+    r"(.*[_-])?(masks?|labels?|annotations?|annots?|anns?|targets?)([_-]?dir)?|"
+    r"ground[_-]?truths?|gts?|segmentation(class)?|label(ids|maps?)"
 )
+IMAGE_ENDING = r"[_-](img|image|rgb)$"
 MASK_ENDINGS = ("mask", "masks", "label", "labels", "gt", "seg", "segmentation")
 SPLITS = {
     "train": ("train", "training"),
@@ -246,7 +247,8 @@ def _mask_for(key: str, masks: Mapping[str, str]) -> str | None:
     """The mask of an image: the same key, or that key with _mask, _gt or the like."""
     if key in masks:
         return masks[key]
-    named = [f"{key}{dash}{ending}" for dash in "_-" for ending in MASK_ENDINGS]
+    plain = re.sub(IMAGE_ENDING, "", key)
+    named = [plain, *(f"{plain}{dash}{end}" for dash in "_-" for end in MASK_ENDINGS)]
     return next((masks[name] for name in named if name in masks), None)
 
 

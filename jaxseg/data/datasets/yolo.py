@@ -178,7 +178,8 @@ def _folder(root: Path, value: str, where: str) -> str:
     raise errors.UserError(
         f"{where}: {value!r} is not a folder below {root}; allowed is a folder of "
         "images (lists of images are not read). Fix: correct it, or set "
-        "images={'train': FOLDER, ...}."
+        "images={'train': FOLDER, ...}; if that is not below root, point root higher "
+        "up and set names=FILE and labels=FOLDER."
     )
 
 
