@@ -253,6 +253,14 @@ def test_links_in_a_circle_end(tmp_path, name):
     assert len(sources.open(name, split="train", root=tmp_path)) == count
 
 
+def test_links_among_class_folders(tmp_path):
+    write_classes(tmp_path)
+    (tmp_path / "train/self").symlink_to(tmp_path / "train/self")
+    assert len(sources.open("image_folder/classes", split="train", root=tmp_path)) == 4
+    (tmp_path / "train/a/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    refused("image_folder/classes", tmp_path, r"gone\.jpg: cannot be opened .*Fix")
+
+
 @pytest.mark.parametrize("stem", ["übung 漢字 é", "a" * 240])
 @pytest.mark.parametrize("name", ["voc/boxes", "yolo/boxes", "table/classification"])
 def test_any_file_name_will_do_in_lists_and_labels(tmp_path, name, stem):

@@ -127,7 +127,8 @@ class Table:
         """Whether the values at `places` hold more than spaces."""
         offset = edges[0, 0] + 1
         view = np.frombuffer(self._data, np.uint8)[offset : edges[-1, -1]]
-        dark = np.concatenate([[0], np.cumsum(view > SPACE, dtype=np.int32)])
+        own = (view > SPACE) & (view != COMMA)
+        dark = np.concatenate([[0], np.cumsum(own, dtype=np.int32)])
         within = np.diff(dark[np.maximum(edges - offset, 0)], axis=1)
         return bool((within[:, places] > 0).all())
 

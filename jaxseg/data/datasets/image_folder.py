@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors
+from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _per_class
@@ -64,10 +65,17 @@ def digest(root: Path, **_: Any) -> str:
     for folder in [name for names in _class_folders(root).values() for name in names]:
         files = set(_per_class.files(root / folder))
         with os.scandir(root / folder) as entries:
-            sizes = {e.name: e.stat().st_size for e in entries if e.name in files}
+            sizes = {e.name: _num_bytes(e) for e in entries if e.name in files}
         for name in sorted(files):
             total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
     return total.hexdigest()
+
+
+def _num_bytes(entry: os.DirEntry) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return images_lib.num_bytes(Path(entry.path))  # says why not
 
 
 def _split_folders(root: Path) -> dict[str, str]:
