@@ -57,7 +57,8 @@ def list_datasets(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """The fact sheet, and where to get the data."""
     facts = sources.find(args.name)
-    splits = ", ".join(f"{split} {count}" for split, count in facts.splits.items())
+    counts = {split: count or "as found" for split, count in facts.splits.items()}
+    splits = ", ".join(f"{split} {count}" for split, count in counts.items())
     lines = {
         "name": f"{args.name} (version {facts.version})",
         "domain": facts.domain,
@@ -110,7 +111,11 @@ def check(args: argparse.Namespace) -> int:
         found = _check_splits(name, root, options, args.split)
     except errors.UserError as error:
         print("\n".join(f"bad: {line}" for line in str(error).splitlines()))
-        _write_json(args.json, {"name": args.name, "ok": False, "error": str(error)})
+        unpaired = checks.refused(error)[1:]
+        _print_problems(unpaired, args.limit)
+        report = {"name": args.name, "ok": False, "error": str(error)}
+        files = [problem.text for problem in unpaired]
+        _write_json(args.json, report | ({"unpaired": files} if files else {}))
         return 1
     parts = [each for each in found if each.split != UNION]
     leaks = []
@@ -121,13 +126,17 @@ def check(args: argparse.Namespace) -> int:
         _print_problems(each.problems, args.limit)
         print(f"{name} {each.split}: {each.fatal} problems in {each.records} records")
     _print_problems(leaks, args.limit)
+    aside = checks.left_out()
+    _print_problems(aside, args.limit)
     problems = [problem for each in found for problem in each.problems] + leaks
     if args.fix_report:
         _print_fixes(problems)
     report = {each.split: _as_json(each.problems, each.records) for each in found}
     fatal = sum(problem.fatal for problem in problems)
     report = {"name": name, "ok": not fatal, "splits": report}
-    _write_json(args.json, report | {"leaks": _as_json(leaks, len(leaks))["problems"]})
+    for key, each in (("leaks", leaks), ("left_out", aside)):
+        report[key] = _as_json(each, len(each))["problems"]
+    _write_json(args.json, report)
     return 1 if fatal else 0
 
 
@@ -243,9 +252,7 @@ def _check_splits(
                 name, split=each, root=root, options=options, cache="none"
             )
         except errors.UserError as error:  # this split alone; the others are read
-            text, _, fix = str(error).partition(" Fix: ")
-            problem = checks.Problem("split", f"{each}: {text.rstrip('.')}", fix)
-            found.append(checks.Findings(each, 0, [problem], {}))
+            found.append(checks.Findings(each, 0, checks.refused(error, each), {}))
             continue
         count = official.get(each)
         score = functools.partial(_score, facts=facts)

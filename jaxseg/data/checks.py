@@ -11,6 +11,7 @@ from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data import sources, statistics
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _labels
 from jaxseg.data.statistics import Summary
 
 QUICK = 48  # records that a quick check reads
@@ -115,6 +116,20 @@ def quick(source: sources.Source) -> None:
         )
     for problem in kept:
         _log.warning("%s: %s", source.name, problem)
+
+
+def refused(error: errors.UserError, split: str = "") -> list[Problem]:
+    """Why a split cannot be opened, and each file that is to blame for it."""
+    text, _, fix = str(error).partition(" Fix: ")
+    where = f"{split}: " if split else ""
+    files = error.files if isinstance(error, _labels.Unpaired) else []
+    unpaired = [Problem("unpaired", where + file, "") for file in files]
+    return [Problem("split", where + text.rstrip("."), fix), *unpaired]
+
+
+def left_out() -> list[Problem]:
+    """What readers have left out so far because the format lets them: counts."""
+    return [Problem("left_out", text, "", fatal=False) for text in _labels.told]
 
 
 def overlap(one: Findings, other: Findings, where: str) -> list[Problem]:

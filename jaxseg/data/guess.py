@@ -1,7 +1,9 @@
 """What a user's folder holds: format, task, options and splits, by its files."""
 
+import dataclasses
 import logging
 import pprint
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +13,11 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.data import sources
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import folder, lsp
+from jaxseg.data.datasets import _coco as coco_file
+from jaxseg.data.datasets import _csv, _labels, coco, folder, lsp, table
 
 MASKS = 60  # masks read to tell what their values mean
+SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
 BELOW = ("", "*/", "*/*/")  # how far below the folder files are looked for
 TASKS = {  # the field that decides the task, the most telling first
     "keypoints": "keypoints",
@@ -80,7 +84,7 @@ def guess(root: Path) -> list[Guess]:
     found, refused = [], []
     for name, options, reason in _candidates(root):
         try:
-            facts = sources.describe(name, root=root, options=options)
+            facts = _facts(name, root, options)
         except errors.UserError as error:
             refused.append(f"{name} ({reason}): {error}")
             continue
@@ -91,8 +95,34 @@ def guess(root: Path) -> list[Guess]:
         "\n".join(refused)
         or f"{root}: found neither images with masks, depth maps or label files, nor a "
         "folder of images for each class. Fix: `python -m jaxseg.data list` names the "
-        "formats, `show NAME` says what each needs."
+        f"formats, `show NAME` says what each needs.{_no_masks(root)}"
     )
+
+
+def _facts(name: str, root: Path, options: dict[str, Any]) -> Dataset:
+    """The fact sheet with the splits that are there, as many as there are."""
+    facts = sources.describe(name, root=root, options=options)
+    if facts.domain == "own":
+        return facts
+    splits, why = {}, None
+    for split in facts.splits:
+        try:
+            opened = sources.open(name, split=split, root=root, options=options)
+            splits[split] = len(opened)
+        except errors.UserError as error:
+            why = error
+    if why is not None and not splits:
+        raise why
+    return dataclasses.replace(facts, splits=splits)
+
+
+def _no_masks(root: Path) -> str:
+    """What folder/segmentation, which asks for the least, misses here."""
+    try:
+        folder.find_pairs(root, None, None)
+    except errors.UserError as error:
+        return f"\nAs folder/segmentation: {error}"
+    return ""
 
 
 def data_section(found: Guess, root: Path) -> dict[str, Any]:
@@ -149,17 +179,21 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     if (root / "joints.mat").is_file():
         name = "lsp/extended"
         yield name, {}, f"joints.mat, {len(lsp.JOINTS)} joints a person"
-    for prefix, variant in (
-        ("person_keypoints", "keypoints"),
-        ("panoptic", "panoptic"),
-        ("instances", "instances"),
-    ):
-        if any(root.glob(f"annotations/{prefix}_*.json")):
-            yield f"coco/{variant}", {}, f"annotations/{prefix}_*.json"
+    if (root / "leftImg8bit").is_dir() and _any(root / "gtFine", "*_labelIds.png"):
+        yield "cityscapes/19", {}, "leftImg8bit/ and gtFine/*_labelIds.png"
+    if (root / "images/10k").is_dir() and (root / "labels/sem_seg/masks").is_dir():
+        yield "bdd/19", {}, "images/10k/ and labels/sem_seg/masks/"
+    yield from _coco(root)
+    yield from _tables(root)
     if any(root.glob("Annotations/*.xml")):
         yield "voc/boxes", {}, "Annotations/*.xml"
     if any(root.glob("*.yaml")) and _any(root / "labels", "*.txt"):
         yield "yolo/boxes", {}, "a YAML file and labels/*.txt"
+    for path in sorted(root.glob("*/*.yaml")):
+        if _any(path.parent / "labels", "*.txt"):
+            home = path.parent.name
+            options = {"names": f"{home}/{path.name}", "labels": f"{home}/labels"}
+            yield "yolo/boxes", options, f"{home}/{path.name} and {home}/labels/*.txt"
     if (root / "trainannot").is_dir() and (root / "train.txt").is_file():
         yield "camvid/11", {}, "trainannot/ and train.txt, as in SegNet's CamVid"
     if _any(root, "depth"):
@@ -167,6 +201,49 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield from _masks(root)
     if _class_folders(root) and not _pairs(root):
         yield "image_folder/classes", {}, "a folder of images for each class"
+
+
+def _coco(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """JSON files in COCO's format: under the official names, in root or below it."""
+    variants = {"person_keypoints": "keypoints"}
+    variants |= {name: name for name in ("panoptic", "instances")}
+    for prefix, variant in variants.items():
+        if any(root.glob(f"annotations/{prefix}_*.json")):
+            yield f"coco/{variant}", {}, f"annotations/{prefix}_*.json"
+    for prefix, variant in variants.items():
+        for home in sorted({p.parent for p in root.glob(f"*/*/{prefix}_*.json")}):
+            files = _by_split(sorted(home.glob(f"{prefix}_*.json")), root)
+            where = home.relative_to(root).as_posix()
+            yield f"coco/{variant}", {"annotations": files}, f"{where}/{prefix}_*.json"
+    for path in sorted(root.glob("*.json")):
+        try:
+            points = coco_file.read(_labels.stamp(path)).points
+        except errors.UserError as error:
+            _log.info("%s", error)  # another format
+            continue
+        options = {"annotations": {"train": path.name}}
+        yield "coco/keypoints" if points else "coco/instances", options, path.name
+
+
+def _by_split(files: list[Path], root: Path) -> dict[str, str]:
+    """{split: file below root}, by the names; the first of each."""
+    found: dict[str, str] = {}
+    for path in files:
+        for split, name in coco.SPLITS.items():
+            if f"_{name}" in path.stem:
+                found.setdefault(split, path.relative_to(root).as_posix())
+    return found
+
+
+def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """CSV tables with a column of images, and one of what the images are to give."""
+    for path in sorted(root.glob("*.csv")):
+        columns = _csv.read(_labels.stamp(path)).columns
+        for variant, column in table.COLUMNS.items():
+            if {"image", column} <= {*columns}:
+                reason = f"{path.name} with the columns image and {column}"
+                yield f"table/{variant}", {}, reason
+        return
 
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -178,14 +255,18 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     values: set[int] = set()
     resize = False
     for image, mask in [pairs[i] for i in chosen]:
-        ids = images.read_ids(root / mask)
+        try:
+            ids = images.read_ids(root / mask)
+        except errors.UserError:  # said by the reader, of each mask
+            break
         values.update(np.unique(ids).tolist())
         resize |= ids.shape != images.size(root / image)
     binary = len(values) == 2 and 0 in values
     options = {"binary": True} if binary else {}
     options |= {"mask_size": "resize"} if resize else {}
     shown = ", ".join(map(str, sorted(values)[:6])) + (", ..." * (len(values) > 6))
-    reason = f"images and masks of the same names; masks hold {shown}"
+    reason = "images and masks of the same names"
+    reason += f"; masks hold {shown}" if shown else ""
     yield "folder/segmentation", options, reason
 
 
@@ -200,14 +281,21 @@ def _pairs(root: Path) -> list[tuple[str, str]]:
 
 
 def _class_folders(root: Path) -> bool:
-    """Whether images lie in CLASS/ or SPLIT/CLASS/, with two or more classes."""
+    """Whether images lie in CLASS/ or SPLIT/CLASS/, with two or more classes.
+
+    Folders called like images, masks or splits, or with label files beside the images,
+    are no classes.
+    """
     folders = root / "train" if (root / "train").is_dir() else root
-    classes = {
-        path.parent
-        for path in folders.glob("*/*")
-        if path.suffix.lower() in images.SUFFIXES
-    }
-    return len(classes) >= 2
+    classes = set()
+    for path in folders.glob("*/*"):
+        if path.suffix.lower() in images.SUFFIXES:
+            classes.add(path.parent.name)
+        elif path.suffix.lower() in (".json", ".xml", ".mat"):
+            return False
+    other = f"{folder.IMAGE_FOLDER}|{folder.MASK_FOLDER}|{SPLIT_FOLDER}"
+    odd = any(re.fullmatch(other, name.lower()) for name in classes)
+    return len(classes) >= 2 and not odd
 
 
 def _any(root: Path, pattern: str) -> bool:

@@ -200,10 +200,7 @@ def describe(
     options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """The fact sheet with what only the folder can tell: splits, classes, size."""
-    module, options = _module(name.split("/")[0]), bind_options(name, options)
-    if not hasattr(module, "describe"):
-        return find(name)
-    folder = find_root(name, root)
+    options, folder = bind_options(name, options), find_root(name, root)
     print_ = fingerprint(name, root=folder, options=options)
     return _described(name, folder, hashing.canonical(options), print_)
 
@@ -231,12 +228,12 @@ def open(
     for value, known, kind in ((part, PARTS, "part"), (cache, CACHES, "cache")):
         lookup.pick(dict.fromkeys(known), value, kind=kind)
     options, folder = bind_options(name, options), find_root(name, root)
-    facts = describe(name, root=folder, options=options)
+    print_ = fingerprint(name, root=folder, options=options)  # may hash all files
+    facts = _described(name, folder, hashing.canonical(options), print_)
     records = _records(name, facts, split, folder, options)
     what = f"{name} {split}"
     count = share(len(records), count, fraction, what=what)
     indices = subset(len(records), count, seed, what=what)
-    print_ = fingerprint(name, root=folder, options=options)
     disk = None
     if cache == "disk":
         where = str(folder and folder.resolve())
@@ -373,8 +370,10 @@ def _records(
 @functools.lru_cache(maxsize=256)
 def _described(name: str, root: Path | None, options: str, _print: str) -> Dataset:
     """The facts with what must be looked up in the folder; once per content."""
-    module = _module(name.split("/")[0])
-    return module.describe(find(name), root, **bind_options(name, json.loads(options)))
+    facts, module = find(name), _module(name.split("/")[0])
+    if not hasattr(module, "describe"):
+        return facts
+    return module.describe(facts, root, **bind_options(name, json.loads(options)))
 
 
 @functools.lru_cache(maxsize=256)

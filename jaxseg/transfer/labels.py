@@ -50,7 +50,7 @@ def _side(
         f"{side}_dataset": data["name"],
         f"{side}_task": trained.spec["task"]["name"],
         f"{side}_domain": facts.domain,
-        f"{side}_images": count or total,
+        f"{side}_images": count or total or None,  # 0: only counted in the folder
     }
 
 

@@ -214,7 +214,7 @@ def test_ade20k(tmp_path):
     assert facts.classes[::149] == ("wall", "flag")
     assert ids_of("ade20k/150", tmp_path) == {"a": [0, 149, IGNORE]}
     (tmp_path / "annotations/validation/a.png").unlink()
-    refused("ade20k/150", tmp_path, "1 files are missing.*a.png.*Fix", "validation")
+    refused("ade20k/150", tmp_path, "without mask: 1, .*a.jpg.*Fix", "validation")
 
 
 def test_ade20k_sample(real_data, tmp_path):
@@ -265,7 +265,12 @@ def test_broken_suim(tmp_path):
     write_colors(tmp_path / "train_val/masks/a.bmp", [(0, 0, 0), (0, 0, 254)])
     refused("suim/8", tmp_path, r"a.bmp: found the colour \[0, 0, 254\] at row 0, col")
     (tmp_path / "TEST/masks/a.bmp").unlink()
-    refused("suim/8", tmp_path, "1 masks are missing, for example a.bmp.*Fix", "test")
+    refused(
+        "suim/8",
+        tmp_path,
+        "without mask: 1, for example TEST/images/a.jpg.*Fix",
+        "test",
+    )
 
 
 def test_suim_sample(real_data, tmp_path):
@@ -366,7 +371,7 @@ def test_broken_isaid(tmp_path):
     refused("isaid/16", tmp_path, "found no images; allowed are P0000.png.*Fix")
     write_isaid(tmp_path, {"P0001": SHAPE, "P0002": SHAPE})
     (tmp_path / "train/images/P0002_instance_color_RGB.png").unlink()
-    refused("isaid/16", tmp_path, "P0002_instance_color_RGB.png is missing.*Fix")
+    refused("isaid/16", tmp_path, "without mask: 1, .*P0002.png.*Fix")
     write_isaid(tmp_path / "b", {"P0002": (900, 850)})
     mask = tmp_path / "b/train/images/P0002_instance_color_RGB.png"
     write_colors(mask, list(isaid.CLASSES.values()), (850, 900))
@@ -418,4 +423,8 @@ def test_broken_isprs(tmp_path):
     refused("isprs/potsdam_vaihingen", tmp_path, "found no images; allowed are top_")
     write_isprs(tmp_path)
     next((tmp_path / "Potsdam/5_Labels_all").iterdir()).unlink()
-    refused("isprs/potsdam_vaihingen", tmp_path, "_label.tif: file not found.*Fix")
+    refused(
+        "isprs/potsdam_vaihingen",
+        tmp_path,
+        "without mask: 1, .*top_potsdam_2_10_RGB.tif.*Fix",
+    )

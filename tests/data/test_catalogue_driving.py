@@ -10,6 +10,7 @@ from jaxseg.core import errors
 from jaxseg.data import sources
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import (
+    _present,
     bdd,
     camvid,
     cityscapes,
@@ -47,7 +48,7 @@ def colors(path, values, shape=SHAPE):
     [
         ("cityscapes/19", 19, (2975, 500)),
         ("cityscapes/33", 33, (2975, 500)),
-        ("cityscapes/car", 2, (2975, 500)),
+        ("cityscapes/car_patches", 2, (2432, 1043)),
         ("kitti/segmentation", 33, (150, 50)),
         ("idd/35", 35, (6993, 981)),
         ("bdd/19", 19, (7000, 1000)),
@@ -87,7 +88,7 @@ def test_cityscapes_ids(tmp_path):
 def test_a_missing_mask_is_named(tmp_path):
     write_cityscapes(tmp_path, range(34))
     photo(tmp_path / "leftImg8bit/train/aachen/b_leftImg8bit.png")
-    with pytest.raises(errors.UserError, match=r"1 of 2 masks are missing.*b_gtFine"):
+    with pytest.raises(errors.UserError, match=r"without mask: 1, .*/b_left"):
         sources.open("cityscapes/19", split="train", root=tmp_path)
     with pytest.raises(errors.UserError, match="found no leftImg8bit/val"):
         sources.open("cityscapes/19", split="validation", root=tmp_path)
@@ -117,6 +118,43 @@ def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
     assert set(labels) == {0, 1}
     again = open_("train")[3]
     np.testing.assert_array_equal(again["image"], train[3]["image"])
+    only = sources.open("cityscapes/car_patches_only", split="train", root=tmp_path)
+    assert len(only) == sum(labels) == only.dataset.splits["train"]
+    shown = [train[i] for i in range(14) if labels[i]]
+    for place, example in enumerate(shown):
+        np.testing.assert_array_equal(only[place]["image"], example["image"])
+    assert "label" not in only[0] and only[0]["segmentation"].mean() >= 0.2
+
+
+def test_single_classes_are_the_images_that_show_them(tmp_path, monkeypatch):
+    shown = {"a": [7, 26], "b": [28, 7], "c": [7, 33], "d": [26, 28]}
+    for name, values in shown.items():
+        write_cityscapes(tmp_path, values, "val" if name == "d" else "train", name)
+
+    def names(variant, split):
+        source = sources.open(f"cityscapes/{variant}", split=split, root=tmp_path)
+        assert len(source) == source.dataset.splits[split]
+        return [source[i]["id"][0] for i in range(len(source))]
+
+    assert [names("car", s) for s in ("train", "validation")] == [["a"], ["d"]]
+    assert names("car", "trainval") == ["a", "d"]
+    assert names("bus", "trainval") == ["b", "d"]
+    read, really = [], _present.each
+    monkeypatch.setattr(_present, "each", lambda *a: read.append(a) or really(*a))
+    pairs = lambda: cityscapes.records("bus", "trainval", tmp_path)
+    assert len(pairs()) == 2 and not read  # kept from before
+    write_cityscapes(tmp_path, [26, 28, 7], "train", "a")
+    assert len(pairs()) == 3 and len(read) == 1
+
+
+def test_unreadable_masks_are_all_named(tmp_path):
+    for name in "abc":
+        write_cityscapes(tmp_path, [7, 26], "train", name)
+    for name in "ac":
+        path = tmp_path / f"gtFine/train/{name}/{name}_gtFine_labelIds.png"
+        path.write_bytes(b"")
+    with pytest.raises(errors.UserError, match=r"a_gtFine.*\n.*c_gtFine.*Fix"):
+        sources.open("cityscapes/bus", split="train", root=tmp_path)
 
 
 def test_kitti_validates_on_the_images_of_mseg(tmp_path):

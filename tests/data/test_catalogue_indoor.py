@@ -173,7 +173,7 @@ def test_scannet_broken(tmp_path):
     refused("scannet/segmentation", tmp_path, "12 x 24 .* another aspect ratio")
     folder = tmp_path / "scannet_frames_25k/scene0000_00"
     (folder / "label/000100.png").unlink()
-    refused("scannet/40", tmp_path, r"1 pictures are missing in label, .*000100\.jpg")
+    refused("scannet/40", tmp_path, r"images without label: 1, .*000100\.jpg")
     refused("scannet/40", tmp_path, "'validation' in .* holds no records", "validation")
     (tmp_path / "scannetv2_train.txt").write_text("scene0009_00\n")
     refused("scannet/40", tmp_path, "'scene0009_00' is not in .*frames_25k.*Fix")
@@ -251,7 +251,7 @@ def test_nyu_in_files(tmp_path):
     assert dict(source.dataset.splits) == {"train": 2, "test": 1}
     np.testing.assert_allclose(source[1]["depth"][0, :2], [0, 1])
     (tmp_path / "annotations/test/0.png").unlink()
-    refused("nyu/depth", tmp_path, "annotations/test/0.png is missing.*Fix")
+    refused("nyu/depth", tmp_path, "images without depth map: 1, .*test/0.jpg.*Fix")
 
 
 def test_a_real_picture_of_nyu(real_data):

@@ -360,5 +360,5 @@ def test_object_discovery(tmp_path):
     assert len(every) == 10 and every["0000"]["segmentation"].max() == 0
     assert set(np.unique(every["0001"]["segmentation"])) == {0, 1}
     (home / "GroundTruth/0003.png").unlink()
-    refused("object_discovery/horse", tmp_path, "0003.*mask is missing.*Fix")
+    refused("object_discovery/horse", tmp_path, "without mask: 1, .*0003.*Fix")
     refused("object_discovery/car", tmp_path, "Car100.*folder not found.*Fix")

@@ -14,7 +14,7 @@ from PIL import Image
 from jaxseg.core import errors
 from jaxseg.data import sources
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import shards, table
+from jaxseg.data.datasets import _csv, _labels, shards, table
 from jaxseg.data.datasets import tfds as reader
 from tests.data import layouts, trees
 
@@ -378,3 +378,48 @@ def test_opening_does_not_read_records(tmp_path):
 def test_names_of_classes(tmp_path):
     with pytest.raises(errors.UserError, match=r"\['a'\] more than once"):
         table.named_classes(tmp_path, ["a", "a"])
+
+
+def read_csv(folder, text):
+    path = folder / "t.csv"
+    path.write_bytes(text.encode())
+    return _csv.read(_labels.stamp(path))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [1, 2, 1 << 16])
+def test_lines_are_split_as_csv_does(tmp_path, monkeypatch, newline, block):
+    monkeypatch.setattr(_csv, "BLOCK", block)
+    lines = ["image, label", " a b.jpg ,dog", "", '"x, y.jpg", "c""t"', "ü.jpg,cat"]
+    found = read_csv(tmp_path, "\ufeff" + newline.join(lines))
+    found = pickle.loads(pickle.dumps(found))
+    assert found.columns == ["image", "label"] and len(found) == 3
+    rows = [found.row(i) for i in range(3)]
+    assert rows == [["a b.jpg", "dog"], ["x, y.jpg", 'c"t'], ["ü.jpg", "cat"]]
+    found.check(("image", "label"))
+    assert found.codes("label")[1] == ["dog", 'c"t', "cat"]
+    assert found.codes("label")[0].tolist() == [0, 1, 2]
+    assert found.where(2).endswith("t.csv:5")
+
+
+@pytest.mark.parametrize("block", [1, 2, 1 << 16])
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("x.jpg, ", r"t\.csv:4: found 2 values .*image and label not empty"),
+        (",cat", r"t\.csv:4: found 2 values .*not empty"),
+        ("x.jpg", r"t\.csv:4: found 1 values .*allowed are 2"),
+        ("x.jpg,a,b", r"t\.csv:4: found 3 values"),
+        ('"x.jpg,a', r"t\.csv:4: not CSV .*a quote ends on the line"),
+    ],
+)
+def test_the_first_wrong_line_is_named(tmp_path, monkeypatch, block, line, text):
+    monkeypatch.setattr(_csv, "BLOCK", block)
+    found = read_csv(tmp_path, f"image,label\na,1\n\n{line}\nb,2\n,\n")
+    with pytest.raises(errors.UserError, match=text):
+        found.check(("image", "label"))
+
+
+def test_a_table_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"image,label\na\xff.jpg,1\n")
+    refused("table/classification", tmp_path, r"train\.csv: cannot be read as UTF-8")

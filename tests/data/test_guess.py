@@ -59,6 +59,79 @@ def test_small_trees(tmp_path):
     assert found["two"].options == {"binary": True} and found["many"].options == {}
 
 
+def test_coco_files_below_the_root_and_beside_the_images(tmp_path):
+    layouts.write_coco(tmp_path / "deep/sub", images="../images/train2017")
+    (tmp_path / "beside").mkdir()
+    layouts.write_coco(tmp_path / "beside", images="").rename(
+        tmp_path / "beside/x.json"
+    )
+    deep, beside = (guess.guess(tmp_path / name)[0] for name in ("deep", "beside"))
+    file = "sub/annotations/instances_train2017.json"
+    assert deep.options == {"annotations": {"train": file}}
+    assert beside.options == {"annotations": {"train": "x.json"}}
+    assert (deep.name, beside.name) == ("coco/instances", "coco/keypoints")
+
+
+def test_tables_and_yaml_files_below(tmp_path):
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv/list.csv").write_text("image,label\na.jpg,cat\nb.jpg,dog\n")
+    layouts.write_yolo(tmp_path / "yolo/sub")
+    (tmp_path / "yolo/sub/images").rename(tmp_path / "yolo/images")
+    assert guess.guess(tmp_path / "csv")[0].name == "table/classification"
+    best = guess.guess(tmp_path / "yolo")[0]
+    assert best.options == {"names": "sub/data.yaml", "labels": "sub/labels"}
+    assert dict(best.facts.splits) == {"train": 3, "validation": 2}
+
+
+@pytest.mark.parametrize(
+    "images, masks, stem",
+    [("imgs", "gts", "{}_img"), ("img_dir", "ann_dir", "{}"), ("x_rgb", "anns", "{}")],
+)
+def test_pairs_are_not_classes(tmp_path, images, masks, stem):
+    for i in range(4):
+        trees.write_image(tmp_path / images / f"{stem.format(i)}.jpg", seed=i)
+        name = stem.format(i).replace("_img", "_gt")
+        trees.write_mask(tmp_path / masks / f"{name}.png")
+    found = guess.guess(tmp_path)
+    assert [each.name for each in found] == ["folder/segmentation"]
+
+
+@pytest.mark.parametrize("names", [("img", "v1.2"), ("train2017", "val2017")])
+def test_folders_that_are_no_classes(tmp_path, names):
+    for place, name in enumerate(names):
+        for i in range(3 * place, 3 * place + 3):
+            trees.write_image(tmp_path / name / f"{i}.jpg", seed=i)
+    with pytest.raises(errors.UserError, match="neither images with masks"):
+        guess.guess(tmp_path)
+
+
+OFFICIAL = "official_layouts/segmentation/pseudo_{}_dataset"
+SAMPLES = {  # of benchmarks in their layout
+    OFFICIAL.format("cityscapes"): ("cityscapes/19", {"validation": 1}),
+    OFFICIAL.format("bdd100k"): ("bdd/19", {"train": 3, "validation": 3}),
+    "official_layouts/segmentation/pseudo_dataset": (
+        "folder/segmentation",
+        {"train": 4, "validation": 1},
+    ),
+    "official_layouts/keypoints/ap10k": ("coco/keypoints", {"train": 2}),
+}
+
+
+@pytest.mark.parametrize("path", SAMPLES)
+def test_real_samples_in_official_layouts(real_data, path):
+    best = guess.guess(real_data / path)[0]
+    assert (best.name, dict(best.facts.splits)) == SAMPLES[path]
+
+
+def test_real_panoptic_files_below_the_root(real_data):
+    found = {each.name: each for each in guess.guess(real_data / "coco128")}
+    assert set(found) == {"coco/instances", "coco/panoptic", "yolo/boxes"}
+    assert dict(found["coco/panoptic"].facts.splits) == {
+        "train": 100,
+        "validation": 100,
+    }
+
+
 def test_a_folder_that_says_nothing(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(errors.UserError, match="found neither images with masks"):

@@ -9,7 +9,6 @@ import pytest
 from jaxseg.core import errors, images_jnp
 from jaxseg.evals import averaged, evaluate, predict, protocol
 from jaxseg.tasks import classification, depth
-from jaxseg.transfer.kinds import train
 from tests import tiny
 from tests.evals import test_evaluate as made_up
 
@@ -273,7 +272,6 @@ def test_an_evaluation_of_a_stage_may_carry_one():
     assert protocol.build(**found) == protocol.Protocol(flip=True)
     plain = bound({"validation": {"count": 3}})
     assert plain.spec["evaluations"]["validation"]["protocol"] is None
-    assert "protocol" not in train.keyed(plain.spec)["evaluations"]["validation"]
     spelled = bound({"validation": {"count": 3, "protocol": {"mode": "whole"}}})
     assert spelled.key == plain.key != stage.key
 

@@ -1,6 +1,7 @@
 """The content of a file in COCO's JSON format as arrays, every reference checked."""
 
 import functools
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets._labels import Record
 
 KEYS = ("images", "annotations", "categories")
 Entries = Sequence[Mapping[str, Any]]
@@ -30,15 +32,52 @@ class Content(NamedTuple):
     areas: np.ndarray  # float64 [A] pixels; those of the box where it does not say
 
 
+class ByImage(Sequence):
+    """A record per image with the chosen annotations, made when it is asked for."""
+
+    def __init__(
+        self,
+        content: Content,
+        folder: str,
+        chosen: np.ndarray,
+        labels: Mapping[int, int],
+        keypoints: np.ndarray | None,
+    ):
+        """chosen: bool [A]; labels: {category id: class}; keypoints: [A, K, 3]."""
+        rows = np.flatnonzero(chosen)
+        self._rows = rows[np.argsort(content.places[rows], kind="stable")]
+        places = content.places[self._rows]
+        self._borders = np.searchsorted(places, np.arange(len(content.files) + 1))
+        self._content, self._folder, self._keypoints = content, folder, keypoints
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._content.files)
+
+    def __getitem__(self, index: int) -> Record:
+        content, name = self._content, self._content.files[index]
+        mine = self._rows[self._borders[index] : self._borders[index + 1]]
+        known = [self._labels[id_] for id_ in content.category[mine].tolist()]
+        return Record(
+            image=posixpath.join(self._folder, name),
+            id=name,
+            size=tuple(content.sizes[index].tolist()),
+            boxes=content.boxes[mine],
+            labels=np.array(known, np.int32),
+            flags=content.crowd[mine],
+            keypoints=None if self._keypoints is None else self._keypoints[mine],
+        )
+
+
 @functools.lru_cache(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the file with this stamp; UserError if it cannot be right."""
     path = Path(file[0])
     images, annotations, categories = _lists(path)
-    by_id = _by_id(images, (int, str), f"{path}: images")
-    known = _by_id(categories, (int,), f"{path}: categories")
+    rows = by_id(images, (int, str), f"{path}: images")
+    known = by_id(categories, (int,), f"{path}: categories")
     sizes = _sizes(images, path)
-    places = _references(annotations, "image_id", by_id, path)
+    places = _references(annotations, "image_id", rows, path)
     corners = _corners(annotations, path)
     boxes, kept = _labels.cut_boxes(corners, sizes[places])
     files = tuple(_name(entry, "file_name", path) for entry in images)
@@ -46,6 +85,7 @@ def read(file: tuple[str, int, int]) -> Content:
     if len(dropped):
         example = files[places[dropped[0]]]
         _labels.report_dropped(len(dropped), len(kept), path, example)
+    _tell_same_ids(annotations, path)
     chosen = {id_: categories[place] for id_, place in sorted(known.items())}
     ids = {id_: id_ for id_ in chosen}
     points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
@@ -83,7 +123,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, int]:
+def by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, int]:
     """{id: place}."""
     table: dict[Any, int] = {}
     for place, entry in enumerate(entries):
@@ -95,6 +135,16 @@ def _by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, i
             )
         table[id_] = place
     return table
+
+
+def _tell_same_ids(annotations: Entries, path: Path) -> None:
+    """Says how many annotations have the id of another, which nothing refers to."""
+    ids = [str(entry["id"]) for entry in annotations if "id" in entry]
+    if len(ids) > len(set(ids)):
+        _labels.tell(
+            f"{path}: {len(ids) - len(set(ids))} of {len(ids)} annotations have an id "
+            "that another has; all are kept, as different objects"
+        )
 
 
 def _name(entry: Mapping[str, Any], key: str, path: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _coco, _labels
 
 KEYS = ("images", "annotations", "categories")
 
@@ -101,8 +101,8 @@ def read(file: tuple[str, int, int]) -> Content:
     path = Path(file[0])
     data = _labels.read_json(path)
     try:
-        images = {entry["id"]: str(entry["file_name"]) for entry in data["images"]}
-        categories = {int(x["id"]): str(x["name"]) for x in data["categories"]}
+        images = _names(data, "images", "file_name", path)
+        categories = _names(data, "categories", "name", path)
         rows = [(x["image_id"], x["file_name"]) for x in data["annotations"]]
         segments = tuple(map(_segments, data["annotations"]))
         files = tuple(images[image] for image, _ in rows)
@@ -122,6 +122,12 @@ def read(file: tuple[str, int, int]) -> Content:
             )
     masks = tuple(str(name) for _, name in rows)
     return Content(files, masks, dict(sorted(categories.items())), segments)
+
+
+def _names(data: Any, key: str, name: str, path: Path) -> dict[Any, str]:
+    """{id: name} of a list of entries; UserError for an id that is there twice."""
+    places = _coco.by_id(data[key], (int, str), f"{path}: {key}")
+    return {id_: str(data[key][place][name]) for id_, place in places.items()}
 
 
 def _segments(annotation: Mapping[str, Any]) -> np.ndarray:

@@ -8,7 +8,9 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -27,6 +29,35 @@ BONES += (("middle", "top"), ("tail_start", "tail_end"), ("ear_base", "ear_tip")
 BONES += (("nose", "chin"),)
 ACROSS = ("hip", "shoulder", "eye")
 _log = logging.getLogger(__name__)
+told: dict[str, None] = {}  # what was left out so far, in order, as `check` reports it
+
+
+class Unpaired(errors.UserError):
+    """Images without labels or labels without an image; `files` are all of them.
+
+    Where a format asks for both, this is refused when the data are opened, and
+    `python -m jaxseg.data check` lists every file. What a format lets be left out (a
+    box without an area, an image that no list names) is left out, counted, and told.
+    """
+
+    def __init__(
+        self, where: Path | str, parts: Mapping[str, Sequence[str]], more: str = ""
+    ):
+        """parts: {what is wrong: files}, such as {"images without mask": [...]}.
+
+        more: of the fix.
+        """
+        found = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
+        super().__init__(
+            f"{where}: found {'; '.join(found)}. Allowed is each with the other. Fix: "
+            f"restore what is missing under the same name, or remove the other{more}."
+        )
+        self.files = [
+            f"{file}: {what}" for what, all_ in parts.items() for file in all_
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:  # from a worker process
+        return errors.UserError, (str(self),)
 
 
 class Record(NamedTuple):
@@ -80,10 +111,11 @@ def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
         )
 
 
-@functools.lru_cache(maxsize=1024)
 def tell(text: str) -> None:
     """Logs a warning, each text once: a folder is opened many times in a run."""
-    _log.warning(text)
+    if text not in told:
+        told[text] = None
+        _log.warning(text)
 
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
@@ -97,6 +129,28 @@ def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
             "the size there."
         )
     return image
+
+
+def matched(
+    where: Path | str,
+    images: Mapping[T, str],
+    labels: Mapping[T, str],
+    kind: str = "mask",
+) -> list[tuple[str, str]]:
+    """(image, label file) of each key, in the order of `images`.
+
+    Unpaired for a key that only one of them has; `kind` says what the labels are.
+    """
+    parts = {
+        f"images without {kind}": [f for k, f in images.items() if k not in labels],
+        f"{kind} files without image": [
+            f for k, f in labels.items() if k not in images
+        ],
+    }
+    parts = {what: sorted(files) for what, files in parts.items() if files}
+    if parts:
+        raise Unpaired(where, parts)
+    return [(file, labels[key]) for key, file in images.items()]
 
 
 def header_size(path: Path) -> tuple[int, int] | None:
@@ -122,19 +176,28 @@ def image_names(folder: Path) -> dict[str, str]:
     }
 
 
+def below(root: Path, folder: str) -> dict[str, str]:
+    """{name without suffix: path below root} of the images in a folder."""
+    names = image_names(root / folder)
+    return {name: f"{folder}/{file}" for name, file in names.items()}
+
+
 def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:
     """A fifth for validation, drawn with seed 0, the rest for training; both sorted."""
-    if len(items) < 2:
+    rows = drawn_rows(len(items), where)
+    return {split: [items[i] for i in chosen] for split, chosen in rows.items()}
+
+
+def drawn_rows(count: int, where: Path) -> dict[str, np.ndarray]:
+    """`drawn_splits` of so many items: int [N], the places of each split's."""
+    if count < 2:
         raise errors.UserError(
-            f"{where}: found {len(items)} images; allowed are two or more, to train on "
+            f"{where}: found {count} images; allowed are two or more, to train on "
             "some and validate on others. Fix: add images."
         )
-    order = np.random.default_rng(0).permutation(len(items))
-    border = max(1, len(items) // 5)
-    return {
-        "train": [items[i] for i in sorted(order[border:])],
-        "validation": [items[i] for i in sorted(order[:border])],
-    }
+    order = np.random.default_rng(0).permutation(count)
+    border = max(1, count // 5)
+    return {"train": np.sort(order[border:]), "validation": np.sort(order[:border])}
 
 
 def read_lines(path: Path) -> list[str]:
@@ -145,8 +208,15 @@ def read_lines(path: Path) -> list[str]:
 
 def read_text(path: Path) -> str:
     """A whole UTF-8 file; UserError with the path for one that is missing or is not."""
+    return read_bytes(path).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """`read_text` as it is stored."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        data.decode()  # or UnicodeDecodeError
+        return data
     except FileNotFoundError:
         raise errors.UserError(
             f"{path}: file not found. Fix: restore it, or correct root=DIR or the "
@@ -168,19 +238,22 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def stamp(path: Path) -> tuple[str, int, int]:
+def stamp(path: Path | str) -> tuple[str, int, int]:
     """What changes when a file does: for caches of what was read from it."""
-    if not path.is_file():
+    try:
+        facts = os.stat(path)
+    except OSError:  # whoever reads it says why
         return str(path), -1, -1
-    facts = path.stat()
-    return str(path), facts.st_size, facts.st_mtime_ns
+    known = stat.S_ISREG(facts.st_mode)
+    both = (facts.st_size, facts.st_mtime_ns) if known else (-1, -1)
+    return str(path), *both
 
 
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     """SHA-256 of names and sizes of all files below root and the bytes of labels."""
     total, labels = hashlib.sha256(), set(labels)
     for name in sorted({*images} | labels):
-        file = stamp(root / name)
+        file = stamp(os.path.join(root, name))  # for a million names, not by `/`
         total.update(f"{name}\0{file[1]}\0".encode())
         if name in labels and file[1] >= 0:
             total.update(_file_sum(file).encode())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import errors, images
+from jaxseg.data.datasets import _labels
 
 Color = tuple[int, int, int]
 
@@ -37,22 +38,20 @@ def from_colors(
 
 
 def pairs(
-    root: Path, pattern: str, mask_of: Callable[[str], str]
+    root: Path, pattern: str, mask_of: Callable[[str], str], masks: str
 ) -> list[tuple[str, str]]:
     """Sorted (image, mask) paths below `root`, images by a glob, masks by their names.
 
-    UserError where there is no image, or where one has no mask.
+    masks: the glob of the masks. UserError where there is no image, or where an image
+    has no mask or a mask no image.
     """
-    found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+    found, there = (
+        sorted(path.relative_to(root).as_posix() for path in root.glob(each))
+        for each in (pattern, masks)
+    )
     if not found:
         raise errors.UserError(
             f"{root}: found no {pattern}. Fix: point root at the folder of these."
         )
-    both = [(image, mask_of(image)) for image in found]
-    missing = [mask for _, mask in both if not (root / mask).is_file()]
-    if missing:
-        raise errors.UserError(
-            f"{root}: {len(missing)} of {len(both)} masks are missing, for example "
-            f"{missing[0]}. Fix: restore them."
-        )
-    return both
+    images_ = {mask_of(image): image for image in found}
+    return _labels.matched(root, images_, {mask: mask for mask in there})

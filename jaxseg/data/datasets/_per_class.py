@@ -57,8 +57,8 @@ def folders(root: Path) -> list[str]:
             f"{root}: folder not found; allowed is one with a folder per class. Fix: "
             "correct root=DIR."
         )
-    entries = [entry for entry in os.scandir(root) if entry.is_dir()]
-    return sorted(e.name for e in entries if not e.name.startswith((".", "__MACOSX")))
+    names = [name for name in os.listdir(root) if os.path.isdir(root / name)]
+    return sorted(name for name in names if not name.startswith((".", "__MACOSX")))
 
 
 def files(folder: Path) -> list[str]:

@@ -5,17 +5,14 @@ too hard; the lists are ImageSets/Segmentation/{train,val,trainval}.txt. The aug
 set (Hariharan et al., ICCV 2011) is SegmentationClassAug/ with train_aug.txt there.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, ilsvrc
+from jaxseg.data.datasets import _labels, _present, ilsvrc
 
 CLASSES = (
     "aeroplane",
@@ -135,7 +132,9 @@ def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
     if variant not in SINGLE:
         return found
     own = CLASSES.index(variant) + 1
-    return [pair for pair in found if own in _present(_labels.stamp(root / pair.mask))]
+    masks = [pair.mask for pair in found]
+    shown = _present.holds(root, masks, images.read_ids, "ids")[:, own]
+    return [pair for pair, shows in zip(found, shown) if shows]
 
 
 def parse(record: Labelled, root: Path) -> Example:
@@ -144,9 +143,3 @@ def parse(record: Labelled, root: Path) -> Example:
         "segmentation": images.read_ids(root / record.mask),
         "id": Path(record.image).stem,
     }
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _present(file: tuple[str, int, int]) -> frozenset[int]:
-    """The ids in a mask, which single classes are chosen by: some seconds for all."""
-    return frozenset(np.unique(images.read_ids(Path(file[0]))).tolist())

@@ -7,7 +7,7 @@ images/{training,validation}/NAME.jpg with annotations/{training,validation}/NAM
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import errors, images
+from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.datasets import _labels
@@ -52,18 +52,8 @@ DATASETS = {
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, annotation) paths below `root`, sorted."""
     folder = FOLDERS[split]
-    found = _labels.image_names(root / "images" / folder)
-    labels = _labels.image_names(root / "annotations" / folder)
-    without = sorted(set(found) - set(labels))
-    if without:
-        raise errors.UserError(
-            f"{root}/annotations/{folder}: {len(without)} files are missing, for "
-            f"example {without[0]}.png; allowed is one per image. Fix: restore them."
-        )
-    return [
-        (f"images/{folder}/{file}", f"annotations/{folder}/{labels[name]}")
-        for name, file in found.items()
-    ]
+    both = [f"{kind}/{folder}" for kind in ("images", "annotations")]
+    return _labels.matched(root, *(_labels.below(root, each) for each in both))
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

@@ -73,10 +73,12 @@ def records(
     if variant == "detection":
         return _read(_labels.stamp(_find(root, folder)), f"images/100k/{folder}")
     masks = f"labels/sem_seg/masks/{folder}"
+    _tell_colormaps(root, f"labels/sem_seg/colormaps/{folder}", masks)
     return _masks.pairs(
         root,
         f"images/10k/{folder}/*.jpg",
         lambda image: f"{masks}/{Path(image).stem}.png",
+        masks=f"{masks}/*.png",
     )
 
 
@@ -94,6 +96,19 @@ def parse(record: Any, root: Path, variant: str) -> Example:
         "crowd": record.flags,
         "id": record.id,
     }
+
+
+def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
+    """Says which of the colour maps, which are not read, have no mask of their name."""
+    there, known = (
+        {path.stem for path in (root / each).glob("*.png")} for each in (colors, masks)
+    )
+    alone = sorted(there - known)
+    if alone:
+        _labels.tell(
+            f"{root}: {len(alone)} colour maps have no mask or image of their name, "
+            f"for example {colors}/{alone[0]}.png; they are left out"
+        )
 
 
 def _find(root: Path, folder: str) -> Path:

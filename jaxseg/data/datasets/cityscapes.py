@@ -2,15 +2,17 @@
 
 leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png with the class of each pixel in
 gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png. `33` are the classes of the factors
-study, whose background is what has no class; `car` and `bus` one class against the rest
-of the 19. `car_patches` are crops with a car or without one, with masks (decoder
-study): a coin decides for each image, then crops are drawn until no pixel or a fifth
-of them is car; the split is 70 to 30. Patch size and coin are ours, by the name of the
-image.
+study, whose background is what has no class. The others are the decoder study's.
+`car` and `bus` are the images with a pixel of the class, against the rest of the 19;
+`trainval` has them all (483 with a bus, by its Table 1). `car_patches` are crops with a
+car or without one: a coin decides for each image, then crops are drawn until no pixel
+or a fifth of them is car; the split is 70 to 30. `car_patches_only` are those of them
+with a car. Patch size and coin are ours, by the name of the image.
 """
 
+import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _masks
+from jaxseg.data.datasets import _masks, _present
 
 # Names and colours in the order of the ids of the files.
 LABELS = {
@@ -66,7 +68,9 @@ CLASSES_33 = ("background", *(n for n in NAMES[1:] if n != "out of roi"))
 IDS_33 = {raw: max(raw - (raw > 3), 0) for raw in range(len(NAMES))} | {3: 0}
 CAR = NAMES.index("car")
 PATCH, ENOUGH, TRIES = 256, 0.2, 200
-FOLDERS = {"train": "train", "validation": "val"}
+FOLDERS = {"train": ("train",), "validation": ("val",), "trainval": ("train", "val")}
+AS_FOUND = dict.fromkeys(FOLDERS, 0)  # counted by `describe`
+SINGLE = ("car", "bus")
 COMMON = dict(
     domain="driving",
     splits={"train": 2975, "validation": 500},
@@ -84,7 +88,7 @@ COMMON = dict(
 def _one_against_rest(name: str) -> Dataset:
     raw = NAMES.index(name)
     ids = {k: IGNORE if v == IGNORE else int(k == raw) for k, v in IDS_19.items()}
-    return _sheet(("background", name), ids)
+    return _sheet(("background", name), ids, splits=AS_FOUND, version=2)
 
 
 def _sheet(classes: tuple[str, ...], ids: dict[int, int], **more) -> Dataset:
@@ -106,24 +110,69 @@ DATASETS = {
         splits={"train": 2432, "validation": 1043},
         size=(PATCH, PATCH),
     ),
+    "car_patches_only": _sheet(
+        ("no car", "car"),
+        {},
+        splits={"train": 0, "validation": 0},
+        size=(PATCH, PATCH),
+    ),
 }
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, mask) paths below `root`, sorted by city and name."""
-    if variant == "car_patches":
-        both = [pair for folder in FOLDERS.values() for pair in _pairs(root, folder)]
+    patches = variant.startswith("car_patches")
+    folders = FOLDERS["trainval" if patches else split]
+    both = [pair for folder in folders for pair in _pairs(root, folder)]
+    if patches:
         order = np.random.default_rng(0).permutation(len(both))
         border = round(0.7 * len(both))
         chosen = order[:border] if split == "train" else order[border:]
-        return [both[place] for place in np.sort(chosen)]
-    return _pairs(root, FOLDERS[split])
+        both = [both[place] for place in np.sort(chosen)]
+    if variant in SINGLE:
+        return _showing(both, NAMES.index(variant), root, images.read_ids, "ids")
+    if variant == "car_patches_only":
+        return _showing(both, 1, root, _patch_label, f"car patch {PATCH} {ENOUGH}")
+    return both
+
+
+def describe(facts: Dataset, root: Path) -> Dataset:
+    """`facts` with the number of images that show what the variant is of."""
+    if any(facts.splits.values()):
+        return facts
+    variant = next(name for name, each in DATASETS.items() if each == facts)
+    there = [
+        split
+        for split in facts.splits
+        if all((root / "leftImg8bit" / each).is_dir() for each in FOLDERS[split])
+    ]
+    splits = {split: len(records(variant, split, root)) for split in there or FOLDERS}
+    return dataclasses.replace(facts, splits=splits)
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     image, ids = images.read(root / record[0]), images.read_ids(root / record[1])
-    example = {"image": image, "segmentation": ids, "id": Path(record[0]).stem}
-    return _cut_patch(example) if variant == "car_patches" else example
+    name = Path(record[0]).stem
+    if not variant.startswith("car_patches"):
+        return {"image": image, "segmentation": ids, "id": name}
+    place, label = _patch(ids == CAR, name)
+    patch = (ids == CAR)[place].astype(np.int32)
+    example = {"image": image[place], "segmentation": patch, "id": name}
+    if variant == "car_patches":
+        example["label"] = np.array(label, np.int32)
+    return example
+
+
+def _showing(
+    both: Sequence[tuple[str, str]],
+    id_: int,
+    root: Path,
+    find: Callable[[Path], np.ndarray],
+    rule: str,
+) -> Sequence[tuple[str, str]]:
+    """The pairs in whose mask `find` finds `id_`."""
+    shown = _present.holds(root, [mask for _, mask in both], find, rule)[:, id_]
+    return [pair for pair, shows in zip(both, shown) if shows]
 
 
 def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
@@ -132,14 +181,20 @@ def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
         return name.replace("_leftImg8bit.png", "_gtFine_labelIds.png")
 
     pattern = f"leftImg8bit/{folder}/*/*_leftImg8bit.png"
-    return _masks.pairs(root, pattern, mask_of)
+    masks = f"gtFine/{folder}/*/*_gtFine_labelIds.png"
+    return _masks.pairs(root, pattern, mask_of, masks)
 
 
-def _cut_patch(example: Example) -> Example:
-    """A crop with a car or without, whichever the coin says and the image has."""
-    seed = hashlib.sha256(example["id"].encode()).digest()[:8]
+def _patch_label(mask: Path) -> np.ndarray:
+    """[1] where the patch of the image of this mask shows a car, else [0]."""
+    name = mask.name.replace("_gtFine_labelIds.png", "_leftImg8bit")
+    return np.array([_patch(images.read_ids(mask) == CAR, name)[1]])
+
+
+def _patch(car: np.ndarray, name: str) -> tuple[tuple[slice, slice], int]:
+    """Where to crop, and 1 with a car or 0 without: what the coin says, if possible."""
+    seed = hashlib.sha256(name.encode()).digest()[:8]
     rng = np.random.default_rng(int.from_bytes(seed, "little"))
-    car = example["segmentation"] == CAR
     height, width = (min(PATCH, side) for side in car.shape)
     coin = bool(rng.integers(2))
     for wanted in (coin, not coin):
@@ -149,14 +204,8 @@ def _cut_patch(example: Example) -> Example:
             place = np.s_[top : top + height, left : left + width]
             share = car[place].mean()
             if share >= ENOUGH if wanted else share == 0:
-                return {
-                    "image": example["image"][place],
-                    "segmentation": car[place].astype(np.int32),
-                    "label": np.array(int(wanted), np.int32),
-                    "id": example["id"],
-                }
+                return place, int(wanted)
     raise errors.UserError(
-        f"{example['id']}: found neither a crop of {height} x {width} pixels without a "
-        f"car nor one with {ENOUGH:.0%} of them in {2 * TRIES} tries. Fix: leave the "
-        "image out."
+        f"{name}: found neither a crop of {height} x {width} pixels without a car nor "
+        f"one with {ENOUGH:.0%} of them in {2 * TRIES} tries. Fix: leave the image out."
     )

@@ -14,6 +14,7 @@ all in it (1 or 0 per class, in `labels`); chairs is described in _coco_chairs.
 """
 
 import dataclasses
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -133,7 +134,7 @@ def records(
     keypoints = None
     if points:
         keypoints = _keypoints(content, chosen, len(points), root / files[split])
-    return _by_image(content, folder, chosen, labels, keypoints)
+    return _coco.ByImage(content, folder.as_posix(), chosen, labels, keypoints)
 
 
 def parse(record: Labelled, root: Path, variant: str) -> Example:
@@ -199,10 +200,10 @@ def digest(
         panoptic = _coco_panoptic.is_panoptic(stamp)
         content = (_coco_panoptic if panoptic else _coco).read(stamp)
         folder = find_images(root, file, content.files, _of_split(images, split))
-        seen.update((folder / name).as_posix() for name in content.files)
+        seen.update(posixpath.join(folder, name) for name in content.files)
         if panoptic:
             beside = PurePosixPath(file).with_suffix("")
-            seen.update((beside / name).as_posix() for name in content.masks)
+            seen.update(posixpath.join(beside, name) for name in content.masks)
     return _labels.digest(root, seen, {f for table in tables for f in table.values()})
 
 
@@ -258,7 +259,8 @@ def find_images(
     raise errors.UserError(
         f"{root / file}: images such as {files[0]!r} are in none of "
         f"{', '.join(map(str, candidates))} below {root}. Fix: add them, or name their "
-        "folder with images=FOLDER."
+        "folder with images=FOLDER; if that is not below root, point root higher up "
+        "and name the JSON files with annotations={split: FILE}."
     )
 
 
@@ -358,32 +360,3 @@ def _keypoints(
             )
         points[place] = values
     return _labels.known_points(points, content.sizes[content.places][:, None])
-
-
-def _by_image(
-    content: Content,
-    folder: PurePosixPath,
-    chosen: np.ndarray,
-    labels: Mapping[int, int],
-    keypoints: np.ndarray | None,
-) -> list[Record]:
-    """A record per image with the chosen annotations in their order."""
-    rows = np.flatnonzero(chosen)
-    rows = rows[np.argsort(content.places[rows], kind="stable")]
-    borders = np.searchsorted(content.places[rows], np.arange(len(content.files) + 1))
-    found = []
-    for place, name in enumerate(content.files):
-        mine = rows[borders[place] : borders[place + 1]]
-        known = [labels[int(id_)] for id_ in content.category[mine]]
-        found.append(
-            Record(
-                image=(folder / name).as_posix(),
-                id=name,
-                size=tuple(content.sizes[place].tolist()),
-                boxes=content.boxes[mine],
-                labels=np.array(known, np.int32),
-                flags=content.crowd[mine],
-                keypoints=None if keypoints is None else keypoints[mine],
-            )
-        )
-    return found

@@ -21,6 +21,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _labels, _present
 
 DATASETS = {
     "segmentation": Dataset(
@@ -31,17 +32,19 @@ DATASETS = {
         obtain="Your own folder of images and masks; root is that folder.",
     )
 }
-IMAGE_FOLDER = r"(.*[_-])?(images?|imgs?|photos?|pictures|rgb)|jpegimages"
+IMAGE_FOLDER = r"(.*[_-])?(images?|imgs?|photos?|pictures|rgb)([_-]?dir)?|jpegimages"
 MASK_FOLDER = (
-    r"(.*[_-])?(masks?|labels?|annotations?|annots?|targets?)|ground[_-]?truths?|gt|"
-    r"segmentation(class)?|label(ids|maps?)"
+    r"(.*[_-])?(masks?|labels?|annotations?|annots?|anns?|targets?)([_-]?dir)?|"
+    r"ground[_-]?truths?|gts?|segmentation(class)?|label(ids|maps?)"
 )
+IMAGE_ENDING = r"[_-](img|image|rgb)$"
 MASK_ENDINGS = ("mask", "masks", "label", "labels", "gt", "seg", "segmentation")
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+NAME_MASKS = "; or name the masks' folder or glob with masks=..."
 MASK_SIZES = ("refuse", "resize")
 SIZE_IMAGES = 200  # enough for a median
 
@@ -80,11 +83,8 @@ def records(
     found = find_pairs(root, images, masks)[split]
     missing = [image for image, mask in found if mask is None]
     if missing:
-        raise errors.UserError(
-            f"{root}: {len(missing)} images of split {split!r} have no mask, for "
-            f"example {missing[0]}. Fix: add a mask of the same name to each or remove "
-            "the image; or name the masks' folder or glob with masks=..."
-        )
+        parts = {f"images of split {split!r} without mask": missing}
+        raise _labels.Unpaired(root, parts, NAME_MASKS)
     return [Pair(*pair, binary, mask_size == "resize", channels) for pair in found]
 
 
@@ -247,7 +247,8 @@ def _mask_for(key: str, masks: Mapping[str, str]) -> str | None:
     """The mask of an image: the same key, or that key with _mask, _gt or the like."""
     if key in masks:
         return masks[key]
-    named = [f"{key}{dash}{ending}" for dash in "_-" for ending in MASK_ENDINGS]
+    plain = re.sub(IMAGE_ENDING, "", key)
+    named = [plain, *(f"{plain}{dash}{end}" for dash in "_-" for end in MASK_ENDINGS)]
     return next((masks[name] for name in named if name in masks), None)
 
 
@@ -317,10 +318,10 @@ def _refuse_orphans(
     used = {mask for _, mask in pairs.values()}
     orphans = [mask for mask in masks.values() if mask not in used]
     if orphans:
-        raise errors.UserError(
-            f"{root}: {len(orphans)} masks have no image, for example {orphans[0]}. "
-            "Fix: add the image under the same name, or remove the mask."
-        )
+        without = [image for image, mask in pairs.values() if mask is None]
+        parts = {"images without mask": without} if without else {}
+        parts["mask files without image"] = orphans
+        raise _labels.Unpaired(root, parts, NAME_MASKS)
 
 
 def _nothing_found(
@@ -344,14 +345,7 @@ def _measure_classes(
     masks: Sequence[Path], ids: Mapping[int, int] | None, root: Path
 ) -> tuple[str, ...]:
     """class_0, class_1, ... up to the highest id of the training masks."""
-    found, problems = set(), []
-    for path in masks:
-        try:
-            found.update(np.unique(images_lib.read_ids(path)).tolist())
-        except errors.UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise errors.UserError("\n".join(problems))
+    found = {id_ for each in _present.each(masks, images_lib.read_ids) for id_ in each}
     mapped = {(ids or {}).get(raw, raw) for raw in found} - {255, IGNORE}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(

@@ -58,7 +58,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
         return name.rsplit("_leftImg8bit", 1)[0] + "_gtFine_labelids.png"
 
     pattern = f"leftImg8bit/{FOLDERS[split]}/*/*_leftImg8bit.*"
-    return _masks.pairs(root, pattern, mask_of)
+    masks = f"gtFine/{FOLDERS[split]}/*/*_gtFine_labelids.png"
+    return _masks.pairs(root, pattern, mask_of, masks)
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

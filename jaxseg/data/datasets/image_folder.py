@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxseg.core import errors
+from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _per_class
@@ -66,10 +65,17 @@ def digest(root: Path, **_: Any) -> str:
     for folder in [name for names in _class_folders(root).values() for name in names]:
         files = set(_per_class.files(root / folder))
         with os.scandir(root / folder) as entries:
-            sizes = {e.name: e.stat().st_size for e in entries if e.name in files}
+            sizes = {e.name: _num_bytes(e) for e in entries if e.name in files}
         for name in sorted(files):
             total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
     return total.hexdigest()
+
+
+def _num_bytes(entry: os.DirEntry) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return images_lib.num_bytes(Path(entry.path))  # says why not
 
 
 def _split_folders(root: Path) -> dict[str, str]:
@@ -133,5 +139,5 @@ def _splits(
     if folders:
         return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
     every = _per_class.listed(root, ".", places)
-    drawn = _labels.drawn_splits(range(len(every)), root)
-    return {split: every.take(np.array(rows)) for split, rows in drawn.items()}
+    drawn = _labels.drawn_rows(len(every), root)
+    return {split: every.take(rows) for split, rows in drawn.items()}

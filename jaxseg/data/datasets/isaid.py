@@ -15,7 +15,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _masks, _tiles
+from jaxseg.data.datasets import _labels, _masks, _tiles
 from jaxseg.data.datasets._tiles import Tile
 
 CLASSES = {
@@ -70,14 +70,11 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
             f"{root / home}: found no images; allowed are P0000.png and so on. Fix: "
             "point root at the folder that holds train/ and val/."
         )
-    without = sorted({f"{name}{MASK}" for name in chosen} - set(names))
-    if without:
-        raise errors.UserError(
-            f"{root / home}: {without[0]}.png is missing, {len(without)} masks in all; "
-            "allowed is one beside each image. Fix: move the masks there."
-        )
-    pairs = [(f"{home}/{name}.png", f"{home}/{name}{MASK}.png") for name in chosen]
-    return _tiles.records(pairs, root)
+    images = {name: f"{home}/{name}.png" for name in chosen}
+    masks = {n.removesuffix(MASK): f"{home}/{n}.png" for n in names if n.endswith(MASK)}
+    for name in SKIPPED:
+        masks.pop(name, None)
+    return _tiles.records(_labels.matched(root, images, masks), root)
 
 
 def describe(facts: Dataset, root: Path) -> Dataset:

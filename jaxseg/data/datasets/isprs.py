@@ -16,7 +16,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _masks, _tiles
+from jaxseg.data.datasets import _labels, _masks, _tiles
 from jaxseg.data.datasets._tiles import Tile
 
 CLASSES = {
@@ -81,15 +81,12 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
             f"{root / city.images}: found no images; allowed are "
             f"top_*{city.image_end}. Fix: unpack the archive there, or mend root."
         )
-    pairs = []
-    for file in files:
-        mask = f"{city.masks}/{file.name.removesuffix(city.image_end)}{city.mask_end}"
-        if not (root / mask).is_file():
-            raise errors.UserError(
-                f"{root / mask}: file not found; allowed is a label file for each "
-                "image. Fix: get the labels of all images, not of participants."
-            )
-        pairs.append((f"{city.images}/{file.name}", mask))
+    masks = sorted((root / city.masks).glob(f"top_*{city.mask_end}"))
+    pairs = _labels.matched(
+        root,
+        {f.name.removesuffix(city.image_end): f"{city.images}/{f.name}" for f in files},
+        {f.name.removesuffix(city.mask_end): f"{city.masks}/{f.name}" for f in masks},
+    )
     return _tiles.records(pairs, root)
 
 

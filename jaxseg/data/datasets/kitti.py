@@ -47,6 +47,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
         root,
         "training/image_2/*.png",
         lambda image: image.replace("image_2", "semantic", 1),
+        masks="training/semantic/*.png",
     )
     kept = split == "validation"
     return [pair for pair in both if (Path(pair[0]).stem in NAMES) == kept]

@@ -54,7 +54,10 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     newer = (root / home / "v1.2" / "labels").is_dir()
     labels = f"{home}/v1.2/labels" if newer else f"{home}/labels"
     return _masks.pairs(
-        root, f"{home}/images/*.jpg", lambda image: f"{labels}/{Path(image).stem}.png"
+        root,
+        f"{home}/images/*.jpg",
+        lambda image: f"{labels}/{Path(image).stem}.png",
+        masks=f"{labels}/*.png",
     )
 
 

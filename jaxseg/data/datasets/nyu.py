@@ -158,20 +158,12 @@ def find_files(root: Path) -> dict[str, list[Pair]]:
     splits = [split for split in INDICES if (root / IMAGES / split).is_dir()]
     if not splits:
         return {"train": _pairs(root, "")}
-    return {split: _pairs(root, f"{split}/") for split in splits}
+    return {split: _pairs(root, f"/{split}") for split in splits}
 
 
 def _pairs(root: Path, folder: str) -> list[Pair]:
-    found = []
-    for name, file in sorted(_labels.image_names(root / IMAGES / folder).items()):
-        depth = f"{MAPS}/{folder}{name}.png"
-        if not (root / depth).is_file():
-            raise errors.UserError(
-                f"{root / IMAGES / folder / file}: {depth} is missing. Fix: add the "
-                "depth map or remove the picture."
-            )
-        found.append(Pair(f"{IMAGES}/{folder}{file}", depth))
-    return found
+    images, maps = (_labels.below(root, f"{home}{folder}") for home in (IMAGES, MAPS))
+    return [Pair(*both) for both in _labels.matched(root, images, maps, "depth map")]
 
 
 def _row(root: Path, name: str, index: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _per_class, folder, ilsvrc
+from jaxseg.data.datasets import _labels, folder, ilsvrc
 
 KINDS = ("car", "horse", "airplane")
 DATASETS = {
@@ -46,15 +46,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
             f"{root / home / MASKS}: folder not found; allowed is the layout of "
             "ObjectDiscovery-data.zip. Fix: point root at the folder that holds Data/."
         )
-    names = [f"{home}/{name}" for name in _per_class.files(root / home)]
-    masks = {Path(name).stem for name in _per_class.files(root / home / MASKS)}
-    lost = [name for name in names if Path(name).stem not in masks]
-    if lost:
-        raise errors.UserError(
-            f"{root / lost[0]}: its mask is missing, as are {len(lost) - 1} others; "
-            f"allowed is one in {home}/{MASKS} for each image. Fix: restore it."
-        )
-    return _drawn(names, split)
+    both = [_labels.below(root, each) for each in (home, f"{home}/{MASKS}")]
+    return _drawn([image for image, _ in _labels.matched(root, *both)], split)
 
 
 def parse(record: str, root: Path, variant: str) -> Example:

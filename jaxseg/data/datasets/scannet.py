@@ -103,18 +103,8 @@ def _frames(root: Path, folder: str, kinds: Sequence[str]) -> list[tuple[str, st
         raise errors.UserError(
             f"{root / folder}: found none of {', '.join(kinds)}. Fix: unpack them."
         )
-    images = _labels.image_names(root / folder / COLOUR)
-    labels = _labels.image_names(root / folder / kind)
-    lost = [file for name, file in images.items() if name not in labels]
-    if lost:
-        raise errors.UserError(
-            f"{root / folder}: {len(lost)} pictures are missing in {kind}, for example "
-            f"{lost[0]}. Fix: unpack the scene again or remove them."
-        )
-    return [
-        (f"{folder}/{COLOUR}/{file}", f"{folder}/{kind}/{labels[name]}")
-        for name, file in images.items()
-    ]
+    both = [f"{folder}/{each}" for each in (COLOUR, kind)]
+    return _labels.matched(root, *(_labels.below(root, each) for each in both), kind)
 
 
 def _check_shape(image: Sequence[int], label: Sequence[int], path: Path) -> None:

@@ -8,7 +8,7 @@ of the factors study, what lies right of the image or below it is cut off.
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import errors, images
+from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _masks
@@ -55,18 +55,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, mask) paths below `root`, sorted."""
     known = [name for name in FOLDERS[split] if (root / name / "images").is_dir()]
     home = (known or FOLDERS[split])[0]
-    found = _labels.image_names(root / home / "images")
-    masks = _labels.image_names(root / home / "masks")
-    without = sorted(set(found) - set(masks))
-    if without:
-        raise errors.UserError(
-            f"{root / home}/masks: {len(without)} masks are missing, for example "
-            f"{without[0]}.bmp; allowed is one for each image. Fix: restore them."
-        )
-    return [
-        (f"{home}/images/{file}", f"{home}/masks/{masks[name]}")
-        for name, file in found.items()
-    ]
+    both = [f"{home}/{kind}" for kind in ("images", "masks")]
+    return _labels.matched(root, *(_labels.below(root, each) for each in both))
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

@@ -8,7 +8,6 @@ its number from 0. Names of classes are given by an option or lie in classes.txt
 line; labels that are names need neither.
 """
 
-import csv
 import dataclasses
 import functools
 import posixpath
@@ -22,7 +21,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels
+from jaxseg.data.datasets import _csv, _depth, _labels
 
 COMMON = dict(
     domain="own",
@@ -54,6 +53,37 @@ class Row(NamedTuple):
     maximum: float | None
 
 
+class Lines(NamedTuple):
+    """Lines of a table, which lies at `name` below the root."""
+
+    name: str
+    table: _csv.Table
+    chosen: np.ndarray  # int [N]
+
+
+class Rows(Sequence):
+    """The records of some lines, each split when it is asked for."""
+
+    def __init__(
+        self, lines: Lines, column: str, labels: np.ndarray | None, depth: tuple
+    ):
+        """labels: the class of each line of the table, where `column` holds labels."""
+        self._lines, self._labels, self._depth = lines, labels, depth
+        self._places = [lines.table.columns.index(c) for c in ("image", column)]
+
+    def __len__(self) -> int:
+        return len(self._lines.chosen)
+
+    def __getitem__(self, index: int) -> Row:
+        name, table, chosen = self._lines
+        line = int(chosen[index])
+        values = table.row(line)
+        image, target = (_below_root(name, values[place]) for place in self._places)
+        if self._labels is not None:
+            target = int(self._labels[line])
+        return Row(image, target, table.where(line), *self._depth)
+
+
 def records(
     variant: str,
     split: str,
@@ -65,21 +95,18 @@ def records(
     scale: float | None = None,
     invalid: Sequence[float] = (),
     maximum: float | None = None,
-) -> Sequence[Row]:
+) -> "Rows":
     """The lines of a split, in the order of its table.
 
     tables: {split: CSV file below root}. classes: names in the order of their ids.
     ids: {raw id: class} of masks. scale, invalid, maximum: as of depth/folder.
     """
     lines = _splits(root, tables, COLUMNS[variant])[split]
+    found = None
+    if variant == "classification":
+        found = _classes_of(root, lines, _label_names(root, tables, classes))
     depth = (scale, tuple(invalid), maximum)
-    if variant != "classification":
-        return [Row(*line, *depth) for line in lines]
-    numbers = {n: i for i, n in enumerate(_label_names(root, tables, classes))}
-    return [
-        Row(image, _class_of(label, numbers, where), where, *depth)
-        for image, label, where in lines
-    ]
+    return Rows(lines, COLUMNS[variant], found, depth)
 
 
 def parse(record: Row, root: Path, variant: str) -> Example:
@@ -95,7 +122,9 @@ def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
     tables, given = options["tables"], options["classes"]
     column = COLUMNS[next(v for v, f in DATASETS.items() if f.fields == facts.fields)]
     splits = _splits(root, tables, column)
-    facts = dataclasses.replace(facts, splits={s: len(n) for s, n in splits.items()})
+    facts = dataclasses.replace(
+        facts, splits={s: len(n.chosen) for s, n in splits.items()}
+    )
     if column == "depth":
         return facts
     if column == "label":
@@ -114,10 +143,9 @@ def digest(root: Path, *, tables: Mapping[str, str] | None, **_: Any) -> str:
     names = list(find_tables(root, tables).values())
     labels = [*names, CLASSES]
     for name in names:
-        columns, lines = _read(_labels.stamp(root / name))
-        places = [columns.index(c) for c in ("mask", "depth") if c in columns]
-        for place in places:
-            files = (row[place] for row in lines.values() if len(row) > place)
+        table = _csv.read(_labels.stamp(root / name))
+        for column in {"mask", "depth"} & {*table.columns}:
+            files = (value.decode() for value in table.values(column))
             labels += [_below_root(name, file) for file in files if file]
     return _labels.digest(root, [], labels)
 
@@ -161,63 +189,42 @@ def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
 
 def _splits(
     root: Path, tables: Mapping[str, str] | None, column: str
-) -> dict[str, list[tuple[str, str, str]]]:
-    """{split: [(image, target, table:line)]}, files below root."""
+) -> dict[str, Lines]:
+    """{split: the lines of its table}, all of them checked."""
     found = {
-        split: _lines(_labels.stamp(root / name), name, column)
+        split: Lines(name, table, np.arange(len(table)))
         for split, name in find_tables(root, tables).items()
+        for table in [_checked(_labels.stamp(root / name), column)]
     }
-    return _labels.drawn_splits(found[""], root) if "" in found else found
+    if "" not in found:
+        return found
+    name, table, every = found[""]
+    rows = _labels.drawn_rows(len(every), root)
+    return {split: Lines(name, table, chosen) for split, chosen in rows.items()}
 
 
-@functools.lru_cache(maxsize=8)
-def _lines(
-    file: tuple[str, int, int], name: str, column: str
-) -> list[tuple[str, str, str]]:
-    columns, lines = _read(file)
+@functools.lru_cache(maxsize=16)
+def _checked(file: tuple[str, int, int], column: str) -> _csv.Table:
+    table = _csv.read(file)
     for wanted in ("image", column):
-        if columns.count(wanted) != 1:
+        if table.columns.count(wanted) != 1:
             raise errors.UserError(
-                f"{file[0]}:1: found the columns {', '.join(columns) or 'none'}; "
+                f"{file[0]}:1: found the columns {', '.join(table.columns) or 'none'}; "
                 f"allowed is a header with image and {column}, each once. Fix: write "
                 f"`image,{column}` as the first line."
             )
-    image, target = columns.index("image"), columns.index(column)
-    found = []
-    for number, values in lines.items():
-        where = f"{file[0]}:{number}"
-        if len(values) != len(columns) or not values[image] or not values[target]:
-            raise errors.UserError(
-                f"{where}: found {len(values)} values {values}; allowed are "
-                f"{len(columns)}, {', '.join(columns)}, image and {column} not empty. "
-                "Fix: correct the line; quote values with commas."
-            )
-        path = values[target]
-        path = path if column == "label" else _below_root(name, path)
-        found.append((_below_root(name, values[image]), path, where))
-    return found
+    table.check(("image", column))
+    return table
+
+
+@functools.lru_cache(maxsize=16)
+def _codes(file: tuple[str, int, int]) -> tuple[np.ndarray, list[str]]:
+    """int32 [lines], which label each has, and the labels."""
+    return _checked(file, "label").codes("label")
 
 
 def _below_root(table: str, file: str) -> str:
     return posixpath.join(posixpath.dirname(table), file)
-
-
-@functools.lru_cache(maxsize=16)
-def _read(file: tuple[str, int, int]) -> tuple[list[str], dict[int, list[str]]]:
-    """(columns, {line: values}), stripped of spaces; empty lines are passed over."""
-    text = _labels.read_text(Path(file[0])).removeprefix("\ufeff")
-    reader = csv.reader(text.splitlines(), strict=True, skipinitialspace=True)
-    rows: dict[int, list[str]] = {}
-    try:
-        for row in reader:
-            if row:
-                rows[reader.line_num] = [value.strip() for value in row]
-    except csv.Error as error:
-        raise errors.UserError(
-            f"{file[0]}:{reader.line_num}: not CSV ({error}). Fix: correct the line."
-        ) from None
-    first = next(iter(rows), None)
-    return (rows.pop(first) if first else []), rows
 
 
 def _label_names(
@@ -226,10 +233,8 @@ def _label_names(
     """Names of the classes: given, in classes.txt, or the labels found, sorted."""
     if given or (root / CLASSES).is_file():
         return named_classes(root, given)
-    lines = [
-        line for split in _splits(root, tables, "label").values() for line in split
-    ]
-    labels = {label for _, label, _ in lines}
+    names = find_tables(root, tables).values()
+    labels = {x for name in names for x in _codes(_labels.stamp(root / name))[1]}
     if all(label.isdigit() for label in labels):
         return named_classes(root, [f"class_{i}" for i in range(_top(labels) + 1)])
     return named_classes(root, sorted(labels))
@@ -239,15 +244,20 @@ def _top(labels: set[str]) -> int:
     return max(map(int, labels), default=0)
 
 
-def _class_of(label: str, numbers: Mapping[str, int], where: str) -> int:
-    if label in numbers:
-        return numbers[label]
-    if label.isdigit() and int(label) < len(numbers):
-        return int(label)
-    raise errors.UserError(
-        f"{where}: label is {label!r}; allowed are {', '.join(numbers)} or 0 to "
-        f"{len(numbers) - 1}. Fix: correct the label or the names of the classes."
-    )
+def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
+    """int32, the class of every line of the table; UserError for a label without."""
+    codes, labels = _codes(_labels.stamp(root / lines.name))
+    numbers = {name: number for number, name in enumerate(names)}
+    found = []
+    for code, label in enumerate(labels):
+        if label not in numbers and not (label.isdigit() and int(label) < len(names)):
+            raise errors.UserError(
+                f"{lines.table.where(int(np.argmax(codes == code)))}: label is "
+                f"{label!r}; allowed are {', '.join(names)} or 0 to {len(names) - 1}. "
+                "Fix: correct the label or the names of the classes."
+            )
+        found.append(numbers[label] if label in numbers else int(label))
+    return np.array(found, np.int32)[codes]
 
 
 def _read_target(record: Row, root: Path, variant: str) -> Example:

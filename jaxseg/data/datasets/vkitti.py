@@ -80,7 +80,9 @@ def pairs(root: Path, above: str, variant: str, folder: str) -> list[tuple[str, 
         name = image.replace("/rgb/", f"/{place}/", 1).replace("/rgb_", f"/{prefix}")
         return name.rsplit(".", 1)[0] + ".png"
 
-    return _masks.pairs(root, f"{above}/frames/rgb/*/rgb_*.jpg", label_of)
+    frames = f"{above}/frames"
+    masks = f"{frames}/{place}/*/{prefix}*.png"
+    return _masks.pairs(root, f"{frames}/rgb/*/rgb_*.jpg", label_of, masks)
 
 
 def read(

@@ -88,16 +88,18 @@ def records(
     found = find_splits(root, annotations)
     contents = _read_all(root, annotations, _union(found))
     labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
-    files = _labels.image_names(root / images)
+    files = _labels.below(root, images)
+    chosen = {name: f"{annotations}/{name}.xml" for name in found[split]}
+    if _lists(root):  # else all images are meant, and each needs an annotation
+        files = {name: file for name, file in files.items() if name in chosen}
+    else:
+        chosen |= {
+            n: f"{annotations}/{n}.xml" for names in found.values() for n in names
+        }
+    _labels.matched(root, files, chosen, "XML")
     made, dropped = [], []
     for name in found[split]:
-        if name not in files:
-            raise errors.UserError(
-                f"{root / images}: the image of {annotations}/{name}.xml is missing; "
-                f"allowed is {name} with an ending such as .jpg. Fix: add the image, "
-                "or remove its annotation and its line in ImageSets."
-            )
-        image = f"{images}/{files[name]}"
+        image = files[name]
         record, lost = _record(image, name, contents[name], labels, root)
         made.append(record)
         dropped += [image] * lost

@@ -124,7 +124,7 @@ def find_pairs(
 ) -> dict[str, list[tuple[str, str | None]]]:
     """{split: [(image, label file or None)]}, paths below root."""
     folders = _folders(root, images, names)
-    found = {}
+    found, known = {}, set()
     for split, folder in folders.items():
         files = sorted(
             path.relative_to(root).as_posix()
@@ -137,6 +137,8 @@ def find_pairs(
             for image, path in paths.items()
         ]
         _check_labels(root, folder, paths)
+        known |= set(paths.values())
+    _tell_orphans(root, known)
     return found
 
 
@@ -176,7 +178,8 @@ def _folder(root: Path, value: str, where: str) -> str:
     raise errors.UserError(
         f"{where}: {value!r} is not a folder below {root}; allowed is a folder of "
         "images (lists of images are not read). Fix: correct it, or set "
-        "images={'train': FOLDER, ...}."
+        "images={'train': FOLDER, ...}; if that is not below root, point root higher "
+        "up and set names=FILE and labels=FOLDER."
     )
 
 
@@ -191,27 +194,30 @@ def _label_path(image: str, labels: str | None) -> str:
 
 
 def _check_labels(root: Path, folder: str, paths: Mapping[str, str]) -> None:
-    """Refuses a split without images or labels; tells of labels without an image."""
+    """Refuses a split without images or without any label."""
     if not paths:
         raise errors.UserError(f"{root / folder}: found no images. Fix: add them.")
-    known = set(paths.values())
-    places = {str(PurePosixPath(path).parent) for path in known}
+    if not any((root / path).is_file() for path in paths.values()):
+        raise errors.UserError(
+            f"{root / folder}: none of {len(paths)} images has a label file such as "
+            f"{min(paths.values())}. Fix: set labels=FOLDER to what stands for images/ "
+            "there."
+        )
+
+
+def _tell_orphans(root: Path, known: set[str]) -> None:
+    """Says how many label files no image has: harmless, yet perhaps images are lost."""
     there = {
         path.relative_to(root).as_posix()
-        for place in places
+        for place in {PurePosixPath(path).parent for path in known}
         for path in (root / place).glob("*.txt")
         if path.name != "classes.txt"
     }
-    if not there & known:
-        raise errors.UserError(
-            f"{root / folder}: none of {len(paths)} images has a label file such as "
-            f"{min(known)}. Fix: set labels=FOLDER to what stands for images/ there."
-        )
-    orphans = sorted(there - known) if len(places) == 1 else []
-    if orphans:  # harmless, yet perhaps the images are lost
+    orphans = sorted(there - known)
+    if orphans:
         _labels.tell(
-            f"{root}: {len(orphans)} label files have no image in {folder} and are "
-            f"left out, for example {orphans[0]}"
+            f"{root}: {len(orphans)} label files have no image and are left out, for "
+            f"example {orphans[0]}"
         )
 
 
