@@ -7,8 +7,6 @@ names, sorted, of all splits together.
 
 import dataclasses
 import functools
-import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,17 +60,11 @@ def describe(facts: Dataset, root: Path, *, classes: Sequence[str]) -> Dataset:
 
 def digest(root: Path, **_: Any) -> str:
     """SHA-256 of the names and sizes of all images: the names are the labels."""
-    total = hashlib.sha256()
-    for folder in [name for names in _class_folders(root).values() for name in names]:
-        files = set(_per_class.files(root / folder))
-        with os.scandir(root / folder) as entries:
-            sizes = {e.name: e.stat().st_size for e in entries if e.name in files}
-        for name in sorted(files):
-            total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
-    return total.hexdigest()
+    both = [name for names in _class_folders(root).values() for name in names]
+    return _per_class.digest(root, both)
 
 
-def _split_folders(root: Path) -> dict[str, str]:
+def split_folders(root: Path) -> dict[str, str]:
     """{split: folder}; {} where the folders in root are classes."""
     names = _per_class.folders(root)
     found: dict[str, str] = {}
@@ -98,7 +90,7 @@ def _split_folders(root: Path) -> dict[str, str]:
 
 def _class_folders(root: Path) -> dict[str, list[str]]:
     """{split: class folders below root}; the split is "" where there are none."""
-    folders = _split_folders(root)
+    folders = split_folders(root)
     if not folders:
         return {"": _per_class.folders(root)}
     return {
@@ -129,7 +121,7 @@ def _splits(
     root: Path, classes: tuple[str, ...], _stamp: tuple[int, ...]
 ) -> dict[str, _per_class.Images]:
     places = {name: place for place, name in enumerate(classes)}
-    folders = _split_folders(root)
+    folders = split_folders(root)
     if folders:
         return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
     every = _per_class.listed(root, ".", places)
