@@ -7,7 +7,7 @@ from jaxseg.losses import classification, reduce
 # A 2x2 image with two classes: logits [0, log 3] give probabilities 1/4 and 3/4.
 ODDS = np.array([[[[1, 3], [3, 1]], [[1, 1], [1, 7]]]], np.float32)
 LOGITS = jnp.asarray(np.log(ODDS))
-LABELS = jnp.asarray([[[1, 1], [0, 255]]])
+LABELS = jnp.asarray([[[1, 1], [0, 65535]]])
 VALID = jnp.asarray([[[True, True], [True, False]]])
 # -log(3/4), -log(1/4), -log(1/2), and the void pixel.
 EXPECTED = np.array([[[0.28768207, 1.38629436], [0.69314718, 0.0]]])
@@ -25,7 +25,7 @@ def test_masked_equals_sliced():
     rng = np.random.default_rng(0)
     logits = jnp.asarray(rng.normal(size=(4, 6, 5)), jnp.float32)
     labels, rows = rng.integers(0, 5, (4, 6)), rng.random((4, 6)) < 0.6
-    void, valid = jnp.asarray(np.where(rows, labels, 255)), jnp.asarray(rows)
+    void, valid = jnp.asarray(np.where(rows, labels, 65535)), jnp.asarray(rows)
 
     def masked(logits):
         return reduce.masked_mean(
@@ -44,7 +44,7 @@ def test_masked_equals_sliced():
 
 
 def test_nothing_valid_gives_zero_and_a_zero_gradient():
-    labels = jnp.asarray(np.full((1, 2, 2), 255))
+    labels = jnp.asarray(np.full((1, 2, 2), 65535))
 
     def loss(logits):
         valid = jnp.zeros((1, 2, 2), bool)

@@ -11,7 +11,7 @@ from jaxseg.losses import reduce, segmentation
 # A 2x2 image with two classes: logits [0, log 3] give probabilities 1/4 and 3/4.
 ODDS = np.array([[[[1, 3], [3, 1]], [[1, 1], [1, 7]]]], np.float32)
 LOGITS = jnp.asarray(np.log(ODDS))
-LABELS = jnp.asarray([[[1, 1], [0, 255]]])
+LABELS = jnp.asarray([[[1, 1], [0, 65535]]])
 VALID = jnp.asarray([[[True, True], [True, False]]])
 NLL = np.array([[[0.28768207, 1.38629436], [0.69314718, 0.0]]])
 WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0])
@@ -125,7 +125,7 @@ NAMES = pytest.mark.parametrize("name", XENTS)
 def test_masked_equals_the_reference_on_the_slice(name):
     loss, reference, (scores, labels) = XENTS[name]
     labels = labels.astype(int)
-    void, valid = jnp.asarray(np.where(ROWS, labels, 255)), jnp.asarray(ROWS)
+    void, valid = jnp.asarray(np.where(ROWS, labels, 65535)), jnp.asarray(ROWS)
 
     def total(scores):
         values = loss(scores, void, valid)
@@ -145,7 +145,7 @@ def test_masked_equals_the_reference_on_the_slice(name):
 @pytest.mark.parametrize("scale", [1, 1e4])
 def test_nothing_valid_gives_zero_and_a_zero_gradient(name, scale):
     loss, _, (scores, labels) = XENTS[name]
-    void, valid = jnp.full(labels.shape, 255), jnp.zeros(labels.shape, bool)
+    void, valid = jnp.full(labels.shape, 65535), jnp.zeros(labels.shape, bool)
 
     def total(scores):
         return reduce.masked_mean(loss(scores, void, valid), valid)
@@ -182,7 +182,7 @@ def test_two_by_two_by_hand():
 
 
 def test_binary_by_hand():
-    logits, labels = f32([math.log(3), math.log(3), 9]), jnp.asarray([1, 0, 255])
+    logits, labels = f32([math.log(3), math.log(3), 9]), jnp.asarray([1, 0, 65535])
     valid = jnp.asarray([True, True, False])
     values = segmentation.binary_xent(logits, labels, valid)
     np.testing.assert_allclose(values, [0.28768207, 1.38629436, 0], rtol=1e-6)
@@ -207,7 +207,7 @@ def test_focal_has_a_gradient_where_the_answer_is_certain(gamma):
 
 @pytest.mark.parametrize("per_image", [True, False])
 def test_dice(per_image):
-    shares, void = softmax(SCORES), np.where(ROWS, CLASSES, 255)
+    shares, void = softmax(SCORES), np.where(ROWS, CLASSES, 65535)
 
     def total(p):
         found = segmentation.soft_dice(
@@ -248,7 +248,7 @@ def lovasz(shares, labels, valid):
 def test_lovasz_on_the_slice():
     shares, labels, rows = softmax(SCORES).reshape(-1, 4), CLASSES.ravel(), ROWS.ravel()
     labels = np.where(labels == 3, 1, labels)  # class 3 is absent
-    void = jnp.asarray(np.where(rows, labels, 255))
+    void = jnp.asarray(np.where(rows, labels, 65535))
     value, gradient = jax.value_and_grad(lovasz)(f32(shares), void, jnp.asarray(rows))
     kept, truth = shares[rows], labels[rows]
     np.testing.assert_allclose(value, lovasz_reference(kept, truth), rtol=1e-5)
@@ -260,7 +260,10 @@ def test_lovasz_on_the_slice():
 def test_lovasz_by_hand():
     """A prediction of zeros and ones gives 1 - IoU of each class that is present."""
     shares = f32([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
-    labels, valid = jnp.asarray([0, 1, 1, 255]), jnp.asarray([True, True, True, False])
+    labels, valid = (
+        jnp.asarray([0, 1, 1, 65535]),
+        jnp.asarray([True, True, True, False]),
+    )
     values, present = segmentation.lovasz_softmax(shares, labels, valid)
     np.testing.assert_allclose(values, [1 / 2, 1 / 2, 0], rtol=1e-6)
     assert present.tolist() == [True, True, False]
@@ -269,7 +272,7 @@ def test_lovasz_by_hand():
 def test_lovasz_of_nothing():
     valid = jnp.zeros(4, bool)
     value, gradient = jax.value_and_grad(lovasz)(
-        f32(np.full((4, 3), 0.2)), jnp.full(4, 255), valid
+        f32(np.full((4, 3), 0.2)), jnp.full(4, 65535), valid
     )
     assert value == 0 and (np.asarray(gradient) == 0).all()
 

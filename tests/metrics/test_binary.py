@@ -11,7 +11,7 @@ UPDATE = jax.jit(BINARY.update)
 def update(predictions, labels, valid=None):
     """Of images of one row of pixels."""
     labels = np.array(labels, np.int32)[:, None]
-    valid = labels != 255 if valid is None else np.array(valid)[:, None]
+    valid = labels != 65535 if valid is None else np.array(valid)[:, None]
     return UPDATE(np.array(predictions, np.int32)[:, None], labels, valid)
 
 
@@ -61,12 +61,14 @@ def test_something_predicted_where_nothing_is():
 
 
 def test_precision_over_images_of_unlike_valid_pixels():
-    found = values(update([[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 255, 255, 255], [1] * 4]))
+    found = values(
+        update([[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 65535, 65535, 65535], [1] * 4])
+    )
     assert found["precision"] == 1 / 5 and found["precision_per_image"] == 1 / 2
 
 
 def test_pixels_that_are_not_valid_count_nowhere():
-    counts = update([[1, 1, 0, 0]], [[1, 255, 0, 1]], [[True, False, True, False]])
+    counts = update([[1, 1, 0, 0]], [[1, 65535, 0, 1]], [[True, False, True, False]])
     assert counts.tolist() == [[1, 0, 0, 1]]
 
 
@@ -93,5 +95,5 @@ def test_batches_their_order_and_rows_that_fill_up_change_nothing():
 
 def test_an_empty_set():
     assert (
-        values() == values(update([[1]], [[255]])) == dict.fromkeys(binary.NAMES, 0.0)
+        values() == values(update([[1]], [[65535]])) == dict.fromkeys(binary.NAMES, 0.0)
     )

@@ -11,7 +11,7 @@ UPDATE = jax.jit(segmentation.Confusion(3).update)
 
 def count(truth, prediction, valid=None):
     truth, prediction = np.asarray(truth), np.asarray(prediction)
-    valid = truth != 255 if valid is None else np.asarray(valid)
+    valid = truth != 65535 if valid is None else np.asarray(valid)
     return UPDATE(prediction, truth, valid)
 
 
@@ -24,7 +24,7 @@ def values(*counts, names=NAMES):
 
 
 def test_confusion_by_hand():
-    counts = count([[0, 0, 1], [1, 2, 255]], [[0, 1, 1], [1, 0, 2]])
+    counts = count([[0, 0, 1], [1, 2, 65535]], [[0, 1, 1], [1, 0, 2]])
     assert counts.tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
     found = values(counts)
     # road: 1 of {1 hit, 1 missed, 1 wrongly}; car: 2 of {2, 0, 1}; sky: 0 of {0, 1, 0}.
@@ -55,13 +55,13 @@ def test_perfect_is_one_and_all_wrong_is_zero():
 def test_never_above_one():
     rng = np.random.default_rng(1)
     for _ in range(50):
-        truth = rng.choice([0, 1, 2, 255], 12, p=rng.dirichlet(np.ones(4)))
+        truth = rng.choice([0, 1, 2, 65535], 12, p=rng.dirichlet(np.ones(4)))
         found = values(count(truth, rng.integers(0, 3, 12)))
         assert all(0.0 <= value <= 1.0 for value in found.values())
 
 
 def test_pixels_that_are_not_valid_count_nowhere():
-    truth = jnp.array([0, 1, 255, -1, 2])
+    truth = jnp.array([0, 1, 65535, -1, 2])
     valid = jnp.array([True, False, False, False, True])
     counts = count(truth, jnp.array([0, 1, 2, 2, 2]), valid)
     assert counts.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
@@ -69,7 +69,7 @@ def test_pixels_that_are_not_valid_count_nowhere():
 
 def test_batches_merged_equal_all_at_once():
     rng = np.random.default_rng(2)
-    truth = rng.choice([0, 1, 2, 255], (7, 5, 5))
+    truth = rng.choice([0, 1, 2, 65535], (7, 5, 5))
     prediction = rng.integers(0, 3, (7, 5, 5))
     whole = values(count(truth, prediction))
     parts = [count(truth[i : i + 3], prediction[i : i + 3]) for i in (0, 3, 6)]

@@ -29,7 +29,7 @@ def loss(labels, ignored=()):
 
 def test_the_mean_is_over_valid_pixels():
     assert float(loss(LABELS)) == pytest.approx((np.log(4) + np.log(2) + np.log(4)) / 3)
-    void = jnp.array([[[0, 1, 255]]])
+    void = jnp.array([[[0, 1, 65535]]])
     assert float(loss(void)) == pytest.approx((np.log(4) + np.log(2)) / 2)
 
 
@@ -42,7 +42,7 @@ def test_ignored_classes_are_not_in_the_loss_but_in_the_metric():
 
 
 def test_no_gradient_at_ignored_void_or_unknown_pixels():
-    labels = jnp.array([[[1, 255, 2]]])
+    labels = jnp.array([[[1, 65535, 2]]])
 
     def value(logits):
         built = segmentation.build(3, ignored=(1,))
@@ -97,7 +97,7 @@ def test_other_class_weights_are_refused(found):
 
 
 def test_auto_weights_are_measured_on_training_pixels():
-    labels = np.array([[0, 0, 0, 0], [1, 2, 2, 255]])
+    labels = np.array([[0, 0, 0, 0], [1, 2, 2, 65535]])
     source = [{"segmentation": labels}]
     found = segmentation.build(3, class_weights="auto").measured(source)
     assert found == {"class_weights": [0.5, 2.0, 1.0]}  # median 2 pixels
@@ -117,7 +117,7 @@ def test_binary_decides_outputs_loss_and_metric():
     built = segmentation.build(1, **options)
     assert built.outputs(TWO) == 1 and built.headline == "iou_pooled"
     logits = jnp.array([[[[2.0], [-1.0], [3.0], [-4.0]]]])
-    batch = {"segmentation": jnp.array([[[1, 1, 0, 255]]])}
+    batch = {"segmentation": jnp.array([[[1, 1, 0, 65535]]])}
     expected = np.log(1 + np.exp([-2.0, 1.0, 3.0])).mean()
     assert float(built.loss(logits, batch)[0]) == pytest.approx(expected, rel=1e-6)
     predictions = built.decode(logits)

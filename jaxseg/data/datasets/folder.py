@@ -351,8 +351,8 @@ def _measure_classes(
         raise errors.UserError(
             f"{root}: the training masks hold the ids {sorted(found)[:12]} "
             "(255 is ignore); allowed are two or more classes, ids up to 254. Fix: "
-            "binary=True for masks of 0 and 255, ids={raw: class} for others, classes= "
-            "with all names for more than 255 of them (and 65535 to ignore)."
+            "binary=True for masks of 0 and 255, ids={raw: class} for others; name "
+            "the classes if they are more than 255 (then 65535 is ignore)."
         )
     return tuple(f"class_{i}" for i in range(max(mapped) + 1))
 

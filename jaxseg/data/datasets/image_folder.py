@@ -7,8 +7,6 @@ names, sorted, of all splits together.
 
 import dataclasses
 import functools
-import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +59,7 @@ def describe(facts: Dataset, root: Path, *, classes: Sequence[str]) -> Dataset:
 
 def digest(root: Path, **_: Any) -> str:
     """SHA-256 of the names and sizes of all images: the names are the labels."""
+<<<<<<< HEAD
     total = hashlib.sha256()
     for folder in [name for names in _class_folders(root).values() for name in names]:
         files = set(_per_class.files(root / folder))
@@ -79,6 +78,13 @@ def _num_bytes(entry: os.DirEntry) -> int:
 
 
 def _split_folders(root: Path) -> dict[str, str]:
+=======
+    both = [name for names in _class_folders(root).values() for name in names]
+    return _per_class.digest(root, both)
+
+
+def split_folders(root: Path) -> dict[str, str]:
+>>>>>>> 83f28cf6e85ca2f02e7e130a8410971d53009118
     """{split: folder}; {} where the folders in root are classes."""
     names = _per_class.folders(root)
     found: dict[str, str] = {}
@@ -104,7 +110,7 @@ def _split_folders(root: Path) -> dict[str, str]:
 
 def _class_folders(root: Path) -> dict[str, list[str]]:
     """{split: class folders below root}; the split is "" where there are none."""
-    folders = _split_folders(root)
+    folders = split_folders(root)
     if not folders:
         return {"": _per_class.folders(root)}
     return {
@@ -135,7 +141,7 @@ def _splits(
     root: Path, classes: tuple[str, ...], _stamp: tuple[int, ...]
 ) -> dict[str, _per_class.Images]:
     places = {name: place for place, name in enumerate(classes)}
-    folders = _split_folders(root)
+    folders = split_folders(root)
     if folders:
         return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
     every = _per_class.listed(root, ".", places)

@@ -1,0 +1,234 @@
+"""Pseudo labels of labelled images: ranks of saliency, 0 to 9 (PSSL: "end-to-end
+pre-training on pseudo semantic segmentation labels", Machine Learning 112, 2023).
+
+images/SPLIT/CLASS/NAME.jpg and, of the same size, deciles/SPLIT/CLASS/NAME.png with 8
+bits a pixel, or both without SPLIT; splits are those of the deciles, as image_folder
+names them. The pixels of the highest decile show the class of the image, the others
+background (section 4.1). Classes are the folders of classes.txt, one a line, or else
+all, sorted: those of ILSVRC come in its own order. `write` makes such PNG files.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import errors, hashing
+from jaxseg.core import images as images_lib
+from jaxseg.core.types import Example
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _labels, _per_class, image_folder, table
+
+DATASETS = {
+    "images": Dataset(
+        fields=("image", "segmentation"),
+        domain="own",
+        splits={},
+        version=1,
+        size=(256, 256),
+        background=0,
+        obtain="Your own images in folders named by class, and deciles of their "
+        "saliency; root is the folder that holds images/ and deciles/.",
+    )
+}
+BACKGROUND = "background"
+TOP = 9
+
+
+class Ranked(NamedTuple):
+    """One record: an image and its deciles, below the root."""
+
+    image: str
+    deciles: str
+    classes: tuple[int, ...]  # of each decile
+
+
+class Records(Sequence):
+    """Records of labelled images, whose deciles have the same names."""
+
+    def __init__(
+        self,
+        labelled: _per_class.Images,
+        folders: tuple[str, str],
+        foreground: Sequence[int],
+        ignored: Sequence[int],
+    ):
+        self._labelled, self._folders = labelled, folders
+        self._foreground, self._ignored = tuple(foreground), tuple(ignored)
+
+    def __len__(self) -> int:
+        return len(self._labelled)
+
+    def __getitem__(self, index: int) -> Ranked:
+        name, label = self._labelled[index]
+        classes = [0] * (TOP + 1)
+        for deciles, value in ((self._foreground, label), (self._ignored, IGNORE)):
+            for decile in deciles:
+                classes[decile] = value
+        names = zip(self._folders, (name, _png(name)))
+        paths = [(PurePosixPath(folder) / file).as_posix() for folder, file in names]
+        return Ranked(*paths, tuple(classes))
+
+
+def records(
+    variant: str,
+    split: str,
+    root: Path,
+    *,
+    images: str = "images",
+    deciles: str = "deciles",
+    foreground: Sequence[int] = (TOP,),
+    ignored: Sequence[int] = (),
+) -> Sequence[Ranked]:
+    """The images of a split, by class and name.
+
+    images, deciles: their folders, below root or anywhere: "." and an absolute path
+    add deciles to a tree of images as it is. foreground: deciles of the image's class;
+    ignored: those that are neither that nor background.
+    """
+    _check_deciles(foreground, ignored)
+    found = _splits(root / images, root / deciles, root)[split]
+    return Records(found, (images, deciles), foreground, ignored)
+
+
+def parse(record: Ranked, root: Path, variant: str) -> Example:
+    path = root / record.deciles
+    ranks = images_lib.read_ids(path)
+    if ranks.min() < 0 or ranks.max() > TOP:
+        raise errors.UserError(
+            f"{path}: found the values {ranks.min()} to {ranks.max()}; allowed are 0 "
+            f"to {TOP}, the decile of each pixel. Fix: write the deciles anew."
+        )
+    return {
+        "image": images_lib.read(root / record.image),
+        "segmentation": np.array(record.classes, np.int32)[ranks],
+        "id": "/".join(PurePosixPath(record.image).parts[-2:]),
+    }
+
+
+def describe(
+    facts: Dataset, root: Path, *, images: str, deciles: str, **_: Any
+) -> Dataset:
+    """`facts` with the splits and classes of these folders."""
+    names = (BACKGROUND, *_classes(root / images, root / deciles, root))
+    found = _splits(root / images, root / deciles, root)
+    return dataclasses.replace(
+        facts,
+        splits={split: len(labelled) for split, labelled in found.items()},
+        classes=_labels.check_names(dict(enumerate(names)), f"{root}: classes"),
+    )
+
+
+def digest(root: Path, *, images: str, deciles: str, **_: Any) -> str:
+    """SHA-256 of names and sizes of all images and deciles, and of classes.txt.
+
+    The bytes of a million PNG files would be read for minutes; their sizes tell.
+    """
+    trees = (root / images, root / deciles)
+    homes = _homes(root / deciles).values()
+    sums = [
+        _per_class.digest(tree, [f"{h}/{n}" for h in homes for n in _inside(tree, h)])
+        for tree in trees
+    ]
+    return hashing.key([*sums, _listed_classes(root)])
+
+
+def write(path: Path, deciles: np.ndarray) -> None:
+    """An 8-bit PNG of uint8 [H, W], 0 to 9, and the folder that it lies in."""
+    assert deciles.ndim == 2 and deciles.dtype == np.uint8 and deciles.max() <= TOP
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(images_lib.encode_png(deciles))
+
+
+def _check_deciles(foreground: Sequence[int], ignored: Sequence[int]) -> None:
+    every = [*foreground, *ignored]
+    known = all(decile in range(TOP + 1) for decile in every)
+    if not known or not foreground or len(set(every)) < len(every):
+        raise errors.UserError(
+            f"deciles: found foreground={list(foreground)} and ignored={list(ignored)};"
+            f" allowed are numbers from 0 to {TOP}, none twice, and a foreground. Fix: "
+            "correct the options; the paper has foreground=[9]."
+        )
+
+
+def _homes(deciles: Path) -> dict[str, str]:
+    """{split: folder with the classes}, of images as of deciles; "" is undivided."""
+    return image_folder.split_folders(deciles) or {"": "."}
+
+
+def _inside(tree: Path, home: str) -> list[str]:
+    return _per_class.folders(tree / home)
+
+
+def _listed_classes(root: Path) -> tuple[str, ...]:
+    """The names in classes.txt, or () where there is none."""
+    there = (root / table.CLASSES).is_file()
+    return table.named_classes(root, ()) if there else ()
+
+
+def _classes(images: Path, deciles: Path, root: Path) -> tuple[str, ...]:
+    homes = _homes(deciles).values()
+    found = {name for home in homes for name in _inside(images, home)}
+    return _listed_classes(root) or tuple(sorted(found))
+
+
+def _splits(images: Path, deciles: Path, root: Path) -> dict[str, _per_class.Images]:
+    """The images of each split, all of which have deciles."""
+    classes, homes = _classes(images, deciles, root), _homes(deciles)
+    stamps = tuple(
+        (tree / home / name).stat().st_mtime_ns
+        for tree in (images, deciles)
+        for home in homes.values()
+        for name in _inside(tree, home)
+    )
+    found = {s: _matched(images, deciles, h, classes, stamps) for s, h in homes.items()}
+    if "" not in found:
+        return found
+    drawn = _labels.drawn_splits(range(len(found[""])), images)
+    return {split: found[""].take(np.array(rows)) for split, rows in drawn.items()}
+
+
+@functools.lru_cache(maxsize=8)  # a million names take seconds to compare
+def _matched(
+    images: Path,
+    deciles: Path,
+    home: str,
+    classes: tuple[str, ...],
+    _stamps: tuple[int, ...],
+) -> _per_class.Images:
+    """The images of a split; UserError unless images and deciles belong together."""
+    places = {name: place for place, name in enumerate(classes, 1)}
+    labelled = _per_class.listed(images, home, places)
+    ranked = {record.image for record in _per_class.listed(deciles, home, places)}
+    owners: dict[str, str] = {}
+    for name, _ in labelled:
+        if owners.setdefault(_png(name), name) != name:
+            raise errors.UserError(
+                f"{images}: {owners[_png(name)]} and {name} share their deciles, "
+                f"{_png(name)}; allowed is one image of a name. Fix: rename one."
+            )
+    missing = [file for file in owners if file not in ranked]
+    if missing:
+        raise errors.UserError(
+            f"{deciles / missing[0]}: file not found, the deciles of "
+            f"{images / owners[missing[0]]}; {len(missing)} of {len(owners)} images "
+            "have none, allowed is one PNG for each. Fix: write them, or move the "
+            "images elsewhere."
+        )
+    orphans = sorted(ranked - owners.keys())
+    if orphans:
+        raise errors.UserError(
+            f"{deciles / orphans[0]}: found deciles without an image in {images / home}"
+            f", {len(orphans)} in all; allowed is one PNG for each image, of its name. "
+            "Fix: restore the images, or remove these files."
+        )
+    return labelled
+
+
+def _png(name: str) -> str:
+    """The file of the deciles of an image, both below their folders."""
+    return os.path.splitext(name)[0] + ".png"
