@@ -100,10 +100,17 @@ def digest(root: Path, folders: Iterable[str]) -> str:
     for folder in folders:
         mine = set(files(root / folder))
         with os.scandir(root / folder) as entries:
-            sizes = {e.name: e.stat().st_size for e in entries if e.name in mine}
+            sizes = {e.name: _num_bytes(e) for e in entries if e.name in mine}
         for name in sorted(mine):
             total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
     return total.hexdigest()
+
+
+def _num_bytes(entry: os.DirEntry) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return images_lib.num_bytes(Path(entry.path))  # says why not
 
 
 def _some(names: Mapping[str, int]) -> str:

@@ -188,8 +188,8 @@ def _splits(images: Path, deciles: Path, root: Path) -> dict[str, _per_class.Ima
     found = {s: _matched(images, deciles, h, classes, stamps) for s, h in homes.items()}
     if "" not in found:
         return found
-    drawn = _labels.drawn_splits(range(len(found[""])), images)
-    return {split: found[""].take(np.array(rows)) for split, rows in drawn.items()}
+    drawn = _labels.drawn_rows(len(found[""]), images)
+    return {split: found[""].take(rows) for split, rows in drawn.items()}
 
 
 @functools.lru_cache(maxsize=8)  # a million names take seconds to compare

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors
-from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _per_class
@@ -59,32 +58,11 @@ def describe(facts: Dataset, root: Path, *, classes: Sequence[str]) -> Dataset:
 
 def digest(root: Path, **_: Any) -> str:
     """SHA-256 of the names and sizes of all images: the names are the labels."""
-<<<<<<< HEAD
-    total = hashlib.sha256()
-    for folder in [name for names in _class_folders(root).values() for name in names]:
-        files = set(_per_class.files(root / folder))
-        with os.scandir(root / folder) as entries:
-            sizes = {e.name: _num_bytes(e) for e in entries if e.name in files}
-        for name in sorted(files):
-            total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
-    return total.hexdigest()
-
-
-def _num_bytes(entry: os.DirEntry) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return images_lib.num_bytes(Path(entry.path))  # says why not
-
-
-def _split_folders(root: Path) -> dict[str, str]:
-=======
     both = [name for names in _class_folders(root).values() for name in names]
     return _per_class.digest(root, both)
 
 
 def split_folders(root: Path) -> dict[str, str]:
->>>>>>> 83f28cf6e85ca2f02e7e130a8410971d53009118
     """{split: folder}; {} where the folders in root are classes."""
     names = _per_class.folders(root)
     found: dict[str, str] = {}
