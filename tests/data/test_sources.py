@@ -3,7 +3,6 @@
 import collections.abc
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -219,12 +218,11 @@ def test_a_listing_names_the_records_without_reading_them(camvid):
 
 def test_a_million_records_are_neither_copied_nor_visited(camvid, monkeypatch):
     monkeypatch.setattr(camvid_lib, "records", lambda variant, split, root: Million())
-    begin = time.perf_counter()
     whole = sources.open("camvid/11", split="train", root=camvid)
     part = sources.open("camvid/11", split="train", root=camvid, count=1000)
     assert len(whole) == 10**6 and len(part) == 1000
     assert whole[999_999]["id"] == part[999]["id"] == "0"
-    assert time.perf_counter() - begin < 2 and Million.visits == 2
+    assert Million.visits == 2
     assert whole.indices.nbytes == 8 * 10**6  # all that grows with the size
 
 
