@@ -14,7 +14,7 @@ from jaxseg.core import errors, images
 from jaxseg.data import sources
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _coco as coco_file
-from jaxseg.data.datasets import _csv, _labels, coco, folder, lsp, table
+from jaxseg.data.datasets import _csv, _labels, _pairs, coco, lsp, table
 
 MASKS = 60  # masks read to tell what their values mean
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
@@ -119,7 +119,7 @@ def _facts(name: str, root: Path, options: dict[str, Any]) -> Dataset:
 def _no_masks(root: Path) -> str:
     """What folder/segmentation, which asks for the least, misses here."""
     try:
-        folder.find_pairs(root, None, None)
+        _pairs.find_pairs(root, None, None)
     except errors.UserError as error:
         return f"\nAs folder/segmentation: {error}"
     return ""
@@ -199,7 +199,7 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     if _any(root, "depth"):
         yield "depth/folder", {}, "a folder depth/"
     yield from _masks(root)
-    if _class_folders(root) and not _pairs(root):
+    if _class_folders(root) and not _matched(root):
         yield "image_folder/classes", {}, "a folder of images for each class"
 
 
@@ -248,7 +248,7 @@ def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """folder/segmentation with what some of the masks say of their values and sizes."""
-    pairs = _pairs(root)
+    pairs = _matched(root)
     if not pairs:
         return
     chosen = np.linspace(0, len(pairs) - 1, min(MASKS, len(pairs))).astype(int)
@@ -270,10 +270,10 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "folder/segmentation", options, reason
 
 
-def _pairs(root: Path) -> list[tuple[str, str]]:
+def _matched(root: Path) -> list[tuple[str, str]]:
     """Images and masks that lie as folder/segmentation expects; [] where none do."""
     try:
-        splits = folder.find_pairs(root, None, None)
+        splits = _pairs.find_pairs(root, None, None)
     except errors.UserError as error:
         _log.info("%s", error)  # most folders hold no masks
         return []
@@ -293,7 +293,7 @@ def _class_folders(root: Path) -> bool:
             classes.add(path.parent.name)
         elif path.suffix.lower() in (".json", ".xml", ".mat"):
             return False
-    other = f"{folder.IMAGE_FOLDER}|{folder.MASK_FOLDER}|{SPLIT_FOLDER}"
+    other = f"{_pairs.IMAGE_FOLDER}|{_pairs.MASK_FOLDER}|{SPLIT_FOLDER}"
     odd = any(re.fullmatch(other, name.lower()) for name in classes)
     return len(classes) >= 2 and not odd
 

@@ -16,7 +16,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels, folder
+from jaxseg.data.datasets import _depth, _labels, _pairs
 
 DATASETS = {
     "folder": Dataset(
@@ -103,7 +103,7 @@ def find_pairs(
             "depth maps with the names of the images. Fix: name it with depth=FOLDER, "
             "or use a glob such as depth='*_depth.png'."
         )
-    found, arrays = folder.find_pairs(root, images, depth), _find_arrays(root, depth)
+    found, arrays = _pairs.find_pairs(root, images, depth), _find_arrays(root, depth)
     pairs = {
         split: [(image, file or arrays.get(_key(image, images))) for image, file in had]
         for split, had in found.items()
@@ -144,7 +144,7 @@ def _key(image: str, images: str | None) -> str:
         suffix = Path(image).suffix
         return _named(name, images.removesuffix(suffix))
     *folders, file = name.split("/")
-    places = [re.fullmatch(folder.IMAGE_FOLDER, part.lower()) for part in folders]
+    places = [re.fullmatch(_pairs.IMAGE_FOLDER, part.lower()) for part in folders]
     first = next((n for n, place in enumerate(places) if place), len(folders))
     return "/".join([*folders[:first], *folders[first + 1 :], file])
 
