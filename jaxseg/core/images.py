@@ -51,7 +51,8 @@ def read_ids(path: Path) -> np.ndarray:
         if image.mode not in ID_MODES:
             raise errors.UserError(
                 f"{path}: found {image.mode} pixels; allowed for labels is one channel "
-                "of class ids (grey or palette PNG). Fix: convert colours to ids first."
+                "of class ids (grey or palette PNG). Fix: convert colours to ids; "
+                "folder/segmentation does so itself with colors=..."
             )
         ImageOps.exif_transpose(image, in_place=True)
         return np.asarray(image).astype(np.int32)

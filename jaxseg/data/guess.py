@@ -15,6 +15,7 @@ from jaxseg.data import sources
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _coco as coco_file
 from jaxseg.data.datasets import _csv, _labels, _pairs, coco, lsp, table
+from jaxseg.data.datasets import _masks as masks_lib
 
 MASKS = 60  # masks read to tell what their values mean
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
@@ -258,6 +259,7 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
         try:
             ids = images.read_ids(root / mask)
         except errors.UserError:  # said by the reader, of each mask
+            yield from _color_masks(root)
             break
         values.update(np.unique(ids).tolist())
         resize |= ids.shape != images.size(root / image)
@@ -268,6 +270,19 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     reason = "images and masks of the same names"
     reason += f"; masks hold {shown}" if shown else ""
     yield "folder/segmentation", options, reason
+
+
+def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """folder/segmentation with the tables of colours that lie in the folder."""
+    for path in sorted(root.glob("*")):
+        if path.suffix.lower() in (".txt", ".csv"):
+            try:
+                masks_lib.color_table(path.name, root)
+            except errors.UserError as error:
+                _log.info("%s", error)  # a list of files, or notes
+                continue
+            reason = f"images and masks in the colours of {path.name}"
+            yield "folder/segmentation", {"colors": path.name}, reason
 
 
 def _matched(root: Path) -> list[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """What readers of label maps share: masks of one colour per class, pairs of files."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +11,7 @@ from jaxseg.core import errors, images
 from jaxseg.data.datasets import _labels
 
 Color = tuple[int, int, int]
+ColorTable = dict[str, Color]
 
 
 def read_colors(path: Path, colors: Mapping[Color, int]) -> np.ndarray:
@@ -32,9 +35,55 @@ def from_colors(
         raise errors.UserError(
             f"{where}: found the colour {image[row, column].tolist()} at row {row}, "
             f"column {column}, {unknown.sum()} unknown pixels in all; allowed are "
-            f"{', '.join(map(str, colors))}. Fix: get the official file again."
+            f"{', '.join(map(str, colors))}. Fix: correct the file, or the colours."
         )
     return np.array([codes[code] for code in known.tolist()], np.int32)[places]
+
+
+def color_table(given: Sequence[Sequence[Any]] | str, root: Path) -> ColorTable:
+    """{class: (red, green, blue)} of rows [name, r, g, b], or of a file below root.
+
+    A line of the file is a name and three numbers, in either order, between spaces,
+    commas or colons; a number in front is skipped, and so are a header and what begins
+    with #: CamVid's label_colors.txt, class_dict.csv, CVAT's labelmap.txt.
+    """
+    rows, where = [(row[0], tuple(row[1:])) for row in given], f"{root}: colors"
+    if isinstance(given, str):
+        where = str(root / given)
+        lines = enumerate(_labels.read_text(root / given).splitlines(), 1)
+        every = [_color_row(line, f"{where}:{number}") for number, line in lines]
+        rows = [row for row in every if row]
+    names, colors = {name for name, _ in rows}, {color for _, color in rows}
+    valid = all(
+        len(color) == 3 and all(isinstance(n, int) and 0 <= n <= 255 for n in color)
+        for color in colors
+    )
+    if not valid or not 2 <= len(rows) == len(names) == len(colors):
+        raise errors.UserError(
+            f"{where}: found {rows or 'nothing'}; allowed are two or more classes, "
+            "each with a name and a colour of its own, three numbers 0 to 255. Fix: "
+            "colors=[[name, red, green, blue], ...], or a file of such lines."
+        )
+    return dict(rows)
+
+
+def _color_row(line: str, where: str) -> tuple[str, Color] | None:
+    """A class and its colour; None for a header or a line without content."""
+    words = [word for word in re.split(r"[\s,;:]+", line.strip()) if word]
+    numbers = [word.isdecimal() for word in words]
+    if not words or words[0].startswith("#") or not any(numbers):
+        return None
+    if len(words) > 3 and all(numbers[-3:]):
+        name, color = words[:-3], words[-3:]
+        name = name[1:] if len(name) > 1 and numbers[0] else name
+    elif len(words) > 3 and all(numbers[:3]):
+        name, color = words[3:], words[:3]
+    else:
+        raise errors.UserError(
+            f"{where}: found {line.strip()!r}; allowed are a name and three numbers, "
+            "red, green and blue. Fix: correct the line."
+        )
+    return " ".join(name), tuple(int(word) for word in color)
 
 
 def pairs(

@@ -13,7 +13,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _pairs, _present
+from jaxseg.data.datasets import _labels, _masks, _pairs, _present
 
 DATASETS = {
     "segmentation": Dataset(
@@ -36,6 +36,7 @@ class Pair(NamedTuple):
     binary: bool
     resize: bool
     channels: int | None
+    colors: Mapping[_masks.Color, int] | None  # to places in the table
 
 
 def records(
@@ -50,6 +51,7 @@ def records(
     classes: Sequence[str] = (),
     mask_size: str = "refuse",
     channels: int | None = None,
+    colors: Sequence[Sequence[Any]] | str | None = None,
 ) -> Sequence[Pair]:
     """The pairs of a split, sorted or in the order of its list.
 
@@ -57,6 +59,8 @@ def records(
     ids: {raw id: class}. binary: 0 stays, the one other value of a mask becomes 1.
     mask_size: "resize" takes masks of another size by nearest neighbour.
     channels: so many of 8 or 16 bits as stored; None: any image as 8-bit RGB.
+    colors: masks show a colour for each class: rows [name, r, g, b], or a file of such
+    lines, in the order of the classes; `ids` maps places in that order.
     """
     lookup.pick(dict.fromkeys(MASK_SIZES), mask_size, kind="mask_size")
     found = _pairs.find_pairs(root, images, masks)[split]
@@ -64,12 +68,20 @@ def records(
     if missing:
         parts = {f"images of split {split!r} without mask": missing}
         raise _labels.Unpaired(root, parts, _pairs.NAME_MASKS)
-    return [Pair(*pair, binary, mask_size == "resize", channels) for pair in found]
+    table = None
+    if colors is not None:
+        table = {c: i for i, c in enumerate(_masks.color_table(colors, root).values())}
+    resize = mask_size == "resize"
+    return [Pair(*pair, binary, resize, channels, table) for pair in found]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
     image = images_lib.read(root / record.image, record.channels)
-    mask = images_lib.read_ids(root / record.mask)
+    path = root / record.mask
+    if record.colors is None:
+        mask = images_lib.read_ids(path)
+    else:
+        mask = _masks.read_colors(path, record.colors)
     size = image.shape[:2]
     if mask.shape != size:
         _check_size(mask.shape, size, record, root)
@@ -85,24 +97,42 @@ def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
     first = "train" if "train" in pairs else next(iter(pairs))
     given = options["ids"]
     ids = None if given is None else {int(k): int(v) for k, v in given.items()}
+    meanings = [name for name in ("binary", "colors") if options[name]]
     if options["binary"] and ids is not None:
+        meanings.append("ids")
+    if options["colors"] and options["classes"]:
+        meanings.append("classes")
+    if len(meanings) > 1:
         raise errors.UserError(
-            f"{root}: binary and ids both say what a mask's values mean. Fix: drop one."
+            f"{root}: {' and '.join(meanings)} both say what a mask's values mean. "
+            "Fix: drop one."
         )
-    classes = tuple(options["classes"])
+    classes, palette = tuple(options["classes"]), ()
     if options["binary"]:
         classes = classes or ("background", "foreground")
+    if options["colors"]:
+        table = _masks.color_table(options["colors"], root)
+        classes = _classes_of(table, ids or {}, root)
+        palette = tuple(table[name] for name in classes)
     masks = [root / mask for _, mask in pairs[first] if mask is not None]
     return dataclasses.replace(
         facts,
         splits={split: len(found) for split, found in pairs.items()},
         classes=classes or _measure_classes(masks, ids, root),
+        palette=palette,
         ids=ids,
         size=_median_size([root / image for image, _ in pairs[first]]),
     )
 
 
-def digest(root: Path, *, images: str | None, masks: str | None, **_: Any) -> str:
+def digest(
+    root: Path,
+    *,
+    images: str | None,
+    masks: str | None,
+    colors: Sequence[Sequence[Any]] | str | None,
+    **_: Any,
+) -> str:
     """SHA-256 of the names and sizes of all files and the bytes of masks and lists."""
     pairs = _pairs.find_pairs(root, images, masks)
     both = [pair for found in pairs.values() for pair in found]
@@ -110,6 +140,8 @@ def digest(root: Path, *, images: str | None, masks: str | None, **_: Any) -> st
         path.name for path in _pairs.lists(root).values()
     }
     total = hashlib.sha256()
+    if isinstance(colors, str):
+        total.update(_labels.read_bytes(root / colors))
     for name in sorted({image for image, _ in both} | labels):
         total.update(f"{name}\0{images_lib.num_bytes(root / name)}\0".encode())
         if name in labels:
@@ -128,6 +160,22 @@ def to_binary(mask: np.ndarray, path: Path) -> np.ndarray:
             "other. Fix: threshold the mask, or give ids={raw: class} instead."
         )
     return (mask > 0).astype(np.int32)
+
+
+def _classes_of(
+    table: _masks.ColorTable, ids: Mapping[int, int], root: Path
+) -> tuple[str, ...]:
+    """Names of the classes that the places in a table of colours become."""
+    names = list(table)
+    first = {ids.get(i, i): names[i] for i in reversed(range(len(names)))}
+    first = {class_: name for class_, name in first.items() if class_ != 255}
+    if sorted(first) != list(range(len(first))):
+        raise errors.UserError(
+            f"{root}: ids map the {len(names)} colours to the classes {sorted(first)}; "
+            "allowed are 0, 1, 2, ... without a gap, and 255 to ignore. Fix: correct "
+            "ids={place in colors: class}."
+        )
+    return tuple(first[class_] for class_ in range(len(first)))
 
 
 def _measure_classes(
