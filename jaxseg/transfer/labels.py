@@ -44,7 +44,7 @@ def _side(
         }
     data = trained.spec["data"]
     facts = train.find(data)
-    total = facts.splits.get(data["split"])
+    total = facts.splits.get(data["split"], 0)
     count = sources.share(total, data["count"], data["fraction"], what=data["name"])
     return {
         f"{side}_dataset": data["name"],
