@@ -20,12 +20,6 @@ LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every ti
 _log = logging.getLogger(__name__)
 
 
-def root() -> Path:
-    """Where decoded examples lie: $JAXSEG_CACHE/decoded, else ~/.cache/jaxseg/..."""
-    base = os.environ.get("JAXSEG_CACHE") or Path.home() / ".cache" / "jaxseg"
-    return Path(base) / "decoded"
-
-
 class DiskCache:
     """Examples by index in `folder`, up to `limit` bytes of them."""
 

@@ -238,13 +238,18 @@ def _by_split(files: list[Path], root: Path) -> dict[str, str]:
 
 def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """CSV tables with a column of images, and one of what the images are to give."""
-    for path in sorted(root.glob("*.csv")):
-        columns = _csv.read(_labels.stamp(path)).columns
-        for variant, column in table.COLUMNS.items():
-            if {"image", column} <= {*columns}:
-                reason = f"{path.name} with the columns image and {column}"
-                yield f"table/{variant}", {}, reason
+    first = min(root.glob("*.csv"), default=None)  # other splits have its columns
+    if first is None:
         return
+    try:
+        columns = _csv.read(_labels.stamp(first)).columns
+    except errors.UserError as error:
+        _log.info("%s", error)  # no table
+        return
+    for variant, column in table.COLUMNS.items():
+        if {"image", column} <= {*columns}:
+            reason = f"{first.name} with the columns image and {column}"
+            yield f"table/{variant}", {}, reason
 
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:

@@ -8,7 +8,7 @@ A dataset is a file in `data/datasets/` with
 
 and, where the facts depend on what is in the folder, as with a user's own data,
 
-  describe(facts, root, **options) -> Dataset            facts with what was found
+  describe(variant, root, **options) -> Dataset          its facts with what was found
   digest(root, **options) -> str                         SHA-256 of names and labels
 
 What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, lookup, sections
+from jaxseg.core import errors, hashing, lookup, sections, user_cache
 from jaxseg.core.types import Example
 from jaxseg.data import caching, dataset
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -238,7 +238,7 @@ def open(
     if cache == "disk":
         where = str(folder and folder.resolve())
         key = hashing.key([caching.VERSION, print_, split, where, options])
-        disk = caching.DiskCache(caching.root() / key[:16])
+        disk = caching.DiskCache(user_cache.folder() / "decoded" / key[:16])
     return Source(
         name,
         split,
@@ -370,10 +370,11 @@ def _records(
 @functools.lru_cache(maxsize=256)
 def _described(name: str, root: Path | None, options: str, _print: str) -> Dataset:
     """The facts with what must be looked up in the folder; once per content."""
-    facts, module = find(name), _module(name.split("/")[0])
+    file, variant = name.split("/")
+    module = _module(file)
     if not hasattr(module, "describe"):
-        return facts
-    return module.describe(facts, root, **bind_options(name, json.loads(options)))
+        return module.DATASETS[variant]
+    return module.describe(variant, root, **bind_options(name, json.loads(options)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -24,14 +24,28 @@ from jaxseg.data.geometry import Rng
 class Transform:
     """What all transforms share."""
 
-    random: ClassVar[bool] = True
-
     def for_dataset(self, facts: Dataset) -> "Transform":
         """The same transform with what only the dataset knows filled in."""
-        return self
+        known = {"pairs": facts.flip_pairs, "fill": facts.mean}
+        known |= {"mean": facts.mean, "std": facts.std}
+        own = {field.name for field in dataclasses.fields(self)}
+        filled = {name: x for name, x in known.items() if name in own and x}
+        return dataclasses.replace(self, **filled)
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         raise NotImplementedError
+
+
+class Cropping(Transform):
+    """A transform to `height` x `width`, else to the dataset's training resolution."""
+
+    name: ClassVar[str]
+
+    def for_dataset(self, facts: Dataset) -> "Transform":
+        given = (self.height, self.width)
+        height, width = geometry.canvas_size(given, facts, self.name)
+        filled = super().for_dataset(facts)
+        return dataclasses.replace(filled, height=height, width=width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +54,6 @@ class Flip(Transform):
 
     probability: float = 0.5
     pairs: tuple[tuple[int, int], ...] = ()  # from the dataset
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        return dataclasses.replace(self, pairs=facts.flip_pairs)
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         if rng is not None and rng.random() >= self.probability:
@@ -97,24 +108,19 @@ class Rescale(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class Crop(Transform):
+class Crop(Cropping):
     """A random window of height x width; padded at the right and bottom if smaller.
 
     Where there are objects, the window holds at least one of them whole if one fits.
     Objects of which less than `visible` of the area is left are dropped.
     """
 
+    name = "crop"
+
     height: int | None = None  # None: the training resolution of the dataset
     width: int | None = None
     visible: float = 0.25
     fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 after whitening
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        size = (self.height, self.width)
-        height, width = geometry.canvas_size(size, facts, "crop")
-        return dataclasses.replace(
-            self, height=height, width=width, fill=facts.mean or self.fill
-        )
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         return self.cut(example, example["image"].shape[:2], rng)
@@ -152,14 +158,9 @@ class Fit(Transform):
     Adds `scaled` int32 [2], the height and width of the real content in the canvas.
     """
 
-    random: ClassVar[bool] = False
-
     height: int
     width: int
     fill: tuple[float, ...] = (0.0,)  # from the dataset
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        return dataclasses.replace(self, fill=facts.mean or self.fill)
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         canvas, size = (self.height, self.width), example["image"].shape[:2]
@@ -176,13 +177,15 @@ class Fit(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class AreaCrop(Transform):
+class AreaCrop(Cropping):
     """A random window of `area_low` to `area_high` of the image, scaled to the size.
 
     Its aspect (width / height) lies between `aspect_low` and `aspect_high`; where no
     such window fits, and for area_low=1, it is the whole image. pad: it keeps its
     aspect and is padded at the right or bottom; otherwise it is stretched.
     """
+
+    name = "area_crop"
 
     height: int | None = None  # None: the training resolution of the dataset
     width: int | None = None
@@ -202,13 +205,6 @@ class AreaCrop(Transform):
                 f"area_crop: areas {areas[1:3]}, aspects {aspects[1:]}; allowed are "
                 "low <= high, areas up to 1, aspects above 0"
             )
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        size = (self.height, self.width)
-        height, width = geometry.canvas_size(size, facts, "area_crop")
-        return dataclasses.replace(
-            self, height=height, width=width, fill=facts.mean or self.fill
-        )
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         size, canvas = example["image"].shape[:2], (self.height, self.width)
@@ -251,9 +247,6 @@ class Rotate(Transform):
     visible: float = 0.25
     fill: tuple[float, ...] = (0.0,)  # from the dataset
 
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        return dataclasses.replace(self, fill=facts.mean or self.fill)
-
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         if rng is None:
             return example
@@ -295,15 +288,8 @@ class Jitter(Transform):
 class Whiten(Transform):
     """float32 image with mean 0 and deviation 1 per channel over the dataset."""
 
-    random: ClassVar[bool] = False
-
     mean: tuple[float, ...] = (0.0,)  # from the dataset
     std: tuple[float, ...] = (1.0,)
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        return dataclasses.replace(
-            self, mean=facts.mean or self.mean, std=facts.std or self.std
-        )
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         white = np.empty(example["image"].shape, np.float32)

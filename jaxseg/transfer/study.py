@@ -1,7 +1,6 @@
 """A config from beginning to end: bind, plan, run what is missing, report."""
 
 import contextlib
-import os
 import re
 import shutil
 import signal
@@ -12,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, lookup, user_cache
 from jaxseg.transfer import chain, status, store
 from jaxseg.transfer import stage as stages
 
@@ -105,8 +104,7 @@ def override(config: Any, changes: Overrides) -> dict[str, Any]:
 def use_compilation_cache() -> None:
     """Compiled programs outlive the process, unless the user has said where already."""
     if jax.config.jax_compilation_cache_dir is None:
-        base = os.environ.get("JAXSEG_CACHE", Path.home() / ".cache" / "jaxseg")
-        jax.config.update("jax_compilation_cache_dir", str(Path(base) / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(user_cache.folder() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

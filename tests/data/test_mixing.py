@@ -95,11 +95,7 @@ def test_the_place_of_a_draw_counts_those_before_it():
 def test_shards_together_are_the_whole_batch(unit):
     whole = take(6, unit=unit)
     parts = [take(6, unit=unit, shard=(p, 2)) for p in range(2)]
-    for step, (batch, ids) in enumerate(whole):
-        for place in range(2):
-            part, part_ids = parts[place][step]
-            assert part_ids == ids[place::2]
-            np.testing.assert_array_equal(part["image"], batch["image"][place::2])
+    trees.assert_shards(whole, parts)
 
 
 def test_every_row_is_whitened_by_its_own_source():

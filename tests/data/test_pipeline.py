@@ -114,11 +114,7 @@ def test_every_epoch_holds_every_example_once():
 def test_shards_together_are_the_whole_batch(start):
     whole = take(5, start=start)
     parts = [take(5, start=start, shard=(p, 2)) for p in range(2)]
-    for step, (batch, ids) in enumerate(whole):
-        for place in range(2):
-            part, part_ids = parts[place][step]
-            assert part_ids == ids[place::2]
-            np.testing.assert_array_equal(part["image"], batch["image"][place::2])
+    trees.assert_shards(whole, parts)
 
 
 def test_threads_end_with_the_caller():

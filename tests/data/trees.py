@@ -68,3 +68,13 @@ class Examples(sources.Source):
 
     def _read(self, index):
         return dict(self._records[index])
+
+
+def assert_shards(whole, parts):
+    """The rows of each batch are dealt out to the parts in turn."""
+    for step, (batch, ids) in enumerate(whole):
+        for place, batches in enumerate(parts):
+            part, part_ids = batches[step]
+            assert part_ids == ids[place :: len(parts)]
+            rows = batch["image"][place :: len(parts)]
+            np.testing.assert_array_equal(part["image"], rows)

@@ -192,8 +192,9 @@ def drawn_rows(count: int, where: Path) -> dict[str, np.ndarray]:
     """`drawn_splits` of so many items: int [N], the places of each split's."""
     if count < 2:
         raise errors.UserError(
-            f"{where}: found {count} images; allowed are two or more, to train on "
-            "some and validate on others. Fix: add images."
+            f"{where}: found {'one image' if count else 'no images'}; allowed are two "
+            "or more, to train on some and validate on others. Fix: add images, or say "
+            "which are for what where the format has lists or folders of splits."
         )
     order = np.random.default_rng(0).permutation(count)
     border = max(1, count // 5)
@@ -263,6 +264,11 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
 @functools.lru_cache(maxsize=1 << 16)
 def _file_sum(file: tuple[str, int, int]) -> str:
     return hashing.file_sum(Path(file[0]))
+
+
+def raw_ids(given: Mapping[Any, Any] | None) -> dict[int, int] | None:
+    """{raw id: class} of an option: JSON has text for keys."""
+    return None if given is None else {int(raw): int(to) for raw, to in given.items()}
 
 
 def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:

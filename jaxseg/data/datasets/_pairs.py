@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.data.datasets import _labels
@@ -46,7 +44,7 @@ def find_pairs(
     _refuse_orphans(root, pairs, mask_files)
     splits = {key: _split_of(key) for key in pairs}
     if not any(splits.values()):
-        return _drawn(root, pairs)
+        return _labels.drawn_splits(list(pairs.values()), root)
     lost = [pairs[key][0] for key, split in splits.items() if split is None]
     if lost:
         raise errors.UserError(
@@ -168,24 +166,6 @@ def _split_of(key: str) -> str | None:
     """The split whose name is a folder of the key."""
     folders = {part.lower() for part in key.split("/")[:-1]}
     return next((s for s, names in SPLITS.items() if folders & set(names)), None)
-
-
-def _drawn(
-    root: Path, pairs: Mapping[str, tuple[str, str | None]]
-) -> dict[str, list[tuple[str, str | None]]]:
-    """A fifth for validation, drawn with a fixed seed from the sorted pairs."""
-    if len(pairs) < 2:
-        raise errors.UserError(
-            f"{root}: found one image; allowed are two or more, to train on some and "
-            "validate on others. Fix: add images, or lists train.txt and val.txt."
-        )
-    every = list(pairs.values())
-    order = np.random.default_rng(0).permutation(len(every))
-    border = max(1, len(every) // 5)
-    return {
-        "train": [every[i] for i in sorted(order[border:])],
-        "validation": [every[i] for i in sorted(order[:border])],
-    }
 
 
 def _refuse_orphans(

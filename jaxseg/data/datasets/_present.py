@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import errors, hashing
+from jaxseg.core import errors, hashing, user_cache
 from jaxseg.data.datasets import _labels
-from jaxseg.data.render import store
 
 IDS = 256
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes side by side
@@ -33,7 +32,7 @@ def holds(
     """
     stamps = [_labels.stamp(os.path.abspath(root / file)) for file in files]
     key = hashing.key([rule, stamps])
-    path = store.folder() / "present" / f"{key}.npy"
+    path = user_cache.folder() / "present" / f"{key}.npy"
     if path.is_file():
         table = np.load(path)
         return np.unpackbits(table, axis=1).astype(bool)

@@ -18,11 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxseg.core import errors, hashing
+from jaxseg.core import errors, hashing, user_cache
 from jaxseg.core import images as images_lib
 from jaxseg.core.images import Size, Window
 from jaxseg.data.datasets import _labels
-from jaxseg.data.render import store
 
 TILE, OVERLAP = 800, 200
 RULE = 1  # goes up when the tiles of the same file change
@@ -93,7 +92,7 @@ def _tile(
     """The file of a tile, cut with all others of its image if need be."""
     stamp = _labels.stamp(path.absolute())
     key = hashing.key([*stamp, rule, RULE, TILE, OVERLAP])
-    folder = store.folder() / "tiles" / key
+    folder = user_cache.folder() / "tiles" / key
     with _cutting:
         if not folder.is_dir():
             _cut(decode(path), path, folder)

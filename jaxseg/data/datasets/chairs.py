@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, user_cache
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import compositor
@@ -93,8 +93,8 @@ def records(
 
 def parse(record: compositor.Pair, root: Path | None, variant: str) -> Example:
     if root is None:
-        foreground = _foreground(record.foreground, record.size, store.folder())
-        background = _background(record.background, record.size, store.folder())
+        foreground = _foreground(record.foreground, record.size, user_cache.folder())
+        background = _background(record.background, record.size, user_cache.folder())
         name = f"{variant}/{record.foreground:03d}-{record.background:05d}"
     else:
         file, room = (_labels.stamp(root / name) for name in record[:2])
@@ -105,7 +105,7 @@ def parse(record: compositor.Pair, root: Path | None, variant: str) -> Example:
 
 
 def describe(
-    facts: Dataset,
+    variant: str,
     root: Path | None,
     *,
     foregrounds: str | None,
@@ -113,7 +113,8 @@ def describe(
     size: int | None,
     seed: int,
 ) -> Dataset:
-    """`facts` with the number of composites of a folder and their size."""
+    """The variant's facts with the number of composites of a folder and their size."""
+    facts = DATASETS[variant]
     if root is None:
         given = {"foregrounds": foregrounds, "backgrounds": backgrounds, "size": size}
         _refuse({name: value for name, value in given.items() if value is not None})

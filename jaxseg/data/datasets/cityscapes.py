@@ -136,11 +136,11 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     return both
 
 
-def describe(facts: Dataset, root: Path) -> Dataset:
-    """`facts` with the number of images that show what the variant is of."""
+def describe(variant: str, root: Path) -> Dataset:
+    """The variant's facts with the number of images that show what it is of."""
+    facts = DATASETS[variant]
     if any(facts.splits.values()):
         return facts
-    variant = next(name for name, each in DATASETS.items() if each == facts)
     there = [
         split
         for split in facts.splits

@@ -158,9 +158,9 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
     return example
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits, classes and keypoints of the JSON files."""
-    variant = next(name for name, each in DATASETS.items() if each == facts)
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits, classes and keypoints of the JSON files."""
+    facts = DATASETS[variant]
     files = find_files(variant, root, options["annotations"])
     if variant in ("chairs", "classification"):  # not one record for each image
         splits = {

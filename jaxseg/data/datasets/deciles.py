@@ -111,9 +111,10 @@ def parse(record: Ranked, root: Path, variant: str) -> Example:
 
 
 def describe(
-    facts: Dataset, root: Path, *, images: str, deciles: str, **_: Any
+    variant: str, root: Path, *, images: str, deciles: str, **_: Any
 ) -> Dataset:
-    """`facts` with the splits and classes of these folders."""
+    """The variant's facts with the splits and classes of these folders."""
+    facts = DATASETS[variant]
     names = (BACKGROUND, *_classes(root / images, root / deciles, root))
     found = _splits(root / images, root / deciles, root)
     return dataclasses.replace(

@@ -78,8 +78,9 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
     return {"image": image, "depth": metres, "id": record.image}
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits that this folder has."""
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits that this folder has."""
+    facts = DATASETS[variant]
     found = find_pairs(root, options["images"], options["depth"])
     splits = {split: len(pairs) for split, pairs in found.items()}
     return dataclasses.replace(facts, splits=splits)

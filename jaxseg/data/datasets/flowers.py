@@ -133,8 +133,9 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
     return {"image": example["image"], "segmentation": flower, "id": record.image}
 
 
-def describe(facts: Dataset, root: Path, *, division: int) -> Dataset:
-    """`facts` with the number of masks listed."""
+def describe(variant: str, root: Path, *, division: int) -> Dataset:
+    """The variant's facts with the number of masks listed."""
+    facts = DATASETS[variant]
     if "segmentation" not in facts.fields:
         return facts
     return dataclasses.replace(facts, splits={"train": len(_masked(root))})

@@ -91,12 +91,12 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
     return {"image": image, "segmentation": mask, "id": record.image}
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits, classes and sizes that this folder has."""
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits, classes and sizes that this folder has."""
+    facts = DATASETS[variant]
     pairs = _pairs.find_pairs(root, options["images"], options["masks"])
     first = "train" if "train" in pairs else next(iter(pairs))
-    given = options["ids"]
-    ids = None if given is None else {int(k): int(v) for k, v in given.items()}
+    ids = _labels.raw_ids(options["ids"])
     meanings = [name for name in ("binary", "colors") if options[name]]
     if options["binary"] and ids is not None:
         meanings.append("ids")

@@ -45,8 +45,9 @@ def parse(record: _per_class.Labelled, root: Path, variant: str) -> Example:
     return _per_class.parse(record, root)
 
 
-def describe(facts: Dataset, root: Path, *, classes: Sequence[str]) -> Dataset:
-    """`facts` with the splits and classes of this folder."""
+def describe(variant: str, root: Path, *, classes: Sequence[str]) -> Dataset:
+    """The variant's facts with the splits and classes of this folder."""
+    facts = DATASETS[variant]
     names = _classes(root, tuple(classes))
     found = _splits(root, names, _stamps(root))
     return dataclasses.replace(

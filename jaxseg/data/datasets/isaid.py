@@ -77,8 +77,9 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
     return _tiles.records(_labels.matched(root, images, masks), root)
 
 
-def describe(facts: Dataset, root: Path) -> Dataset:
-    """`facts` with the number of tiles of each split."""
+def describe(variant: str, root: Path) -> Dataset:
+    """The variant's facts with the number of tiles of each split."""
+    facts = DATASETS[variant]
     splits = {split: len(records("16", split, root)) for split in FOLDERS}
     return dataclasses.replace(facts, splits=splits)
 

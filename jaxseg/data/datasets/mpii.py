@@ -97,9 +97,10 @@ def parse(record: People, root: Path, variant: str) -> Example:
 
 
 def describe(
-    facts: Dataset, root: Path, *, annotations: Mapping[str, str] | None, images: str
+    variant: str, root: Path, *, annotations: Mapping[str, str] | None, images: str
 ) -> Dataset:
-    """`facts` with the number of images in the files."""
+    """The variant's facts with the number of images in the files."""
+    facts = DATASETS[variant]
     found = _splits(root, annotations)
     return dataclasses.replace(facts, splits={s: len(x) for s, x in found.items()})
 

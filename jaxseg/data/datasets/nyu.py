@@ -131,8 +131,9 @@ def parse(record: int | Pair, root: Path, variant: str) -> Example:
     return found | {"segmentation": table[raw]}
 
 
-def describe(facts: Dataset, root: Path) -> Dataset:
-    """`facts`; with the splits that are there where depth lies in files."""
+def describe(variant: str, root: Path) -> Dataset:
+    """The variant's facts; with the splits that are there where depth lies in files."""
+    facts = DATASETS[variant]
     if (root / LABELED).is_file() or "depth" not in facts.fields:
         return facts
     splits = {split: len(pairs) for split, pairs in find_files(root).items()}

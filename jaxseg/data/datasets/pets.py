@@ -133,8 +133,9 @@ def parse(record: Pet, root: Path, variant: str) -> Example:
     return example | {"segmentation": ids}
 
 
-def describe(facts: Dataset, root: Path, *, border: str) -> Dataset:
-    """`facts` with the class of the border where masks are binary."""
+def describe(variant: str, root: Path, *, border: str) -> Dataset:
+    """The variant's facts with the class of the border where masks are binary."""
+    facts = DATASETS[variant]
     value = lookup.pick(BORDERS, border, kind="border")
     if "pet" not in facts.classes or "border" in facts.classes:
         return facts

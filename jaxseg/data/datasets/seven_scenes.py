@@ -52,8 +52,9 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     }
 
 
-def describe(facts: Dataset, root: Path) -> Dataset:
-    """`facts` with the frames that are there."""
+def describe(variant: str, root: Path) -> Dataset:
+    """The variant's facts with the frames that are there."""
+    facts = DATASETS[variant]
     splits = {split: len(pairs) for split, pairs in find_splits(root).items()}
     return dataclasses.replace(facts, splits=splits, domain="indoor")
 

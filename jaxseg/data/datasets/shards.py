@@ -105,14 +105,14 @@ def parse(record: Record, root: Path, variant: str) -> Example:
     return found | {"label": np.asarray(label, np.int32)}
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits of these files and the names of the classes."""
-    ids = options["ids"]
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits of these files and the names of classes."""
+    facts = DATASETS[variant]
     return dataclasses.replace(
         facts,
         splits={s: len(Shards(root, names)) for s, names in find_shards(root).items()},
         classes=table.named_classes(root, options["classes"]),
-        ids=None if ids is None else {int(raw): int(to) for raw, to in ids.items()},
+        ids=_labels.raw_ids(options["ids"]),
     )
 
 

@@ -117,10 +117,11 @@ def parse(record: Row, root: Path, variant: str) -> Example:
         raise errors.UserError(f"{record.where}: {error}") from None
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits and classes of these tables."""
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits and classes of these tables."""
+    facts = DATASETS[variant]
     tables, given = options["tables"], options["classes"]
-    column = COLUMNS[next(v for v, f in DATASETS.items() if f.fields == facts.fields)]
+    column = COLUMNS[variant]
     splits = _splits(root, tables, column)
     facts = dataclasses.replace(
         facts, splits={s: len(n.chosen) for s, n in splits.items()}
@@ -129,8 +130,7 @@ def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
         return facts
     if column == "label":
         return dataclasses.replace(facts, classes=_label_names(root, tables, given))
-    ids = options["ids"]
-    ids = None if ids is None else {int(raw): int(to) for raw, to in ids.items()}
+    ids = _labels.raw_ids(options["ids"])
     return dataclasses.replace(facts, classes=named_classes(root, given), ids=ids)
 
 

@@ -113,14 +113,13 @@ def parse(record: Record, root: Path, variant: str) -> Example:
     return found | {"segmentation": mask[..., 0].astype(np.int32)}
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits and classes of the prepared set."""
-    variant = next(v for v, known in DATASETS.items() if known.fields == facts.fields)
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits and classes of the prepared set."""
+    facts = DATASETS[variant]
     name = options.get("name", "")
     info = _builder(root, name).info
     features, label = dict(info.features), options["label"] or LABELS[variant]
     _check_features(features, options["image"], label, variant, name)
-    ids = options["ids"]
     if variant == "segmentation":
         classes = table.named_classes(root / name.split(":")[0], options["classes"])
     else:
@@ -129,7 +128,7 @@ def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
         facts,
         splits={split: found.num_examples for split, found in info.splits.items()},
         classes=classes,
-        ids=None if ids is None else {int(raw): int(to) for raw, to in ids.items()},
+        ids=_labels.raw_ids(options["ids"]),
     )
 
 

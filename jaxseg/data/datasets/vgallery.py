@@ -62,8 +62,8 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     return vkitti.read(record, root, variant, CLASSES)
 
 
-def describe(facts: Dataset, root: Path, **_: Any) -> Dataset:
-    """`facts` with the frames that the folder has."""
-    variant = "depth" if "depth" in facts.fields else "segmentation"
+def describe(variant: str, root: Path, **_: Any) -> Dataset:
+    """The variant's facts with the frames that the folder has."""
+    facts = DATASETS[variant]
     found = {split: len(records(variant, split, root)) for split in FOLDERS}
     return dataclasses.replace(facts, splits=found)

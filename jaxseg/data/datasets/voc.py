@@ -121,8 +121,9 @@ def parse(record: Record | _voc_masks.Labelled, root: Path, variant: str) -> Exa
     }
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits and classes of this folder; with masks as they are."""
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts; of boxes, with the splits and classes of this folder."""
+    facts = DATASETS[variant]
     if "segmentation" in facts.fields:
         return facts
     found = find_splits(root, options["annotations"])

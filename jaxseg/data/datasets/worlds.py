@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import types
+from jaxseg.core import types, user_cache
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.render import canvas as canvases
 from jaxseg.data.render import closeups, store, textures, websearch
@@ -281,8 +281,9 @@ def records(
     return [(split, index, size) for index in range(DATASETS[variant].splits[split])]
 
 
-def describe(facts: Dataset, root: Path | None, size: int = SIZE) -> Dataset:
+def describe(variant: str, root: Path | None, size: int = SIZE) -> Dataset:
     """The facts at another size of picture."""
+    facts = DATASETS[variant]
     return dataclasses.replace(facts, size=(size, size))
 
 
@@ -292,7 +293,7 @@ def parse(
     """One example, from the cache or rendered into it."""
     split, index, size = record
     shown = PICTURES.get(variant, variant)
-    found = _store(shown, split, size, store.folder())[index]
+    found = _store(shown, split, size, user_cache.folder())[index]
     example = {name: found[name] for name in DATASETS[variant].fields}
     return example | {"id": f"{variant}/{split}/{index:06d}"}
 

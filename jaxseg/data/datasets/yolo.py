@@ -86,8 +86,9 @@ def parse(record: Record, root: Path, variant: str) -> Example:
     }
 
 
-def describe(facts: Dataset, root: Path, **options: Any) -> Dataset:
-    """`facts` with the splits and classes that this folder has."""
+def describe(variant: str, root: Path, **options: Any) -> Dataset:
+    """The variant's facts with the splits and classes that this folder has."""
+    facts = DATASETS[variant]
     found = find_pairs(root, options["images"], options["labels"], options["names"])
     return dataclasses.replace(
         facts,

@@ -20,11 +20,6 @@ MAX_THINGS = 48  # boxes in one picture
 _log = logging.getLogger(__name__)
 
 
-def folder() -> Path:
-    """Where rendered examples are kept: $JAXSEG_CACHE, else ~/.cache/jaxseg."""
-    return Path(os.environ.get("JAXSEG_CACHE") or Path.home() / ".cache" / "jaxseg")
-
-
 def layout(size: int) -> np.dtype:
     """One slot; `check` comes last and covers all before it."""
     joints = (MAX_THINGS, len(canvas.KEYPOINTS), 3)
