@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class Damaged(UserError):
     """A stored file whose bytes are not those that were written."""
+
+
+class Diverged(UserError):
+    """A training whose loss or weights are no longer finite: its spec does it again."""

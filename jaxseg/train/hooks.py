@@ -44,7 +44,7 @@ class Log:
             self._write(event)
 
     def read(self) -> None:
-        """Brings the logs of all steps so far to the host; UserError on NaN."""
+        """Brings the logs of all steps so far to the host; Diverged on NaN."""
         for step, lr, ids, logs in self._unread:
             values = {name: float(value) for name, value in logs.items()}
             self._check(values["loss"], step, lr, ids)
@@ -66,7 +66,7 @@ class Log:
         if math.isfinite(loss):
             return
         saved = "none" if self.last_saved is None else f"step {self.last_saved}"
-        raise errors.UserError(
+        raise errors.Diverged(
             f"loss is {loss} at step {step} (learning rate {lr:g}). Records "
             f"of that batch: {', '.join(ids)}. Last good checkpoint: {saved}. "
             "Fix: a lower lr, optimizer.clip, or `python -m jaxseg.data check` on the "
