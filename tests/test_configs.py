@@ -66,6 +66,20 @@ def test_factors_is_the_study_of_the_issue():
     assert starts["random"] == "random"
 
 
+def test_segmentation_learns_nothing_of_the_background():
+    """Factors paper, A.1; a set without one learns all its classes."""
+    stages = chain.plan(chain.bind(study.plain(load("factors")))).by_name
+    ignored = {
+        name: s.spec["task"].get("ignored")
+        for name, s in stages.items()
+        if s.kind == "train"
+    }
+    assert ignored["sources/driving_day"] == [0]
+    assert ignored["targets/small/driving_night/from_random/seed0"] == [0]
+    assert ignored["sources/aerial_city"] == []
+    assert ignored["sources/driving_day@detection"] is None
+
+
 def test_one_seed_draws_the_same_images_for_every_source():
     plan = chain.plan(chain.bind(study.plain(load("factors"))))
     small = [
