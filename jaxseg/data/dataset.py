@@ -8,6 +8,8 @@ An example is a dict of NumPy arrays:
   box_labels    int32 [N]
   crowd         bool [N]
   difficult     bool [N]
+  area          float32 [N] square pixels of the original image that the object
+                covers, 0 = unknown; cropping and scaling leave it as it is
   keypoints     float32 [N, K, 3], row, col in [0, 1], visibility 0, 1 or 2
   depth         float32 [H, W] metres, 0 = unknown
   label         int32 (), class of the whole image
@@ -26,7 +28,7 @@ from jaxseg.core.types import Example
 
 IGNORE = 65535  # in memory, of any data set; what files say: `Dataset.file_ignore`
 # One row per object; one size per example, [H, W] or [H, W, C].
-OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "keypoints")
+OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
 PIXEL_FIELDS = ("image", "segmentation", "depth")
 CLASS_FIELDS = ("segmentation", "box_labels", "label")  # hold ids of classes
 FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label", "labels")
@@ -137,6 +139,12 @@ def _check_objects(example: Example, where: str) -> None:
     counts = {name: len(example[name]) for name in OBJECT_FIELDS if name in example}
     if len(set(counts.values())) > 1:
         raise errors.UserError(f"{where}: fields disagree on the objects: {counts}")
+    area = example.get("area")
+    if area is not None and not (np.isfinite(area) & (area >= 0)).all():
+        raise errors.UserError(
+            f"{where}: area {area.tolist()[:8]}; allowed are square pixels of the "
+            "image, 0 where unknown"
+        )
     boxes = example.get("boxes")
     if boxes is not None and not ((boxes >= 0) & (boxes <= 1)).all():
         outside = boxes[~((boxes >= 0) & (boxes <= 1)).all(axis=1)][0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import pipeline, sources
 from jaxseg.data.datasets import _labels, yolo
 from tests.data import layouts
 
@@ -45,6 +45,31 @@ def test_coco_boxes(tmp_path, images):
     assert first["box_labels"].tolist() == [1, 0] and first["id"] == "0.jpg"
     assert first["crowd"].tolist() == [False, True]
     assert empty["boxes"].shape == (0, 4) and empty["crowd"].shape == (0,)
+
+
+@pytest.mark.parametrize("kind", ["instances", "person_keypoints"])
+def test_coco_areas(tmp_path, kind):
+    content = layouts.coco()
+    content["annotations"][1]["area"] = 7.5
+    layouts.write_coco(tmp_path, content, kind=kind)
+    name = "coco/" + kind.removeprefix("person_")
+    source = opened(name, tmp_path)
+    assert "area" in source.dataset.fields
+    expected = [0, 7.5] if kind == "instances" else [7.5]  # 0: the file does not say
+    assert source[0]["area"].tolist() == expected
+    assert source[0]["area"].dtype == source[1]["area"].dtype == np.float32
+    assert source[1]["area"].shape == (0,)
+    fields = ("image", "boxes", "area")
+    for size in ((64, 64), (10, 10)):  # in pixels of the image, whatever the canvas
+        (batch,) = pipeline.eval_batches(
+            source, size=size, batch_size=2, fields=fields, threads=0
+        )
+        assert batch["area"][0, : len(expected)].tolist() == expected
+
+
+def test_coco_without_areas(tmp_path):
+    layouts.write_coco(tmp_path)
+    assert "area" not in opened("coco/instances", tmp_path).dataset.fields
 
 
 def test_coco_keypoints(tmp_path):

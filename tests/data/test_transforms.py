@@ -155,9 +155,11 @@ def test_crop_drops_what_is_hardly_left_from_all_fields():
     example = marked(box=(0, 0, 30, 30))
     example["boxes"] = np.float32([[0, 0, 0.25, 0.25], [0.2, 0.2, 1, 1]])
     example["box_labels"] = np.int32([1, 2])
+    example["area"] = np.float32([50, 60])
     example["keypoints"] = np.float32([[[0.1, 0.1, 2]], [[0.9, 0.9, 2]]])
     cropped = transforms.Crop(10, 15)(example)  # only the first box fits: it is chosen
     assert cropped["box_labels"].tolist() == [1]
+    assert cropped["area"].tolist() == [50]  # of the whole object, as it was
     np.testing.assert_allclose(cropped["boxes"], [[0, 0, 1, 1]], atol=1e-6)
     np.testing.assert_allclose(cropped["keypoints"], [[[0.4, 0.4, 2]]], atol=1e-6)
 

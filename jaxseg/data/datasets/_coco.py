@@ -29,7 +29,8 @@ class Content(NamedTuple):
     kept: np.ndarray  # bool [A]
     crowd: np.ndarray  # bool [A]
     keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
-    areas: np.ndarray  # float64 [A] pixels; those of the box where it does not say
+    areas: np.ndarray  # float32 [A] square pixels, 0 where the file does not say
+    box_areas: np.ndarray  # float64 [A] square pixels
 
 
 class ByImage(Sequence):
@@ -66,6 +67,7 @@ class ByImage(Sequence):
             labels=np.array(known, np.int32),
             flags=content.crowd[mine],
             keypoints=None if self._keypoints is None else self._keypoints[mine],
+            areas=content.areas[mine],
         )
 
 
@@ -100,7 +102,8 @@ def read(file: tuple[str, int, int]) -> Content:
         kept=kept,
         crowd=np.array([bool(entry.get("iscrowd")) for entry in annotations], bool),
         keypoints=tuple(tuple(_list(x.get("keypoints"))) for x in annotations),
-        areas=_areas(annotations, corners),
+        areas=_areas(annotations),
+        box_areas=np.prod(corners[:, 2:] - corners[:, :2], axis=1),
     )
 
 
@@ -209,9 +212,8 @@ def _corners(annotations: Entries, path: Path) -> np.ndarray:
     return corners
 
 
-def _areas(annotations: Entries, corners: np.ndarray) -> np.ndarray:
-    """float64 [A] pixels."""
-    boxes = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+def _areas(annotations: Entries) -> np.ndarray:
+    """float32 [A] square pixels of the segments, 0 where the file does not say."""
     given = [entry.get("area") for entry in annotations]
-    known = [type(area) in (int, float) and area > 0 for area in given]
-    return np.array([a if k else b for a, k, b in zip(given, known, boxes)], np.float64)
+    known = [type(area) in (int, float) and 0 < area < np.inf for area in given]
+    return np.array([a if k else 0 for a, k in zip(given, known)], np.float32)

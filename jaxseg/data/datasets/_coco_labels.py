@@ -48,8 +48,9 @@ def parse_several(record: Several, root: Path) -> Example:
 
 def _areas(content: Content, places: Mapping[int, int]) -> np.ndarray:
     """float32 [images, classes] pixels that objects of each class cover."""
+    known = np.where(content.areas > 0, content.areas, content.box_areas)
     areas = np.zeros((len(content.files), len(places)), np.float32)
     kept = content.kept
     classes = np.array([places[int(id_)] for id_ in content.category[kept]], int)
-    np.add.at(areas, (content.places[kept], classes), content.areas[kept])
+    np.add.at(areas, (content.places[kept], classes), known[kept])
     return areas

@@ -70,6 +70,7 @@ class Record(NamedTuple):
     labels: np.ndarray  # int32 [N]
     flags: np.ndarray  # bool [N], crowd or difficult
     keypoints: np.ndarray | None = None  # float32 [N, K, 3]
+    areas: np.ndarray | None = None  # float32 [N] square pixels, 0 = unknown
 
 
 def cut_boxes(

@@ -3,8 +3,9 @@
 instances, keypoints and panoptic read any file in COCO's JSON format; those under the
 official names, annotations/{instances,person_keypoints,panoptic}_{train,val}*.json, are
 found. Classes are the categories of all splits in the order of their ids; an unnamed id
-in between leaves no gap. `crowd` is iscrowd. Images without annotations are kept. Boxes
-are cut at the image; those without an area left are dropped and their number is logged.
+in between leaves no gap. `crowd` is iscrowd; `area` is there where any file has it.
+Images without annotations are kept. Boxes are cut at the image; those without an area
+left are dropped and their number is logged.
 Points are taken as pixels from the upper left corner; those outside become unknown.
 
 The others are COCO 2017 itself, whose categories are checked. panoptic134 has void as
@@ -50,20 +51,21 @@ COCO["obtain"] = (
     "Get train2017, val2017 and the annotations of COCO 2017 from cocodataset.org; "
     "root is the folder that holds annotations/, train2017/ and val2017/."
 )
-BOXES = ("image", "boxes", "box_labels", "crowd")
+BOXES = ("image", "boxes", "box_labels", "crowd", "area")
 THINGS = tuple(_coco_names.THINGS.values())
+OBJECTS = {"version": 2}  # since they have areas
 DATASETS = {
-    "instances": Dataset(fields=BOXES, **OWN),
-    "keypoints": Dataset(fields=(*BOXES, "keypoints"), **OWN),
+    "instances": Dataset(fields=BOXES, **OWN | OBJECTS),
+    "keypoints": Dataset(fields=(*BOXES, "keypoints"), **OWN | OBJECTS),
     "panoptic": Dataset(fields=("image", "segmentation"), **OWN),
-    "boxes80": Dataset(fields=BOXES, classes=THINGS, **COCO),
+    "boxes80": Dataset(fields=BOXES, classes=THINGS, **COCO | OBJECTS),
     "person17": Dataset(
         fields=(*BOXES, "keypoints"),
         classes=("person",),
         keypoints=_coco_names.POINTS,
         flip_pairs=_labels.flip_pairs(_coco_names.POINTS),
         skeleton=_labels.skeleton(_coco_names.POINTS),
-        **COCO,
+        **COCO | OBJECTS,
     ),
     "panoptic134": Dataset(
         fields=("image", "segmentation"),
@@ -151,6 +153,7 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
         "boxes": record.boxes,
         "box_labels": record.labels,
         "crowd": record.flags,
+        "area": record.areas,
         "id": record.id,
     }
     if record.keypoints is not None:
@@ -173,8 +176,10 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     if variant in OFFICIAL:
         return dataclasses.replace(facts, splits=splits)
     where = ", ".join(str(root / file) for file in files.values())
+    known = any(getattr(c, "areas", np.zeros(0)).any() for c in contents.values())
     return dataclasses.replace(
         facts,
+        fields=tuple(name for name in facts.fields if name != "area" or known),
         splits=splits,
         classes=_labels.check_names(classes, f"{where}: categories"),
         keypoints=points,
