@@ -10,7 +10,7 @@ def penalty_focal(
     heat: Float[Array, "b h w k"],
     alpha: float = 2.0,
     beta: float = 4.0,
-    valid: Bool[Array, "b h w"] | None = None,
+    valid: Bool[Array, "b h w k"] | None = None,
 ) -> Float[Array, "b h w k"]:
     """-(1 - p)^alpha log p where heat is 1, -(1 - heat)^beta p^alpha log(1 - p) else.
 
@@ -21,7 +21,7 @@ def penalty_focal(
     positive = -jnp.exp(alpha * log_rest) * log_p
     negative = -((1 - heat) ** beta) * jnp.exp(alpha * log_p) * log_rest
     values = jnp.where(heat == 1, positive, negative)
-    return values if valid is None else jnp.where(valid[..., None], values, 0.0)
+    return values if valid is None else jnp.where(valid, values, 0.0)
 
 
 def at_cells(

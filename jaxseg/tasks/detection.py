@@ -15,7 +15,7 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 1  # goes up when the same weights would give another loss or metric
+VERSION = 2  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
     "voc": (metrics.VocBoxes, ("ap50",)),
@@ -131,8 +131,8 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
 def center_losses(outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
     """L1 to L3 (Eq. A.2 to A.4), each divided by the number of objects."""
     objects = jnp.maximum(jnp.sum(aim["valid"]), 1)
-    seen = seen | jnp.any(aim["heat"] == 1, axis=-1)  # objects in a crowd count
-    focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=seen)
+    known = with_peaks(seen, aim["heat"])
+    focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=known)
     at = (aim["cells"], aim["valid"])
     return {
         "class_loss": jnp.sum(focal) / objects,
@@ -140,6 +140,14 @@ def center_losses(outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
         / objects,
         "size_loss": jnp.sum(losses.l1_at(outputs["size"], aim["size"], *at)) / objects,
     }
+
+
+def with_peaks(seen: Array, heat: Array) -> Array:
+    """bool [B, h, w, K]: cells outside crowds [B, h, w], and peaks wherever they lie.
+
+    A sum is divided by the number of its peaks, so none of them may be masked.
+    """
+    return seen[..., None] | (heat == 1)
 
 
 def known_labels(labels: Array) -> Array:

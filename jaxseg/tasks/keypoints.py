@@ -14,7 +14,7 @@ from jaxseg.metrics import keypoints as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import detection, targets, task
 
-VERSION = 1  # goes up when the same weights would give another loss or metric
+VERSION = 2  # goes up when the same weights would give another loss or metric
 DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
 
@@ -60,7 +60,8 @@ class Keypoints(task.Task):
         """L4 to L6, each divided by the number of known keypoints."""
         known = aim["point_valid"]
         count = jnp.maximum(jnp.sum(known), 1)
-        focal = losses.penalty_focal(outputs["points"], aim["points"], valid=seen)
+        marked = detection.with_peaks(seen, aim["points"])
+        focal = losses.penalty_focal(outputs["points"], aim["points"], valid=marked)
         batch, objects, points = known.shape
 
         def flat(x: Array) -> Array:

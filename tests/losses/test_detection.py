@@ -9,7 +9,7 @@ RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(2, 3, 4, 2)) * 2
 HEAT = RNG.random((2, 3, 4, 2))
 HEAT[0, 1, 2, 0] = HEAT[1, 0, 0, 1] = 1.0
-VALID = RNG.random((2, 3, 4)) < 0.7
+VALID = RNG.random((2, 3, 4, 2)) < 0.7
 MAPS, TARGETS = RNG.normal(size=(2, 3, 4, 2)), RNG.normal(size=(2, 5, 2))
 CELLS = np.stack([RNG.integers(0, 3, (2, 5)), RNG.integers(0, 4, (2, 5))], axis=-1)
 CELLS[0, 1] = CELLS[0, 0]  # two objects at one cell
@@ -58,9 +58,9 @@ def test_focal_and_its_gradient(valid):
 
     (_, values), gradient = jax.value_and_grad(total, has_aux=True)(f32(LOGITS))
     kept = np.ones_like(VALID) if valid is None else valid
-    expected = np.where(kept[..., None], focal_reference(LOGITS, HEAT), 0)
+    expected = np.where(kept, focal_reference(LOGITS, HEAT), 0)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
-    expected = np.where(kept[..., None], focal_slope(LOGITS, HEAT), 0)
+    expected = np.where(kept, focal_slope(LOGITS, HEAT), 0)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
     assert (np.asarray(values)[~kept] == 0).all()
     assert (np.asarray(gradient)[~kept] == 0).all()

@@ -139,6 +139,31 @@ def test_crowds_are_neither_objects_nor_background():
     assert grad["heat"][0, 10:].any()
 
 
+def test_peaks_in_a_crowd_are_learnt_and_nothing_beside_them():
+    """What the sums are divided by counts them, so the sums have to hold them."""
+    everywhere = np.array([[0, 0, 1, 1]], np.float32)
+    truth = batch(crowd=np.array([[False, False, True], [False] * 3]))
+    truth["boxes"][0, 2], truth["box_labels"][0, 2] = everywhere, 0
+    flat = {"offset": 2, "size": 2, "point_offset": 2, "allocation": 6}
+    outputs = {k: jnp.zeros((2, *MAP, n)) for k, n in flat.items()}
+    outputs |= {"heat": jnp.zeros((2, *MAP, 2)), "points": jnp.zeros((2, *MAP, 3))}
+    boxes, points = (jnp.asarray(truth[k]) for k in ("boxes", "keypoints"))
+    labels = jnp.asarray([[1, 0, -1], [-1, -1, -1]])
+    aim = targets.encode_keypoints(boxes, jnp.minimum(labels, 0), points, MAP)
+    classes = targets.encode_boxes(boxes, labels, MAP, 2)
+    _, grad = value_and_grad(detection.build(2), outputs, truth)
+    peaks = np.asarray(classes["heat"] == 1)
+    assert peaks.sum() == 2
+    # d -(1 - p)^2 log p / dx = 2 p (1 - p)^2 log p - (1 - p)^3, here at p = 1/2.
+    slope = -(np.log(2) / 4 + 1 / 8)
+    np.testing.assert_allclose(grad["heat"][0], slope / 2 * peaks[0], rtol=1e-6)
+    outputs["heat"] = outputs["heat"][..., :1]
+    _, grad = value_and_grad(keypoints.build(3), outputs, truth)
+    peaks = np.asarray(aim["points"] == 1)
+    assert peaks.sum() == 5
+    np.testing.assert_allclose(grad["points"][0], slope / 5 * peaks[0], rtol=1e-6)
+
+
 def test_objects_without_keypoints():
     """Ignored in a set of one class, background in one of many."""
     points = batch()["keypoints"].copy()
