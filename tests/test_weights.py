@@ -74,9 +74,16 @@ def no_tensors(path):
     path.write_bytes(pickle.dumps({"a": 1}))
 
 
+def one_nan(path):
+    tensors = safetensors.numpy.load_file(path)
+    tensors["blocks.1.norm1.bias"][3] = np.nan
+    safetensors.numpy.save_file(tensors, path)
+
+
 @pytest.mark.parametrize(
     "spoil, text",
     [
+        (one_nan, "tensor 'blocks.1.norm1.bias' holds values that are not finite"),
         (cut_off, "not a safetensors file, or cut off"),
         (no_tensors, "not a safetensors"),
     ],

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
@@ -69,6 +70,15 @@ def num_bytes(tree: Any) -> int:
     """Bytes of all leaves."""
     leaves = jax.tree.leaves(tree)
     return sum(int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize for x in leaves)
+
+
+def not_finite(tree: Mapping[str, Any]) -> str | None:
+    """Path of the first leaf that holds a NaN or an infinity; None: all are finite."""
+    for path, leaf in flatten(tree).items():
+        # Also of bfloat16, which NumPy does not count among the floating types.
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
+            return path
+    return None
 
 
 def any_match(patterns: Iterable[str], path: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxseg.core import checkpoint, errors, records
 from jaxseg.train import every, loop
 from jaxseg.train import state as states
@@ -18,8 +20,9 @@ class Interrupted(Exception):
 class Log:
     """Scalars to metrics.jsonl, TensorBoard and the progress line; guards against NaN.
 
-    Losses of all steps are looked at, but only when it is time to log or to save, so
-    that the device is not waited for in between.
+    Losses of all steps are looked at, but only when it is time to log, to evaluate or
+    to save, and when the run ends (`read`), so that the device is not waited for in
+    between.
     """
 
     def __init__(
@@ -84,12 +87,13 @@ class Evaluate:
         self,
         when: Callable[[int], bool],
         evaluate: Callable[[Any, int], float],
+        log: Log,
         *,
         higher_is_better: bool,
         best: checkpoint.Checkpoints | None,
         patience: int | None,
     ):
-        self.when, self.evaluate, self.best = when, evaluate, best
+        self.when, self.evaluate, self.log, self.best = when, evaluate, log, best
         self.sign = 1.0 if higher_is_better else -1.0
         self.patience = patience
         self.seconds = 0.0
@@ -102,6 +106,7 @@ class Evaluate:
     def __call__(self, event: loop.Event) -> None:
         if not self.when(event.step):
             return
+        self.log.read()  # a stop between two lines must not hide a NaN
         start = time.perf_counter()
         variables = event.state.variables()
         value = self.evaluate(variables, event.step)
@@ -109,6 +114,7 @@ class Evaluate:
         if best is None or self.sign * value > self.sign * best:
             self.kept = {"value": value, "step": event.step, "bad": 0}
             if self.best is not None:
+                states.check_finite(variables, event.step)
                 self.best.save(event.step, variables, {"value": value})
         else:
             self.kept["bad"] += 1
@@ -140,7 +146,9 @@ class Save:
                 self.evaluate.best.wait()  # what `kept` speaks of must be on disk
             meta = {"best": self.evaluate.kept, "window": self.log.window}
             meta["seconds"] = self.elapsed()
-            self.checkpoints.save(event.step, states.to_flat(event.state), meta)
+            flat = jax.device_get(states.to_flat(event.state))
+            states.check_finite(flat, event.step)
+            self.checkpoints.save(event.step, flat, meta)
             self.log.last_saved = event.step
         if asked and not last:
             self.checkpoints.wait()

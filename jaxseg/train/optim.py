@@ -79,7 +79,6 @@ def update(
     tx: optax.GradientTransformation,
     *,
     multipliers: Pairs = (),
-    ema: float | None = None,
     active: Sequence[str] | None = None,
 ) -> states.TrainState:
     """One step against `grads`; leaves with multiplier 0, or outside the prefixes in
@@ -91,13 +90,7 @@ def update(
         lambda p, d, m: p - lr * m * d if m else p, state.params, directions, scales
     )
     opt_state = _keep_still(opt_state, state.opt_state, state.params, scales)
-    average = state.ema
-    if ema is not None:
-        # In this form the average of a leaf that stands still does so bit for bit.
-        average = jax.tree.map(lambda a, p: a + (1 - ema) * (p - a), average, params)
-    return state.replace(
-        step=state.step + 1, params=params, opt_state=opt_state, ema=average
-    )
+    return state.replace(step=state.step + 1, params=params, opt_state=opt_state)
 
 
 def leaf_scales(

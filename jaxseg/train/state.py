@@ -1,10 +1,13 @@
 """Everything that changes while training, as one pytree."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 
+from jaxseg.core import errors, trees
 from jaxseg.core.types import Array, Variables
 
 
@@ -16,25 +19,54 @@ class TrainState(flax.struct.PyTreeNode):
     params: Any
     collections: Any  # {"batch_stats": tree}: everything that is not trained
     opt_state: Any
-    ema: Any  # running mean of params, or None
+    ema: Any  # running mean of params and collections, or None
 
     def variables(self) -> Variables:
-        """What to evaluate and to store: averaged parameters where there are any."""
-        params = self.params if self.ema is None else self.ema
-        return {"params": params, **self.collections}
+        """What to evaluate and to store: the average where there is one."""
+        return self._raw() if self.ema is None else self.ema
+
+    def averaged(self, decay: float) -> "TrainState":
+        """With this step's values in the average: `decay` of what it was, in the
+        first steps less, (1 + step) / (10 + step), so that it forgets where it began.
+
+        Batch statistics are averaged like the parameters: the raw ones belong to the
+        raw parameters, and ruin the average's outputs.
+        """
+        decay = jnp.minimum(decay, (1 + self.step) / (10 + self.step))
+
+        def mean(average: Array, value: Array) -> Array:
+            if not jnp.issubdtype(value.dtype, jnp.floating):
+                return value
+            # In this form the average of what stands still does so bit for bit.
+            return average + (1 - decay) * (value - average)
+
+        return self.replace(ema=jax.tree.map(mean, self.ema, self._raw()))
+
+    def _raw(self) -> Variables:
+        return {"params": self.params, **self.collections}
 
 
 def create(variables: Variables, tx: Any, *, seed: int, ema: bool) -> TrainState:
     """State at step 0 from initial variables; the average starts as a copy."""
     params = variables["params"]
     return TrainState(
-        step=jax.numpy.zeros((), jax.numpy.int32),
+        step=jnp.zeros((), jnp.int32),
         rng=jax.random.PRNGKey(seed),
         params=params,
         collections={k: v for k, v in variables.items() if k != "params"},
         opt_state=tx.init(params),
-        ema=jax.tree.map(jax.numpy.copy, params) if ema else None,
+        ema=jax.tree.map(jnp.copy, variables) if ema else None,
     )
+
+
+def check_finite(tree: Mapping[str, Any], step: int) -> None:
+    """Diverged naming the first leaf that is not finite, on the host or on devices."""
+    path = trees.not_finite(jax.device_get(tree))
+    if path is not None:
+        raise errors.Diverged(
+            f"{path} is not finite after step {step}, although the losses before were. "
+            "Fix: a lower lr, or optimizer.clip"
+        )
 
 
 def to_flat(state: TrainState) -> dict[str, Array]:

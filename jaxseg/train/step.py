@@ -52,10 +52,9 @@ def train_step(
         lr,
         tx,
         multipliers=multipliers,
-        ema=ema,
         active=task.active(batch),
-    )
-    return state.replace(collections=collections), logs
+    ).replace(collections=collections)
+    return state if ema is None else state.averaged(ema), logs
 
 
 def _accumulate(

@@ -58,6 +58,7 @@ class Training:
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)
         variables, best_step = self._final_variables(state, watch)
+        states.check_finite(variables, int(state.step))
         start = time.perf_counter()
         metrics = self._evaluate_all(variables, step=int(state.step))
         self._draw_samples(variables, step=int(state.step))
@@ -156,7 +157,6 @@ class Training:
         with tensorboardX.SummaryWriter(
             str(self.job.folder / "events"), purge_step=first + 1 if first else None
         ) as writer:
-            watch = self._watch(writer, best)
             log = hooks.Log(
                 every.Every(spec["run"]["log_every"], steps),
                 self.metrics,
@@ -167,6 +167,7 @@ class Training:
                 ),
             )
             log.window, log.last_saved = list(window), first or None
+            watch = self._watch(writer, best, log)
             save = hooks.Save(
                 every.Every(spec["run"]["checkpoint_every"], steps),
                 self.checkpoints,
@@ -188,6 +189,7 @@ class Training:
                     mesh=self.mesh,
                     hooks=(log, watch, save),
                 )
+                log.read()  # whatever ended the run
             finally:
                 batches.close()
                 self.checkpoints.wait()
@@ -215,7 +217,7 @@ class Training:
         alpha, seed = self.spec["mixup"], self.spec["seed"]
         return mixing.mixed_up(batches, alpha, seed, first) if alpha else batches
 
-    def _watch(self, writer: Any, best: dict) -> hooks.Evaluate:
+    def _watch(self, writer: Any, best: dict, log: hooks.Log) -> hooks.Evaluate:
         """The evaluation during training."""
         name, evaluator = self.spec["headline"], self.headline
 
@@ -237,6 +239,7 @@ class Training:
                 )
             ),
             measure,
+            log,
             higher_is_better=evaluator.higher_is_better,
             best=self.best if self.spec["keep"] == "best" else None,
             patience=self.spec["patience"],

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -90,11 +92,17 @@ class Box(checkpoint.Checkpoints):
         self.calls.append("wait")
 
 
-def evaluate(values, patience=None, higher=True, best=None, when=lambda step: True):
+def evaluate(
+    values, patience=None, higher=True, best=None, when=lambda step: True, log=None
+):
     iterator = iter(values)
+    if log is None:  # one that never has anything to say
+        never = every.Every(0, 99)
+        log = hooks.Log(never, Path("none"), Writer(), 8, lambda step, row: None)
     return hooks.Evaluate(
         when,
         lambda variables, step: next(iterator),
+        log,
         higher_is_better=higher,
         best=best,
         patience=patience,
@@ -131,6 +139,21 @@ def test_it_is_only_evaluated_when_it_is_time():
     hook = evaluate([0.1, 0.2], when=lambda step: step in (2, 4))
     feed(hook, 5)
     assert hook.kept == {"value": 0.2, "step": 4, "bad": 0}
+
+
+def test_losses_are_looked_at_before_an_evaluation_can_end_the_run(log):
+    hook = evaluate([0.1], log=log, patience=1)
+    log(event(1, float("nan")))  # no line is due
+    with pytest.raises(errors.Diverged, match="loss is nan at step 1"):
+        hook(event(1))
+
+
+def test_weights_that_are_not_finite_are_not_the_best():
+    hook = evaluate([0.3, 0.5], best=(box := Box()))
+    hook(event(1, params={"w": np.ones(2), "v": np.ones(1)}))
+    with pytest.raises(errors.Diverged, match=r"^params/v is not finite after step 2"):
+        hook(event(2, params={"w": np.ones(2), "v": np.array([np.inf])}))
+    assert [step for step, _ in box.saved] == [1]
 
 
 def save(log, interrupted=lambda: False, best=None):
@@ -185,6 +208,16 @@ def test_a_bad_loss_is_not_saved(log):
     with pytest.raises(errors.UserError, match="loss is nan"):
         hook(event(2))
     assert box.saved == []
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_bad_weight_is_not_saved(log, bad):
+    """The last update may spoil what the next loss would tell."""
+    hook, box = save(log)
+    log(event(1))
+    with pytest.raises(errors.Diverged, match="params:w is not finite after step 2"):
+        hook(event(2, params={"w": np.array([1, bad], np.float32)}))
+    assert box.saved == [] and log.last_saved is None
 
 
 def test_the_best_weights_survive_on_disk(tmp_path):

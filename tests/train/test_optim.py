@@ -21,8 +21,14 @@ def trained(section, steps, **options):
     """States after 0, 1, ... steps, as flat NumPy dicts."""
     tx = optim.build(**section)
     start = {"params": trees.unflatten(draw(0))}
-    one = state.create(start, tx, seed=0, ema=options.get("ema") is not None)
-    update = jax.jit(lambda s, g, lr: optim.update(s, g, lr, tx, **options))
+    ema = options.pop("ema", None)
+    one = state.create(start, tx, seed=0, ema=ema is not None)
+
+    @jax.jit
+    def update(one, grads, lr):
+        one = optim.update(one, grads, lr, tx, **options)
+        return one if ema is None else one.averaged(ema)
+
     states = [one]
     for index in range(steps):
         grads = trees.unflatten(draw(index + 1))
@@ -162,7 +168,8 @@ def test_frozen_leaves_do_not_move_by_a_bit(name):
         if np.asarray(first[path]).tobytes() != np.asarray(last[path]).tobytes()
     }
     assert not [path for path in moved if "backbone" in path]
-    assert {"params:heads_x:kernel", "ema:heads_x:kernel", "step"} <= moved
+    average = "ema:params:heads_x:kernel"
+    assert {"params:heads_x:kernel", average, "step"} <= moved
     assert [path for path in moved if path.startswith("opt_state")]
 
 
@@ -197,10 +204,10 @@ def test_active_prefixes_end_at_borders():
 def test_the_running_mean_by_hand():
     states = trained(dict(name="sgd", momentum=0.0), 3, ema=0.75)
     expected = {path: leaf.astype(float) for path, leaf in draw(0).items()}
-    for one in states[1:]:
+    for one, kept in zip(states[1:], (2 / 11, 3 / 12, 4 / 13)):  # of 0.75 at last
         for path, leaf in values(one).items():
-            expected[path] = 0.75 * expected[path] + 0.25 * leaf
-    found = trees.flatten(states[-1].ema)
+            expected[path] = kept * expected[path] + (1 - kept) * leaf
+    found = trees.flatten(states[-1].ema["params"])
     for path in PATHS:
         np.testing.assert_allclose(found[path], expected[path], rtol=1e-5, atol=1e-6)
     kept = states[-1].variables()["params"]
@@ -212,10 +219,11 @@ def test_the_running_mean_of_what_stands_still_is_that_bit_for_bit():
     params = {"w": np.random.default_rng(0).normal(size=1000).astype(np.float32)}
     tx = optim.build("sgd")
     one = state.create({"params": params}, tx, seed=0, ema=True)
-    update = jax.jit(lambda s, g: optim.update(s, g, jnp.float32(0.1), tx, ema=0.6))
+    lr = jnp.float32(0.1)
+    update = jax.jit(lambda s, g: optim.update(s, g, lr, tx).averaged(0.6))
     for _ in range(3):
         one = update(one, {"w": np.zeros(1000, np.float32)})
-    assert np.asarray(one.ema["w"]).tobytes() == params["w"].tobytes()
+    assert np.asarray(one.ema["params"]["w"]).tobytes() == params["w"].tobytes()
 
 
 def test_frozen_modules_keep_their_statistics():

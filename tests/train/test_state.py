@@ -13,7 +13,8 @@ def test_flat_and_back(name, ema):
     other = state.create(toy.variables(seed=2), tx, seed=4, ema=ema)
     flat = state.to_flat(one)
     assert all("/" not in name for name in flat)
-    assert ("ema:heads_segmentation:kernel" in flat) == ema
+    assert ("ema:params:heads_segmentation:kernel" in flat) == ema
+    assert ("ema:batch_stats:norm:mean" in flat) == ema
     assert {"step", "rng", "collections:batch_stats:norm:mean"} <= flat.keys()
     back = state.from_flat(other, flat)
     assert jax.tree.structure(back) == jax.tree.structure(one)
@@ -25,15 +26,28 @@ def test_what_is_evaluated():
     plain = state.create(toy.variables(), tx, seed=0, ema=False)
     assert plain.variables()["params"] is plain.params
     averaged = state.create(toy.variables(), tx, seed=0, ema=True)
-    averaged = averaged.replace(params=None)
+    averaged = averaged.replace(params=None, collections=None)
     found = averaged.variables()
-    assert found["params"] is averaged.ema
+    assert found is averaged.ema
     assert set(found) == {"params", "batch_stats"}
+
+
+def test_the_average_of_whole_numbers_is_a_copy():
+    start = {"params": {"w": np.zeros(2, np.float32)}, "seen": {"n": np.int32(0)}}
+    one = state.create(start, optim.build("sgd"), seed=0, ema=True)
+    moved = one.replace(
+        step=np.int32(999),
+        params={"w": np.ones(2, np.float32)},
+        collections={"seen": {"n": np.int32(7)}},
+    )
+    found = moved.averaged(0.9).ema
+    np.testing.assert_allclose(found["params"]["w"], [0.1, 0.1], rtol=1e-6)
+    assert int(found["seen"]["n"]) == 7
 
 
 def test_the_mean_does_not_share_memory_with_the_parameters():
     """The step donates the whole state: no buffer may be in it twice."""
     variables = jax.device_put(toy.variables())
     one = state.create(variables, optim.build("sgd"), seed=0, ema=True)
-    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(one.ema)):
+    for a, b in zip(jax.tree.leaves(variables), jax.tree.leaves(one.ema)):
         assert a.unsafe_buffer_pointer() != b.unsafe_buffer_pointer()

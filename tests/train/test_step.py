@@ -84,6 +84,28 @@ def test_batch_statistics_move_and_frozen_ones_do_not():
     assert "params:heads_segmentation:kernel" in moved
 
 
+def test_averaged_parameters_have_averaged_statistics():
+    """Those of the raw parameters belong to another network."""
+    start, program = toy.parts(ema=0.2)
+    expected = {"params": start.params, **start.collections}
+    one = jax.device_put(start)
+    for index, kept in enumerate([2 / 11, 0.2, 0.2]):
+        one, _ = run(one, program, toy.batch(index))
+        live = {"params": one.params, **one.collections}
+        expected = jax.tree.map(
+            lambda a, x, k=kept: k * a + (1 - k) * x, expected, live
+        )
+    found = one.variables()
+    assert set(found) == {"params", "batch_stats"}
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        found,
+        expected,
+    )
+    raw = one.collections["batch_stats"]["norm"]["mean"]
+    assert not np.allclose(found["batch_stats"]["norm"]["mean"], raw, rtol=0.01)
+
+
 def test_the_state_given_is_not_reused_and_rng_stays():
     start, program = toy.parts()
     given = jax.device_put(start)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import errors, records, trees
+from jaxseg.core import checkpoint, errors, records, trees
 from jaxseg.transfer import artifact, chain, stage, store, study
 from tests import tiny
 
@@ -275,6 +275,24 @@ def test_files_that_are_no_weights(tmp_path):
     safetensors.numpy.save_file({"conv1.weight": np.zeros(3, np.float32)}, path)
     outcome = study.run({"stages": {"x": section}}, tmp_path / "b")
     assert "'conv1.weight'; allowed are names" in outcome.errors["x"]
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    leaf = np.array([1, np.nan], np.float32)
+    safetensors.numpy.save_file({"params/backbone/x": leaf}, path)
+    section = imported(file=str(path), model=tiny.MODEL)
+    outcome = study.run({"stages": {"x": section}}, tmp_path / "a")
+    text = f"{path}: tensor 'params/backbone/x' holds values that are not finite"
+    assert text in outcome.errors["x"]
+    assert store.Store(tmp_path / "a").stored() == []
+
+
+def test_an_artifact_with_a_nan_of_older_code_is_refused(tmp_path, monkeypatch):
+    tree = {"params": {"heads_segmentation": {"bad": np.array([np.inf])}}}
+    monkeypatch.setattr(checkpoint, "restore_tree", lambda folder: tree)
+    outcome = study.run({"stages": {"x": imported()}}, tmp_path)
+    assert "tensor 'params/heads_segmentation/bad'" in outcome.errors["x"]
 
 
 def test_another_content_is_another_key(tmp_path):

@@ -1,12 +1,14 @@
 """Train stages that are interrupted, stop early, keep the best, freeze."""
 
 import csv
+import re
 
+import numpy as np
 import pytest
 
 from jaxseg.core import checkpoint, records, trees
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, store, study
+from jaxseg.transfer import artifact, chain, store, study, training
 from tests import tiny
 
 RUN = {"log_every": 2, "checkpoint_every": 2}
@@ -134,6 +136,38 @@ def test_patience_ends_a_run_that_stands_still(tmp_path):
     better = [b > max(values[: i + 1]) for i, b in enumerate(values[1:])]
     assert manifest["steps"] == len(values) == rows[-1]["step"]
     assert all(better[:-1]) and (len(values) == 5 or not better[-1])
+
+
+def failure(config, workdir):
+    """The error of a stage that fails, and that it left no artifact."""
+    (one,) = tiny.plan(config).stages
+    box = store.Store(workdir)
+    outcome = chain.run([one], box, watcher=chain.Watcher())
+    assert box.stored() == []
+    return outcome.errors["x"]
+
+
+def test_a_run_that_diverged_is_not_done_by_patience(tmp_path):
+    """Patience ends it at step 3, between two lines of the log."""
+    config = long(eval_every=1, patience=1, lr=1e30)
+    config["stages"]["x"]["run"] = {"log_every": 50}
+    text = failure(config, tmp_path)
+    assert re.match(r"loss is (nan|inf) at step 2 ", text)
+
+
+def test_the_last_update_can_diverge_too(tmp_path, monkeypatch):
+    final = training.Training._final_variables
+
+    def spoilt(self, state, watch):
+        variables, step = final(self, state, watch)
+        stem = variables["batch_stats"]["backbone"]["stem"]["conv1"]["norm"]
+        stem["var"] = stem["var"].at[0].set(np.nan)
+        return variables, step
+
+    monkeypatch.setattr(training.Training, "_final_variables", spoilt)
+    text = failure(long(), tmp_path)
+    leaf = "batch_stats/backbone/stem/conv1/norm/var"
+    assert text.startswith(f"{leaf} is not finite after step 5")
 
 
 @pytest.mark.slow  # a program of its own

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import safetensors
 from safetensors import flax as safetensors_flax
 
-from jaxseg.core import errors
+from jaxseg.core import errors, trees
 
 # What training scripts wrap a state dict in, and put before its names.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
@@ -18,17 +19,30 @@ HUB = "hf:"  # hf:timm/resnet50.a1_in1k
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """{name: array} of a file; UserError where it is not a plain file of tensors."""
+    """{name: array} of a file; UserError where it is not a plain file of tensors, or
+    one of them is not finite.
+    """
     if not path.is_file():
         raise errors.UserError(f"{path}: no such file")
     pickled = path.suffix in (".pth", ".pt", ".bin", ".tar", ".pkl", ".ckpt")
     tensors = _read_pickle(path) if pickled else _read_safetensors(path)
     if not tensors:
         raise errors.UserError(f"{path}: holds no tensors")
+    check_finite(tensors, path)
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name[len(prefix) :]: x for name, x in tensors.items()}
     return tensors
+
+
+def check_finite(tree: Mapping[str, Any], path: Path) -> None:
+    """UserError naming the first tensor with a NaN or an infinity."""
+    name = trees.not_finite(tree)
+    if name is not None:
+        raise errors.UserError(
+            f"{path}: tensor {name!r} holds values that are not finite: the file is "
+            "damaged, or of a training that diverged. Fix: another copy or checkpoint"
+        )
 
 
 def locate(file: str) -> Path:

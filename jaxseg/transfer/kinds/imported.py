@@ -135,6 +135,7 @@ def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     origin = artifact.load(path)
     store.verify(origin.folder)
     tree = checkpoint.restore_tree(origin.folder / "weights")
+    torch_file.check_finite(tree, path)
     return tree, {n: origin.manifest[n] for n in KNOWN & origin.manifest.keys()}
 
 

@@ -10,7 +10,7 @@ from jaxseg.models import model as models
 from jaxseg.train import optim
 from jaxseg.transfer import planning, work
 
-VERSION = 2  # goes up when the same spec would give another result
+VERSION = 3  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
 SAME_SET = (*ANY_SET, "name", "root", "options")  # where they name no other set
 SUBSET = ("count", "fraction", "seed")  # and where the split is the same
@@ -53,7 +53,8 @@ def arguments(
     | step | poly | cosine, ...}, cosine if None.
     multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes.
     mixup: alpha of `data.mixing.mixup`, for classification; 0: none.
-    ema: decay of a running mean of the parameters, which is then what is kept.
+    ema: decay of a running mean of parameters and batch statistics, which is then what
+    is evaluated and kept; less in the first steps, (1 + step) / (10 + step).
     eval_every: steps between evaluations (0: at the end only); patience: how many
     without a better headline metric end the run; keep: weights, "last" or "best".
     samples: predictions to draw.
