@@ -14,7 +14,7 @@ from jaxseg.core import errors, hashing, lookup, records
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code: 0, 1 where `list --verify` found damage, 2 on a mistake."""
+    """Exit code: 0, 1 where `list --verify` found something, 2 on a mistake."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.artifacts",
         description=__doc__,
@@ -24,7 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     _add(
         commands, "list", list_, "every artifact: key, name, metric, size"
     ).add_argument(
-        "--verify", action="store_true", help="compare every file with its checksum"
+        "--verify",
+        action="store_true",
+        help="compare every file with its checksum, and parents with those it was "
+        "made from",
     )
     _add(commands, "show", show, "what made an artifact, checked byte by byte", 1)
     _add(commands, "diff", diff, "how the specs and metrics of two differ", 2)
@@ -44,7 +47,7 @@ def list_(arguments: argparse.Namespace) -> int:
     """One line each, oldest first."""
     from jaxseg.transfer import store
 
-    box, damaged = _box(arguments), 0
+    box, damaged, stale = _box(arguments), 0, 0
     rows = sorted(
         (_listed(box, key) for key in box.stored()), key=lambda m: m["created"]
     )
@@ -53,7 +56,8 @@ def list_(arguments: argparse.Namespace) -> int:
         if arguments.verify:
             try:
                 box.verify(key)
-                state = "  ok"
+                told = _rebuilt(box, manifest)
+                stale, state = stale + bool(told), told or "  ok"
             except errors.Damaged as error:
                 damaged, state = damaged + 1, f"  DAMAGED {error}"
         size = store.size(box.folder(key)) / 2**20
@@ -61,8 +65,10 @@ def list_(arguments: argparse.Namespace) -> int:
             f"{key}  {manifest['kind']:8}  {size:8.1f} MiB  {headline(manifest):18}  "
             f"{manifest['name']}{state}"
         )
-    print(f"{len(rows)} artifacts" + (f", {damaged} damaged" if damaged else ""))
-    return 1 if damaged else 0
+    text = f", {damaged} damaged" if damaged else ""
+    text += f", {stale} made from parents that were built again" if stale else ""
+    print(f"{len(rows)} artifacts{text}")
+    return 1 if damaged or stale else 0
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -179,6 +185,20 @@ def _listed(box: Any, key: str) -> dict[str, Any]:
         return box.manifest(key)
     except errors.UserError:
         return {"key": key, "kind": "damaged", "name": "(damaged)", "created": ""}
+
+
+def _rebuilt(box: Any, manifest: Mapping[str, Any]) -> str:
+    """Which parent holds other weights now than when it was used; "" if none does."""
+    for role, used in manifest.get("parent_weights", {}).items():
+        key = manifest["parents"][role]
+        parent = _listed(box, key) if box.done(key) else {}
+        if used and parent.get("weights", used) != used:
+            return (
+                f"  PARENT BUILT AGAIN: {parent['name']} ({key[:20]}) has other "
+                f"weights than those this was made from. Fix: remove {manifest['name']}"
+                " as well, and run again"
+            )
+    return ""
 
 
 def _comparable(manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -51,7 +51,8 @@ def import_file(arguments: argparse.Namespace) -> int:
     if folder.exists() and any(folder.iterdir()):
         raise errors.UserError(f"{folder}: is not empty. Fix: another --output")
     section = {"kind": "imported", "arch": arguments.arch, "file": arguments.file}
-    bound = stage.bind(arguments.arch, section | {"channels": arguments.channels})
+    section |= {"channels": arguments.channels, "licence": arguments.licence}
+    bound = stage.bind(arguments.arch, section)
     one = stage.resolve(arguments.arch, bound, {})
     scratch = folder.with_name(f".{folder.name}.part")
     with store.writable(folder.parent):
@@ -59,7 +60,7 @@ def import_file(arguments: argparse.Namespace) -> int:
         scratch.mkdir(parents=True)
         try:
             job = work.Work(stage=one, parents={}, folder=scratch, scratch=scratch)
-            manifest = chain.manifest(one, imported.run(job))
+            manifest = chain.manifest(one, imported.run(job), {})
             store.publish(scratch, folder, manifest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -70,6 +71,8 @@ def import_file(arguments: argparse.Namespace) -> int:
         shown = ", ".join(manifest["left_behind"][:4])
         count = len(manifest["left_behind"])
         print(f"left behind: {count} tensors of another head ({shown}, ...)")
+    for row in manifest["licences"]:
+        print(f"licence: {row['licence']}")
     print(f"Start from it: configs/finetune.py:data=DATA,start={folder},...")
     return 0
 
@@ -90,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="DIR", help="the artifact; new or empty")
     parser.add_argument(
         "--channels", type=int, default=3, help="of images; an RGB stem is adapted"
+    )
+    parser.add_argument(
+        "--licence", metavar="TEXT", help="of the weights, where the file says none"
     )
     return parser
 

@@ -64,6 +64,22 @@ def test_list_goes_on_after_a_damaged_manifest(command, tmp_path):
     assert code == 1 and str(path) in out and out.count("  ok") == 4
 
 
+def test_list_tells_a_parent_that_was_built_again(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    path = tiny.artifact("source", inside=workdir) / "manifest.json"
+    value = records.read_json(path)
+    value.pop("self")
+    records.write_sealed(path, value | {"weights": "other"})
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and "made from parents that were built again" in out
+    told = [line for line in out.splitlines() if "PARENT BUILT AGAIN: source" in line]
+    keys = {short(name) for name in ("target/a", "target/b", "distance")}
+    assert {line[:20] for line in told} == keys
+    with_no_parent = tiny.copy(tmp_path / "gone")
+    store.Store(with_no_parent).remove(tiny.key("source"))
+    assert command("list", "--verify", workdir=with_no_parent)[0] == 0
+
+
 def test_show(command):
     code, out, _ = command("show", short("target/a")[:6])
     assert code == 0

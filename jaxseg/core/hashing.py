@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys, no spaces, tuples as lists; refuses NaN and objects."""
@@ -35,6 +37,19 @@ def file_sum(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def array_sum(array: Any) -> str:
+    """SHA-256 of dtype, shape and bytes of an array, 64 hex digits."""
+    array = np.asarray(array)
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def arrays_sum(flat: Mapping[str, Any]) -> str:
+    """One sum of {path: array}: of the values, however they lie on disk."""
+    return key({path: array_sum(array) for path, array in flat.items()})
 
 
 def folder_sums(folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxseg.core import checkpoint, errors
+from jaxseg.core import checkpoint, errors, hashing, trees
 from jaxseg.core.types import Array, Variables
 from jaxseg.data import transforms
 from jaxseg.evals import predict
@@ -41,7 +41,7 @@ class Artifact:
     @property
     def variables(self) -> Variables:
         """{"params": tree, "batch_stats": tree}, NumPy; bytes are checked first."""
-        return load_weights(self.folder)
+        return load_weights(self.folder, self.manifest["self"])
 
     @functools.cached_property
     def model(self) -> models.Model:
@@ -144,11 +144,26 @@ def load(folder: Path | str, head: str | None = None) -> Artifact:
     return Artifact(folder, head)
 
 
+def save_weights(folder: Path, variables: Variables) -> dict[str, str]:
+    """Writes weights/; {"weights": sum of all values}, which a manifest holds."""
+    checkpoint.save_tree(folder / "weights", variables)
+    return {"weights": hashing.arrays_sum(trees.flatten(variables))}
+
+
 @functools.lru_cache(maxsize=8)  # a source is the parent of many stages in a row
-def load_weights(folder: Path) -> Variables:
-    """Weights of an artifact folder after their sums were checked."""
-    sums = store.read_manifest(folder)["files"]
-    weights = {n: s for n, s in sums.items() if n.startswith("weights/")}
+def load_weights(folder: Path, seal: str) -> Variables:
+    """Weights of an artifact folder after their sums were checked.
+
+    seal: `self` of the manifest that the caller has read. The folder may hold another
+    build of the artifact by now: UserError.
+    """
+    manifest = store.read_manifest(folder)
+    if manifest["self"] != seal:
+        raise errors.UserError(
+            f"{folder}: was made again after it was loaded. Fix: load it again."
+        )
+    files = manifest["files"]
+    weights = {n: s for n, s in files.items() if n.startswith("weights/")}
     if not weights:
         raise errors.UserError(f"{folder}: was kept without weights (keep='metrics')")
     checkpoint.check_sums(folder, weights, fix=store.remedy(folder))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, lookup, records
+from jaxseg.core import errors, licences, lookup, records
 from jaxseg.train import hooks
 from jaxseg.transfer import labels, provenance, stage, store, work
 
@@ -221,12 +221,20 @@ def run_stage(
             progress=lambda done, of, text: watcher.progress(one, done, of, text),
             interrupted=interrupted,
         )
+        parents = {role: store.read_manifest(f) for role, f in job.parents.items()}
         facts = lookup.load(stage.KINDS, one.kind).run(job)
-        box.finish(one.key, manifest(one, facts))
+        box.finish(one.key, manifest(one, facts, parents))
 
 
-def manifest(one: stage.Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What an artifact says of itself: what made it, and what came of it."""
+def manifest(
+    one: stage.Stage, facts: Mapping[str, Any], parents: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an artifact says of itself: what made it, and what came of it.
+
+    parents: {role: manifest}. The sums of their weights tell a parent that is made
+    again from the one that was used; their licences bind what comes of them.
+    """
+    inherited = [parent.get("licences", ()) for parent in parents.values()]
     return {
         "schema": stage.SCHEMA,
         "key": one.key,
@@ -238,7 +246,9 @@ def manifest(one: stage.Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
         "packages": provenance.packages(),
         "code": provenance.code(),
         "created": store.now(),
+        "parent_weights": {role: p.get("weights") for role, p in parents.items()},
         **facts,
+        "licences": licences.merge(facts.get("licences", ()), *inherited),
     }
 
 

@@ -11,14 +11,14 @@ import jax
 import tensorboardX
 from PIL import Image
 
-from jaxseg.core import checkpoint, draw, errors, records, trees
+from jaxseg.core import checkpoint, draw, errors, licences, records, trees
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import checks, mixing, pipeline, sources, transforms
 from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, planning, transplant, work
+from jaxseg.transfer import artifact, planning, receipts, transplant, work
 
 
 class Training:
@@ -63,8 +63,7 @@ class Training:
         metrics = self._evaluate_all(variables, step=int(state.step))
         self._draw_samples(variables, step=int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
-        checkpoint.save_tree(self.job.folder / "weights", jax.device_get(variables))
-        records.write_json(self.job.folder / "receipt.json", self.receipts)
+        weights = artifact.save_weights(self.job.folder, jax.device_get(variables))
         self._write_subsets()
         seconds = self._elapsed()
         timing = {
@@ -76,16 +75,20 @@ class Training:
         }
         timing["other"] = seconds - sum(timing.values())
         rounded = {name: round(value, 3) for name, value in timing.items()}
-        return self._facts() | {
-            "metrics": metrics,
-            "steps": int(state.step),
-            "best_step": best_step,
-            "seconds": round(seconds, 3),
-            "timing": rounded,
-            "flops": self._flops(clock, int(state.step)),
-            "peak_bytes": clock.cost.get("bytes"),
-            "parameters": trees.num_parameters(variables["params"]),
-        }
+        return (
+            self._facts()
+            | weights
+            | {
+                "metrics": metrics,
+                "steps": int(state.step),
+                "best_step": best_step,
+                "seconds": round(seconds, 3),
+                "timing": rounded,
+                "flops": self._flops(clock, int(state.step)),
+                "peak_bytes": clock.cost.get("bytes"),
+                "parameters": trees.num_parameters(variables["params"]),
+            }
+        )
 
     def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], sources.Source]]:
         """{name: (data section, its examples)} of all that is read."""
@@ -121,7 +124,11 @@ class Training:
         if found is None:
             shutil.rmtree(self.job.folder)  # what an unfinished try left
             self.job.folder.mkdir()
-            return mesh.put_state(state, self.mesh), 0, {}, []
+            state = mesh.put_state(state, self.mesh)
+            receipts.check(self.receipts, state)
+            receipts.keep(self.job.folder / receipts.FILE, self.receipts)
+            return state, 0, {}, []
+        receipts.keep(self.job.folder / receipts.FILE, self.receipts)
         flat, meta = found
         state = states.from_flat(state, flat)
         rows = [r for r in records.read(self.metrics) if r["step"] <= meta["step"]]
@@ -147,7 +154,7 @@ class Training:
                 where = f"stages/{self.job.stage.name}/starts, from {folder}"
                 raise transplant.TransplantError(f"{where}: {error}") from None
             self.job.progress(0, self.spec["steps"], receipt.summary())
-            self.receipts.append(_receipt(start["parent"], parent, receipt))
+            self.receipts.append(receipts.row(start["parent"], parent, receipt))
         return variables
 
     def _fit(
@@ -373,6 +380,10 @@ class Training:
                 "channels": len(facts.mean),
             },
             "measured": self.measured,
+            "licences": [
+                licences.row(source.name, source.dataset.licence)
+                for source in (self.source, *self.mixed)
+            ],
             "classes": list(facts.classes),
             "palette": [list(color) for color in self._palette()],
             "heads": [self.task.name],
@@ -380,20 +391,3 @@ class Training:
             "devices": f"{self.mesh.size} x {jax.devices()[0].platform}",
             "cores": os.cpu_count(),
         }
-
-
-def _receipt(
-    role: str, parent: artifact.Artifact, receipt: transplant.Receipt
-) -> dict[str, Any]:
-    return {
-        "parent": role,
-        "source_key": parent.manifest["key"],
-        "source_name": parent.manifest["name"],
-        "take": receipt.take,
-        "reinit": list(receipt.reinit),
-        "copied": list(receipt.copied),
-        "kept": list(receipt.kept),
-        "left_behind": list(receipt.left_behind),
-        "copied_parameters": receipt.copied_parameters,
-        "total_parameters": receipt.total_parameters,
-    }

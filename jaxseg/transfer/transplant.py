@@ -24,11 +24,16 @@ class Receipt:
 
     take: dict[str, str]
     reinit: tuple[str, ...]
-    copied: tuple[str, ...]  # leaves of the target that now hold the source's values
+    origin: dict[str, str]  # {leaf of the target: leaf of the source it now equals}
     kept: tuple[str, ...]  # leaves of the target that keep their own
     left_behind: tuple[str, ...]  # leaves of the source that went nowhere
     copied_parameters: int  # scalars copied, of
     total_parameters: int  # scalars in the target, batch statistics not counted
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """Leaves of the target that now hold the source's values, sorted."""
+        return tuple(sorted(self.origin))
 
     def summary(self) -> str:
         """One line for a log."""
@@ -63,7 +68,7 @@ def transplant(
     receipt = Receipt(
         take=dict(take),
         reinit=tuple(reinit),
-        copied=tuple(sorted(copied)),
+        origin=origin,
         kept=tuple(sorted(set(new) - set(copied))),
         left_behind=tuple(left),
         copied_parameters=_count({path: new[path] for path in copied}),

@@ -15,6 +15,7 @@ from jaxseg.core import errors, trees
 # What training scripts wrap a state dict in, and put before its names.
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
 PREFIXES = ("module.", "model.")
+LICENCE_KEYS = ("license", "licence", "modelspec.license")
 HUB = "hf:"  # hf:timm/resnet50.a1_in1k
 
 
@@ -67,6 +68,15 @@ def locate(file: str) -> Path:
         raise errors.UserError(
             f"{file}: not downloaded ({reason}). {by_hand}"
         ) from error
+
+
+def licence(path: Path) -> str:
+    """What the metadata of a .safetensors file calls its licence, or ""."""
+    if path.suffix != ".safetensors":
+        return ""
+    with safetensors.safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+    return next((metadata[key] for key in LICENCE_KEYS if key in metadata), "")
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:

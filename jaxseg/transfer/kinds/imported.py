@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, lookup, sections, trees
+from jaxseg.core import checkpoint, errors, hashing, licences, lookup, sections, trees
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import artifact, store, work
@@ -23,6 +23,7 @@ KNOWN = {
     "data",
     "preprocessing",
     "metrics",
+    "licences",
 }
 
 
@@ -32,6 +33,7 @@ def arguments(
     arch: str | None = None,
     channels: int = 3,
     model: Mapping[str, Any] | None = None,
+    licence: str | None = None,
 ) -> None:
     """What an `imported` section may hold.
 
@@ -41,6 +43,8 @@ def arguments(
     arch: of published weights, by timm's or torchvision's name (`jaxseg.weights
     --list`). channels: of images; an RGB stem is adapted.
     model: the model section a file of jaxseg's paths belongs to.
+    licence: of the weights, for the manifests of all that starts from them; None: what
+    the file says of itself, an artifact's own list.
     """
 
 
@@ -119,9 +123,20 @@ def run(job: work.Work) -> dict[str, Any]:
         tree = _read_file(path)
         heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
         facts = {"heads": heads, "outputs": {}, "classes": [], "metrics": []}
-    checkpoint.save_tree(job.folder / "weights", tree)
+    facts |= artifact.save_weights(job.folder, tree)
+    facts["licences"] = _licences(path, spec, facts)
     parameters = trees.num_parameters(tree["params"])
     return facts | {"parameters": parameters, "origin": path.name, "seconds": 0.0}
+
+
+def _licences(
+    path: Path, spec: Mapping[str, Any], facts: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What the section states, or the file; of an artifact, its own list as well."""
+    of = spec["file"] if spec["file"].startswith(torch_file.HUB) else path.name
+    text = spec["licence"] or torch_file.licence(path)
+    stated = [licences.row(of, text)] if text or "licences" not in facts else []
+    return licences.merge(stated, facts.get("licences", ()))
 
 
 def _task(name: str) -> dict[str, Any]:
