@@ -79,8 +79,3 @@ def not_finite(tree: Mapping[str, Any]) -> str | None:
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
             return path
     return None
-
-
-def any_match(patterns: Iterable[str], path: str) -> bool:
-    """Whether one of the regexes matches `path` in full."""
-    return any(re.fullmatch(pattern, path) for pattern in patterns)

@@ -51,7 +51,7 @@ def build(
 ) -> optax.GradientTransformation:
     """Gradients -> direction; `update` scales it by the learning rate.
 
-    clip: largest global norm of the gradient, before anything else.
+    clip: largest global norm of the gradient of what is trained, before anything else.
     decay_multipliers: [pattern, factor] pairs on parameter paths; kernels decay by
     default and everything with one axis (bias, scale) does as well, as in torch.
     """
@@ -77,15 +77,12 @@ def update(
     grads: Any,
     lr: Array,
     tx: optax.GradientTransformation,
-    *,
-    multipliers: Pairs = (),
-    active: Sequence[str] | None = None,
+    scales: Any,
 ) -> states.TrainState:
-    """One step against `grads`; leaves with multiplier 0, or outside the prefixes in
-    `active`, keep value and optimizer state (momentum and decay move them otherwise).
+    """One step against `grads`, times `scales` of `leaf_scales`; leaves of scale 0 keep
+    value and optimizer state (momentum and decay move them otherwise).
     """
     directions, opt_state = tx.update(grads, state.opt_state, state.params)
-    scales = leaf_scales(state.params, multipliers, active)
     params = jax.tree.map(
         lambda p, d, m: p - lr * m * d if m else p, state.params, directions, scales
     )
@@ -96,7 +93,9 @@ def update(
 def leaf_scales(
     params: Any, multipliers: Pairs, active: Sequence[str] | None = None
 ) -> Any:
-    """A tree of learning-rate multipliers like `params`; 0 freezes."""
+    """A tree of learning-rate multipliers like `params`; 0 freezes, and so does being
+    outside the prefixes in `active`.
+    """
     flat = trees.flatten(params)
     values = trees.first_match(multipliers, flat, 1.0, what="multipliers")
     if active is not None:
@@ -107,19 +106,13 @@ def leaf_scales(
     return trees.unflatten(values)
 
 
-def keep_frozen(new: Any, old: Any, multipliers: Pairs) -> Any:
-    """Collections in which modules frozen by `multipliers` keep their statistics."""
-    if all(value for _, value in multipliers):
-        return new
-    kept, flat = trees.flatten(old), trees.flatten(new)
-    for path in flat:
-        inner = path.split("/", 1)[1]  # patterns never contain the collection name
-        matching = (
-            v for pattern, v in multipliers if trees.any_match([pattern], inner)
-        )
-        if next(matching, 1.0) == 0:  # the first match wins, as for parameters
-            flat[path] = kept[path]
-    return trees.unflatten(flat)
+def hold(params: Any, scales: Any) -> Any:
+    """`params` whose leaves of scale 0 have no gradient: none is computed, and none
+    counts in the norm or towards `clip`.
+    """
+    return jax.tree.map(
+        lambda p, m: p if m else jax.lax.stop_gradient(p), params, scales
+    )
 
 
 def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxseg.core.types import Array, Batch, Logs
+from jaxseg.models import freezing
 from jaxseg.tasks import task as tasks
 from jaxseg.train import optim, state
 
@@ -25,15 +26,21 @@ def train_step(
 ) -> tuple[state.TrainState, Logs]:
     """Pure: jitted once per program, `state` donated. Logs are float32 scalars.
 
+    multipliers: of learning rates; what has 0 gets no gradient and runs in evaluation
+    mode (`models.freezing`).
     accumulate: microbatches whose gradients are averaged; batch statistics are then
     those of one microbatch at a time.
     """
     rng = jax.random.fold_in(state.rng, state.step)
     batch = task.prepare(batch, rng)
 
+    scales = optim.leaf_scales(state.params, multipliers, task.active(batch))
+    frozen = freezing.modules(scales)
+
     def loss_fn(params: Any, collections: Any, part: Batch, rng: Array) -> Any:
-        variables = {"params": params, **collections}
-        outputs, collections = task.apply(model, variables, part, rng)
+        variables = {"params": optim.hold(params, scales), **collections}
+        with freezing.evaluating(frozen):
+            outputs, collections = task.apply(model, variables, part, rng)
         loss, logs = task.loss(outputs, part)
         return loss, (collections, logs | {"loss": loss})
 
@@ -44,16 +51,8 @@ def train_step(
         )
     else:
         grads, collections, logs = _accumulate(gradient, state, batch, rng, accumulate)
-    collections = optim.keep_frozen(collections, state.collections, multipliers)
     logs = logs | {"grad_norm": optax.tree.norm(grads)}
-    state = optim.update(
-        state,
-        grads,
-        lr,
-        tx,
-        multipliers=multipliers,
-        active=task.active(batch),
-    ).replace(collections=collections)
+    state = optim.update(state, grads, lr, tx, scales).replace(collections=collections)
     return state if ema is None else state.averaged(ema), logs
 
 

@@ -24,9 +24,12 @@ def trained(section, steps, **options):
     ema = options.pop("ema", None)
     one = state.create(start, tx, seed=0, ema=ema is not None)
 
+    scales = optim.leaf_scales(start["params"], options.pop("multipliers", ()))
+    assert not options
+
     @jax.jit
     def update(one, grads, lr):
-        one = optim.update(one, grads, lr, tx, **options)
+        one = optim.update(one, grads, lr, tx, scales)
         return one if ema is None else one.averaged(ema)
 
     states = [one]
@@ -178,10 +181,10 @@ def test_leaves_that_are_not_active_rest_with_their_momentum(name):
     """Momentum of earlier steps, and decay, would move them otherwise."""
     tx = optim.build(name, weight_decay=0.1)
     one = state.create({"params": trees.unflatten(draw(0))}, tx, seed=0, ema=False)
-    one = optim.update(one, trees.unflatten(draw(1)), jnp.float32(0.1), tx)
-    two = optim.update(
-        one, trees.unflatten(draw(2)), jnp.float32(0.1), tx, active=("heads_x",)
-    )
+    rest = optim.leaf_scales(one.params, (), active=("heads_x",))
+    lr, every = jnp.float32(0.1), optim.leaf_scales(one.params, ())
+    one = optim.update(one, trees.unflatten(draw(1)), lr, tx, every)
+    two = optim.update(one, trees.unflatten(draw(2)), lr, tx, rest)
     before, after = state.to_flat(one), state.to_flat(two)
     for path, leaf in before.items():
         same = np.asarray(leaf).tobytes() == np.asarray(after[path]).tobytes()
@@ -220,22 +223,10 @@ def test_the_running_mean_of_what_stands_still_is_that_bit_for_bit():
     tx = optim.build("sgd")
     one = state.create({"params": params}, tx, seed=0, ema=True)
     lr = jnp.float32(0.1)
-    update = jax.jit(lambda s, g: optim.update(s, g, lr, tx).averaged(0.6))
+    update = jax.jit(lambda s, g: optim.update(s, g, lr, tx, {"w": 1.0}).averaged(0.6))
     for _ in range(3):
         one = update(one, {"w": np.zeros(1000, np.float32)})
     assert np.asarray(one.ema["params"]["w"]).tobytes() == params["w"].tobytes()
-
-
-def test_frozen_modules_keep_their_statistics():
-    old = {"batch_stats": {"backbone": {"a": {"mean": 0}, "b": {"mean": 0}}, "h": 0}}
-    new = {"batch_stats": {"backbone": {"a": {"mean": 1}, "b": {"mean": 1}}, "h": 1}}
-    table = [["backbone/b/.*", 0.5], ["backbone/.*", 0]]  # the first match wins
-    kept = optim.keep_frozen(new, old, table)
-    assert kept == {
-        "batch_stats": {"backbone": {"a": {"mean": 0}, "b": {"mean": 1}}, "h": 1}
-    }
-    assert optim.keep_frozen(new, old, [["backbone/.*", 0.1]]) == new
-    assert optim.keep_frozen(new, old, ()) == new
 
 
 def test_multipliers_that_match_nothing_are_refused():

@@ -3,11 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxseg.evals import compiled
 from jaxseg.tasks import segmentation
 from jaxseg.train import state
 from tests.train import toy
 
 LR = np.float32(0.1)
+FROZEN = [["norm/.*", 0], ["backbone_dense/.*", 0.0]]
 
 
 def run(start, program, *batches):
@@ -74,14 +76,62 @@ def test_batch_statistics_move_and_frozen_ones_do_not():
     stats = found["collections:batch_stats:norm:mean"]
     np.testing.assert_allclose(stats, 0.1 * mean, rtol=1e-4, atol=1e-6)
 
-    frozen = [["norm/.*", 0], ["backbone_dense/.*", 0.0]]
-    start, program = toy.parts("adam", multipliers=frozen)
+    start, program = toy.parts("adam", multipliers=FROZEN)
     before = leaves(start)
     batches = [toy.batch(i) for i in range(3)]
     after = leaves(run(jax.device_put(start), program, *batches)[0])
     moved = {n for n in before if before[n].tobytes() != after[n].tobytes()}
     assert not [n for n in moved if "norm" in n or "backbone" in n]
     assert "params:heads_segmentation:kernel" in moved
+
+
+def test_frozen_leaves_are_in_no_norm_and_clip_nothing():
+    """As if the head stood alone on fixed features."""
+    batch = toy.batch(0)
+    start, program = toy.parts(multipliers=FROZEN, clip=0.01)
+    start.params["backbone_dense"]["kernel"][:] *= 3
+    after, logs = run(jax.device_put(start), program, batch)
+    model, labels = toy.Toy(), batch["segmentation"].reshape(-1)
+    variables = {"params": start.params, **start.collections}
+    logits = model.apply(variables, batch["image"], train=False).reshape(-1, 3)
+    errors = (jax.nn.softmax(logits) - np.eye(3)[labels]) / len(labels)
+    _, seen = model.apply(
+        variables, batch["image"], train=False, capture_intermediates=True
+    )
+    (features,) = seen["intermediates"]["norm"]["__call__"]
+    features = np.maximum(features, 0).reshape(-1, 5)
+    grads = {"kernel": features.T @ errors, "bias": errors.sum(axis=0)}
+    norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
+    assert logs[0]["grad_norm"] == pytest.approx(norm, rel=1e-4) and norm > 0.01
+    head = start.params["heads_segmentation"]
+    for name, gradient in grads.items():
+        expected = head[name] - LR * gradient * 0.01 / norm
+        found = after.params["heads_segmentation"][name]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_frozen_does_not_see_the_rest_of_the_batch():
+    """Its loss on a batch is the mean of those on the batch's images alone."""
+    start, program = toy.parts(multipliers=FROZEN)
+    batch = toy.batch(0, rows=2)
+    losses = [
+        run(jax.device_put(start), program, part)[1][0]["loss"]
+        for part in (
+            batch,
+            *({k: v[i : i + 1] for k, v in batch.items()} for i in (0, 1)),
+        )
+    ]
+    assert losses[0] == pytest.approx((losses[1] + losses[2]) / 2, rel=1e-5)
+
+
+def test_what_is_frozen_costs_no_gradient():
+    flops = []
+    for table in ((), FROZEN):
+        start, program = toy.parts(multipliers=table)
+        batch = toy.batch(0)
+        run = program.compiled(start, batch, jnp.asarray(LR), key=batch)
+        flops.append(compiled.cost(run)["flops"])
+    assert flops[1] < 0.7 * flops[0]
 
 
 def test_averaged_parameters_have_averaged_statistics():

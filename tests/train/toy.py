@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.evals import compiled
+from jaxseg.models import layers
 from jaxseg.tasks import segmentation
 from jaxseg.train import mesh, optim, state, step
 
@@ -24,9 +25,7 @@ class Toy(nn.Module):
     def __call__(self, image, *, train, head=None):
         x = nn.Dense(5, name="backbone_dense")(image)
         if self.norm:
-            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")(
-                x
-            )
+            x = layers.BatchNorm(name="norm")(x, train=train)
         return nn.Dense(3, name="heads_segmentation")(nn.relu(x))
 
 
@@ -61,9 +60,9 @@ def variables(norm: bool = True, seed: int = 0):
     return made
 
 
-def parts(optimizer="sgd", norm=True, ema=None, **more):
+def parts(optimizer="sgd", norm=True, ema=None, clip=None, **more):
     """(state in NumPy, jitted step) of a toy run; `more` goes to `train_step`."""
-    tx = optim.build(optimizer)
+    tx = optim.build(optimizer, clip=clip)
     start = state.create(variables(norm), tx, seed=0, ema=ema is not None)
     start = jax.tree.map(np.array, start)  # not donated with the first step
     options = {"model": Toy(norm), "task": TASK, "tx": tx, "ema": ema} | more

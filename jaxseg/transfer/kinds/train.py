@@ -51,7 +51,9 @@ def arguments(
     batch_size: of all devices and accumulated microbatches together.
     optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
     | step | poly | cosine, ...}, cosine if None.
-    multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes.
+    multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes, and a
+    module that is frozen as a whole runs in evaluation mode: running statistics, no
+    dropout.
     mixup: alpha of `data.mixing.mixup`, for classification; 0: none.
     ema: decay of a running mean of parameters and batch statistics, which is then what
     is evaluated and kept; less in the first steps, (1 + step) / (10 + step).

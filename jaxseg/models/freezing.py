@@ -1,0 +1,39 @@
+"""What is frozen runs in evaluation mode, in any backbone or head.
+
+A module all of whose parameters are frozen is a fixed function: its norms use their
+running statistics and keep them, its dropout is off. Batch statistics of its own would
+make its outputs depend on the rest of the batch, and move what nothing trains.
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import flax.linen as nn
+
+from jaxseg.core import trees
+
+
+def modules(scales: Any) -> frozenset[str]:
+    """Paths of the modules below which every learning-rate multiplier is 0."""
+    flat = trees.flatten(scales)
+    moving = {above for path, scale in flat.items() if scale for above in _above(path)}
+    return frozenset(above for path in flat for above in _above(path)) - moving
+
+
+def evaluating(frozen: Iterable[str]) -> AbstractContextManager[None]:
+    """Within it modules at these paths are called with `train=False`, and so are all
+    that they call with the `train` they were given.
+    """
+
+    def intercept(call: Any, args: Any, options: dict[str, Any], context: Any) -> Any:
+        if "train" in options and "/".join(context.module.path) in frozen:
+            options = options | {"train": False}
+        return call(*args, **options)
+
+    return nn.intercept_methods(intercept)
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
