@@ -11,12 +11,21 @@ class Program:
     """A jitted function. `compiled` gives the executable for arguments like these.
 
     `seconds` is the time spent compiling so far, so that a stage can tell compilation
-    from work.
+    from work. counted: a function that does the same work without a loop, whose FLOPs
+    `cost` tells: of a loop the compiler counts one round.
     """
 
-    def __init__(self, function: Callable[..., Any], **options: Any):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        counted: Callable[..., Any] | None = None,
+        **options: Any,
+    ):
         self._jit = jax.jit(function, **options)
+        self._counted = counted and jax.jit(counted, **options)
         self._executables: dict[Any, jax.stages.Compiled] = {}
+        self._flops: dict[Any, float | None] = {}
         self.seconds = 0.0
 
     def compiled(self, *arguments: Any, key: Any) -> jax.stages.Compiled:
@@ -24,23 +33,44 @@ class Program:
 
         Where the arrays of `key` lie counts too: two meshes are two programs.
         """
-        leaves, structure = jax.tree.flatten(key)
-        kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves)
-        name = (structure, *kinds)
+        name = _name(key)
         if name not in self._executables:
             start = time.perf_counter()
             self._executables[name] = self._jit.lower(*arguments).compile()
             self.seconds += time.perf_counter() - start
         return self._executables[name]
 
+    def cost(self, *arguments: Any, key: Any) -> dict[str, float | None]:
+        """Of one call, None if untold. flops: of all devices and the whole batch,
+        before the compiler rewrites anything; bytes: the peak on one device.
+        """
+        name = _name(key)
+        if name not in self._flops:
+            start = time.perf_counter()
+            self._flops[name] = flops((self._counted or self._jit).lower(*arguments))
+            self.seconds += time.perf_counter() - start
+        peak = peak_bytes(self.compiled(*arguments, key=key))
+        return {"flops": self._flops[name], "bytes": peak}
 
-def cost(executable: jax.stages.Compiled) -> dict[str, float | None]:
-    """FLOPs and peak bytes of one call as the compiler counts them; None if untold."""
-    counted = executable.cost_analysis() or {}
+
+def flops(lowered: jax.stages.Lowered) -> float | None:
+    """FLOPs of a program before it is split over devices and optimised.
+
+    A loop's body counts once. None if the backend does not tell.
+    """
+    return (lowered.cost_analysis() or {}).get("flops")
+
+
+def peak_bytes(executable: jax.stages.Compiled) -> int | None:
+    """Memory of arguments, results and all between, on one device; None if untold."""
     memory = executable.memory_analysis()
-    flops = counted.get("flops")
-    peak = None
-    if memory is not None:
-        peak = memory.argument_size_in_bytes + memory.temp_size_in_bytes
-        peak += memory.output_size_in_bytes - memory.alias_size_in_bytes
-    return {"flops": flops, "bytes": peak}
+    if memory is None:
+        return None
+    peak = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    return peak + memory.output_size_in_bytes - memory.alias_size_in_bytes
+
+
+def _name(key: Any) -> Any:
+    leaves, structure = jax.tree.flatten(key)
+    kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves)
+    return (structure, *kinds)

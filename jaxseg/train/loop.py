@@ -33,6 +33,7 @@ class Clock:
     data_wait: float = 0.0  # device idle because no batch was ready
     compile: float = 0.0
     hooks: float = 0.0
+    # Of one step, see `Program.cost`.
     cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
 
@@ -61,8 +62,7 @@ def fit(
         arrays = meshes.put_batch(batch, mesh)
         lr = jax.numpy.float32(rate(index))
         if run is None:
-            run, clock.compile = _compile(program, state, arrays, lr)
-            clock.cost = compiled.cost(run)
+            run = _compile(program, state, arrays, lr, clock)
         jax.block_until_ready(logs)  # at most one step ahead of the device
         state, logs = run(state, arrays, lr)
         event = Event(index + 1, state, logs, float(lr), ids)
@@ -79,11 +79,17 @@ def fit(
 
 
 def _compile(
-    program: compiled.Program, state: states.TrainState, batch: Any, lr: Any
-) -> tuple[jax.stages.Compiled, float]:
+    program: compiled.Program,
+    state: states.TrainState,
+    batch: Any,
+    lr: Any,
+    clock: Clock,
+) -> jax.stages.Compiled:
     before = program.seconds
     run = program.compiled(state, batch, lr, key=batch)
-    return run, program.seconds - before
+    clock.cost = program.cost(state, batch, lr, key=batch)
+    clock.compile = program.seconds - before
+    return run
 
 
 def _ready(logs: Logs) -> bool:

@@ -7,9 +7,8 @@ from typing import Any
 import optax
 
 from jaxseg.core import hashing
-from jaxseg.core.types import Array, Batch, Logs
 from jaxseg.evals import compiled, predict
-from jaxseg.train import optim, state, step
+from jaxseg.train import optim, step
 
 
 def train_program(section: dict[str, Any], num_outputs: int) -> compiled.Program:
@@ -37,17 +36,21 @@ def _train_program(key: str) -> compiled.Program:
     model, task = predict.build(section["model"], section["task"], num_outputs)
     tx = optimizer(section["optimizer"])
 
-    def run(state: state.TrainState, batch: Batch, lr: Array) -> tuple[Any, Logs]:
-        return step.train_step(
-            state,
-            batch,
-            lr,
-            model=model,
-            task=task,
-            tx=tx,
-            accumulate=section["accumulate"],
-            multipliers=section["multipliers"],
-            ema=section["ema"],
-        )
+    return of_step(
+        model=model,
+        task=task,
+        tx=tx,
+        accumulate=section["accumulate"],
+        multipliers=section["multipliers"],
+        ema=section["ema"],
+    )
 
-    return compiled.Program(run, donate_argnums=0)
+
+def of_step(*, accumulate: int = 1, **options: Any) -> compiled.Program:
+    """`step.train_step` with these options; its FLOPs are those of the whole batch."""
+    whole = functools.partial(step.train_step, **options)
+    return compiled.Program(
+        functools.partial(whole, accumulate=accumulate),
+        counted=whole if accumulate > 1 else None,  # microbatches are a loop
+        donate_argnums=0,
+    )

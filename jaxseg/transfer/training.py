@@ -85,7 +85,7 @@ class Training:
                 "seconds": round(seconds, 3),
                 "timing": rounded,
                 "flops": self._flops(clock, int(state.step)),
-                "peak_bytes": clock.cost.get("bytes"),
+                "peak_bytes": clock.cost.get("bytes"),  # of one device
                 "parameters": trees.num_parameters(variables["params"]),
             }
         )

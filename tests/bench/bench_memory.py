@@ -33,10 +33,10 @@ def measure(variant, height, width, batch, remat):
     rest = {"batch_stats": variables["batch_stats"]}
     step = jax.jit(jax.value_and_grad(loss, has_aux=True))
     begin = time.perf_counter()
-    executable = step.lower(variables["params"], rest, image).compile()
-    cost = compiled.cost(executable)
+    lowered = step.lower(variables["params"], rest, image)
+    peak = compiled.peak_bytes(lowered.compile())
     seconds = time.perf_counter() - begin
-    return cost["bytes"] / 2**30, cost["flops"] / 1e9, seconds
+    return peak / 2**30, compiled.flops(lowered) / 1e9, seconds
 
 
 if __name__ == "__main__":

@@ -89,6 +89,19 @@ def test_hooks_hear_of_every_step_in_order_and_can_stop_it():
     assert clock.compile > 0 and clock.steps > 0 and clock.cost["flops"] > 0
 
 
+def test_flops_are_those_of_the_whole_batch():
+    """On however many devices, in however many microbatches."""
+    counts = []
+    for devices, accumulate in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        start, program = toy.parts(accumulate=accumulate)
+        _, clock = fit(start, program, steps=1, devices=devices, rows=4)
+        counts.append(clock.cost["flops"])
+    assert counts == [counts[0]] * 4
+    # Forward and backward of both dense layers but the gradient of the image.
+    products = 2 * 4 * 16 * (2 * 3 * 5 + 3 * 5 * 3)
+    assert products <= counts[0] <= 2.5 * products
+
+
 def test_nothing_left_to_do():
     start, program = toy.parts()
     ended, clock = fit(start, program, first=4, steps=4)

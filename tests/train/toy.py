@@ -1,16 +1,13 @@
 """A model, a task and batches that compile in a fraction of a second."""
 
-import functools
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.evals import compiled
 from jaxseg.models import layers
 from jaxseg.tasks import segmentation
-from jaxseg.train import mesh, optim, state, step
+from jaxseg.train import mesh, optim, programs, state
 
 TASK = segmentation.build(3)
 SIZE = (4, 4)
@@ -66,8 +63,7 @@ def parts(optimizer="sgd", norm=True, ema=None, clip=None, **more):
     start = state.create(variables(norm), tx, seed=0, ema=ema is not None)
     start = jax.tree.map(np.array, start)  # not donated with the first step
     options = {"model": Toy(norm), "task": TASK, "tx": tx, "ema": ema} | more
-    run = functools.partial(step.train_step, **options)
-    return start, compiled.Program(run, donate_argnums=0)
+    return start, programs.of_step(**options)
 
 
 def on(number: int) -> jax.sharding.Mesh:
