@@ -6,7 +6,7 @@ python -m jaxseg.artifacts list --workdir=runs/factors
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,10 @@ def diff(arguments: argparse.Namespace) -> None:
 
 
 def remove(arguments: argparse.Namespace) -> None:
-    """Deletes artifacts; children stay, as their keys do not change."""
+    """Deletes artifacts, or what failed; children stay: their keys do not change."""
     box = _box(arguments)
     for given in arguments.keys:
-        key = _find(box, given)
+        key = _find(box, given, also=box.unfinished())
         name = _name(box, key)
         with box.lock("main", "a run"):
             box.remove(key)
@@ -161,13 +161,14 @@ def _box(arguments: argparse.Namespace) -> Any:
     return store.Store(workdir)
 
 
-def _find(box: Any, given: str) -> str:
-    """The one short key that begins with `given`."""
-    found = [key for key in box.stored() if key.startswith(given[:20])]
+def _find(box: Any, given: str, also: Sequence[str] = ()) -> str:
+    """The one short key of an artifact, or of those in `also`, that begins so."""
+    known = [*box.stored(), *also]
+    found = [key for key in known if key.startswith(given[:20])]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise lookup.unknown(given, box.stored(), kind=f"artifact in {box.workdir}")
+        raise lookup.unknown(given, known, kind=f"artifact in {box.workdir}")
     raise errors.UserError(f"{given!r} is the beginning of {len(found)}: {found}")
 
 
@@ -189,8 +190,12 @@ def _listed(box: Any, key: str) -> dict[str, Any]:
 
 def _rebuilt(box: Any, manifest: Mapping[str, Any]) -> str:
     """Which parent holds other weights now than when it was used; "" if none does."""
-    for role, used in manifest.get("parent_weights", {}).items():
-        key = manifest["parents"][role]
+    parents = manifest.get("parent_weights", {}).items()
+    pairs = [(manifest["parents"][role], used) for role, used in parents]
+    receipt = box.folder(manifest["key"]) / "receipt.json"
+    rows = records.read_json(receipt) if receipt.is_file() else []
+    pairs += [(row["source_key"], row.get("source_weights")) for row in rows]
+    for key, used in pairs:
         parent = _listed(box, key) if box.done(key) else {}
         if used and parent.get("weights", used) != used:
             return (

@@ -18,7 +18,9 @@ DEFAULT_WORKDIR = "runs"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 130 interrupted."""
+    """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 3 other processes still
+    make what is missing, 130 interrupted.
+    """
     arguments, changes = parse(sys.argv[1:] if argv is None else argv)
     sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -58,7 +60,7 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     except hooks.Interrupted as stop:
         print(f"jaxseg: stopped, {stop}. The same command continues.", file=sys.stderr)
         return 130
-    return 0 if outcome.ok else 1
+    return outcome.exit_code
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]]]:

@@ -53,7 +53,7 @@ def test_plan_lists_stages_and_runs_nothing(command, tmp_path):
     assert code == 0 and not (tmp_path / "workdir").exists()
     for name in tiny.config()["stages"]:
         assert re.search(rf"^{name} .* to run .*{tiny.key(name)[:20]}$", out, re.M)
-    assert "5 stages, 1 table cells; 5 artifacts, 0 cached. To run: 6 steps" in out
+    assert "5 stages, 1 table cells; 5 artifacts, 0 cached. To run: 8 steps" in out
     code, out, _ = command(
         write(tmp_path / "c.py", tiny.config()),
         "--plan",
@@ -226,8 +226,8 @@ def test_a_damaged_file_is_named(command, tmp_path):
     path = tiny.artifact("source", inside=workdir) / "receipt.json"
     path.write_bytes(path.read_bytes() + b" ")
     config = write(tmp_path / "c.py", tiny.config())
-    code, _, err = command(config, f"--workdir={workdir}")
-    assert code == 2 and f"{path}: damaged" in err and "artifacts remove" in err
+    code, out, _ = command(config, f"--workdir={workdir}")
+    assert code == 1 and f"{path}: damaged" in out and "artifacts remove" in out
 
 
 def test_a_workdir_that_is_a_file(command, tmp_path):

@@ -1,6 +1,6 @@
 """One small workdir, made once per test session and shared: what a study leaves.
 
-source -> target/a, target/b -> target (the better one); distance, by the source
+source -> target/a, target/b -> target (the better one, refitted); distance, by source
 """
 
 import atexit
@@ -67,6 +67,16 @@ def config():
             },
         },
     }
+
+
+def chosen(folder):
+    """The artifact of a selection without refit, in a copy of the workdir."""
+    workdir, stages = copy(folder), config()["stages"]
+    stages["chosen"] = stages["target"] | {"refit": False, "labels": []}
+    outcome = study.run({"study": "chosen", "stages": stages}, workdir, only="chosen")
+    assert outcome.ok, outcome.errors
+    made = plan({"stages": stages}).by_name["chosen"]
+    return workdir / "artifacts" / made.short
 
 
 def plan(config):

@@ -9,5 +9,9 @@ class Damaged(UserError):
     """A stored file whose bytes are not those that were written."""
 
 
+class Busy(UserError):
+    """Another process is at work on the same thing."""
+
+
 class Diverged(UserError):
     """A training whose loss or weights are no longer finite: its spec does it again."""

@@ -290,8 +290,14 @@ def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
     if part == "all":
         return indices
     shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
-    border = max(1, len(indices) // 5)
+    border = part_size(len(indices), "held_out")
     return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
+
+
+def part_size(total: int, part: str) -> int:
+    """How many of `total` records a part has."""
+    held_out = max(1, total // 5)
+    return {"all": total, "held_out": held_out, "fit": total - held_out}[part]
 
 
 def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarray:

@@ -71,12 +71,12 @@ class Stage:
     status: str
     error: str  # why it failed, or which stage blocks it
     artifact: Artifact | None
-    winner: Artifact | None = None  # of a finished `select` stage
+    winner: Artifact | None = None  # of a `select` stage that trained nothing itself
 
     @property
     def result(self) -> Artifact | None:
         """The artifact whose metrics stand for this stage."""
-        return self.winner if self.kind == "select" else self.artifact
+        return self.winner or self.artifact
 
 
 @dataclasses.dataclass(frozen=True)

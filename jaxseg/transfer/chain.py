@@ -86,8 +86,8 @@ def plan(bound: Mapping[str, Any], config: str = "", argument: str = "") -> Plan
     planned: dict[str, stage.Stage] = {}
     for name in _sorted(sections):
         section = sections[name]
-        keys = {role: planned[p].key for role, p in section["parents"].items()}
-        planned[name] = stage.resolve(name, section, keys)
+        parents = {role: planned[p] for role, p in section["parents"].items()}
+        planned[name] = stage.resolve(name, section, parents)
     done = []
     for one in planned.values():
         own = [labels.complete(label, one, planned) for label in one.labels]
@@ -114,17 +114,34 @@ def write(plan: Plan, workdir: Path) -> None:
     records.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
 
 
+# How a stage of a run ends.
+THERE = ("cached", "done")
+LOST = ("failed", "blocked")  # blocked: what it descends from failed
+HELD = ("busy", "waiting")  # busy: another process makes it; waiting: or a parent of it
+
+
 @dataclasses.dataclass
 class Outcome:
-    """How each stage of a run ended: {stage name: cached | done | failed | blocked}."""
+    """How each stage of a run ended: {stage name: THERE, LOST, HELD or diverged}.
+
+    errors: {stage name: text} of what failed, and of what diverged unless others stood
+    in for it everywhere.
+    """
 
     states: dict[str, str]
     errors: dict[str, str]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.errors
+        """Whether all is there."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where something failed, 3 where only other processes are at it still."""
+        if self.errors:
+            return 1
+        return 3 if any(state in HELD for state in self.states.values()) else 0
 
 
 class Watcher:
@@ -137,7 +154,7 @@ class Watcher:
         """`done` of `of` steps."""
 
     def end(self, one: stage.Stage, state: str, text: str = "") -> None:
-        """A stage is cached, done, failed or blocked."""
+        """A stage has ended in one of the states of an Outcome."""
 
 
 def run(
@@ -149,32 +166,83 @@ def run(
 ) -> Outcome:
     """Runs what is not there yet; a failed stage blocks only what descends from it."""
     outcome = Outcome({}, {})
-    verified: set[str] = set()  # keys; two names may share one
-    failed: dict[str, str] = {}  # {key: the name it failed under}
+    first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
     for one in stages:
-        if any(
-            outcome.states.get(p) in ("failed", "blocked") for p in one.parents.values()
-        ):
-            outcome.states[one.name] = "blocked"
-            watcher.end(one, "blocked", "a parent failed")
-        elif box.done(one.key):
-            if one.key not in verified:
-                box.verify(one.key)
-            outcome.states[one.name] = "cached"
-            watcher.end(one, "cached")
-        elif one.key in failed:
-            outcome.states[one.name] = "failed"
-            outcome.errors[one.name] = outcome.errors[failed[one.key]]
-            watcher.end(one, "failed", f"is the same as {failed[one.key]}")
-        elif interrupted():
-            raise hooks.Interrupted(f"before stage {one.name}")
-        else:
-            state = _run_one(one, box, watcher, interrupted, outcome)
-            outcome.states[one.name] = state
-            if state == "failed":
-                failed[one.key] = one.name
-        verified.add(one.key)
+        state, text = _known(one, box, outcome.states, first)
+        if not state:
+            if interrupted():
+                raise hooks.Interrupted(f"before stage {one.name}")
+            watcher.begin(one)
+            state, text = _run_one(one, box, watcher, interrupted)
+        outcome.states[one.name] = state
+        if state in ("failed", "diverged"):
+            outcome.errors[one.name] = text
+        watcher.end(one, state, text)
+        first.setdefault(one.key, one.name)
+    for name in _stood_in_for(stages, outcome.states):
+        del outcome.errors[name]
     return outcome
+
+
+def _known(
+    one: stage.Stage,
+    box: store.Store,
+    states: Mapping[str, str],
+    first: Mapping[str, str],
+) -> tuple[str, str]:
+    """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
+    held_up = _held_up(one, states)
+    if held_up[0]:
+        return held_up
+    if one.key in first:
+        state = states[first[one.key]]
+        if state in THERE:
+            return "cached", ""
+        return state, f"is the same as {first[one.key]}"
+    if box.done(one.key):
+        try:
+            box.verify(one.key)
+        except errors.Damaged as error:
+            return "failed", str(error)
+        return "cached", ""
+    reason = box.diverged(one.key)
+    if reason is None:
+        return "", ""
+    again = f"`python -m jaxseg.artifacts remove {one.short} --workdir={box.workdir}`"
+    return "diverged", f"in an earlier run, {reason} To try it again: {again}"
+
+
+def _held_up(one: stage.Stage, states: Mapping[str, str]) -> tuple[str, str]:
+    """("blocked" or "waiting", why) by what became of the parents, else ("", "")."""
+    parents = [states.get(name, "done") for name in one.parents.values()]
+    if any(state in LOST for state in parents):
+        return "blocked", "a parent failed"
+    diverged = [state == "diverged" for state in parents]
+    if all(diverged) if _does_without(one) and diverged else any(diverged):
+        return "blocked", "a parent diverged"
+    if any(state in HELD for state in parents):
+        return "waiting", "another process makes a parent"
+    return "", ""
+
+
+def _does_without(one: stage.Stage) -> bool:
+    """Whether some of its parents may have diverged."""
+    return getattr(lookup.load(stage.KINDS, one.kind), "DOES_WITHOUT", False)
+
+
+def _stood_in_for(
+    stages: Sequence[stage.Stage], states: Mapping[str, str]
+) -> list[str]:
+    """Names of stages that diverged, and all of whose children are there without."""
+    children: dict[str, list[str]] = {}
+    for one in stages:
+        for parent in one.parents.values():
+            children.setdefault(parent, []).append(states[one.name])
+    return [
+        name
+        for name, own in children.items()
+        if states.get(name) == "diverged" and all(state in THERE for state in own)
+    ]
 
 
 def _run_one(
@@ -182,24 +250,23 @@ def _run_one(
     box: store.Store,
     watcher: Watcher,
     interrupted: Callable[[], bool],
-    outcome: Outcome,
-) -> str:
-    watcher.begin(one)
+) -> tuple[str, str]:
+    """(state, text) of a stage after a try to make it."""
     try:
         run_stage(one, box, watcher=watcher, interrupted=interrupted)
     except hooks.Interrupted:
         raise
+    except errors.Busy as error:
+        return "busy", str(error)
     except Exception as error:  # one branch; the others go on, and the exit code is 1
         if not isinstance(error, errors.UserError):
             logging.error("%s", traceback.format_exc())
         text = str(error) if isinstance(error, errors.UserError) else repr(error)
-        outcome.errors[one.name] = text
-        watcher.end(one, "failed", text)
+        state = "diverged" if isinstance(error, errors.Diverged) else "failed"
         with store.writable(box.workdir):
-            box.fail(one.key, text)
-        return "failed"
-    watcher.end(one, "done")
-    return "done"
+            box.fail(one.key, text, state)
+        return state, text
+    return "done", ""
 
 
 def run_stage(
@@ -213,9 +280,16 @@ def run_stage(
     with box.lock(one.short, f"stage {one.name}"), store.writable(box.workdir):
         if box.done(one.key):
             return
+        lost = {r: box.diverged(k) for r, k in one.parent_keys.items()}
+        lost = {r: why for r, why in lost.items() if why} if _does_without(one) else {}
         job = work.Work(
             stage=one,
-            parents={role: box.folder(key) for role, key in one.parent_keys.items()},
+            parents={
+                role: box.folder(key)
+                for role, key in one.parent_keys.items()
+                if role not in lost
+            },
+            lost=lost,
             folder=box.start(one.key),
             scratch=box.running(one.key),
             progress=lambda done, of, text: watcher.progress(one, done, of, text),

@@ -1,11 +1,12 @@
 """Where a result stands in tables: what the config says, and what follows from it."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.data import sources
 from jaxseg.transfer import stage as stages
-from jaxseg.transfer.kinds import train
+from jaxseg.transfer.kinds import select, train
 
 
 def complete(
@@ -46,20 +47,26 @@ def _side(
     facts = train.find(data)
     total = facts.splits.get(data["split"], 0)
     count = sources.share(total, data["count"], data["fraction"], what=data["name"])
+    drawn = count or total  # 0: only counted in the folder
     return {
         f"{side}_dataset": data["name"],
         f"{side}_task": trained.spec["task"]["name"],
         f"{side}_domain": facts.domain,
-        f"{side}_images": count or total or None,  # 0: only counted in the folder
+        f"{side}_images": sources.part_size(drawn, data["part"]) if drawn else None,
     }
 
 
 def _trained(
     stage: stages.Stage, by_name: Mapping[str, stages.Stage]
 ) -> stages.Stage | None:
-    """The train stage behind `stage`: itself, or the first candidate of a selection."""
+    """The train stage behind `stage`: itself, or the first candidate of a selection,
+    as it is once it is trained on all images.
+    """
     if stage.kind == "select":
-        return _trained(by_name[next(iter(stage.parents.values()))], by_name)
+        first = _trained(by_name[next(iter(stage.parents.values()))], by_name)
+        if first is None or not select.refits(stage.spec, first):
+            return first
+        return dataclasses.replace(first, spec=select.on_all_images(first.spec))
     return stage if stage.kind == "train" else None
 
 

@@ -41,8 +41,9 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
 def _state(one: stage.Stage, box: store.Store) -> str:
     if box.done(one.key):
         return "cached"
-    return "failed before" if box.failure(one.key) else "to run"
+    failure = box.failure(one.key)
+    return f"{failure['state']} before" if failure else "to run"
 
 
 def _cost(one: stage.Stage) -> dict[str, int]:
-    return lookup.load(stage.KINDS, one.kind).describe(one.spec)
+    return lookup.load(stage.KINDS, one.kind).describe(one.spec, one.made_from)

@@ -33,6 +33,9 @@ class Stage:
     labels: tuple[dict[str, Any], ...]  # where the result stands in tables
     versions: dict[str, int]
     key: str  # 64 hex digits
+    made_from: Mapping[str, "Stage"] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )  # {role: the parent itself}
 
     @property
     def short(self) -> str:
@@ -59,22 +62,24 @@ def bind(name: str, section: Any) -> dict[str, Any]:
 
 
 def resolve(
-    name: str, bound: Mapping[str, Any], parent_keys: Mapping[str, str]
+    name: str, bound: Mapping[str, Any], made_from: Mapping[str, Stage]
 ) -> Stage:
-    """The stage of a bound section once its parents have keys."""
+    """The stage of a bound section; made_from: {role: parent}."""
     where = f"stages/{name}"
     module = lookup.load(KINDS, bound["kind"])
     own = {key: value for key, value in bound.items() if key not in OWN}
     with _located(where):
         spec = module.resolve(own, where)
-        module.check_parents(spec, bound["parents"], where)
+        parents = {role: made_from.get(role) for role in bound["parents"]}
+        module.check_parents(spec, parents, where)
+    parent_keys = {role: parent.key for role, parent in made_from.items()}
     versions = {"kind": module.VERSION} | module.versions(spec)
     return Stage(
         name=name,
         kind=bound["kind"],
         spec=spec,
         parents=dict(bound["parents"]),
-        parent_keys=dict(parent_keys),
+        parent_keys=parent_keys,
         labels=tuple(bound["labels"]),
         versions=versions,
         key=hashing.key(
@@ -82,10 +87,11 @@ def resolve(
                 "schema": SCHEMA,
                 "kind": bound["kind"],
                 "spec": module.keyed(spec),
-                "parents": dict(parent_keys),
+                "parents": parent_keys,
                 "versions": versions,
             }
         ),
+        made_from=dict(made_from),
     )
 
 

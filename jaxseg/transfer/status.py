@@ -8,6 +8,7 @@ from rich import console, markup, progress
 from jaxseg.transfer import chain, stage, store
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
+COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan"}
 
 
 class Status(chain.Watcher):

@@ -61,15 +61,27 @@ class Store:
         publish(self.running(key) / "artifact", self.folder(key), manifest)
         shutil.rmtree(self.running(key), ignore_errors=True)
 
-    def fail(self, key: str, error: str) -> None:
-        """Leaves the reason beside what was done so far."""
-        value = {"error": error, "when": now()}
+    def fail(self, key: str, error: str, state: str = "failed") -> None:
+        """Leaves the reason beside what was done so far; state: failed or diverged."""
+        value = {"error": error, "state": state, "when": now()}
         records.write_json(self.running(key) / ERROR, value)
 
-    def failure(self, key: str) -> str | None:
-        """Why the last try of this stage failed, if it did."""
+    def failure(self, key: str) -> dict[str, str] | None:
+        """{error, state} of the last try of this stage, if it failed."""
         path = self.running(key) / ERROR
-        return records.read_json(path)["error"] if path.is_file() else None
+        if not path.is_file():
+            return None
+        return {"state": "failed"} | records.read_json(path)
+
+    def diverged(self, key: str) -> str | None:
+        """Why this stage diverged, if it did: the same again would do so again."""
+        failure = self.failure(key) or {"state": "", "error": None}
+        return failure["error"] if failure["state"] == "diverged" else None
+
+    def unfinished(self) -> list[str]:
+        """The short keys of all that was begun and is no artifact."""
+        folders = (p.name for p in self.workdir.glob("running/*") if p.is_dir())
+        return sorted(set(folders) - set(self.stored()))
 
     def remove(self, key: str) -> None:
         """Deletes an artifact and what may be left of its making."""
@@ -80,7 +92,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str, doing: str) -> Iterator[None]:
-        """Exclusive among processes; UserError naming the holder if it is taken."""
+        """Exclusive among processes; Busy naming the holder if it is taken."""
         path = self.workdir / "locks" / f"{name}.lock"
         with writable(self.workdir):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +103,7 @@ class Store:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise errors.UserError(
+                raise errors.Busy(
                     f"{self.workdir}: {doing} is already under way ({holder}). Fix: "
                     "wait for it, stop it, or use another --workdir."
                 ) from None

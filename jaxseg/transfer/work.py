@@ -1,7 +1,7 @@
 """What a stage is handed when it runs."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jaxseg.transfer import stage as stages
@@ -11,11 +11,15 @@ Progress = Callable[[int, int, str], None]  # (done, of, text)
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """One stage at work; `folder` becomes the artifact, `scratch` is deleted."""
+    """One stage at work; `folder` becomes the artifact, `scratch` is deleted.
+
+    lost: {role: why} of parents that diverged, for a kind that does without some.
+    """
 
     stage: stages.Stage
     parents: dict[str, Path]  # {role: artifact folder}
     folder: Path
     scratch: Path
+    lost: Mapping[str, str] = dataclasses.field(default_factory=dict)
     progress: Progress = lambda done, of, text: None
     interrupted: Callable[[], bool] = lambda: False

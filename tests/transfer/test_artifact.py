@@ -87,9 +87,13 @@ def test_other_shapes_are_refused(model, shape):
         model(np.zeros(shape, np.uint8))
 
 
-def test_a_selection_stands_for_its_winner():
+def test_a_selection_stands_for_its_winner_or_is_its_refit(tmp_path):
     chosen = artifact.load(tiny.artifact("target"))
-    winner = store.read_manifest(tiny.artifact("target"))["winner"]
+    assert chosen.manifest["key"] == tiny.key("target")
+    image = np.zeros((64, 64, 3), np.uint8)
+    assert chosen(image).shape == (64, 64)
+    folder = tiny.chosen(tmp_path)
+    chosen, winner = artifact.load(folder), store.read_manifest(folder)["winner"]
     assert chosen.manifest["key"] == winner
     assert chosen.folder.name == winner[:20]
 

@@ -3,7 +3,8 @@ import types
 
 import pytest
 
-from jaxseg.core import errors, lookup
+from jaxseg import artifacts
+from jaxseg.core import errors, lookup, records
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
 from tests import tiny
@@ -129,22 +130,25 @@ def runs(monkeypatch):
         (job.folder / "file").write_text(job.stage.name)
         return {"metrics": [], "note": job.stage.name}
 
-    kind = types.SimpleNamespace(run=run)
+    kinds = {
+        "fake": types.SimpleNamespace(run=run),
+        "fake any": types.SimpleNamespace(run=run, DOES_WITHOUT=True),
+    }
     load = lookup.load
     monkeypatch.setattr(
         lookup,
         "load",
-        lambda package, name: kind if name == "fake" else load(package, name),
+        lambda package, name: kinds.get(name) or load(package, name),
     )
     return noted
 
 
-def fake(name, *parents, key=None):
+def fake(name, *parents, key=None, kind="fake"):
     """A stage of no kind that exists."""
     roles = {f"p{i}": parent for i, parent in enumerate(parents)}
     return stage.Stage(
         name=name,
-        kind="fake",
+        kind=kind,
         spec={},
         parents=roles,
         parent_keys={role: hexed(parent) for role, parent in roles.items()},
@@ -196,7 +200,7 @@ def test_a_failure_blocks_only_what_descends_from_it(runs, tmp_path):
     assert "failed a no such file. Fix: another" in heard
     box = store.Store(tmp_path)
     assert box.stored() == [hexed("d")[:20], hexed("f")[:20]]
-    assert box.failure(hexed("a")) == "no such file. Fix: another"
+    assert box.failure(hexed("a"))["error"] == "no such file. Fix: another"
     runs.errors.clear()  # mended: the rest is made, and only the rest
     runs.ran.clear()
     outcome, _ = run(stages, tmp_path)
@@ -229,19 +233,103 @@ def test_an_interruption_ends_the_run_and_is_no_failure(runs, tmp_path):
     assert runs.ran == ["a", "b"]
 
 
-def test_a_damaged_artifact_is_not_used(runs, tmp_path):
+def test_a_damaged_artifact_ends_its_branch_alone(runs, tmp_path):
     run([fake("a")], tmp_path)
     path = store.Store(tmp_path).folder(hexed("a")) / "file"
     path.write_text("b")
-    with pytest.raises(errors.Damaged, match="file: damaged"):
-        run([fake("a"), fake("b", "a")], tmp_path)
-    assert runs.ran == ["a"]
+    outcome, _ = run([fake("a"), fake("b", "a"), fake("c")], tmp_path)
+    assert outcome.states == {"a": "failed", "b": "blocked", "c": "done"}
+    assert "file: damaged" in outcome.errors["a"] and outcome.exit_code == 1
+    assert f"artifacts remove {hexed('a')[:20]}" in outcome.errors["a"]
+    assert runs.ran == ["a", "c"]
+    store.Store(tmp_path).remove(hexed("a"))
+    assert run([fake("a"), fake("b", "a")], tmp_path)[0].ok
+
+
+def diverging(runs):
+    """Of three candidates the first diverges; somebody starts from it as well."""
+    runs.errors["a"] = errors.Diverged("loss is nan at step 3.")
+    names = ("a", "b", "c")
+    return [*map(fake, names), fake("best", *names, kind="fake any")]
+
+
+def test_a_choice_among_several_does_without_one_that_diverged(runs, tmp_path):
+    stages = diverging(runs)
+    outcome, heard = run(stages, tmp_path)
+    assert list(outcome.states.values()) == ["diverged", "done", "done", "done"]
+    assert outcome.ok and outcome.errors == {}
+    job = runs.jobs["best"]
+    assert set(job.parents) == {"p1", "p2"}
+    assert job.lost == {"p0": "loss is nan at step 3."}
+    assert "diverged a loss is nan at step 3." in heard
+
+
+def test_what_diverged_is_not_tried_again_until_it_is_removed(runs, tmp_path):
+    stages = diverging(runs)
+    run(stages, tmp_path)
+    runs.ran.clear()
+    outcome, heard = run(stages, tmp_path)
+    assert outcome.ok and runs.ran == []
+    short = hexed("a")[:20]
+    assert "in an earlier run, loss is nan at step 3. To try it again:" in heard[0]
+    assert f"artifacts remove {short}" in heard[0]
+    assert artifacts.main(["remove", short, f"--workdir={tmp_path}"]) == 0
+    runs.errors.clear()
+    outcome, _ = run(stages, tmp_path)
+    assert outcome.states["a"] == "done" and runs.ran == ["a"]
+
+
+def test_what_starts_from_one_that_diverged_is_blocked(runs, tmp_path):
+    stages = [*diverging(runs), fake("child", "a")]
+    outcome, _ = run(stages, tmp_path)
+    assert outcome.states["best"] == "done" and outcome.states["child"] == "blocked"
+    assert set(outcome.errors) == {"a"} and outcome.exit_code == 1
+    only = run([fake("a")], tmp_path)[0]
+    assert only.states == {"a": "diverged"} and only.exit_code == 1
+
+
+def test_a_choice_waits_for_a_candidate_that_failed_for_another_reason(runs, tmp_path):
+    stages = diverging(runs)
+    runs.errors["a"] = errors.UserError("the disk is full")
+    outcome, _ = run(stages, tmp_path)
+    assert outcome.states["best"] == "blocked" and outcome.exit_code == 1
+    runs.errors.clear()
+    assert run(stages, tmp_path)[0].ok
+
+
+def test_a_choice_among_none_is_blocked(runs, tmp_path):
+    stages = diverging(runs)
+    runs.errors |= dict.fromkeys("bc", errors.Diverged("loss is inf"))
+    outcome, heard = run(stages, tmp_path)
+    assert outcome.states["best"] == "blocked" and set(outcome.errors) == set("abc")
+    assert heard[-1] == "blocked best a parent diverged"
+
+
+def test_a_stage_that_another_process_makes_has_not_failed(runs, tmp_path):
+    stages = [fake("a"), fake("b", "a"), fake("c", "b"), fake("d")]
+    box = store.Store(tmp_path)
+    with box.lock(stages[0].short, "stage a"):
+        outcome, heard = run(stages, tmp_path)
+    states = {"a": "busy", "b": "waiting", "c": "waiting", "d": "done"}
+    assert outcome.states == states and outcome.errors == {}
+    assert not outcome.ok and outcome.exit_code == 3
+    assert box.failure(hexed("a")) is None
+    assert heard[1].startswith("busy a") and "stage a is already under way" in heard[1]
+    outcome, _ = run(stages, tmp_path)
+    assert outcome.exit_code == 0 and runs.ran == ["d", "a", "b", "c"]
+
+
+def test_a_failure_outweighs_what_is_busy(runs, tmp_path):
+    runs.errors["b"] = errors.UserError("no")
+    with store.Store(tmp_path).lock(fake("a").short, "stage a"):
+        outcome, _ = run([fake("a"), fake("b")], tmp_path)
+    assert outcome.exit_code == 1
 
 
 def test_a_full_disk_is_told_once_and_ends_the_run(runs, tmp_path, monkeypatch):
     runs.errors["a"] = OSError(28, "No space left on device")
 
-    def full(box, key, error):
+    def full(box, *arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store.Store, "fail", full)
@@ -254,7 +342,7 @@ def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
     one, box = fake("a"), store.Store(tmp_path)
     with (
         box.lock(one.short, "stage a"),
-        pytest.raises(errors.UserError, match="stage a is already under way"),
+        pytest.raises(errors.Busy, match="stage a is already under way"),
     ):
         chain.run_stage(one, box, watcher=Watcher())
     chain.run_stage(one, box, watcher=Watcher())
@@ -263,8 +351,6 @@ def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
 
 
 def test_the_plan_on_disk(tmp_path):
-    from jaxseg.core import records
-
     made = plan(a=None, b="a")
     chain.write(made, tmp_path)
     value = records.read_json(tmp_path / "studies" / "tests" / "plan.json")
@@ -273,6 +359,24 @@ def test_the_plan_on_disk(tmp_path):
     assert [row["name"] for row in rows] == ["a", "b"]
     assert rows[1]["parents"] == {"start": rows[0]["key"]}
     assert rows[1]["parent_names"] == {"start": "a"}
+
+
+def test_two_entries_of_one_key_both_stand_in_the_plan(tmp_path):
+    """A cell that two tables share keeps both its names and both its places."""
+    stages = {
+        "one": tiny.train(labels=[{"target": "x", "setting": "small"}]),
+        "other": tiny.train(
+            labels=[{"target": "x", "setting": "full"}, {"target": "y"}]
+        ),
+    }
+    made = tiny.plan({"study": "tests", "stages": stages})
+    chain.write(made, tmp_path)
+    path = tmp_path / "studies" / "tests" / "plan.json"
+    one, other = records.read_json(path)["stages"]
+    assert one["key"] == other["key"] and (one["name"], other["name"]) == tuple(stages)
+    assert [label["setting"] for label in one["labels"]] == ["small"]
+    assert [label["target"] for label in other["labels"]] == ["x", "y"]
+    assert [label["cell"] for label in other["labels"]] == ["other", "other"]
 
 
 def test_a_flipped_byte_in_the_plan_is_noticed_by_name(tmp_path):

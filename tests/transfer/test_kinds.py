@@ -8,7 +8,8 @@ import pytest
 import safetensors.numpy
 
 from jaxseg.core import checkpoint, errors, records, trees
-from jaxseg.transfer import artifact, chain, stage, store, study
+from jaxseg.train import hooks
+from jaxseg.transfer import artifact, chain, stage, store, study, work
 from tests import tiny
 
 
@@ -27,8 +28,8 @@ def mistake(section, text):
 # select
 
 
-def test_select_takes_the_best_and_says_why():
-    folder = tiny.artifact("target")
+def test_select_takes_the_best_and_says_why(tmp_path):
+    folder = tiny.chosen(tmp_path)
     rows = records.read(folder / "rows.jsonl")
     scores = {row["candidate"]: row["value"] for row in rows}
     manifests = {n: store.read_manifest(tiny.artifact(n)) for n in scores}
@@ -51,8 +52,6 @@ def test_select_takes_the_best_and_says_why():
 
 def score_candidates(values, higher_is_better=True):
     """What select decides between made-up candidates: the winner's role."""
-    from types import SimpleNamespace
-
     from jaxseg.transfer.kinds import select
 
     manifests = {
@@ -83,13 +82,11 @@ def score_candidates(values, higher_is_better=True):
     with monkey.context() as patch:
         patch.setattr(store, "read_manifest", lambda folder: manifests[str(folder)])
         patch.setattr(records, "write", lambda path, rows: None)
-        job = SimpleNamespace(
-            stage=SimpleNamespace(spec={"evaluation": "held_out"}),
-            parents={role: Path(f"/{role}") for role in values},
-            folder=Path("/nowhere"),
-        )
-        run = getattr(select.run, "__wrapped__", select.run)  # the job is made up
-        return run(job)
+        spec = {"evaluation": "held_out", "refit": True}
+        one = stage.Stage("x", "select", spec, {}, {}, (), {}, "00")
+        folders = {role: Path(f"/{role}") for role in values}
+        nowhere = Path("/nowhere")
+        return select.run(work.Work(one, folders, nowhere, nowhere))
 
 
 def test_the_evaluation_named_decides():
@@ -115,6 +112,109 @@ def test_select_needs_candidates():
     mistake({"kind": "select"}, "stages/x: select needs candidates as parents")
 
 
+def test_the_winner_is_trained_again_on_all_of_its_images():
+    folder = tiny.artifact("target")
+    manifest, rows = store.read_manifest(folder), records.read(folder / "rows.jsonl")
+    (winner,) = [row for row in rows if row["winner"]]
+    candidate = store.read_manifest(tiny.artifact(winner["candidate"]))
+    assert manifest["refit_of"] == winner["key"] and "winner" not in manifest
+    assert candidate["data"]["train"]["count"] == 7  # of 8 one was held out
+    assert manifest["data"]["train"]["count"] == 8
+    assert {m["evaluation"] for m in manifest["metrics"]} == {"validation"}
+    assert manifest["spec"]["lr"] == winner["lr"] == candidate["spec"]["lr"]
+    assert manifest["spec"]["evaluation"] == "held_out"
+    listed = (folder / "subset_train.txt").read_text().splitlines()
+    parts = [
+        tiny.artifact("target/a") / f"subset_{n}.txt" for n in ("train", "held_out")
+    ]
+    assert sorted(listed) == sorted(
+        line for part in parts for line in part.read_text().splitlines()
+    )
+    (receipt,) = records.read_json(folder / "receipt.json")
+    assert receipt["source_name"] == "source"
+    assert records.read(folder / "metrics.jsonl")[-1]["final"]
+
+
+def test_a_refit_that_is_interrupted_ends_the_same(tmp_path):
+    box, one = store.Store(tiny.copy(tmp_path)), tiny.plan(tiny.config())
+    one = one.by_name["target"]
+    box.remove(one.key)
+    asked = iter([False, True])  # before the stage, after the first of two steps
+    with pytest.raises(hooks.Interrupted, match=r"saved at step 1$"):
+        chain.run([one], box, watcher=chain.Watcher(), interrupted=asked.__next__)
+    assert len(list(box.running(one.key).glob("refit_*/checkpoints/step_*"))) == 1
+    assert chain.run([one], box, watcher=chain.Watcher()).ok
+    same(
+        artifact.load(box.folder(one.key)).variables,
+        artifact.load(tiny.artifact("target")).variables,
+    )
+
+
+def test_a_refit_is_as_long_as_the_winner_was_best_after():
+    from jaxseg.transfer.kinds import select
+
+    config = tiny.config()
+    section = config["stages"]["target/a"]
+    section |= dict(steps=50, eval_every=10, keep="best", patience=2)
+    section["schedule"] = {"name": "cosine", "warmup_steps": 20}
+    plan = tiny.plan(config)
+    spec = select.on_all_images(plan.by_name["target/a"].spec, 10)
+    assert (spec["steps"], spec["keep"], spec["patience"]) == (10, "last", None)
+    assert spec["schedule"]["warmup_steps"] == 10 and spec["data"]["part"] == "all"
+    cost = select.describe(
+        plan.by_name["target"].spec, plan.by_name["target"].made_from
+    )
+    assert cost["steps"] == 50  # at most
+    config["stages"]["target"]["refit"] = False
+    one = tiny.plan(config).by_name["target"]
+    assert select.describe(one.spec, one.made_from) == {}
+    assert one.key != plan.by_name["target"].key
+
+
+def test_what_cannot_be_selected_by_is_found_before_anything_runs():
+    config = tiny.config()
+    config["stages"]["target"]["evaluation"] = "heldout"
+    with pytest.raises(errors.UserError, match=r"'heldout'.*mean 'held_out'"):
+        tiny.plan(config)
+    config = tiny.config()
+    config["stages"]["target/b"]["headline"] = "held_out"
+    with pytest.raises(errors.UserError, match="is of images that the refit trains on"):
+        tiny.plan(config)
+    config["stages"]["target"]["refit"] = False
+    assert tiny.plan(config)
+
+
+def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path):
+    config = tiny.config()
+    config["stages"]["target/b"]["lr"] = 1e30
+    workdir = tiny.copy(tmp_path)
+    outcome = study.run(config, workdir)
+    assert (
+        outcome.states["target/b"] == "diverged" and outcome.states["target"] == "done"
+    )
+    assert outcome.ok and outcome.errors == {}
+    plan, box = tiny.plan(config), store.Store(workdir)
+    rows = records.read(box.folder(plan.by_name["target"].key) / "rows.jsonl")
+    table = {row["candidate"]: row for row in rows}
+    assert table["target/a"]["winner"] and table["target/a"]["diverged"] is None
+    lost = table["target/b"]
+    assert lost["lr"] == 1e30 and lost["value"] is None and not lost["winner"]
+    assert "finite" in lost["diverged"] or "loss is" in lost["diverged"]
+    outcome = study.run(config, workdir)  # not trained again for nothing
+    assert outcome.states["target/b"] == "diverged" and outcome.ok
+    with open(workdir / "report" / "results.csv") as file:
+        assert "target/a" not in file.read()  # the selection stands for it
+
+
+def test_where_all_candidates_diverge_the_selection_is_blocked(tmp_path):
+    config = tiny.config()
+    for name in ("target/a", "target/b"):
+        config["stages"][name]["lr"] = 1e30
+    outcome = study.run(config, tiny.copy(tmp_path))
+    assert outcome.states["target"] == "blocked" and outcome.exit_code == 1
+    assert set(outcome.errors) == {"target/a", "target/b"}
+
+
 def test_children_start_from_the_winner(tmp_path):
     workdir = tiny.copy(tmp_path)
     stages = tiny.config()["stages"]
@@ -124,8 +224,7 @@ def test_children_start_from_the_winner(tmp_path):
     (receipt,) = records.read_json(
         box.folder(plan.by_name["child"].key) / "receipt.json"
     )
-    winner = store.read_manifest(tiny.artifact("target"))["winner"]
-    assert receipt["source_key"] == winner
+    assert receipt["source_key"] == tiny.key("target")
 
 
 # measure
@@ -201,10 +300,12 @@ def test_an_artifact_of_another_workdir(tmp_path):
     np.testing.assert_array_equal(found(image), source(image))
 
 
-def test_a_selection_is_imported_as_its_winner(tmp_path):
-    box = run({"weights": imported(file=str(tiny.artifact("target")))}, tmp_path)
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_selection_is_imported_as_its_winner(tmp_path, refit):
+    folder = tiny.artifact("target") if refit else tiny.chosen(tmp_path / "chosen")
+    box = run({"weights": imported(file=str(folder))}, tmp_path)
     (short,) = box.stored()
-    winner = artifact.load(tiny.artifact("target"))
+    winner = artifact.load(folder)
     assert box.manifest(short)["spec"]["content"] == winner.manifest["key"]
     same(artifact.load(box.folder(short)).variables, winner.variables)
     mistake(imported(file=str(tiny.artifact("distance"))), "holds no model")

@@ -19,7 +19,7 @@ def test_what_follows_from_the_stages():
         "target_dataset": "worlds/driving_night",
         "target_task": "segmentation",
         "target_domain": "driving",
-        "target_images": 8,
+        "target_images": 7,  # of 8 one is held out
         "source": "source",
         "source_dataset": "worlds/driving_day",
         "source_task": "segmentation",
@@ -33,6 +33,13 @@ def test_what_follows_from_the_stages():
         "lr": 0.001,
         "selected": "",
     }
+
+
+def test_images_are_those_that_were_trained_on():
+    config = tiny.config()
+    assert labels(config, "target")["target_images"] == 8  # the winner is refitted
+    config["stages"]["target"]["refit"] = False
+    assert labels(config, "target")["target_images"] == 7
 
 
 def test_a_selection_has_the_labels_of_its_candidates_but_no_rate():

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import pytest
 
@@ -9,8 +10,10 @@ from jaxseg.transfer.kinds import train as kind
 from tests import tiny
 
 
-def resolve(section, parents=None):
-    return stage.resolve("x", stage.bind("x", section), parents or {})
+def resolve(section, parent_keys=None):
+    keys = parent_keys or {}
+    parents = {r: dataclasses.replace(resolve(BASE), key=k) for r, k in keys.items()}
+    return stage.resolve("x", stage.bind("x", section), parents)
 
 
 def key(parent_keys=None, **changes):

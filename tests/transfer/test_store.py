@@ -121,9 +121,13 @@ def test_why_a_stage_failed_is_kept_until_it_is_tried_again(box):
     assert box.failure(KEY) is None
     box.start(KEY)
     box.fail(KEY, "loss is nan")
-    assert box.failure(KEY) == "loss is nan"
+    found = box.failure(KEY)
+    assert (found["error"], found["state"]) == ("loss is nan", "failed")
+    assert box.diverged(KEY) is None and box.unfinished() == [KEY[:20]]
+    box.fail(KEY, "loss is inf", "diverged")
+    assert box.diverged(KEY) == "loss is inf"
     box.start(KEY)
-    assert box.failure(KEY) is None
+    assert box.failure(KEY) is None and box.diverged(KEY) is None
 
 
 def test_remove(box):

@@ -99,14 +99,14 @@ def versions(spec: Mapping[str, Any]) -> dict[str, int]:
 
 
 def check_parents(
-    spec: Mapping[str, Any], parents: Mapping[str, str], where: str
+    spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
 ) -> None:
     """UserError where there are any."""
     if parents:
         raise errors.UserError(f"{where}: an imported stage has no parents")
 
 
-def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
+def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
     """Costs a copy."""
     return {}
 

@@ -97,7 +97,7 @@ def versions(spec: Mapping[str, Any]) -> dict[str, int]:
 
 
 def check_parents(
-    spec: Mapping[str, Any], parents: Mapping[str, str], where: str
+    spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
 ) -> None:
     """UserError unless there is exactly the model."""
     if set(parents) != {"model"}:
@@ -106,7 +106,7 @@ def check_parents(
         )
 
 
-def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
+def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
     """The images to look at."""
     return {"examples": sum(d["count"] or 0 for d in spec["analysis"]["datasets"])}
 

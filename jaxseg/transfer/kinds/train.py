@@ -216,7 +216,7 @@ def versions(spec: Mapping[str, Any]) -> dict[str, int]:
 
 
 def check_parents(
-    spec: Mapping[str, Any], parents: Mapping[str, str], where: str
+    spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
 ) -> None:
     """UserError where a start names a role that is no parent, or one is never used."""
     used = [start["parent"] for start in spec["starts"]]
@@ -231,7 +231,7 @@ def check_parents(
         )
 
 
-def describe(spec: Mapping[str, Any]) -> dict[str, Any]:
+def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
     """For the plan: parameters, steps, examples seen, bytes on disk."""
     return planning.describe(spec, find(spec["data"]))
 
