@@ -46,6 +46,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     data = data_section(arguments)
     source = planning.open_source(data)
     check_data(model, task, source)
+    mean, std = _statistics(model, how, source)
     devices, spec = mesh.create(), model.manifest["spec"]
     batch_size = arguments.batch or spec.get("batch_size", BATCH)
     evaluator = evaluate.Evaluator(
@@ -54,6 +55,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         task=spec["task"],
         size=_size(arguments.size, model, source),
         batch_size=mesh.round_up(batch_size, devices),
+        mean=mean,
+        std=std,
         put=lambda batch: mesh.put_batch(batch, devices),
         how=how,
     )
@@ -184,6 +187,7 @@ def _protocol(arguments: argparse.Namespace) -> Any:
 
     given = {"mode": arguments.mode, "flip": arguments.flip or None}
     given |= {"overlap": arguments.overlap, "scales": _scales(arguments.scales)}
+    given |= {"normalization": arguments.normalization}
     try:
         return protocol.build(**{k: v for k, v in given.items() if v is not None})
     except errors.UserError as error:
@@ -198,6 +202,19 @@ def _scales(text: str | None) -> list[float] | None:
         raise errors.UserError(
             f"--scales: found {text!r}, allowed: numbers such as 0.5,1,2"
         ) from None
+
+
+def _statistics(model: Any, how: Any, source: Any) -> list[tuple[float, ...]]:
+    """Mean and std of the images that the model was trained on."""
+    known = model.manifest.get("preprocessing")
+    if known is not None:
+        return [tuple(known[name]) for name in ("mean", "std")]
+    if how.normalization != "target":
+        raise errors.UserError(
+            f"{model.folder}: does not say how its images were normalized. Fix: "
+            "--normalization=target, by the mean and std of the data evaluated"
+        )
+    return [source.dataset.mean, source.dataset.std]
 
 
 def _size(text: str | None, model: Any, source: Any) -> tuple[int, int]:
@@ -253,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
     add("--scales", metavar="X,X", help="scores are averaged (default: 1)")
     add("--flip", action="store_true", help="average with the mirrored image")
+    add("--normalization", help="by mean and std of training or target")
     add("--batch", type=_count, metavar="N", help="images or windows at once")
     add("--output", metavar="FILE", help="the same as JSON")
     return parser

@@ -87,6 +87,8 @@ def test_evaluation_afterwards_gives_the_same_digits(study):
         task=spec["task"],
         size=tuple(spec["data"]["size"]),
         batch_size=8,
+        mean=tuple(model.manifest["preprocessing"]["mean"]),
+        std=tuple(model.manifest["preprocessing"]["std"]),
     )
     stored = {m["name"]: m["value"] for m in model.manifest["metrics"]}
     assert evaluator(model.variables) == stored

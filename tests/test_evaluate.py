@@ -3,13 +3,16 @@
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+import jaxseg
 from jaxseg import evaluate
 from jaxseg.core import records
 from jaxseg.data import sources
+from jaxseg.metrics import segmentation
 from jaxseg.transfer import store
 from tests import tiny
 
@@ -105,6 +108,31 @@ def test_a_folder_of_images_and_masks(command, folder, tmp_path):
     assert found["data"]["fingerprint"].startswith("folder/segmentation@1:")
 
 
+def test_images_are_normalized_as_in_training(command, tmp_path):
+    """A brighter set gives the digits of the loaded model."""
+    model = jaxseg.load(tiny.artifact("source"))
+    source = sources.open("worlds/driving_day", split="validation", count=2)
+    counts = segmentation.Confusion(6)
+    state = counts.zeros()
+    for number in range(2):
+        for kind in ("images", "masks"):
+            (tmp_path / kind / "val").mkdir(parents=True, exist_ok=True)
+        bright = 155 + source[number]["image"] // 4
+        truth = source[number]["segmentation"].astype(np.uint8)
+        Image.fromarray(bright).save(tmp_path / "images" / "val" / f"{number}.png")
+        Image.fromarray(truth).save(tmp_path / "masks" / "val" / f"{number}.png")
+        labels, found = jnp.asarray(truth, jnp.int32), jnp.asarray(model(bright))
+        state = counts.merge(state, counts.update(found, labels, labels < 6))
+    options = json.dumps({"classes": list(source.dataset.classes)})
+    data, path = (f"--data={tmp_path}", f"--options={options}"), tmp_path / "found.json"
+    assert command(*data, f"--output={path}", "--batch=3")[0] == 0
+    wanted, found = counts.compute(state, source.dataset.classes), path.read_text()
+    assert json.loads(found)["metrics"] == wanted
+    code, out, _ = command(*data, f"--output={path}", "--normalization=target")
+    assert code == 0 and "normalized by the target's own mean and std" in out
+    assert json.loads(path.read_text())["metrics"] != wanted
+
+
 def test_other_names_are_matched_by_number_and_that_is_said(command, folder):
     options = json.dumps({"classes": [f"c{n}" for n in range(6)]})
     code, _, err = command(f"--data={folder}", f"--options={options}")
@@ -129,6 +157,7 @@ def test_another_number_of_classes_is_refused(command, folder):
         ((*DAY, "--part=half"), ["unknown part", "held_out"]),
         ((*DAY, "--size=64"), ["--size: found '64'", "HxW"]),
         ((*DAY, "--mode=slidng"), ["unknown mode", "Did you mean 'sliding'"]),
+        ((*DAY, "--normalization=own"), ["unknown normalization", "training, target"]),
         ((*DAY, "--overlap=0.2"), ["--overlap: found 0.2", "mode"]),
         ((*DAY, "--mode=sliding", "--overlap=1"), ["--overlap: found 1.0", "[0, 1)"]),
         ((*DAY, "--scales=1,x"), ["--scales: found '1,x'"]),

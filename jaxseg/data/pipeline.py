@@ -114,6 +114,7 @@ def collate(drawn: Sequence[tuple[Draw, Example]]) -> tuple[Batch, list[str]]:
 def eval_batches(
     source: Source,
     *,
+    whiten: transforms_lib.Whiten,
     size: tuple[int, int],
     batch_size: int,
     fields: Sequence[str],
@@ -123,6 +124,8 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Every example once, in order, whole images fitted into `size` (height, width).
 
+    whiten: with the mean and std of a model's training, whatever the source's own are;
+    the mean also fills the canvas.
     Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
     [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
     size. Labels stay as they are: segmentation and depth at the original size, padded
@@ -130,7 +133,7 @@ def eval_batches(
     """
     place, num_shards = check_shard(shard, batch_size)
     _check_fields(fields, source)
-    fit, whiten = whitened((transforms_lib.Fit(*size),), source)
+    fit = transforms_lib.Fit(*size, fill=whiten.mean)
     rows = batch_size // num_shards
 
     def prepare(index: int) -> Example:

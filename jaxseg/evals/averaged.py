@@ -35,6 +35,7 @@ class Averaged:
     threads: int
     put: Any
     how: protocol.Protocol
+    whiten: transforms.Whiten
 
     def outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         """(batch, (predictions, counts)): every example once, in order."""
@@ -56,6 +57,7 @@ class Averaged:
         streams = [
             pipeline.eval_batches(
                 self.source,
+                whiten=self.whiten,
                 size=protocol.canvas(self.size, scale),
                 batch_size=self.batch_size,
                 fields=self._fields,
@@ -76,7 +78,6 @@ class Averaged:
 
     def _sliding(self, variables: Variables) -> Iterator[tuple[Batch, Batch, Array]]:
         """The same, of one image each."""
-        (whiten,) = pipeline.whitened((), self.source)
         usual = self.source.dataset.size
         for example in read_ahead(self.source, self.threads):
             image = example["image"]
@@ -84,7 +85,7 @@ class Averaged:
             total = 0.0
             for scale in self.how.scales:
                 scaled = images.resize(image, transforms.scaled_size(size, scale))
-                seen = whiten({"image": scaled, "id": example["id"]})["image"]
+                seen = self.whiten({"image": scaled, "id": example["id"]})["image"]
                 for flip in self._flips:
                     found = self._windows(variables, seen[:, ::-1] if flip else seen)
                     total = total + enlarge(found[:, ::-1] if flip else found, size)

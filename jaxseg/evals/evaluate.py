@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxseg.core.types import Batch, Variables
-from jaxseg.data import dataset, pipeline, sources
+from jaxseg.data import dataset, pipeline, sources, transforms
 from jaxseg.evals import averaged, predict, protocol
 
 
@@ -21,6 +21,8 @@ class Evaluator:
     task: dict[str, Any]  # resolved section
     size: tuple[int, int]  # the canvas (height, width) images are fitted into
     batch_size: int
+    mean: tuple[float, ...]  # per channel, of the images the model was trained on
+    std: tuple[float, ...]
     threads: int = 2
     put: Any = jax.device_put  # NumPy batch -> arrays on the devices
     how: protocol.Protocol = protocol.WHOLE  # whole images, or averaged views
@@ -59,6 +61,13 @@ class Evaluator:
         return found
 
     @property
+    def whiten(self) -> transforms.Whiten:
+        """What normalizes images; its mean also fills the canvas around them."""
+        if self.how.normalization == "target":
+            return transforms.Whiten().for_dataset(self.source.dataset)
+        return transforms.Whiten(self.mean, self.std)
+
+    @property
     def headline(self) -> str:
         """The metric that gains are computed from."""
         return self._task.headline
@@ -79,6 +88,7 @@ class Evaluator:
     def _batches(self) -> Iterator[Batch]:
         return pipeline.eval_batches(
             self.source,
+            whiten=self.whiten,
             size=self.size,
             batch_size=self.batch_size,
             fields=("image", *self._task.fields_of(self.source.dataset)),
@@ -102,7 +112,7 @@ class Evaluator:
             yield waiting
 
     def _outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
-        if self.how == protocol.WHOLE:
+        if not self.how.averages:
             return self._single(variables)
         fields = dataclasses.fields(averaged.Averaged)
         own = {field.name: getattr(self, field.name) for field in fields}

@@ -1,4 +1,4 @@
-"""How a picture is evaluated: whole or in windows, at which scales, mirrored too."""
+"""How a picture is evaluated: normalized by what, whole or in windows, its scales."""
 
 import dataclasses
 import math
@@ -8,6 +8,7 @@ from typing import Any
 from jaxseg.core import errors, lookup, sections
 
 MODES = ("whole", "sliding")
+NORMALIZATIONS = ("training", "target")  # whose mean and std
 OVERLAP = 0.5
 CANVAS_STEP = 32  # scaled canvases are multiples: no backbone has to pad them
 
@@ -22,6 +23,12 @@ class Protocol:
     overlap: float = OVERLAP  # of neighbouring windows, as a share of their size
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False  # averaged with the mirrored image
+    normalization: str = "training"  # or that of the set evaluated, the "target"
+
+    @property
+    def averages(self) -> bool:
+        """Whether scores of several views of an image are averaged."""
+        return dataclasses.replace(self, normalization="training") != WHOLE
 
     def text(self, size: Size) -> str:
         """The words that metrics carry, for a canvas or window (height, width)."""
@@ -34,7 +41,10 @@ class Protocol:
             words = ["whole image", f"one scale {sides}"]
         else:
             words = ["whole image", f"canvas {sides}", f"scales {scales}"]
-        return ", ".join([*words, "flip"] if self.flip else words)
+        words += ["flip"] if self.flip else []
+        if self.normalization == "target":
+            words.append("normalized by the target's own mean and std")
+        return ", ".join(words)
 
 
 WHOLE = Protocol()
@@ -45,14 +55,19 @@ def build(
     overlap: float = OVERLAP,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
+    normalization: str = "training",
 ) -> Protocol:
     """mode: "whole", fitted into the canvas, or "sliding" windows of its size.
 
     overlap: of sliding windows, from 0 up to but not 1. scales: factors of the canvas
     (whole) or of the image (sliding); scores are averaged. flip: mirrored as well.
+    normalization: by the mean and std the model was trained with, or by those of the
+    "target", the set evaluated; of a training on mixed sets, by those of the first.
     """
     if mode not in MODES:
         raise lookup.unknown(mode, MODES, kind="mode")
+    if normalization not in NORMALIZATIONS:
+        raise lookup.unknown(normalization, NORMALIZATIONS, kind="normalization")
     if not 0 <= overlap < 1:
         raise errors.UserError(f"overlap: found {overlap}, allowed: [0, 1)")
     if mode == "whole" and overlap != OVERLAP:
@@ -64,7 +79,8 @@ def build(
         raise errors.UserError(
             f"scales: found {list(scales)}, allowed: one or more numbers above 0"
         )
-    return Protocol(mode, overlap, tuple(float(scale) for scale in scales), flip)
+    views = tuple(float(scale) for scale in scales)
+    return Protocol(mode, overlap, views, flip, normalization)
 
 
 def bind(section: Any, where: str) -> dict[str, Any] | None:
@@ -83,7 +99,7 @@ def bind(section: Any, where: str) -> dict[str, Any] | None:
 
 def check(how: Protocol, task: Any, where: str) -> None:
     """UserError where a task without maps is to be averaged over pixels."""
-    if how != WHOLE and not task.dense:
+    if how.averages and not task.dense:
         raise errors.UserError(
             f"{where}: found mode {how.mode!r}, scales {list(how.scales)}, flip "
             f"{how.flip} for task {task.name!r}; only tasks that predict maps "

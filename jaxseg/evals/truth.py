@@ -4,7 +4,6 @@ It goes the way of a prediction, from the canvas to the image and into the metri
 so shows that reader, pipeline and metric mean the same by a label.
 """
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 
 from jaxseg.core import lookup, sections
 from jaxseg.core.types import Batch
-from jaxseg.data import pipeline, sources
+from jaxseg.data import pipeline, sources, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.evals import predict
 
@@ -36,9 +35,9 @@ def scores(source: sources.Source, facts: Dataset | None = None) -> dict[str, fl
     count, found = min(len(source), IMAGES), {}
     chosen = np.linspace(0, len(source) - 1, count).astype(int)
     part = source.select(chosen.tolist())
+    facts = facts or source.dataset
     # No pixel is looked at, so none has to be read for its mean.
-    facts = dataclasses.replace(facts or source.dataset, mean=(0.0,), std=(1.0,))
-    part.dataset = facts
+    part.dataset, whiten = facts, transforms.Whiten()
     for name, metric in TASKS.items():
         task = _task(name, facts)
         if task is None:
@@ -47,7 +46,7 @@ def scores(source: sources.Source, facts: Dataset | None = None) -> dict[str, fl
         state = counter.zeros()
         fields = ("image", *task.fields_of(facts))
         for batch in pipeline.eval_batches(
-            part, size=SIZE, batch_size=BATCH, fields=fields
+            part, whiten=whiten, size=SIZE, batch_size=BATCH, fields=fields
         ):
             predictions = _as_predictions(task, batch)
             on_device = jax.tree.map(jnp.asarray, [predictions, batch])

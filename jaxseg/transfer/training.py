@@ -345,6 +345,8 @@ class Training:
             task=self.spec["task"],
             size=tuple(data["size"]),
             batch_size=mesh.round_up(self.spec["batch_size"], self.mesh),
+            mean=tuple(self.facts.mean),
+            std=tuple(self.facts.std),
             threads=self.spec["run"]["threads"],
             put=lambda batch: mesh.put_batch(batch, self.mesh),
             how=protocol.build(**data["protocol"] or {}),

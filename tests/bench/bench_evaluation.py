@@ -16,7 +16,7 @@ import numpy as np
 
 from configs import common
 from jaxseg.core import lookup, sections
-from jaxseg.data import pipeline, sources
+from jaxseg.data import pipeline, sources, transforms
 from jaxseg.evals import predict
 from jaxseg.models import initial, model
 
@@ -38,9 +38,9 @@ def measure(name):
     variables = initial.variables(network, (*SIZE, 3), seed=0)
     program = predict.program(bound_model, section, outputs, resample=False)
     fields = ("image", *task.fields_of(source.dataset))
-    batches = list(
-        pipeline.eval_batches(source, size=SIZE, batch_size=BATCH, fields=fields)
-    )
+    whiten = transforms.Whiten().for_dataset(source.dataset)
+    options = {"whiten": whiten, "size": SIZE, "batch_size": BATCH, "fields": fields}
+    batches = list(pipeline.eval_batches(source, **options))
     metric = task.metric()
     state, on_device, on_host = metric.zeros(), 0.0, 0.0
     for index in range(-1, IMAGES // BATCH):  # the first compiles

@@ -168,21 +168,27 @@ def test_an_error_in_a_thread_arrives_as_it_was():
     broken = Broken(good.dataset, [1, 2, 3])
     with pytest.raises(errors.UserError, match=r"^a\.png: not a readable image$"):
         take(1, source=broken)
-    stream = pipeline.eval_batches(broken, size=(8, 8), batch_size=2, fields=FIELDS)
+    stream = evaluated(broken, (8, 8), 2)
     with pytest.raises(errors.UserError, match=r"^a\.png: not a readable image$"):
         next(stream)
+
+
+def evaluated(data, size, batch_size, shard=(0, 1)):
+    return pipeline.eval_batches(
+        data,
+        whiten=transforms.Whiten(),
+        size=size,
+        batch_size=batch_size,
+        fields=FIELDS,
+        shard=shard,
+    )
 
 
 @pytest.mark.parametrize(("shards", "batch"), [(1, 4), (2, 4), (2, 8), (4, 8)])
 def test_evaluation_counts_every_example_once(shards, batch):
     data = source(9)
     streams = [
-        list(
-            pipeline.eval_batches(
-                data, size=(6, 8), batch_size=batch, fields=FIELDS, shard=(p, shards)
-            )
-        )
-        for p in range(shards)
+        list(evaluated(data, (6, 8), batch, shard=(p, shards))) for p in range(shards)
     ]
     assert len({len(stream) for stream in streams}) == 1
     seen = collections.Counter()
@@ -198,9 +204,7 @@ def test_evaluation_counts_every_example_once(shards, batch):
 def test_evaluation_is_in_order_with_labels_at_their_own_size():
     mixed = [source(1)[0], source(1, (70, 40))[0], source(1, (8, 8))[0]]
     data = trees.in_memory(mixed)
-    first, second = pipeline.eval_batches(
-        data, size=(8, 8), batch_size=2, fields=FIELDS
-    )
+    first, second = evaluated(data, (8, 8), 2)
     assert first["label_size"].tolist() == [[12, 16], [70, 40]]
     assert first["scaled"].tolist() == [[6, 8], [8, 5]]
     assert first["segmentation"].shape == (2, 128, 64)
@@ -210,6 +214,22 @@ def test_evaluation_is_in_order_with_labels_at_their_own_size():
     assert (first["segmentation"][0, 12:] == IGNORE).all()
     assert second["segmentation"].shape == (2, 8, 8)  # the usual size of this set
     assert second["valid"].tolist() == [True, False]
+
+
+def test_evaluation_normalizes_by_what_it_is_told():
+    """Whatever the mean and std of the set itself; the canvas is filled with it."""
+    example = source(1)[0]
+    (batch,) = pipeline.eval_batches(
+        trees.in_memory([example]),
+        whiten=transforms.Whiten((100.0,) * 3, (50.0,) * 3),
+        size=(12, 20),
+        batch_size=1,
+        fields=("image",),
+    )
+    (image,) = batch["image"]
+    wanted = (example["image"].astype(np.float32) - 100) / 50
+    np.testing.assert_allclose(image[:, :16], wanted, atol=1e-6)
+    assert (image[:, 16:] == 0).all()
 
 
 def test_common_label_sizes_are_few():

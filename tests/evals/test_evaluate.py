@@ -1,10 +1,13 @@
 """The evaluator against counting by hand, on a source made here."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxseg.data import dataset, sources
-from jaxseg.evals import compiled, evaluate, predict
+from jaxseg.evals import averaged, compiled, evaluate, predict, protocol
 from jaxseg.tasks import segmentation
 
 CLASSES = ("a", "b", "c")
@@ -64,10 +67,33 @@ def evaluator(monkeypatch):
             task={"name": "segmentation", "ignored": []},
             size=source.dataset.size,
             batch_size=batch_size,
+            mean=source.dataset.mean,
+            std=source.dataset.std,
             threads=1,
         )
 
     return make
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Logits of class 1 are the red channel, those of the others 0."""
+
+    class Red:
+        def apply(self, variables, image, train, head):
+            zero = jnp.zeros_like(image[..., 0])
+            return jnp.stack([zero, image[..., 0], zero - 1], axis=-1)
+
+    def build(model, task, num_outputs):
+        return Red(), predict.build_task(task, num_outputs)
+
+    caches = (predict._program, averaged._program)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(predict, "build", build)
+    yield
+    for cache in caches:
+        cache.cache_clear()
 
 
 def by_hand(source):
@@ -90,6 +116,31 @@ def test_every_example_counts_once_whatever_the_batch(evaluator, batch_size):
     source = Source([(6, 7)] * 5)
     found = evaluator(source, batch_size)({})
     assert found == pytest.approx(by_hand(source))
+
+
+@pytest.mark.parametrize("how", [{}, {"flip": True}, {"mode": "sliding"}])
+def test_images_are_normalized_by_the_statistics_of_training(network, how):
+    """The stand-in answers 1 where a whitened pixel is above 0."""
+    source = Source([(6, 7)] * 3)
+    facts = {"mean": (1.0,) * 3, "std": (0.5,) * 3}
+    source.dataset = dataclasses.replace(source.dataset, **facts)
+    given = {"source": source, "model": {}, "size": (6, 7), "batch_size": 2}
+    given["task"] = {"name": "segmentation", "ignored": []}
+    trained = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+
+    def answers(normalization):
+        options = how | {"normalization": normalization}
+        made = evaluate.Evaluator(**given, **trained, how=protocol.build(**options))
+        found = made.predictions({}, 9)
+        return made.protocol, [x["prediction"]["segmentation"] for x in found]
+
+    red = [example["image"][..., 0] for example in source.examples]
+    words, found = answers("training")
+    assert "normalized" not in words
+    np.testing.assert_array_equal(found, np.stack(red) > 0)
+    words, found = answers("target")
+    assert "normalized by the target's own mean and std" in words
+    np.testing.assert_array_equal(found, np.stack(red) > 1)
 
 
 def test_predictions_are_those_of_the_first_examples(evaluator):

@@ -64,6 +64,8 @@ def evaluator(monkeypatch):
             task=TASK,
             size=size,
             batch_size=batch_size,
+            mean=source.dataset.mean,
+            std=source.dataset.std,
             threads=1,
             how=protocol.build(**how),
         )
@@ -268,7 +270,8 @@ def bound(evaluations, **changes):
 def test_an_evaluation_of_a_stage_may_carry_one():
     stage = bound({"validation": {"count": 3, "protocol": {"flip": True}}})
     found = stage.spec["evaluations"]["validation"]["protocol"]
-    assert found == {"mode": "whole", "overlap": 0.5, "scales": [1.0], "flip": True}
+    flipped = {"mode": "whole", "overlap": 0.5, "scales": [1.0], "flip": True}
+    assert found == flipped | {"normalization": "training"}
     assert protocol.build(**found) == protocol.Protocol(flip=True)
     plain = bound({"validation": {"count": 3}})
     assert plain.spec["evaluations"]["validation"]["protocol"] is None

@@ -21,6 +21,8 @@ def domain_distance(
 ) -> None:
     """Eq. 1 between all ordered pairs of `datasets`, in the parent's feature space.
 
+    Images are normalized by the mean and std of their own set, as the paper does with
+    every set to take illumination out of its comparisons (4.1).
     datasets: sections {name, split, count, seed, root, label}; the same images stand
     for a set as target and as source, as in the paper (1000 of each; count=None: all).
     """
@@ -137,11 +139,12 @@ def run(job: work.Work) -> dict[str, Any]:
 def _vectors(
     model: artifact.Artifact, data: Mapping[str, Any], size: Any, batch_size: int
 ) -> np.ndarray:
-    """[N, D] pooled features of one data set, whitened by its own statistics."""
-    from jaxseg.data import pipeline  # loads grain: a plan does without
+    """[N, D] pooled features of one data set, normalized by its own statistics."""
+    from jaxseg.data import pipeline, transforms  # loads grain: a plan does without
 
     source = planning.open_source(data)
+    own = transforms.Whiten().for_dataset(source.dataset)
     batches = pipeline.eval_batches(
-        source, size=size, batch_size=batch_size, fields=("image",)
+        source, whiten=own, size=size, batch_size=batch_size, fields=("image",)
     )
     return features.collect(model.features, batches)

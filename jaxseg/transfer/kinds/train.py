@@ -80,7 +80,7 @@ def data_arguments(
     """What every data section may hold: `data.sources.open`, and the resolution.
 
     size: (height, width) of training crops and of the canvas in evaluation; None: the
-    data set's.
+    data set's, in an evaluation that of training.
     """
 
 
@@ -107,8 +107,8 @@ def mixed_arguments(*, weight: float = 1.0) -> None:
 def evaluation_arguments(*, protocol: Mapping[str, Any] | None = None) -> None:
     """What the data section of an evaluation may hold beside that.
 
-    protocol: {mode, overlap, scales, flip} of `evals.protocol.build`; None: whole
-    images at one scale.
+    protocol: {mode, overlap, scales, flip, normalization} of `evals.protocol.build`;
+    None: whole images at one scale, normalized as the training images are.
     """
 
 
@@ -169,7 +169,11 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec["data"] = _resolve_data(spec["data"], facts, f"{where}/data")
     spec["data"] |= _resolve_training(spec["data"], facts, f"{where}/data")
     spec["evaluations"] = {
-        name: _resolve_data(data, find(data), f"{where}/evaluations/{name}")
+        name: _resolve_data(
+            data | {"size": data["size"] or spec["data"]["size"]},
+            find(data),
+            f"{where}/evaluations/{name}",
+        )
         for name, data in spec["evaluations"].items()
     }
     planning.check(spec, facts, where)
