@@ -60,7 +60,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         put=lambda batch: mesh.put_batch(batch, devices),
         how=how,
     )
-    values = evaluator(mesh.put_state(model.variables, devices))
+    values, floor = evaluator.measure(mesh.put_state(model.variables, devices))
     return {
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
@@ -70,6 +70,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "protocol": evaluator.protocol,
         "headline": evaluator.headline,
         "higher_is_better": evaluator.higher_is_better,
+        "floor": floor,  # of the headline: what learning nothing gives
         "metrics": values,
     }
 
@@ -79,11 +80,14 @@ def table(found: Mapping[str, Any]) -> str:
     data, headline, values = found["data"], found["headline"], found["metrics"]
     part = "" if data["part"] == "all" else f", {data['part']}"
     names = sorted(values, key=lambda name: name != headline)  # stable
+    shown = {name: f"{values[name]:.6g}" for name in names}
+    if found["floor"] is not None:
+        shown[headline] += f"  (learning nothing gives {found['floor']:.6g})"
     rows = [
         ("artifact", f"{found['name']} {found['artifact'][:20]}"),
         ("data", f"{data['name']}, {data['split']}{part}, {data['count']} examples"),
         ("protocol", found["protocol"]),
-        *((name, f"{values[name]:.6g}") for name in names),
+        *shown.items(),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)

@@ -60,14 +60,15 @@ def from_prediction(task, found, number, size):
         return (np.maximum(found, 0.1) * 1.2).astype(np.float32)
     if task == "classification":
         return int(found) if number else (int(found) + 1) % len(CLASSES)
-    order = np.argsort(-found["scores"])[: 3 + number]
+    there = np.flatnonzero(found["box_labels"] >= 0)
+    order = there[np.argsort(-found["scores"][there])][: 3 + number]
     boxes = found["boxes"][order].astype(float)
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    half = np.maximum(half * 0.9, 2.0)
+    half = np.maximum(half * 0.9, 2.0 if task == "detection" else 8.0)
     boxes = np.concatenate([middle - half, middle + half], axis=1)
     if task == "detection":
         return [(*box, int(c)) for box, c in zip(boxes, found["box_labels"][order])]
-    points = found["keypoints"][order, :, :2].astype(float) + 1.0
+    points = found["keypoints"][order, :, :2].astype(float) + 0.3
     return [(*box, point.tolist()) for box, point in zip(boxes, points)]
 
 
@@ -130,7 +131,8 @@ def trained(workdir, task, root, other):
         evaluations={"validation": {"root": str(other)}},
         task={"name": task},
         model=tiny.MODEL | {"head": {"name": head}},
-        lr=0.01,
+        lr=0.001,
+        steps=8,
         samples=0,
     )
     config = {"study": "digits", "stages": {"x": section}}
@@ -198,8 +200,7 @@ def test_three_ways_to_the_same_digits(task, tmp_path):
     folder, during = trained(tmp_path / "work", task, train, other)
     after = afterwards(folder, task, other, tmp_path / "found.json")
     alone = one_by_one(folder, task, other)
-    print(task, during, after, alone, sep="\n")
     close = pytest.approx(during, rel=1e-5) if task == "depth" else during
     assert after == close and alone == close
     headline = model.manifest["metrics"][0]["name"]
-    assert 0 < during[headline] < 1
+    assert 0 < during[headline] != 1

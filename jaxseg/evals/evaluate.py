@@ -35,12 +35,17 @@ class Evaluator:
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """{metric: value} over the whole source."""
+        return self.measure(variables)[0]
+
+    def measure(self, variables: Variables) -> tuple[dict[str, float], float | None]:
+        """{metric: value}, and what learning nothing gives of the headline metric."""
         metric = self._task.metric()
         state = metric.zeros()
         for batch, (predictions, counts) in self._behind(variables):
             rows = self._task.rows(counts, predictions, batch)
             state = metric.merge(state, rows)
-        return metric.compute(state, self.source.dataset.classes)
+        values = metric.compute(state, self.source.dataset.classes)
+        return values, metric.floor(state, self.headline)
 
     def predictions(self, variables: Variables, count: int) -> list[dict[str, Any]]:
         """{"example", "prediction"} of the first `count` examples, in order.

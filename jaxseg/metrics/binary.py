@@ -58,6 +58,15 @@ class Binary:
         values = np.concatenate([pooled, per_image]).tolist()
         return dict(zip(NAMES, values, strict=True))
 
+    def floor(self, state: Int[np.ndarray, "n 4"], name: str) -> float | None:
+        """The better of foreground everywhere and of background everywhere."""
+        if not len(state):
+            return None
+        there, empty = state[:, 0] + state[:, 2], state[:, 1] + state[:, 3]
+        none = np.zeros_like(there)
+        constants = ((there, empty, none, none), (none, none, there, empty))
+        return max(self.compute(np.stack(c, axis=1), ())[name] for c in constants)
+
 
 def _scores(counts: Int[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 3"]:
     """IoU, Dice, pixel accuracy of each row."""

@@ -22,18 +22,19 @@ class DepthErrors:
 
     maximum: float | None = None  # metres, the cap of the benchmark; None: no cap
 
-    def zeros(self) -> Float[np.ndarray, "7"]:
+    def zeros(self) -> Float[np.ndarray, "9"]:
         """Zeros, in the order of `update`."""
-        return np.zeros(7, np.float64)
+        return np.zeros(9, np.float64)
 
     def update(
         self,
         predictions: Float[Array, "b h w"],
         truth: Float[Array, "b h w"],
         valid: Bool[Array, "b h w"],
-    ) -> Float[Array, "b 7"]:
+    ) -> Float[Array, "b 9"]:
         """Per image: valid pixels, sums of squared error (m^2) and |error| / truth,
-        pixels with max(p / t, t / p) < 1.25, 1.25^2, 1.25^3, sum of |error| (m).
+        pixels with max(p / t, t / p) < 1.25, 1.25^2, 1.25^3, sums of |error| (m), of
+        the truth (m) and of its square (m^2).
         """
         valid = valid & (truth > 0) & jnp.isfinite(truth)
         if self.maximum is not None:
@@ -44,23 +45,31 @@ class DepthErrors:
         error = jnp.abs(guess - true)
         ratio = jnp.maximum(guess / true, true / guess)
         close = [(ratio < delta) & valid for delta in DELTAS]
-        parts = [valid, error**2, error / true, *close, error]
+        truths = [jnp.where(valid, true**power, 0.0) for power in (1, 2)]
+        parts = [valid, error**2, error / true, *close, error, *truths]
         sums = [jnp.sum(part.astype(jnp.float32), axis=(1, 2)) for part in parts]
         return jnp.stack(sums, axis=1)
 
     def merge(
-        self, state: Float[np.ndarray, "7"], rows: Float[Array | np.ndarray, "b 7"]
-    ) -> Float[np.ndarray, "7"]:
+        self, state: Float[np.ndarray, "9"], rows: Float[Array | np.ndarray, "b 9"]
+    ) -> Float[np.ndarray, "9"]:
         """Adds the images of one batch in float64."""
         return state + np.asarray(rows, np.float64).sum(axis=0)
 
     def compute(
-        self, state: Float[np.ndarray, "7"], classes: Sequence[str]
+        self, state: Float[np.ndarray, "9"], classes: Sequence[str]
     ) -> dict[str, float]:
         """`rmse` and `mae` in metres, `abs_rel`, fractions `delta1` to `delta3`, and
         `valid_pixels`; all 0 where not one pixel was valid.
         """
         means = state[1:] / max(state[0], 1.0)
-        values = {name: float(x) for name, x in zip(NAMES, means[1:], strict=True)}
+        values = {name: float(x) for name, x in zip(NAMES, means[1:6], strict=True)}
         rmse = float(np.sqrt(means[0]))
         return {"rmse": rmse} | values | {"valid_pixels": float(state[0])}
+
+    def floor(self, state: Float[np.ndarray, "9"], name: str) -> float | None:
+        """The RMSE of the mean depth as the answer everywhere, metres."""
+        if name != "rmse" or not state[0]:
+            return None
+        mean, square = state[7:] / state[0]
+        return float(np.sqrt(max(square - mean**2, 0.0)))

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxseg.core import errors
+from jaxseg.metrics import metric
 
 Rows = Mapping[str, Any]
 Images = list[dict[str, np.ndarray]]  # of each image what its slots really hold
@@ -77,6 +78,10 @@ class CocoBoxes:
                 values[f"ap/{name}"] = float(precision[precision > -1].mean())
         return {"map": 0.0, "ap50": 0.0} | values
 
+    def floor(self, state: Images, name: str) -> float | None:
+        """Of any average precision the same."""
+        return metric.AP_FLOOR
+
 
 @dataclasses.dataclass(frozen=True)
 class VocBoxes:
@@ -118,6 +123,10 @@ class VocBoxes:
                 values[f"ap50/{name}"] = self._area(outcomes, positives)
         mean = float(np.mean(list(values.values()))) if values else 0.0
         return {"ap50": mean} | values
+
+    def floor(self, state: Images, name: str) -> float | None:
+        """Of any average precision the same."""
+        return metric.AP_FLOOR
 
     def _ranked(self, state: Images, label: int) -> tuple[Int[np.ndarray, " t"], int]:
         """Outcomes of all detections of a class, best score first; objects to find."""

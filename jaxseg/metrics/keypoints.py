@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxseg.core import errors
-from jaxseg.metrics import detection
+from jaxseg.metrics import detection, metric
 
 PREDICTED = ("keypoints", "scores", "labels")
 TRUE = ("true_keypoints", "true_boxes", "true_labels", "crowd", "area")
@@ -94,6 +94,10 @@ class Oks:
             sigmas=self.sigmas,
         )
         return {"ap": 0.0, "ap50": 0.0} | detection.found_values(NAMES, run.stats)
+
+    def floor(self, state: detection.Images, name: str) -> float | None:
+        """Of any average precision the same."""
+        return metric.AP_FLOOR
 
     def _truths(self, state: detection.Images) -> list[dict[str, Any]]:
         truths = detection.annotations(state, self.area_factor)

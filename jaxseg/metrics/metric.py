@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+AP_FLOOR = 0.05  # an average precision that is no better has found nothing
 Counts = np.ndarray  # int64 on the host: a set can hold more pixels than int32 counts
 
 
@@ -24,6 +25,12 @@ class Metric(Protocol):
 
     def compute(self, state: Any, classes: Sequence[str]) -> dict[str, float]:
         """{metric name: value} of everything merged."""
+
+    def floor(self, state: Any, name: str) -> float | None:
+        """What learning nothing gives of the metric `name` on this set.
+
+        None where nothing was merged, or where no one can say.
+        """
 
 
 def add(counts: Counts, batch: Any) -> Counts:

@@ -16,6 +16,7 @@ class Confusion:
     """Counts [truth, prediction] over all valid pixels of a set."""
 
     num_classes: int
+    uncounted: tuple[int, ...] = ()  # predicted they are wrong, but have no IoU
 
     def zeros(self) -> metric.Counts:
         """[K, K] zeros."""
@@ -40,11 +41,13 @@ class Confusion:
         self, counts: metric.Counts, classes: Sequence[str]
     ) -> dict[str, float]:
         """`miou` over classes present in truth or prediction, `pixel_accuracy`, and
-        `iou/<class>` for each of them; a class absent from both is left out.
+        `iou/<class>` for each of them; a class absent from both is left out, and so is
+        one that is uncounted.
         """
         hits = np.diag(counts).astype(np.float64)
         union = counts.sum(axis=0) + counts.sum(axis=1) - hits
         present = union > 0
+        present[list(self.uncounted)] = False
         if not present.any():
             return {"miou": 0.0, "pixel_accuracy": 0.0}
         iou = hits[present] / union[present]
@@ -52,3 +55,12 @@ class Confusion:
         per_class = {f"iou/{name}": float(x) for name, x in zip(names, iou)}
         accuracy = float(hits.sum() / counts.sum())
         return {"miou": float(iou.mean()), "pixel_accuracy": accuracy} | per_class
+
+    def floor(self, counts: metric.Counts, name: str) -> float | None:
+        """The value of the most frequent class as the answer everywhere."""
+        truth = counts.sum(axis=1)
+        if not truth.any():
+            return None
+        constant = np.zeros_like(counts)
+        constant[:, np.argmax(truth)] = truth
+        return self.compute(constant, [str(n) for n in range(len(truth))])[name]

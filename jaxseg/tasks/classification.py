@@ -48,10 +48,10 @@ class Classification(task.Task):
 
     def metric(self) -> metrics.Accuracy:
         """Right and all."""
-        return metrics.Accuracy()
+        return metrics.Accuracy(self.num_outputs)
 
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
-        """[2] counts of one batch."""
+        """[2 + K] counts of one batch."""
         return self.metric().update(predictions, batch["label"], self._valid(batch))
 
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:

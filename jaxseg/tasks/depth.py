@@ -53,7 +53,7 @@ class Depth(task.Task):
         return metrics.DepthErrors(self.maximum)
 
     def update(self, predictions: Array, batch: Batch) -> Array:
-        """[B, 7] sums of one batch."""
+        """[B, 9] sums of one batch."""
         return self.metric().update(predictions, batch["depth"], self._valid(batch))
 
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:

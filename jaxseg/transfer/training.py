@@ -271,12 +271,14 @@ class Training:
     def _evaluate_all(self, variables: Variables, step: int) -> list[dict[str, Any]]:
         rows = []
         for name, evaluator in self.evaluators.items():
-            values = evaluator(variables)
+            values, floor = evaluator.measure(variables)
             self._record(name, evaluator, values, step, final=True)
             data = self.spec["evaluations"][name]
             for metric, value in values.items():
+                of = {"floor": floor} if metric == evaluator.headline else {}
                 rows.append(
-                    {
+                    of
+                    | {
                         "name": metric,
                         "value": value,
                         "protocol": evaluator.protocol,

@@ -93,6 +93,17 @@ def test_batches_their_order_and_rows_that_fill_up_change_nothing():
     assert values(UPDATE(*more)) == whole
 
 
+@pytest.mark.parametrize("name", binary.NAMES)
+def test_the_floor_is_the_better_of_two_constant_answers(name):
+    rng = np.random.default_rng(2)
+    labels = (rng.random((6, 9)) < rng.random((6, 1))).astype(int)
+    labels[0], labels[1, :4] = 0, 65535
+    state = BINARY.merge(BINARY.zeros(), update(rng.integers(0, 2, (6, 9)), labels))
+    constants = [values(update(np.full((6, 9), k), labels))[name] for k in (0, 1)]
+    assert BINARY.floor(state, name) == pytest.approx(max(constants))
+    assert BINARY.floor(BINARY.zeros(), name) is None
+
+
 def test_an_empty_set():
     assert (
         values() == values(update([[1]], [[65535]])) == dict.fromkeys(binary.NAMES, 0.0)

@@ -6,28 +6,30 @@ from jaxseg.metrics import classification, metric
 
 
 def update(predictions, labels, valid):
-    return classification.Accuracy().update(
+    return classification.Accuracy(4).update(
         jnp.array(predictions), jnp.array(labels), jnp.array(valid)
     )
 
 
 def test_right_and_all_of_the_valid_rows():
     counts = update([1, 2, 0, 3], [1, 0, 0, 3], [True, True, True, False])
-    assert counts.tolist() == [2, 3]
+    assert counts.tolist() == [2, 3, 2, 1, 0, 0]
 
 
 def test_divided_once_at_the_end():
-    accuracy = classification.Accuracy()
+    accuracy = classification.Accuracy(4)
     counts = accuracy.zeros()
     for batch in (update([1], [1], [True]), update([0, 0, 0], [1, 1, 0], [True] * 3)):
         counts = metric.add(counts, batch)
     assert counts.dtype == np.int64
     assert accuracy.compute(counts, ("a", "b")) == {"top1": 0.5}  # not (1 + 1/3) / 2
+    assert accuracy.floor(counts, "top1") == 3 / 4  # of 1, 1, 1, 0
 
 
 def test_an_empty_set():
-    accuracy = classification.Accuracy()
+    accuracy = classification.Accuracy(4)
     assert accuracy.compute(accuracy.zeros(), ()) == {"top1": 0.0}
+    assert accuracy.floor(accuracy.zeros(), "top1") is None
 
 
 def multi_label(*batches, classes=("a", "b")):
@@ -77,6 +79,15 @@ def test_batches_and_rows_that_fill_up_change_nothing():
     parts = [(SCORES[:3], LABELS[:3]), ([*SCORES[3:], [9, 9]], [*LABELS[3:], [0, 0]])]
     parts[1] = (*parts[1], [True, False])
     assert multi_label(*parts) == multi_label(*reversed(parts)) == whole
+
+
+def test_the_floor_of_several_labels_is_how_often_they_are_there():
+    counter = classification.MultiLabel(3)
+    labels = [[1, 0, 0], [1, 0, -1], [1, 1, 0], [0, 0, 0]]  # the last never occurs
+    rows = {"scores": np.zeros((4, 3), np.float32), "labels": np.array(labels)}
+    state = counter.merge(counter.zeros(), rows | {"valid": np.ones(4, bool)})
+    assert counter.floor(state, "map") == (3 / 4 + 1 / 4) / 2
+    assert counter.floor(counter.zeros(), "map") is None
 
 
 def test_average_precision_of_an_empty_set():

@@ -29,7 +29,7 @@ def update(predictions, truth, valid=None, metric=ERRORS):
 def test_by_hand():
     counts = update([1.0, 3.0, 8.0, 4.0], [1.0, 2.0, 4.0, 8.0])
     # Errors 0, 1, 4, 4; ratios 1, 1.5, 2, 2.
-    assert counts.tolist() == [[4.0, 33.0, 2.0, 1.0, 2.0, 2.0, 9.0]]
+    assert counts.tolist() == [[4.0, 33.0, 2.0, 1.0, 2.0, 2.0, 9.0, 15.0, 85.0]]
     expected = dict(rmse=np.sqrt(33 / 4), abs_rel=0.5, mae=9 / 4)
     expected |= dict(delta1=0.25, delta2=0.5, delta3=0.5, valid_pixels=4.0)
     assert values(counts) == pytest.approx(expected)
@@ -77,13 +77,25 @@ def test_pooled_over_pixels_not_over_images():
     assert found == values(far, near) == values(np.concatenate([near, far]))
 
 
+def test_the_floor_is_the_deviation_from_the_mean_depth():
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(0.5, 8, (3, 20, 30)).astype(np.float32)
+    valid = rng.random(truth.shape) < 0.7
+    state = ERRORS.merge(ERRORS.zeros(), UPDATE(truth * 0 + 1, truth, valid))
+    mean = np.float32(truth[valid].astype(float).mean())
+    constant = values(UPDATE(np.full_like(truth, mean), truth, valid))["rmse"]
+    assert ERRORS.floor(state, "rmse") == pytest.approx(constant, rel=1e-5)
+    assert ERRORS.floor(state, "abs_rel") is None
+    assert ERRORS.floor(ERRORS.zeros(), "rmse") is None
+
+
 def test_rows_that_fill_up_change_nothing():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 5, (4, 6, 6)).astype(np.float32)
     guess = rng.uniform(0, 5, (4, 6, 6)).astype(np.float32)
     valid = np.arange(4)[:, None, None] < np.full((4, 6, 6), 3)
     full = UPDATE(guess, truth, valid)
-    assert full[3].tolist() == [0.0] * 7
+    assert full[3].tolist() == [0.0] * 9
     assert values(full) == values(UPDATE(guess[:3], truth[:3], valid[:3]))
 
 
@@ -103,6 +115,6 @@ def test_float32_sums_of_an_image_and_float64_of_a_set():
     expected = [np.sqrt((error**2).mean()), (np.abs(error) / truth).mean()]
     assert [found["rmse"], found["abs_rel"]] == pytest.approx(expected, rel=1e-5)
     assert found["valid_pixels"] == 50 * truth.size  # beyond float32's 2^24
-    far = np.array([[2.0**24, 0, 0, 0, 0, 0, 0]], np.float32)
+    far = np.array([[2.0**24, *[0] * 8]], np.float32)
     one = update([1.0], [1.0])
     assert values(far, one)["valid_pixels"] == 2**24 + 1

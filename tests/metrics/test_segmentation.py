@@ -88,3 +88,26 @@ def test_counts_beyond_int32_stay_exact():
 
 def test_an_empty_set():
     assert values() == {"miou": 0.0, "pixel_accuracy": 0.0}
+    assert segmentation.Confusion(3).floor(np.zeros((3, 3), np.int64), "miou") is None
+
+
+@pytest.mark.parametrize("uncounted", [(), (0,)])
+def test_the_floor_is_the_best_of_all_constant_answers(uncounted):
+    rng, state = np.random.default_rng(3), segmentation.Confusion(3, uncounted)
+    for _ in range(20):
+        truth = rng.choice([0, 1, 2, 65535], 30, p=rng.dirichlet(np.ones(4)))
+        truth[np.isin(truth, uncounted)] = 65535
+        counts = np.asarray(count(truth, rng.integers(0, 3, 30)), np.int64)
+        for name in ("miou", "pixel_accuracy"):
+            constants = [count(truth, np.full(30, k)) for k in range(3)]
+            found = [
+                state.compute(np.asarray(c, np.int64), NAMES)[name] for c in constants
+            ]
+            assert state.floor(counts, name) == pytest.approx(max(found))
+
+
+def test_an_uncounted_class_has_no_iou():
+    counts = np.array([[0, 0, 0], [1, 2, 1], [0, 0, 4]])  # truth [1, 2], once said 0
+    found = segmentation.Confusion(3, (0,)).compute(counts, NAMES)
+    assert found["miou"] == pytest.approx((2 / 4 + 4 / 5) / 2)
+    assert found["pixel_accuracy"] == 6 / 8 and "iou/road" not in found
