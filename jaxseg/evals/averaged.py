@@ -143,7 +143,7 @@ class Averaged:
 
     @property
     def _fields(self) -> tuple[str, ...]:
-        return ("image", *self._task.fields_of(self.source.dataset))
+        return ("image", *self._task.judged_fields_of(self.source.dataset))
 
     def _program(self, kind: str, flip: bool = False) -> compiled.Program:
         parts = [self.model, self.task, self._num_outputs, kind, flip]

@@ -30,8 +30,9 @@ class Evaluator:
     @property
     def protocol(self) -> str:
         """How the numbers came about; carried by each of them."""
-        where = ", labels at original size" if self._task.dense else ""
-        return f"{self.how.text(self.size)}{where}"
+        words = [self.how.text(self.size)]
+        words += ["labels at original size"] if self._task.dense else []
+        return ", ".join([*words, *self._task.counting(self.source.dataset)])
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """{metric: value} over the whole source."""
@@ -96,7 +97,7 @@ class Evaluator:
             whiten=self.whiten,
             size=self.size,
             batch_size=self.batch_size,
-            fields=("image", *self._task.fields_of(self.source.dataset)),
+            fields=("image", *self._task.judged_fields_of(self.source.dataset)),
             threads=self.threads,
             shard=(jax.process_index(), jax.process_count()),
         )

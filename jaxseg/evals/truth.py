@@ -44,7 +44,7 @@ def scores(source: sources.Source, facts: Dataset | None = None) -> dict[str, fl
             continue
         counter, anything = task.metric(), False
         state = counter.zeros()
-        fields = ("image", *task.fields_of(facts))
+        fields = ("image", *task.judged_fields_of(facts))
         for batch in pipeline.eval_batches(
             part, whiten=whiten, size=SIZE, batch_size=BATCH, fields=fields
         ):

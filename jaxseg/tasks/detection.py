@@ -15,7 +15,7 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 2  # goes up when the same weights would give another loss or metric
+VERSION = 3  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
     "voc": (metrics.VocBoxes, ("ap50",)),
@@ -38,6 +38,7 @@ class Detection(task.Task):
     name = "detection"
     fields = ("boxes", "box_labels")
     optional = ("crowd", "difficult")
+    judging = ("area",)
     drawn = ("boxes", "box_labels")
     dense = False
 
@@ -64,6 +65,13 @@ class Detection(task.Task):
     def metric(self) -> metric.Metric:
         """Average precision by the protocol."""
         return METRICS[self.protocol][0](self.num_outputs)
+
+    def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """Which curve VOC's AP is of; by which areas COCO sorts objects into sizes."""
+        if self.protocol != "coco":
+            points = "11 points" if self.protocol == "voc07" else "all points"
+            return (f"VOC, {points}",)
+        return () if "area" in facts.fields else ("sizes by areas of boxes",)
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels."""
@@ -173,7 +181,8 @@ def true_rows(batch: Batch) -> dict[str, np.ndarray]:
     """What the metrics of objects want to know of the truth, in image pixels."""
     size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
     labels, nothing = batch["box_labels"], np.zeros(batch["box_labels"].shape, bool)
-    return {
+    known = {"area": batch["area"]} if "area" in batch else {}
+    return known | {
         "true_boxes": batch["boxes"] * size,
         "true_labels": np.where(labels == IGNORE, -1, labels),
         "crowd": batch.get("crowd", nothing),

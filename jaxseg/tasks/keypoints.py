@@ -11,10 +11,9 @@ from jaxseg.core.types import Array, Batch, Example, Logs
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import detection as losses
 from jaxseg.metrics import keypoints as metrics
-from jaxseg.metrics import metric
 from jaxseg.tasks import detection, targets, task
 
-VERSION = 2  # goes up when the same weights would give another loss or metric
+VERSION = 3  # goes up when the same weights would give another loss or metric
 DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
 
@@ -31,6 +30,7 @@ class Keypoints(task.Task):
     name = "keypoints"
     fields = ("boxes", "box_labels", "keypoints")
     optional = ("crowd",)
+    judging = ("area",)
     drawn = ("keypoints",)
     dense = False
 
@@ -93,10 +93,16 @@ class Keypoints(task.Task):
         found = targets.decode_keypoints(outputs, self.objects)
         return dict(zip(("boxes", "scores", "box_labels", "keypoints"), found))
 
-    def metric(self) -> metric.Metric:
+    def metric(self) -> metrics.Oks:
         """Average precision by OKS."""
         sigmas = self.sigmas or metrics.default_sigmas(self.num_outputs)
         return metrics.Oks(self.num_outputs, tuple(sigmas))
+
+    def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """What stands for the areas of segments where nobody knows them."""
+        if "area" in facts.fields:
+            return ()
+        return (f"OKS by {self.metric().area_factor:g} of the areas of boxes",)
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels; the metric knows one class."""

@@ -28,15 +28,27 @@ class Task:
     dense: ClassVar[bool] = True  # predictions are maps at the image's resolution
     drawn: ClassVar[tuple[str, ...]] = ()  # fields of a truth that pictures show
     optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
+    judging: ClassVar[tuple[str, ...]] = ()  # such that only the metric uses
 
     def outputs(self, facts: Dataset) -> int:
         """How many outputs the head needs for this data set."""
         return facts.num_classes
 
     def fields_of(self, facts: Dataset) -> tuple[str, ...]:
-        """What is read of the examples of a data set beside their images."""
+        """What training reads of the examples of a data set beside their images."""
         there = [name for name in self.optional if name in facts.fields]
         return (*self.fields, *there)
+
+    def judged_fields_of(self, facts: Dataset) -> tuple[str, ...]:
+        """What evaluation reads of them."""
+        there = [name for name in self.judging if name in facts.fields]
+        return (*self.fields_of(facts), *there)
+
+    def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """How the metric counts on a data set, where it is not as usual: words that
+        the protocol carries.
+        """
+        return ()
 
     def measured(self, source: Any) -> dict[str, Any]:
         """Options that only the training examples can tell; they go to the manifest."""
