@@ -9,5 +9,6 @@ Array = Any  # jax.Array or np.ndarray: core does not import JAX here
 Example = dict[str, Any]  # one record in the vocabulary of data/dataset.py (NumPy)
 Batch = dict[str, Array]  # the same fields stacked along a leading axis
 Variables = Mapping[str, Any]  # {"params": tree, "batch_stats": tree}
+Totals = Mapping[str, Array]  # what the losses of a batch are divided by
 Logs = dict[str, Array]  # scalars by name
 Image = np.ndarray  # uint8 or uint16 [H, W, C]

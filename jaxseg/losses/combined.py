@@ -1,6 +1,7 @@
 """The loss of a label map as a weighted sum of parts, chosen by name."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,10 @@ class Combined:
     """Parts with their weights, and the options that shape them.
 
     binary: one logit per pixel, sigmoid in place of softmax, of foreground 1.
+
+    Values of the parts of a batch add up to that of the batch, except `unsplit`: Dice
+    over the batch, Lovasz and the choice of hard pixels look at all pixels at once, so
+    each part of a batch has its own, weighted by its share of the images.
     """
 
     parts: tuple[tuple[str, float], ...] = (("cross_entropy", 1.0),)
@@ -63,19 +68,47 @@ class Combined:
         logits: Float[Array, "b *s k"],
         labels: Int[Array, " b *s"],
         valid: Bool[Array, " b *s"],
+        totals: Mapping[str, reduce.Total] | None = None,
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """(weighted sum, {part: value before weighting}); 0 without a valid pixel."""
+        """(weighted sum, {part: value before weighting}); 0 without a valid pixel.
+
+        totals: of the batch that these images are a part of; None: they are all.
+        """
+        totals = self.totals(labels, valid) if totals is None else totals
         values = {
-            f"{name}_loss": getattr(self, f"_{name}")(logits, labels, valid)
+            f"{name}_loss": getattr(self, f"_{name}")(logits, labels, valid, totals)
             for name, _ in self.parts
         }
         weights = [weight for _, weight in self.parts]
         total = sum(w * x for w, x in zip(weights, values.values(), strict=True))
         return total, values
 
-    def _cross_entropy(self, logits: Array, labels: Array, valid: Array) -> Array:
+    def totals(
+        self, labels: Int[Array, " b *s"], valid: Bool[Array, " b *s"]
+    ) -> dict[str, reduce.Total]:
+        """{"images", "pixels": valid ones, "weights": sum over them}."""
+        counts = {"images": len(labels), "pixels": jnp.sum(valid)}
+        if self.class_weights is None:
+            return counts
+        weights = jnp.asarray(self.class_weights, jnp.float32)
+        return counts | {"weights": segmentation.weight_total(labels, valid, weights)}
+
+    @property
+    def unsplit(self) -> tuple[str, ...]:
+        """What parts of a batch cannot add up to, in words."""
+        names = {name for name, _ in self.parts}
+        there = {
+            "Dice over the batch": "dice" in names and not self.dice_per_image,
+            "Lovasz": "lovasz" in names,
+            "hard pixels": self.ohem is not None and names & {"cross_entropy", "focal"},
+        }
+        return tuple(name for name, holds in there.items() if holds)
+
+    def _cross_entropy(
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+    ) -> Array:
         """Torch's mean: with class weights it is over their sum, not over pixels."""
-        valid = self._hard(logits, labels, valid)
+        valid, totals, share = self._hard(logits, labels, valid, totals)
         weights = self._weights(logits)
         if self.binary:
             losses = segmentation.binary_xent(logits[..., 0], labels, valid)
@@ -90,13 +123,13 @@ class Combined:
             losses = segmentation.weighted_xent(logits, labels, valid, weights)
         else:
             losses = xent.softmax_xent(logits, labels, valid)
-        if weights is None:
-            return reduce.masked_mean(losses, valid)
-        total = segmentation.weight_total(labels, valid, weights)
-        return jnp.sum(losses) / jnp.where(total > 0, total, 1.0)
+        total = totals["pixels" if weights is None else "weights"]
+        return share * reduce.over(losses, total)
 
-    def _focal(self, logits: Array, labels: Array, valid: Array) -> Array:
-        valid = self._hard(logits, labels, valid)
+    def _focal(
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+    ) -> Array:
+        valid, totals, share = self._hard(logits, labels, valid, totals)
         weights = self._weights(logits)
         if not self.binary:
             alpha = 1.0 if weights is None else weights
@@ -107,22 +140,26 @@ class Combined:
             )
             if weights is not None:
                 losses = losses * weights[jnp.where(valid, labels, 0)]
-        return reduce.masked_mean(losses, valid)
+        return share * reduce.over(losses, totals["pixels"])
 
-    def _dice(self, logits: Array, labels: Array, valid: Array) -> Array:
+    def _dice(
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+    ) -> Array:
         probabilities, labels = self._probabilities(logits, labels)
         losses = segmentation.soft_dice(
             probabilities, labels, valid, self.dice_per_image, self.dice_epsilon
         )
-        return jnp.mean(losses)
+        return len(labels) / totals["images"] * jnp.mean(losses)
 
-    def _lovasz(self, logits: Array, labels: Array, valid: Array) -> Array:
+    def _lovasz(
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+    ) -> Array:
         probabilities, labels = self._probabilities(logits, labels)
         flat = probabilities.reshape(-1, probabilities.shape[-1])
         values, present = segmentation.lovasz_softmax(
             flat, labels.reshape(-1), valid.reshape(-1)
         )
-        return reduce.masked_mean(values, present)
+        return len(labels) / totals["images"] * reduce.masked_mean(values, present)
 
     def _probabilities(self, logits: Array, labels: Array) -> tuple[Array, Array]:
         """[..., K] and class ids; of a binary task the foreground alone, as class 0."""
@@ -130,16 +167,23 @@ class Combined:
             return jax.nn.sigmoid(logits), 1 - labels
         return jax.nn.softmax(logits, axis=-1), labels
 
-    def _hard(self, logits: Array, labels: Array, valid: Array) -> Array:
-        """The valid pixels that count in cross entropy and focal loss."""
+    def _hard(
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+    ) -> tuple[Array, Mapping, float | Array]:
+        """The valid pixels that count in cross entropy and focal loss, their totals.
+
+        Last the factor on a mean over those: how many pixels of a whole batch are hard
+        is not known from its labels, so a part of it has its own totals.
+        """
         if self.ohem is None:
-            return valid
+            return valid, totals, 1.0
         if self.binary:
             losses = segmentation.binary_xent(logits[..., 0], labels, valid)
         else:
             losses = xent.softmax_xent(logits, labels, valid)
         losses = jax.lax.stop_gradient(losses)
-        return segmentation.ohem_mask(losses, valid, self.ohem, self.ohem_keep)
+        hard = segmentation.ohem_mask(losses, valid, self.ohem, self.ohem_keep)
+        return hard, self.totals(labels, hard), len(labels) / totals["images"]
 
     def _weights(self, logits: Array) -> Array | None:
         if self.class_weights is None:

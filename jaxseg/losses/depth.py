@@ -12,6 +12,13 @@ def absolute(predicted: Values, truth: Values, valid: Valid) -> Values:
     return jnp.abs(jnp.where(valid, predicted - truth, 0.0))
 
 
+def pairs(
+    valid: Valid,
+) -> tuple[Bool[Array, "b p w"], Bool[Array, "b h q"]]:
+    """Where a pixel and that of the next row, and of the next column, are valid."""
+    return valid[:, 1:] & valid[:, :-1], valid[:, :, 1:] & valid[:, :, :-1]
+
+
 def gradient(
     predicted: Values, truth: Values, valid: Valid
 ) -> tuple[
@@ -27,9 +34,9 @@ def gradient(
     error = jnp.where(
         valid, predicted - truth, 0.0
     )  # D is linear: D y - D y' = D error
-    both = valid[:, 1:] & valid[:, :-1], valid[:, :, 1:] & valid[:, :, :-1]
     steps = jnp.diff(error, axis=1), jnp.diff(error, axis=2)
     rows, columns = (
-        (jnp.abs(jnp.where(mask, step, 0.0)), mask) for step, mask in zip(steps, both)
+        (jnp.abs(jnp.where(mask, step, 0.0)), mask)
+        for step, mask in zip(steps, pairs(valid))
     )
     return rows, columns

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import reduce
 from jaxseg.losses import segmentation as losses
@@ -30,8 +30,15 @@ class Classification(task.Task):
     headline = "top1"
     dense = False
 
-    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+    def totals(self, batch: Batch) -> Totals:
+        """Images whose class is known."""
+        return {"known": jnp.sum(self._valid(batch))}
+
+    def loss(
+        self, outputs: Array, batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
         """Outputs [B, K] logits, labels [B]; of images mixed by MixUp both labels."""
+        count = (totals or self.totals(batch))["known"]
         labels, valid = batch["label"], self._valid(batch)
         values = losses.smoothed_xent(outputs, labels, valid, self.label_smoothing)
         if "mix" in batch:
@@ -39,8 +46,8 @@ class Classification(task.Task):
             other = losses.smoothed_xent(outputs, others, valid, self.label_smoothing)
             values = batch["mix"] * values + (1 - batch["mix"]) * other
         right = (jnp.argmax(outputs, axis=-1) == labels).astype(outputs.dtype)
-        top1 = reduce.masked_mean(right, valid)
-        return reduce.masked_mean(values, valid), {"top1": top1}
+        top1 = reduce.masked_mean(right, valid, count)
+        return reduce.masked_mean(values, valid, count), {"top1": top1}
 
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> [B] class ids."""
@@ -59,9 +66,11 @@ class Classification(task.Task):
         return {"label": prediction}
 
     def _valid(self, batch: Batch) -> Array:
-        labels = batch["label"]
-        valid = (labels >= 0) & (labels < self.num_outputs)
-        return valid & batch["valid"] if "valid" in batch else valid
+        """bool [B]: images all of whose labels are classes."""
+        valid = batch.get("valid", True)
+        for name in {"label", "other_label"} & batch.keys():
+            valid &= (batch[name] >= 0) & (batch[name] < self.num_outputs)
+        return valid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +82,18 @@ class MultiLabel(task.Task):
     headline = "map"
     dense = False
 
-    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+    def totals(self, batch: Batch) -> Totals:
+        """Labels that are known, of all images."""
+        return {"known": jnp.sum(self._valid(batch))}
+
+    def loss(
+        self, outputs: Array, batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
         """Outputs [B, K] logits, labels [B, K] 1, 0 or -1 = unknown."""
-        labels = batch["labels"]
-        valid = labels >= 0
-        if "valid" in batch:
-            valid &= batch["valid"][:, None]
-        values = losses.binary_xent(outputs, labels, valid)
-        return reduce.masked_mean(values, valid), {}
+        count = (totals or self.totals(batch))["known"]
+        valid = self._valid(batch)
+        values = losses.binary_xent(outputs, batch["labels"], valid)
+        return reduce.masked_mean(values, valid, count), {}
 
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> probabilities."""
@@ -98,6 +111,10 @@ class MultiLabel(task.Task):
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
         """The classes that are more likely there than not."""
         return {"labels": (np.asarray(prediction) > 0.5).astype(np.int32)}
+
+    def _valid(self, batch: Batch) -> Array:
+        valid = batch["labels"] >= 0
+        return valid & batch["valid"][:, None] if "valid" in batch else valid
 
 
 def build(

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import depth as losses
 from jaxseg.losses import reduce
@@ -34,13 +34,24 @@ class Depth(task.Task):
         """Metres."""
         return 1
 
-    def loss(self, outputs: Array, batch: Batch) -> tuple[Array, Logs]:
+    def totals(self, batch: Batch) -> Totals:
+        """Pixels of known depth, and pairs of them along rows and along columns."""
+        valid = self._valid(batch)
+        rows, columns = losses.pairs(valid)
+        counted = {"pixels": valid, "rows": rows, "columns": columns}
+        return {name: jnp.sum(mask) for name, mask in counted.items()}
+
+    def loss(
+        self, outputs: Array, batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, 1] metres; Eq. A.5, A.6 as means over valid pixels."""
+        totals = totals or self.totals(batch)
         found, truth = outputs[..., 0], batch["depth"]
         valid = self._valid(batch)
-        near = reduce.masked_mean(losses.absolute(found, truth, valid), valid)
-        steps = losses.gradient(found, truth, valid)
-        smooth = sum(reduce.masked_mean(values, known) for values, known in steps)
+        near = reduce.over(losses.absolute(found, truth, valid), totals["pixels"])
+        (rows, _), (columns, _) = losses.gradient(found, truth, valid)
+        smooth = reduce.over(rows, totals["rows"])
+        smooth += reduce.over(columns, totals["columns"])
         parts = {"absolute_loss": near, "smooth_loss": smooth}
         return near + self.smooth_weight * smooth, parts
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.losses import detection as losses
+from jaxseg.losses import reduce
 from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
@@ -42,14 +43,22 @@ class Detection(task.Task):
     drawn = ("boxes", "box_labels")
     dense = False
 
-    def loss(self, outputs: dict[str, Array], batch: Batch) -> tuple[Array, Logs]:
+    def totals(self, batch: Batch) -> Totals:
+        """Objects."""
+        labels, _ = self._objects(batch)
+        real = targets.real_boxes(batch["boxes"], labels, self.num_outputs)
+        return {"objects": jnp.sum(real)}
+
+    def loss(
+        self, outputs: dict[str, Array], batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
         """Outputs of heads/centernet.py; means over the objects of the batch."""
-        crowd = crowds(batch)
-        labels = jnp.where(crowd, -1, known_labels(batch["box_labels"]))
+        totals = totals or self.totals(batch)
+        labels, crowd = self._objects(batch)
         shape = outputs["heat"].shape[1:3]
         aim = targets.encode_boxes(batch["boxes"], labels, shape, self.num_outputs)
         seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
-        parts = center_losses(outputs, aim, seen)
+        parts = center_losses(outputs, aim, seen, totals["objects"])
         total = parts["class_loss"] + self.offset_weight * parts["offset_loss"]
         return total + self.size_weight * parts["size_loss"], parts
 
@@ -92,6 +101,11 @@ class Detection(task.Task):
         shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
         fields = {name: x[shown] for name, x in prediction.items()}
         return fields | {"boxes": fields["boxes"] / np.array([*size, *size])}
+
+    def _objects(self, batch: Batch) -> tuple[Array, Array]:
+        """Classes [B, N], -1 where there is no object to learn; regions of crowds."""
+        crowd = crowds(batch)
+        return jnp.where(crowd, -1, known_labels(batch["box_labels"])), crowd
 
 
 def build(
@@ -136,18 +150,19 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     return section | {"protocol": built.protocol, "headline": built.headline}
 
 
-def center_losses(outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
+def center_losses(
+    outputs: Any, aim: Any, seen: Array, objects: Array
+) -> dict[str, Array]:
     """L1 to L3 (Eq. A.2 to A.4), each divided by the number of objects."""
-    objects = jnp.maximum(jnp.sum(aim["valid"]), 1)
     known = with_peaks(seen, aim["heat"])
     focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=known)
     at = (aim["cells"], aim["valid"])
-    return {
-        "class_loss": jnp.sum(focal) / objects,
-        "offset_loss": jnp.sum(losses.l1_at(outputs["offset"], aim["offset"], *at))
-        / objects,
-        "size_loss": jnp.sum(losses.l1_at(outputs["size"], aim["size"], *at)) / objects,
+    sums = {
+        "class_loss": focal,
+        "offset_loss": losses.l1_at(outputs["offset"], aim["offset"], *at),
+        "size_loss": losses.l1_at(outputs["size"], aim["size"], *at),
     }
+    return {name: reduce.over(values, objects) for name, values in sums.items()}
 
 
 def with_peaks(seen: Array, heat: Array) -> Array:

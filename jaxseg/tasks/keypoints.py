@@ -7,9 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import detection as losses
+from jaxseg.losses import reduce
 from jaxseg.metrics import keypoints as metrics
 from jaxseg.tasks import detection, targets, task
 
@@ -38,28 +39,42 @@ class Keypoints(task.Task):
         """One per keypoint."""
         return len(facts.keypoints)
 
-    def loss(self, outputs: dict[str, Array], batch: Batch) -> tuple[Array, Logs]:
+    def totals(self, batch: Batch) -> Totals:
+        """Objects, and known keypoints of all of them."""
+        labels, _ = self._objects(batch)
+        real = targets.real_boxes(batch["boxes"], labels, 1)
+        points = targets.real_points(batch["keypoints"], real)
+        return {"objects": jnp.sum(real), "points": jnp.sum(points)}
+
+    def loss(
+        self, outputs: dict[str, Array], batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
         """Outputs of heads/keypoints.py; means over objects and over keypoints."""
-        crowd = detection.crowds(batch)
-        labels = jnp.where(crowd, -1, detection.known_labels(batch["box_labels"]))
-        has_points = jnp.any(batch["keypoints"][..., 2] > 0, axis=-1)
-        pointless = (labels >= 0) & ~has_points
-        if self.pointless == "ignored":
-            crowd |= pointless
-        labels = jnp.where((labels >= 0) & has_points, 0, -1)
+        totals = totals or self.totals(batch)
+        labels, crowd = self._objects(batch)
         shape = outputs["heat"].shape[1:3]
         aim = targets.encode_keypoints(
             batch["boxes"], labels, batch["keypoints"], shape
         )
         seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
-        parts = detection.center_losses(outputs, aim, seen)
-        parts |= self._point_losses(outputs, aim, seen)
+        parts = detection.center_losses(outputs, aim, seen, totals["objects"])
+        parts |= self._point_losses(outputs, aim, seen, totals["points"])
         return sum(w * x for w, x in zip(self.weights, parts.values())), parts
 
-    def _point_losses(self, outputs: Any, aim: Any, seen: Array) -> dict[str, Array]:
+    def _objects(self, batch: Batch) -> tuple[Array, Array]:
+        """0 [B, N] or, where there is no object to learn, -1; regions of crowds."""
+        crowd = detection.crowds(batch)
+        there = ~crowd & (detection.known_labels(batch["box_labels"]) >= 0)
+        has_points = jnp.any(batch["keypoints"][..., 2] > 0, axis=-1)
+        if self.pointless == "ignored":
+            crowd |= there & ~has_points
+        return jnp.where(there & has_points, 0, -1), crowd
+
+    def _point_losses(
+        self, outputs: Any, aim: Any, seen: Array, count: Array
+    ) -> dict[str, Array]:
         """L4 to L6, each divided by the number of known keypoints."""
         known = aim["point_valid"]
-        count = jnp.maximum(jnp.sum(known), 1)
         marked = detection.with_peaks(seen, aim["points"])
         focal = losses.penalty_focal(outputs["points"], aim["points"], valid=marked)
         batch, objects, points = known.shape
@@ -80,9 +95,9 @@ class Keypoints(task.Task):
             jnp.repeat(known, 2, axis=-1),  # two channels of the map per keypoint
         )
         return {
-            "point_loss": jnp.sum(focal) / count,
-            "point_offset_loss": jnp.sum(offset) / count,
-            "allocation_loss": jnp.sum(allocation) / count,
+            "point_loss": reduce.over(focal, count),
+            "point_offset_loss": reduce.over(offset, count),
+            "allocation_loss": reduce.over(allocation, count),
         }
 
     def decode(self, outputs: dict[str, Array]) -> dict[str, Array]:

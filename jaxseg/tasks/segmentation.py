@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import errors, lookup
-from jaxseg.core.types import Array, Batch, Example, Logs
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import combined
 from jaxseg.losses import segmentation as losses
@@ -61,19 +61,29 @@ class Segmentation(task.Task):
         weights = losses.auto_weights(pixels)
         return {"class_weights": [round(float(w), 6) for w in weights]}
 
+    def totals(self, batch: Batch) -> Totals:
+        """Of `losses.combined`: images, pixels, and their class weights."""
+        return self.criterion.totals(*self._learnt(batch))
+
+    @property
+    def unsplit(self) -> tuple[str, ...]:
+        """Parts of the criterion."""
+        return self.criterion.unsplit
+
     def loss(
-        self, outputs: Array | tuple[Array, ...], batch: Batch
+        self,
+        outputs: Array | tuple[Array, ...],
+        batch: Batch,
+        totals: Totals | None = None,
     ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
-        labels, valid = batch["segmentation"], self._valid(batch)
-        for label in self.ignored:
-            valid &= labels != label
+        aim = (*self._learnt(batch), totals)
         main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, parts = self.criterion(main, labels, valid)
+        loss, parts = self.criterion(main, *aim)
         parts = parts if len(parts) > 1 else {}  # one part is the loss itself
         if not others:
             return loss, parts
-        auxiliary = sum(self.criterion(logits, labels, valid)[0] for logits in others)
+        auxiliary = sum(self.criterion(logits, *aim)[0] for logits in others)
         total = loss + self.auxiliary * auxiliary
         return total, parts | {"main_loss": loss, "auxiliary_loss": auxiliary}
 
@@ -106,6 +116,13 @@ class Segmentation(task.Task):
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
         """A segmentation, cut to the image where it is padded."""
         return {"segmentation": prediction[: size[0], : size[1]]}
+
+    def _learnt(self, batch: Batch) -> tuple[Array, Array]:
+        """Labels [B, H, W] and which of them the loss looks at."""
+        labels, valid = batch["segmentation"], self._valid(batch)
+        for label in self.ignored:
+            valid &= labels != label
+        return labels, valid
 
     def _valid(self, batch: Batch) -> Array:
         labels = batch["segmentation"]
@@ -144,6 +161,8 @@ def build(
     the batch. ohem: only pixels whose true class has a lower probability count in
     cross entropy and focal, but at least `ohem_keep` of a batch. headline: the metric
     that tables show; None: the data set's, else mIoU or, binary, `iou_pooled`.
+
+    With accumulation, Dice over the batch, Lovasz and OHEM are those of microbatches.
     """
     auto = class_weights == AUTO
     known = binary_metrics.NAMES if binary else ("miou", "pixel_accuracy")

@@ -105,25 +105,40 @@ def heatmap(
     return _over_slots(draw, valid, num_classes, shape)
 
 
+def real_boxes(boxes: Boxes, labels: Labels, num_classes: int) -> Bool[Array, "b n"]:
+    """Objects: of a class, finite, not empty, with their center on the canvas."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    center = (low + high) / 2
+    real = (labels >= 0) & (labels < num_classes)
+    real &= jnp.all(jnp.isfinite(boxes), axis=-1) & jnp.all(high > low, axis=-1)
+    return real & jnp.all((center >= 0) & (center < 1), axis=-1)
+
+
+def real_points(
+    keypoints: Float[Array, "b n k 3"], objects: Bool[Array, "b n"]
+) -> Bool[Array, "b n k"]:
+    """Keypoints of these objects that are marked and lie on the canvas."""
+    places = keypoints[..., :2]
+    known = (keypoints[..., 2] > 0) & objects[..., None]
+    return known & jnp.all((places >= 0) & (places < 1), axis=-1)  # False for NaN
+
+
 def encode_boxes(
     boxes: Boxes, labels: Labels, shape: Shape, num_classes: int
 ) -> dict[str, Array]:
     """heat [B, h, w, K]; cells (int32), offset, size [B, N, 2] in cells; valid [B, N].
 
-    A box that is empty, not finite or has its center outside is not valid and adds
-    nothing, like label -1; what is not valid has cell, offset and size 0.
+    What is not one of `real_boxes` adds nothing and has cell, offset and size 0.
     """
+    valid = real_boxes(boxes, labels, num_classes)
     scale = jnp.asarray(shape, jnp.float32).reshape(1, 1, 2)
     low, high = boxes[..., :2] * scale, boxes[..., 2:] * scale
     center, size = (low + high) / 2, high - low
-    valid = (labels >= 0) & (labels < num_classes)
-    valid &= jnp.all(jnp.isfinite(boxes), axis=-1) & jnp.all(size > 0, axis=-1)
-    valid &= jnp.all((center >= 0) & (center < scale), axis=-1)
     center, size = (jnp.where(valid[..., None], x, 0.0) for x in (center, size))
-    cells = jnp.floor(center)
+    cells = jnp.clip(jnp.floor(center), 0, scale - 1)  # rounding may reach the border
     kept = jnp.where(valid, labels, -1)
     return {
-        "heat": heatmap(center, size, kept, num_classes, shape),
+        "heat": heatmap(cells, size, kept, num_classes, shape),
         "cells": cells.astype(jnp.int32),
         "offset": center - cells,
         "size": size,
@@ -234,17 +249,15 @@ def encode_keypoints(
 
     points [B, h, w, K] heat with the radius of the object's box; point_cells (int32),
     point_offset, allocation [B, N, K, 2] in cells, the last from the object's cell
-    (the whole one) to the point; point_valid [B, N, K]: marked, inside the canvas, of
-    a valid object. What is not valid has cell, offset and allocation 0. Points of any
-    kind that share a cell share its one offset (M5 has two channels).
+    (the whole one) to the point; point_valid [B, N, K]: `real_points`. What is not
+    valid has cell, offset and allocation 0. Points of any kind that share a cell share
+    its one offset (M5 has two channels).
     """
     one_class = jnp.where(labels >= 0, 0, -1)
     targets = encode_boxes(boxes, one_class, shape, 1)
     scale = jnp.asarray(shape, jnp.float32).reshape(1, 1, 1, 2)
-    places = keypoints[..., :2] * scale
-    valid = (keypoints[..., 2] > 0) & targets["valid"][..., None]
-    valid &= jnp.all((places >= 0) & (places < scale), axis=-1)  # False for NaN
-    places = jnp.where(valid[..., None], places, 0.0)
+    valid = real_points(keypoints, targets["valid"])
+    places = jnp.where(valid[..., None], keypoints[..., :2] * scale, 0.0)
     cells = jnp.floor(places)
     allocation = places - targets["cells"][:, :, None]
     return targets | {

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from jaxseg.core import errors
-from jaxseg.core.types import Array, Batch, Example, Logs, Variables
+from jaxseg.core.types import Array, Batch, Example, Logs, Totals, Variables
 from jaxseg.data.dataset import Dataset
 from jaxseg.metrics import metric
 
@@ -75,9 +75,26 @@ class Task:
         """Prefixes of the leaves this batch trains; None: all of them."""
         return None
 
-    def loss(self, outputs: Any, batch: Batch) -> tuple[Array, Logs]:
-        """(mean loss of the batch, further scalars to log)."""
+    def totals(self, batch: Batch) -> Totals:
+        """What the losses of a batch are divided by, counted on its targets alone."""
+        return {"images": len(batch["image"])}
+
+    def loss(
+        self, outputs: Any, batch: Batch, totals: Totals | None = None
+    ) -> tuple[Array, Logs]:
+        """(loss, further scalars to log) of a whole batch, or of a part of one.
+
+        totals: of the whole batch; None: this is all of it. Losses and logs of parts
+        add up to those of the whole: sums divided by totals. What looks at all images
+        at once cannot; it is weighted by the part's share of the images and named in
+        `unsplit`.
+        """
         raise NotImplementedError(type(self).__name__)
+
+    @property
+    def unsplit(self) -> tuple[str, ...]:
+        """What of the loss microbatches have each their own of, in words."""
+        return ()
 
     def scores(self, outputs: Any) -> Any:
         """Of raw outputs, what can be averaged over views of an image and decoded."""

@@ -28,11 +28,12 @@ def train_step(
 
     multipliers: of learning rates; what has 0 gets no gradient and runs in evaluation
     mode (`models.freezing`).
-    accumulate: microbatches whose gradients are averaged; batch statistics are then
-    those of one microbatch at a time.
+    accumulate: microbatches whose gradients are added; batch statistics are then those
+    of one microbatch at a time, and so is what `task.unsplit` names.
     """
     rng = jax.random.fold_in(state.rng, state.step)
     batch = task.prepare(batch, rng)
+    totals = task.totals(batch)  # of the whole batch, whatever microbatch it divides
 
     scales = optim.leaf_scales(state.params, multipliers, task.active(batch))
     frozen = freezing.modules(scales)
@@ -41,7 +42,7 @@ def train_step(
         variables = {"params": optim.hold(params, scales), **collections}
         with freezing.evaluating(frozen):
             outputs, collections = task.apply(model, variables, part, rng)
-        loss, logs = task.loss(outputs, part)
+        loss, logs = task.loss(outputs, part, totals)
         return loss, (collections, logs | {"loss": loss})
 
     gradient = jax.grad(loss_fn, has_aux=True)
@@ -59,7 +60,7 @@ def train_step(
 def _accumulate(
     gradient: Any, state: state.TrainState, batch: Batch, rng: Array, parts: int
 ) -> tuple[Any, Any, Logs]:
-    """Mean gradient and logs over `parts` microbatches, in a scan: memory of one."""
+    """Gradients and logs added over `parts` microbatches, in a scan: memory of one."""
 
     def split(rows: Array) -> Array:  # strided, so that every device keeps its rows
         return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)
@@ -80,9 +81,4 @@ def _accumulate(
     grads, (_, logs) = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     start = (grads, state.collections, logs, jnp.int32(0))
     (grads, collections, logs, _), _ = jax.lax.scan(body, start, batch)
-    return *_mean((grads, collections), parts), jax.tree.map(lambda x: x / parts, logs)
-
-
-def _mean(pair: tuple[Any, Any], parts: int) -> tuple[Any, Any]:
-    grads, collections = pair
-    return jax.tree.map(lambda g: g / parts, grads), collections
+    return grads, collections, logs

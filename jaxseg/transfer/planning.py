@@ -76,6 +76,12 @@ def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
         raise errors.UserError(f"{where}/{name}: found {found}, allowed: {rule}")
 
 
+def accumulation(spec: Mapping[str, Any], task: Any) -> str:
+    """What is not that of the whole batch with accumulation, in words."""
+    apart = ["batch statistics", *task.unsplit]
+    return f"accumulate {spec['accumulate']}: {', '.join(apart)} are of each microbatch"
+
+
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
     """Shapes of all variables, without computing any."""
     outputs = predict.outputs_for(spec["task"], facts)

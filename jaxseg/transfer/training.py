@@ -54,6 +54,9 @@ class Training:
         for _, source in self.described.values():
             source.prepare()
             checks.once(source)
+        if self.spec["accumulate"] > 1:
+            text = planning.accumulation(self.spec, self.task)
+            self.job.progress(0, self.spec["steps"], text)
         prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)

@@ -173,9 +173,9 @@ class Drawing(segmentation.Segmentation):
         outputs, collections = super().apply(model, variables, batch, rng)
         return (outputs, jax.random.uniform(rng)), collections
 
-    def loss(self, outputs, batch):
+    def loss(self, outputs, batch, totals=None):
         outputs, applied = outputs
-        loss, _ = super().loss(outputs, batch)
+        loss, _ = super().loss(outputs, batch, totals)
         return loss, {"prepared": batch["prepared"], "applied": applied}
 
 

@@ -48,7 +48,9 @@ def arguments(
     evaluations: {name: data section}; keys left out are those of `data`, the split is
     "validation"; see `evaluation_arguments`. headline: the one that tables, early
     stopping and `keep` look at.
-    batch_size: of all devices and accumulated microbatches together.
+    batch_size: of all devices and accumulated microbatches together. accumulate:
+    microbatches; the loss is divided by counts of the whole batch, but batch
+    statistics, Dice over the batch, Lovasz and hard pixels are of one microbatch.
     optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
     | step | poly | cosine, ...}, cosine if None.
     multipliers: [[regex on parameter paths, learning-rate factor]]; 0 freezes, and a
