@@ -17,7 +17,7 @@ from jaxseg.metrics import binary as binary_metrics
 from jaxseg.metrics import segmentation
 from jaxseg.tasks import task
 
-VERSION = 2  # goes up when the same weights would give another loss or metric
+VERSION = 3  # goes up when the same weights would give another loss or metric
 AUTO = "auto"  # class weights from the training pixels
 AUTO_IMAGES = 1000  # enough for shares of classes; a set may have millions
 CRITERION = combined.Combined()
@@ -27,7 +27,8 @@ CRITERION = combined.Combined()
 class Segmentation(task.Task):
     """Cross entropy over valid pixels; mIoU from one confusion matrix over the set."""
 
-    ignored: tuple[int, ...] = ()  # classes dropped from the loss, not from the metric
+    ignored: tuple[int, ...] = ()  # classes dropped from the loss
+    uncounted: tuple[int, ...] = ()  # classes dropped from the metrics
     auxiliary: float = 0.4  # weight of further logits a head gives in training
     binary: bool = False  # one output, sigmoid; 1 is the foreground
     criterion: combined.Combined = CRITERION
@@ -106,11 +107,18 @@ class Segmentation(task.Task):
         """Confusion over `num_outputs` classes, or counts of each image."""
         if self.binary:
             return binary_metrics.Binary()
-        return segmentation.Confusion(self.num_outputs)
+        return segmentation.Confusion(self.num_outputs, self.uncounted)
+
+    def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """The classes that do not count."""
+        names = " and ".join(facts.classes[label] for label in self.uncounted)
+        return (f"without {names}",) if names else ()
 
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
         """[K, K] counts of one batch; of a binary task [B, 4]."""
         labels, valid = batch["segmentation"], self._valid(batch)
+        for label in self.uncounted:
+            valid &= labels != label
         return self.metric().update(predictions, labels, valid)
 
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
@@ -136,6 +144,7 @@ class Segmentation(task.Task):
 def build(
     num_outputs: int,
     ignored: Sequence[int] | str = (),
+    uncounted: Sequence[int] | str | None = None,
     auxiliary: float = 0.4,
     binary: bool = False,
     losses: Mapping[str, float] | None = None,
@@ -150,9 +159,10 @@ def build(
 ) -> Segmentation:
     """ignored: classes dropped from the loss, or "background": the data set's (A.1).
 
-    mIoU counts them all the same: the paper does not say (ours). auxiliary: weight of
-    the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065). binary: data of two
-    classes, one output with a sigmoid, IoU, Dice and pixel accuracy as metrics.
+    uncounted: classes dropped from the metrics, their pixels and their IoU; None: those
+    of `ignored`, which the model cannot know (ours: the paper does not say). auxiliary:
+    weight of the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065). binary: data
+    of two classes, one output with a sigmoid, IoU, Dice and pixel accuracy as metrics.
 
     losses: {part: weight} of cross_entropy, focal, dice, lovasz; None: cross entropy.
     class_weights: of cross entropy and focal, a list, {class name: weight} with 1 for
@@ -171,6 +181,7 @@ def build(
     return Segmentation(
         num_outputs,
         ignored=tuple(ignored),
+        uncounted=tuple(ignored if uncounted is None else uncounted),
         auxiliary=auxiliary,
         binary=binary,
         criterion=combined.Combined(
@@ -192,14 +203,10 @@ def build(
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     """The section with what the data set says: ignored classes, weights by number."""
     section = task.judged(section, facts)
-    background = [] if facts.background is None else [facts.background]
-    ignored = background if section["ignored"] == "background" else section["ignored"]
-    known = range(facts.num_classes)
-    if isinstance(ignored, str) or not all(label in known for label in ignored):
-        raise errors.UserError(
-            f"task/ignored: found {section['ignored']!r}, allowed: 'background' or a "
-            f"list of classes from 0 to {facts.num_classes - 1}"
-        )
+    ignored = _resolve_classes(section["ignored"], facts, "ignored")
+    uncounted = ignored
+    if section["uncounted"] is not None:
+        uncounted = _resolve_classes(section["uncounted"], facts, "uncounted")
     if section["binary"] and facts.num_classes != 2:
         raise errors.UserError(
             f"task/binary: the data have {facts.num_classes} classes "
@@ -207,7 +214,21 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
             "the ids to 0 and 1 (options of the reader)."
         )
     weights = _resolve_weights(section["class_weights"], facts)
-    return section | {"ignored": list(ignored), "class_weights": weights}
+    dropped = {"ignored": ignored, "uncounted": uncounted}
+    return section | dropped | {"class_weights": weights}
+
+
+def _resolve_classes(found: Any, facts: Dataset, name: str) -> list[int]:
+    """The classes of a list, or the background of the data set."""
+    background = [] if facts.background is None else [facts.background]
+    classes = background if found == "background" else found
+    known = range(facts.num_classes)
+    if isinstance(classes, str) or not all(label in known for label in classes):
+        raise errors.UserError(
+            f"task/{name}: found {found!r}, allowed: 'background' or a list of classes "
+            f"from 0 to {facts.num_classes - 1}"
+        )
+    return list(classes)
 
 
 def _resolve_weights(found: Any, facts: Dataset) -> list[float] | str | None:

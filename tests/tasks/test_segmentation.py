@@ -33,12 +33,22 @@ def test_the_mean_is_over_valid_pixels():
     assert float(loss(void)) == pytest.approx((np.log(4) + np.log(2)) / 2)
 
 
-def test_ignored_classes_are_not_in_the_loss_but_in_the_metric():
+def test_ignored_classes_are_neither_in_the_loss_nor_in_the_metric():
     value = loss(LABELS, ignored=(1,))
     assert float(value) == pytest.approx(np.log(4))
     built = segmentation.build(3, ignored=(1,))
     counts = built.update(built.decode(LOGITS), {"segmentation": LABELS})
+    assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
+    known = built.metric().compute(np.array(counts, np.int64), ("a", "b", "c"))
+    assert set(known) == {"miou", "pixel_accuracy", "iou/a", "iou/c"}
+    assert built.counting(FACTS) == ("without rest",)
+
+
+def test_what_the_metric_counts_can_be_said():
+    built = segmentation.build(3, ignored=(1,), uncounted=())
+    counts = built.update(built.decode(LOGITS), {"segmentation": LABELS})
     assert counts.tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
+    assert built.counting(FACTS) == ()
 
 
 def test_no_gradient_at_ignored_void_or_unknown_pixels():
@@ -76,10 +86,19 @@ def test_background_is_the_data_sets_own():
     assert resolved(ignored=[0, 2])["ignored"] == [0, 2]
 
 
-@pytest.mark.parametrize("ignored", ["backgroud", "1", [3], [-1]])
-def test_other_values_of_ignored_are_refused(ignored):
-    with pytest.raises(errors.UserError, match=r"ignored: found .* from 0 to 2"):
-        resolved(ignored=ignored)
+def test_the_metric_follows_the_loss_unless_told():
+    assert resolved()["uncounted"] == []
+    assert resolved(ignored="background")["uncounted"] == [1]
+    assert resolved(ignored="background", uncounted=[])["uncounted"] == []
+    assert resolved(uncounted="background")["uncounted"] == [1]
+    assert resolved(uncounted="background")["ignored"] == []
+
+
+@pytest.mark.parametrize("found", ["backgroud", "1", [3], [-1]])
+@pytest.mark.parametrize("name", ["ignored", "uncounted"])
+def test_other_classes_to_drop_are_refused(name, found):
+    with pytest.raises(errors.UserError, match=name + r": found .* from 0 to 2"):
+        resolved(**{name: found})
 
 
 def test_class_weights_by_name_and_number():
