@@ -1,0 +1,159 @@
+"""Starts x seeds of one target as a randomized block design, on the log of values.
+
+log value = start + seed + residual, by least squares, cells may be missing. All starts
+of the pool share one residual variance, so that two seeds of ten starts leave nine
+degrees of freedom and not one. Every function takes any number of leading axes.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, special
+
+EXCESS = 3  # times the pool's residual deviation: another scatter
+LEVEL = 0.95
+NOISE = 1e-20  # variance of what is the same but for rounding
+Array = np.ndarray | np.generic  # no leading axes: NumPy gives scalars
+
+
+class Fit(NamedTuple):
+    """Effects of seeds [..., seeds]; residual variance (NaN if none) and dof [...]."""
+
+    seeds: Array
+    variance: Array
+    dof: Array
+
+
+class Comparison(NamedTuple):
+    """Each start against the first one, [..., starts]; NaN where there is none.
+
+    difference: mean difference over the `shared` seeds; error: its standard error, of
+    `dof` degrees of freedom; excess, [...]: see `compare`.
+    """
+
+    difference: Array
+    error: Array
+    dof: Array
+    shared: Array
+    excess: Array
+
+
+def fit(table: Array) -> Fit:
+    """The two-way fit of a table [..., starts, seeds], NaN where a value is missing.
+
+    dof = values - starts - seeds + 1 in each connected block, summed over the blocks:
+    the rank of the normal equations of the seeds is seeds - blocks.
+    """
+    here = np.isfinite(table)
+    count = np.maximum(here.sum(-1, keepdims=True), 1)
+    centred = _centred(np.where(here, table, 0), here, count)
+    # Starts eliminated: normal equations of the seeds alone.
+    within = np.swapaxes(here / count, -1, -2) @ here
+    normal = _diagonal(here.sum(-2)) - within
+    values, vectors = np.linalg.eigh(normal)
+    kept = values > 1e-9
+    inverse = np.where(kept, 1 / np.where(kept, values, 1), 0)
+    right = np.swapaxes(vectors, -1, -2) @ centred.sum(-2)[..., None]
+    seeds = (vectors @ (inverse[..., None] * right))[..., 0]
+    effects = _centred(np.where(here, seeds[..., None, :], 0), here, count)
+    squares = ((centred - effects) ** 2).sum((-1, -2))
+    dof = here.sum((-1, -2)) - here.any(-1).sum(-1) - kept.sum(-1)
+    return Fit(seeds, _ratio(squares, dof), dof)
+
+
+def compare(table: Array, pooled: Array) -> Comparison:
+    """Every start of a table against its first one, the baseline.
+
+    The difference is the mean over the seeds that both have: the fit's own difference
+    where no cell is missing, and always the ratio of two geometric means. Its variance
+    is 2 MSE / shared seeds. A start outside the pool has the variance of its paired
+    differences; so has every start where the baseline is outside, or scatters more than
+    EXCESS times as much as the rest of the pool around its fit (`excess`).
+    """
+    paired = table - table[..., :1, :]
+    both = np.isfinite(paired)
+    shared = both.sum(-1)
+    difference = _ratio(np.where(both, paired, 0).sum(-1), shared)
+    pool = fit(np.where(pooled[..., None], table, np.nan))
+    excess = _excess(table, pooled)
+    own = ~pooled | ~pooled[..., :1] | (excess > EXCESS)[..., None]
+    around = np.where(both, paired - difference[..., None], 0)
+    variance = _ratio((around**2).sum(-1), shared - 1)
+    variance = np.where(own, variance, 2 * pool.variance[..., None])
+    dof = np.where(own, shared - 1, pool.dof[..., None])
+    return Comparison(
+        difference, np.sqrt(_ratio(variance, shared)), dof, shared, excess
+    )
+
+
+def half_width(error: Array | float, dof: Array | int) -> Array:
+    """Half of a 95 % t interval."""
+    return special.stdtrit(dof, (1 + LEVEL) / 2) * error
+
+
+@functools.cache
+def best_quantile(starts: int, dof: int) -> float:
+    """Dunnett's one-sided 95 % point, exceeded by the best of null starts in 5 %.
+
+    Never below the point of one two-sided interval, so that a start which is sure as
+    the best of many is sure by itself.
+    """
+    beyond = lambda q: _all_below(q, starts, dof, two_sided=False) - LEVEL
+    single = float(special.stdtrit(dof, (1 + LEVEL) / 2))
+    if beyond(single) >= 0:
+        return single
+    return optimize.brentq(beyond, single, 2 * single * starts, xtol=1e-6)
+
+
+@functools.cache
+def both_sure(dof: int) -> float:
+    """How often two null starts with one baseline are both sure."""
+    t = float(special.stdtrit(dof, (1 + LEVEL) / 2))
+    return 1 - 2 * LEVEL + _all_below(t, 2, dof, two_sided=True)
+
+
+def _all_below(limit: float, starts: int, dof: int, *, two_sided: bool) -> float:
+    """P(all t, or all |t|, <= limit) of null starts that share a baseline."""
+    nodes, weights, scale, shares = _quadrature(dof)
+    edge = np.sqrt(2) * limit * scale[:, None]
+    below = special.ndtr(nodes + edge)
+    if two_sided:
+        below -= special.ndtr(nodes - edge)
+    return float(below**starts @ weights @ shares)
+
+
+@functools.cache
+def _quadrature(dof: int) -> tuple[Array, ...]:
+    """Deviations of a baseline and of a pool (of 1), each followed by its weights."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(48)
+    ranks, shares = np.polynomial.legendre.leggauss(96)
+    chi = 2 * special.gammaincinv(dof / 2, (ranks + 1) / 2)
+    return nodes, weights / weights.sum(), np.sqrt(chi / dof), shares / 2
+
+
+def _excess(table: Array, pooled: Array) -> Array:
+    """Residual deviation of the baseline over that of the rest of the pool, [...]."""
+    others = pooled & (np.arange(pooled.shape[-1]) > 0)
+    others = np.where(others[..., None], table, np.nan)
+    rest = fit(others)
+    seen = np.isfinite(others).any(-2) & np.isfinite(table[..., 0, :])
+    count = seen.sum(-1, keepdims=True)
+    left = _centred(np.where(seen, table[..., 0, :] - rest.seeds, 0), seen, count)
+    variance = _ratio((left**2).sum(-1), count[..., 0] - 1)
+    return np.sqrt(variance / np.maximum(rest.variance, NOISE))
+
+
+def _centred(values: Array, here: Array, count: Array) -> Array:
+    """Without the mean of what is here; 0 elsewhere."""
+    mean = values.sum(-1, keepdims=True) / np.maximum(count, 1)
+    return np.where(here, values - mean, 0)
+
+
+def _diagonal(values: Array) -> Array:
+    return values[..., None] * np.eye(values.shape[-1])
+
+
+def _ratio(total: Array, count: Array) -> Array:
+    """total / count, NaN where count is not positive."""
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
