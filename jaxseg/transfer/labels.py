@@ -37,12 +37,14 @@ def complete(
 def _side(
     side: str, stage: stages.Stage | None, by_name: Mapping[str, stages.Stage]
 ) -> dict[str, Any]:
-    """Data set, task, domain and images of a target or a source."""
+    """Data set, task, domain and images of a target or a source.
+
+    images: what is trained on; set_images: all that the training split has.
+    """
     trained = None if stage is None else _trained(stage, by_name)
     if trained is None:
-        return {
-            f"{side}_{what}": None for what in ("dataset", "task", "domain", "images")
-        }
+        names = ("dataset", "task", "domain", "images", "set_images")
+        return {f"{side}_{what}": None for what in names}
     data = trained.spec["data"]
     facts = train.find(data)
     total = facts.splits.get(data["split"], 0)
@@ -53,6 +55,7 @@ def _side(
         f"{side}_task": trained.spec["task"]["name"],
         f"{side}_domain": facts.domain,
         f"{side}_images": sources.part_size(drawn, data["part"]) if drawn else None,
+        f"{side}_set_images": total or None,
     }
 
 

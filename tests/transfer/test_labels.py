@@ -1,4 +1,10 @@
+from jaxseg.data import sources
 from tests import tiny
+
+
+def splits(name):
+    """Training images of an embedded set."""
+    return sources.find(f"worlds/{name}").splits["train"]
 
 
 def labels(config, name):
@@ -20,11 +26,13 @@ def test_what_follows_from_the_stages():
         "target_task": "segmentation",
         "target_domain": "driving",
         "target_images": 7,  # of 8 one is held out
+        "target_set_images": splits("driving_night"),
         "source": "source",
         "source_dataset": "worlds/driving_day",
         "source_task": "segmentation",
         "source_domain": "driving",
         "source_images": 8,
+        "source_set_images": splits("driving_day"),
         "start": "source",
         "backbone": "hrnet/tiny",
         "resolution": "64x64",
@@ -72,7 +80,4 @@ def test_what_the_config_says_stands():
 def test_all_images_of_a_split_are_counted():
     config = tiny.config()
     config["stages"]["source"]["data"] = {"name": "worlds/driving_day"}
-    from jaxseg.data import sources
-
-    number = sources.find("worlds/driving_day").splits["train"]
-    assert labels(config, "source")["target_images"] == number
+    assert labels(config, "source")["target_images"] == splits("driving_day")
