@@ -12,7 +12,7 @@ from matplotlib import colors, patches
 from matplotlib.backends import backend_svg
 from matplotlib.figure import Figure
 
-from jaxseg.report import tables
+from jaxseg.report import tables, texts
 
 GAIN_COLOURS = colors.LinearSegmentedColormap.from_list(  # negative, none, positive
     "gain", ["#5b2a86", "#a884c6", "#ffffff", "#7cc08f", "#1b6e3c"]
@@ -30,7 +30,7 @@ DOMAIN_COLOURS = {  # Fig. 1 of the factors paper, deepened to be read as text
 OTHER = "#5f6b7a"
 CURVES = {"baseline": "#5f6b7a", "random": "#d08a2e", "best": "#1b7f46"}
 Points = Sequence[tuple[int, int | float]]  # (step, value)
-INK, FAINT = "#1d2733", "#8793a1"
+INK, SOFT, FAINT = "#1d2733", "#5b6875", "#8793a1"
 CELL, TALL = 0.76, 0.42  # inches
 MINUS = "\N{MINUS SIGN}"
 MAX_POINTS = 200  # per curve: more are not seen and only weigh
@@ -49,11 +49,10 @@ STYLE = {
 def heatmap(grid: tables.Grid) -> str:
     """The gain table as a picture: targets by domain down, sources by domain across."""
     rows, columns = _offsets(grid.targets), _offsets(grid.sources)
-    left = 0.35 + 0.085 * max(
-        len(t.label + t.detail) + 2 * bool(t.detail) for t in grid.targets
-    )
+    left = 0.35 + 0.085 * max(len(t.heading) for t in grid.targets)
     left = max(left, 1.2) + 0.75  # names, then the baseline's absolute value
     above = 0.45 + 0.16 * max(len(_wrapped(s.label)) for s in grid.sources)
+    above += 0.14 * any(source.detail for source in grid.sources)
     width = left + columns[-1] * CELL + CELL + 0.1
     height = above + rows[-1] * TALL + TALL + 0.1
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": "heatmap"}):
@@ -102,7 +101,7 @@ def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
 
 def _limit(grid: tables.Grid) -> float:
     """Gain of the full colour: the random start may be far off and does not count."""
-    sizes = [abs(r["gain"]) for r in grid.rows() if r["source_domain"]]
+    sizes = [abs(r["gain"]) for r in grid.rows() if r["source_domain"] and r["gain"]]
     return float(np.clip(np.percentile(sizes, 95) if sizes else 10, 10, 100))
 
 
@@ -116,9 +115,10 @@ def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
         colour = DOMAIN_COLOURS.get(domain, OTHER)
         start, stop = columns[first] * CELL, columns[end - 1] * CELL + CELL
         axes.plot([start + 0.03, stop - 0.03], [top, top], color=colour, lw=2.5)
-        name = (domain or "scratch") + f" {grid.sources[first].detail}".rstrip()
-        middle = (start + stop) / 2
-        axes.text(middle, top - 0.06, name, ha="center", color=colour, weight="bold")
+        middle, task = (start + stop) / 2, grid.sources[first].detail
+        name = {"ha": "center", "color": colour}
+        axes.text(middle, top - 0.06, domain or "scratch", weight="bold", **name)
+        axes.text(middle, top - 0.22, task, fontsize=7.5, **name)
     axes.text(
         -0.12,
         -0.1,
@@ -131,12 +131,10 @@ def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
 def _row_heads(axes, grid: tables.Grid, rows: Sequence[float]) -> None:
     for target, row in zip(grid.targets, rows):
         y = (row + 0.5) * TALL
-        name = f"{target.label} ({target.detail})" if target.detail else target.label
         colour = DOMAIN_COLOURS.get(target.domain, OTHER)
-        axes.text(-0.78, y, name, ha="right", va="center")
-        value = grid.baselines.get(target)
-        shown = "" if value is None else f"{value:.3f}"
-        axes.text(-0.12, y, shown, ha="right", va="center", color=FAINT)
+        axes.text(-0.78, y, target.heading, ha="right", va="center")
+        value = texts.baseline(grid, target)
+        axes.text(-0.12, y, value, ha="right", va="center", color=FAINT)
         top, bottom = row * TALL + 0.04, (row + 1) * TALL - 0.04
         axes.plot([-0.7, -0.7], [top, bottom], color=colour, lw=2.5)
 
@@ -144,50 +142,76 @@ def _row_heads(axes, grid: tables.Grid, rows: Sequence[float]) -> None:
 def _cell(axes, grid, pair, place, limit: float, name: str) -> str:
     """Draws one cell and returns what hovering over it says."""
     target, source = pair
-    row, hole = grid.cells.get(pair), grid.holes.get(pair)
-    x, y = place
-    centre = x + CELL / 2, y + TALL / 2
-    box = {"xy": (x + 0.015, y + 0.015), "width": CELL - 0.03, "height": TALL - 0.03}
-    head = f"{source.name} → {target.name}"
+    row, hole = grid.cells.get(pair), grid.holes.get(pair, "")
+    head = f"{source.name} → {target.heading}"
     if row is None:
-        style = {"facecolor": "#fafbfc", "edgecolor": "#cfd6de", "lw": 0.6}
-        hatch = {"hatch": "////"} if hole else {}
-        axes.add_patch(patches.Rectangle(**box, **style, **hatch, gid=name))
-        back = {"facecolor": "#fafbfc", "edgecolor": "none", "pad": 1.5}
-        axes.text(*centre, hole or "", ha="center", va="center", color=FAINT,
-                  fontsize=7.5, bbox=back if hole else None)  # fmt: skip
+        _empty(axes, place, hole, "#fafbfc", name)
         return f"{head}: {hole or 'not in the plan'}"
+    if row["gain"] is None:
+        _empty(axes, place, row["grey"], "#dfe3e8", name)
+    else:
+        inside = bool(source.domain) and source.domain == target.domain
+        _filled(axes, place, row, limit, inside, name)
+    return f"{head}: {describe(row)}"
+
+
+def _box(place: tuple[float, float]) -> dict[str, Any]:
+    x, y = place
+    return {"xy": (x + 0.015, y + 0.015), "width": CELL - 0.03, "height": TALL - 0.03}
+
+
+def _empty(axes, place, words: str, shade: str, name: str) -> None:
+    """A cell without a gain: hatched where not measured, grey where not learned."""
+    hatch = {"hatch": "////"} if words and shade == "#fafbfc" else {}
+    style = {"facecolor": shade, "edgecolor": "#cfd6de", "lw": 0.6, "gid": name}
+    axes.add_patch(patches.Rectangle(**_box(place), **style, **hatch))
+    back = {"facecolor": shade, "edgecolor": "none", "pad": 1.5} if words else None
+    centre = place[0] + CELL / 2, place[1] + TALL / 2
+    text = "\n".join(words.split(" "))
+    style = {"ha": "center", "va": "center", "color": SOFT, "fontsize": 7.5}
+    axes.text(*centre, text, **style, linespacing=1, bbox=back)
+
+
+def _filled(axes, place, row, limit: float, inside: bool, name: str) -> None:
+    """A gain in its colour, bold with a dot where sure."""
     shade = GAIN_COLOURS(0.5 + 0.5 * np.clip(row["gain"] / limit, -1, 1))
-    inside = source.domain and source.domain == target.domain
     edge = INK if inside else "#e3e8ed"
     style = {"facecolor": shade, "edgecolor": edge, "lw": 1.2 if inside else 0.6}
-    axes.add_patch(patches.Rectangle(**box, **style, gid=name))
+    axes.add_patch(patches.Rectangle(**_box(place), **style, gid=name))
     dark = np.dot(shade[:3], (0.299, 0.587, 0.114)) < 0.55
     ink = "white" if dark else INK
     if row["significant"]:
         dot = {"marker": "o", "markersize": 3.2, "color": ink, "lw": 0}
-        axes.plot([x + CELL - 0.09], [y + 0.1], **dot)
-    text = signed(row["gain"])
-    weight = "bold" if row["significant"] else "normal"
-    axes.text(*centre, text, ha="center", va="center", weight=weight, fontsize=9.5,
-              color=ink)  # fmt: skip
-    return f"{head}: {describe(row)}"
+        axes.plot([place[0] + CELL - 0.09], [place[1] + 0.1], **dot)
+    text = signed(row["gain"]) + "?" * row["undecided"]
+    style = {"weight": "bold" if row["significant"] else "normal", "fontsize": 9.5}
+    centre = place[0] + CELL / 2, place[1] + TALL / 2
+    axes.text(*centre, text, ha="center", va="center", color=ink, **style)
 
 
 def signed(value: int | float) -> str:
-    """A gain to one decimal, its minus as wide as a plus."""
-    rounded = round(float(value), 1) + 0.0  # never '-0.0'
-    return f"{rounded:+.1f}".replace("-", MINUS)
+    """A gain as in the terminal's table, its minus as wide as a plus."""
+    return texts.signed(value).replace("-", MINUS)
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """'+1.2 to +3.4', or in words why there is none."""
+    if row["gain_low"] is not None:
+        return f"{signed(row['gain_low'])} to {signed(row['gain_high'])}"
+    if row["gain"] is None:
+        return "no gain"
+    return "no interval" if row["several"] else "one seed, no interval"
 
 
 def describe(row: Mapping[str, Any]) -> str:
     """One gain in words: value, interval, what it was computed from."""
-    interval = "one seed, no interval"
-    if row["gain_low"] is not None:
-        low, high = signed(row["gain_low"]), signed(row["gain_high"])
-        interval = f"95 % interval {low} to {high}"
-    values = f"{row['metric']} {row['value']:.4f} against {row['baseline']:.4f}"
-    return f"{signed(row['gain'])} % ({interval}); {values}; seeds: {row['seeds']}"
+    base = "none" if row["baseline"] is None else f"{row['baseline']:.4f}"
+    parts = [f"{tables.shown(row['metric'])} {row['value']:.4f} against {base}"]
+    parts += [f"seeds: {row['seeds']}", *filter(None, [row["note"]])]
+    if row["gain"] is None:
+        return "; ".join([row["grey"], *parts])
+    given = "95 % interval " * (row["gain_low"] is not None) + interval(row)
+    return "; ".join([f"{signed(row['gain'])} % ({given})", *parts])
 
 
 def _wrapped(name: str) -> list[str]:

@@ -8,7 +8,16 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from jaxseg.report import claims, figures, gains, pictures, rows, tables, workdir
+from jaxseg.report import (
+    claims,
+    figures,
+    gains,
+    pictures,
+    rows,
+    shares,
+    tables,
+    workdir,
+)
 
 TIMES = {  # parts of a stage's seconds, in the order in which a bar shows them
     "steps": "#3f7fbf",
@@ -30,6 +39,7 @@ def render(report) -> str:
     )
     environment.filters |= {
         "signed": lambda value: "" if value is None else figures.signed(value),
+        "interval": figures.interval,
         "metric": tables.shown,
         "percent": lambda value: _shown(value, "{:.0f} %"),
         "decimal": lambda value: _shown(value, "{:.4f}"),
@@ -42,47 +52,57 @@ def render(report) -> str:
         studies=[_study(report, study) for study in report.studies],
         colour=lambda domain: colours.get(domain, figures.OTHER),
         made=_provenance(report.studies),
+        licences=_licences(report.studies),
         times=TIMES,
         curves=figures.CURVES,
         verdicts={
             claims.HELD: "good",
             claims.WEAKLY: "weak",
             claims.NOT: "bad",
+            claims.UNDECIDED: "open",
             claims.UNMEASURED: "none",
         },
     )
 
 
 def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The findings of one study and setting in two sentences made from its numbers."""
-    measured = gains.measured(found)
+    """The findings of one grid in two sentences made from its numbers."""
+    measured = shares.measured(found)
     if not measured:
         return ["No source has been compared with a baseline yet."]
     name, metric = measured[0]["baseline_source"], tables.shown(measured[0]["metric"])
-    within, cross = (gains.select(found, side) for side in ("within", "cross"))
+    within, cross = (shares.select(found, side) for side in ("within", "cross"))
     parts = [
-        f"{_average(kept)} when the source shows {what}"
+        f"{_average(kept, metric)} when the source shows {what}"
         for kept, what in (
             (within, "the target's own image domain"),
             (cross, "another image domain"),
         )
         if kept
     ]
-    best = gains.best(measured)
+    best = shares.best(measured)
     top = max(best, key=lambda row: row["gain"])
     helped = sum(row["mean_effect"] in ("P", "VP") for row in best)
-    sure = "one seed, so without an interval"
-    if top["gain_low"] is not None:
-        low, high = figures.signed(top["gain_low"]), figures.signed(top["gain_high"])
-        sure = f"95 % interval {low} to {high}"
+    sure = sum(row["effect"] in ("P", "VP") for row in best if row["significant"])
+    surely = f" ({sure} of them surely)" if top["several"] else ""
     return [
-        f"Fine-tuning from a source instead of {name} alone changed {metric} by "
-        + ", and by ".join(parts)
+        f"Fine-tuning from a source instead of {name} alone "
+        + ", and ".join(parts)
         + ".",
-        f"{helped} of {len(best)} targets have a source that brings more than 2 %; the "
-        f"largest gain is {figures.signed(top['gain'])} % on {top['target']} from "
-        f"{top['source']} ({sure}).",
+        f"{helped} of {len(best)} targets have a source that brings more than 2 %"
+        f"{surely}; the largest gain is {figures.signed(top['gain'])} % on "
+        f"{top['target']} from {top['source']} ({_chosen(top)}).",
     ]
+
+
+def _chosen(top: Mapping[str, Any]) -> str:
+    """The interval of a best start in words."""
+    if top["undecided"]:
+        return "undecided, since the baseline scatters"
+    if top["gain_low"] is None:
+        return figures.interval(top)
+    among = f", as the best of {top['among']}" if top["among"] > 1 else ""
+    return f"95 % interval {figures.interval(top)}{among}"
 
 
 def _alone(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -94,17 +114,21 @@ def _alone(results: Sequence[Mapping[str, Any]]) -> list[str]:
     ] or ["Nothing has been measured yet."]
 
 
-def _average(kept: Sequence[Mapping[str, Any]]) -> str:
+def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
     positive = sum(row["mean_effect"] in ("P", "VP") for row in kept)
-    mean = figures.signed(np.mean([row["gain"] for row in kept]))
-    return f"{mean} % on average ({positive} of {len(kept)} pairs positive)"
+    mean = float(np.mean([row["gain"] for row in kept]))
+    size = figures.signed(abs(mean)).lstrip("+")
+    return (
+        f"{'improved' if mean >= 0 else 'worsened'} {metric} by {size} % on average "
+        f"({positive} of {len(kept)} pairs positive)"
+    )
 
 
 def _study(report, study: workdir.Study) -> dict[str, Any]:
     """All that the page shows of one study."""
     results = [row for row in report.results if row["study"] == study.name]
     grids = [grid for grid in report.grids if grid.study == study.name]
-    stages = [_stage(study, stage) for stage in study.stages]
+    stages = _stages(study)
     return {
         "name": study.name,
         "config": study.config + (f":{study.argument}" if study.argument else ""),
@@ -145,11 +169,20 @@ def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
         "heatmap": figures.heatmap(grid) if grid.baseline and grid.targets else "",
         "summary": _summary(found),
         "best": _summary(found, only_best=True),
-        "top": sorted(gains.best(gains.measured(found)), key=lambda r: -r["gain"]),
-        "gains": [_gain(row) for row in found],
+        "top": shares.best(shares.measured(found)),
+        "gains": [
+            _gain(row, target)
+            for target in grid.targets
+            for source in grid.sources
+            if (row := grid.cells.get((target, source)))
+        ],
         "selected": sorted({str(row["selected"]) for row in own if row["selected"]}),
-        "seeds": sorted({row["seeds"] for row in found}),
-        "sure": sum(row["significant"] for row in found),
+        "seeds": sorted({row["seeds"] for row in found if row["gain"] is not None}),
+        "several": any(row["several"] for row in found),
+        "sure": sum(row["significant"] for row in shares.measured(found)),
+        "pairs": len(shares.measured(found)),
+        "chance": shares.chance(found),
+        "notes": grid.notes(),
         "curves": [
             (target, pictures.curves(cast), [entry[:2] for entry in cast])
             for target, cast in casts
@@ -164,13 +197,13 @@ def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
 def _summary(found: Sequence[Mapping[str, Any]], only_best: bool = False) -> list[dict]:
     """Lines of Table 7 or 8 that say something: no empty ones, no task if all agree."""
     lines = [
-        line for line in gains.summary(found, only_best=only_best) if line["count"]
+        line for line in shares.summary(found, only_best=only_best) if line["count"]
     ]
     crossing = any(line["task"] == "cross" for line in lines)
     return [line for line in lines if crossing or line["task"] == "all"]
 
 
-def _gain(row: Mapping[str, Any]) -> dict[str, Any]:
+def _gain(row: Mapping[str, Any], target: tables.Axis) -> dict[str, Any]:
     """A gain with the artifacts it came from and what was transplanted into them."""
     sides = {
         name: [(seed, side[seed]["artifact"]) for seed in sorted(side)]
@@ -179,9 +212,10 @@ def _gain(row: Mapping[str, Any]) -> dict[str, Any]:
     first = row["rows"][min(row["rows"])]["stage"].result
     domain = "" if row["source"] == gains.RANDOM else "cross"
     return dict(row) | {
+        "heading": target.heading,
         "artifacts": sides,
         "receipt": receipt(first),
-        "side": "within" if domain and gains.same_domain(row) else domain,
+        "side": "within" if domain and shares.same_domain(row) else domain,
     }
 
 
@@ -206,17 +240,25 @@ def _result(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stage(study: workdir.Study, stage: workdir.Stage) -> dict[str, Any]:
-    """One line of the cost table. Parts of the time are disjoint and sum to it."""
-    line = {"name": stage.name, "kind": stage.kind, "status": stage.status}
-    line |= {"key": stage.key[:20], "error": stage.error, "seconds": None, "parts": {}}
-    line |= dict.fromkeys(("steps", "peak", "parameters", "waiting", "flops"))
-    if stage.artifact is None:
-        return line
-    manifest = stage.artifact.manifest
+def _stages(study: workdir.Study) -> list[dict[str, Any]]:
+    """The cost table. What two entries of a plan share was made, and counts, once."""
+    lines, first = [], {}
+    for stage in study.stages:
+        line = {"name": stage.name, "kind": stage.kind, "status": stage.status}
+        line |= {"key": stage.key[:20], "error": stage.error, "seconds": None}
+        line |= {"parts": {}, "same": first.setdefault(stage.key, stage.name)}
+        line |= dict.fromkeys(("steps", "peak", "parameters", "waiting", "flops"))
+        if stage.artifact and line["same"] == stage.name:
+            line |= _cost(stage.artifact.manifest)
+        lines.append(line)
+    return lines
+
+
+def _cost(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What one artifact took. Parts of the time are disjoint and sum to it."""
     timing = manifest.get("timing") or {}
     busy = timing.get("steps", 0) + timing.get("data_wait", 0)
-    return line | {
+    return {
         "seconds": manifest.get("seconds"),
         "steps": manifest.get("steps"),
         "peak": (manifest.get("peak_bytes") or 0) / 2**20 or None,
@@ -232,6 +274,18 @@ def _waiting(stages: Sequence[Mapping[str, Any]]) -> float | None:
     total = lambda name: sum(stage["parts"].get(name, 0) for stage in stages)
     busy = total("steps") + total("data_wait")
     return 100 * total("data_wait") / busy if busy else None
+
+
+def _licences(studies: Sequence[workdir.Study]) -> list[Mapping[str, Any]]:
+    """Each distinct licence of data or imported weights, non-commercial ones first."""
+    found = {
+        (not entry["noncommercial"], entry["of"], entry["licence"]): entry
+        for study in studies
+        for stage in study.stages
+        if stage.artifact
+        for entry in stage.artifact.manifest.get("licences") or ()
+    }
+    return [found[key] for key in sorted(found)]
 
 
 def _provenance(studies: Sequence[workdir.Study]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import images
-from jaxseg.report import figures, gains, tables, workdir
+from jaxseg.report import figures, gains, shares, tables, workdir
 
 EXAMPLES = 3  # per target
 WIDEST = 320  # pixels of an embedded picture: larger ones are scaled down
@@ -84,13 +84,15 @@ _ROLES = {"baseline": "baseline", "best": "best source", "random": "start"}
 def _is_of(row: Mapping, grid: tables.Grid, target: tables.Axis) -> bool:
     if row["role"] != "target" or tables.place(row) != tables.place_of(grid):
         return False
-    return row["target"] == target.name and target.detail in ("", row["resolution"])
+    place = row["target"], str(row["resolution"] or "")
+    same = place == (target.name, target.resolution)
+    return same and target.protocol in ("", row["protocol"])
 
 
 def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[str]:
     """The source of the largest gain; without gains, that of the best single value."""
     here = [row for (line, _), row in grid.cells.items() if line == target]
-    best = gains.best(gains.measured(here))
+    best = shares.best(shares.measured(here))
     if best:
         return [max(best, key=lambda row: row["gain"])["source"]]
     others = [row for rows in by_source.values() for row in rows]

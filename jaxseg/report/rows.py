@@ -35,33 +35,47 @@ COLUMNS = [
     "steps",
     "seconds",
     "artifact",
+    "target_set_images",
+    "source_set_images",
 ]
+MEASURED = {"metric": "name", "protocol": "protocol"}  # {column: of the headline}
 ROLES = ("pretraining", "source", "target")  # candidates have others, and no row
 NEEDED = "cell setting target target_dataset target_task target_domain source seed"
 EMBEDDED = ("worlds/", "chairs/")  # dataset files that draw their own images
 
 
 def results(study: workdir.Study) -> list[dict[str, Any]]:
-    """Rows of COLUMNS, and beside them role, baseline, higher_is_better, stage."""
+    """Rows of COLUMNS, and what the gains need beside: role, baseline_source, stage,
+    higher_is_better and floor, what learning nothing gives (None: not known)."""
     found = []
     for stage in study.stages:
         result = stage.result
         if stage.kind not in ("train", "select") or result is None:
             continue
-        if result.headline is None:
+        if result.headline is None or result.headline["value"] is None:
             continue
         found += [_row(study, stage, label) for label in _labels(study, stage)]
     return sorted(found, key=_order)
 
 
 def planned(study: workdir.Study) -> list[dict[str, Any]]:
-    """The target cells of the plan with the status of their stage, run or not."""
+    """The target cells of the plan with the status of their stage, run or not.
+
+    Metric and protocol are None until a stage has measured by them.
+    """
     return [
-        dict(label) | {"study": study.name, "status": stage.status}
+        dict(label)
+        | {"study": study.name, "status": stage.status}
+        | {"baseline_source": label.get("baseline")}
+        | {name: _headline(stage).get(key) for name, key in MEASURED.items()}
         for stage in study.stages
         for label in _labels(study, stage)
         if label["role"] == "target"
     ]
+
+
+def _headline(stage: workdir.Stage) -> Mapping[str, Any]:
+    return (stage.result and stage.result.headline) or {}
 
 
 def embedded(dataset: str) -> bool:
@@ -109,8 +123,9 @@ def _row(study, stage: workdir.Stage, label: Mapping[str, Any]) -> dict[str, Any
         "seconds": manifest["seconds"],
         "artifact": stage.result.key,
         "role": label["role"],
-        "baseline": label.get("baseline"),
+        "baseline_source": label.get("baseline"),
         "higher_is_better": headline["higher_is_better"],
+        "floor": headline.get("floor"),
         "stage": stage,
     }
     if row["lr"] is None:  # known only once the winner is

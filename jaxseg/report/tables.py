@@ -1,4 +1,4 @@
-"""Gains as a grid grouped by image domain (Table 4a), and the grid as text."""
+"""Gains as grids of one metric, grouped by image domain (Table 4a)."""
 
 import collections
 import dataclasses
@@ -20,7 +20,24 @@ DOMAINS = [
 ]
 
 
-METRICS = {"miou": "mIoU", "top1": "top-1", "pixel_accuracy": "pixel accuracy"}
+METRICS = {
+    "miou": "mIoU",
+    "top1": "top-1",
+    "pixel_accuracy": "pixel accuracy",
+    "rmse": "RMSE",
+    "ap": "AP",
+    "map": "mAP",
+    "ap50": "AP50",
+}
+PLACE = [  # what a grid has once, its rows and columns apart
+    "study",
+    "setting",
+    "target_task",
+    "backbone",
+    "variant",
+    "baseline_source",
+    "metric",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +49,24 @@ class Axis:
     images: int
     detail: str = ""  # what tells two rows of one name apart
     real: bool = False  # real images in a grid that has embedded ones as well
+    resolution: str = ""
+    protocol: str = ""
+    mark: str = ""  # of the protocol where a grid has several
 
     @property
     def label(self) -> str:
         """The name, marked where a grid mixes real images with embedded ones."""
         return f"{self.name} (real)" if self.real else self.name
 
+    @property
+    def heading(self) -> str:
+        """The label and what tells it from others of the same name."""
+        return " ".join(filter(None, (self.label, self.detail, self.mark)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """One gain table. A planned cell without a gain is a hole with its status."""
+    """One gain table of one metric. Nothing planned or measured is left out of it."""
 
     study: str
     setting: str
@@ -52,29 +77,76 @@ class Grid:
     metric: str
     targets: Sequence[Axis]
     sources: Sequence[Axis]  # the random start last
-    cells: Mapping[tuple[Axis, Axis], Mapping[str, Any]]
-    holes: Mapping[tuple[Axis, Axis], str]
-    baselines: Mapping[Axis, float]
+    cells: Mapping[tuple[Axis, Axis], Mapping[str, Any]]  # rows of gains
+    holes: Mapping[tuple[Axis, Axis], str]  # planned and not measured: the status
+    baselines: Mapping[Axis, float | None]  # None: not all cells share their seeds
 
     @property
     def title(self) -> str:
         """What tells this grid from the others of a report."""
-        parts = (self.task, f"{self.setting} target set", self.backbone, self.variant)
+        metric, setting = shown(self.metric), f"{self.setting} target set"
+        parts = (self.task, setting, self.backbone, self.variant, metric)
         return ", ".join(part for part in parts if part)
 
+    @property
+    def direction(self) -> str:
+        """'RMSE, lower is better': the metric, with its direction if it is that one."""
+        rows = self.rows()
+        lower = rows and not rows[0]["higher_is_better"]
+        return shown(self.metric) + ", lower is better" * bool(lower)
+
     def rows(self) -> list[Mapping[str, Any]]:
-        """The gains of the grid in reading order."""
+        """The cells in reading order."""
         order = [(target, source) for target in self.targets for source in self.sources]
         return [self.cells[pair] for pair in order if pair in self.cells]
 
+    def notes(self) -> list[str]:
+        """What must be said in words: protocols, and baselines that decide nothing."""
+        protocols = {t.mark: t.protocol for t in self.targets if t.protocol}
+        lines = [
+            f"{mark or 'protocol:'} {text}" for mark, text in sorted(protocols.items())
+        ]
+        for target in self.targets:
+            rows = [row for (line, _), row in self.cells.items() if line == target]
+            words = dict.fromkeys(row["trouble"] for row in rows if row["trouble"])
+            lines += [f"{target.heading}: {text}" for text in words]
+        return lines
+
 
 def grids(found: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
-    """Gains over planned cells, a grid per study, setting, task, backbone, variant."""
+    """Gains over planned cells, a grid for each distinct PLACE.
+
+    A cell that has not run has no metric yet: it stands where its target is measured,
+    or else in the only grid that agrees in all but the metric.
+    """
     groups = collections.defaultdict(lambda: ([], []))
+    waiting = []
     for index, some in enumerate((found, cells)):
         for row in some:
-            groups[place(row)][index].append(row)
+            if row["metric"] is None:
+                waiting.append(row)
+            else:
+                groups[place(row)][index].append(row)
+    homes = [(row, _homes(row, groups)) for row in waiting]
+    for row, places in homes:
+        for key in places:
+            groups[key][1].append(row)
     return [_grid(key, *groups[key]) for key in sorted(groups)]
+
+
+def _homes(row: Mapping[str, Any], groups: Mapping[tuple, tuple]) -> list[tuple]:
+    """Grids in which a cell without a metric is a hole."""
+    agree = [key for key in groups if key[:-1] == place(row)[:-1]]
+    same = [
+        key
+        for key in agree
+        if any(_line(other) == _line(row) for some in groups[key] for other in some)
+    ]
+    return same or (agree if len(agree) == 1 else [place(row)])
+
+
+def _line(row: Mapping[str, Any]) -> tuple:
+    return row["target"], row.get("resolution")
 
 
 def shown(metric: str) -> str:
@@ -84,44 +156,74 @@ def shown(metric: str) -> str:
 
 def place(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Which grid a row belongs to."""
-    names = ["study", "setting", "target_task", "backbone", "variant"]
-    return tuple(str(row.get(name) or "") for name in names)
+    return tuple(str(row.get(name) or "") for name in PLACE)
 
 
 def place_of(grid: Grid) -> tuple[str, ...]:
     """What `place` says of the rows of `grid`."""
-    return grid.study, grid.setting, grid.task, grid.backbone, grid.variant
+    return (
+        grid.study,
+        grid.setting,
+        grid.task,
+        grid.backbone,
+        grid.variant,
+        grid.baseline,
+        grid.metric,
+    )
 
 
 def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mapping]):
     """One grid from its gain rows and planned cells."""
-    names = [row["baseline_source"] for row in found]
-    names += [row.get("baseline") for row in cells]
-    baseline = next(filter(None, names), "")
-    several = _resolutions(cells)
-    mixed = _mixed(cells)
-    target = lambda row: _target(row, several, mixed)
+    marks = _protocols([*found, *cells])
+    several, mixed = _resolutions([*found, *cells]), _mixed([*found, *cells])
+    target = lambda row: _target(row, several, marks, mixed)
     source = lambda row: _source(row, mixed)
     filled = {(target(row), source(row)): row for row in found}
-    measured = {pair: row for pair, row in filled.items() if row["gain"] is not None}
-    holes = {
-        (target(row), source(row)): row["status"]
-        for row in cells
-        if row["source"] != baseline and (target(row), source(row)) not in measured
-    }
-    done = {p: "no baseline" if p in filled else "no result" for p in holes}
-    holes = {p: done[p] if s == "done" else s for p, s in holes.items()}
-    pairs = [*measured, *holes]
+    lines = {target(row) for row in (*found, *cells) if row["protocol"]}
+    holes = {}
+    for row in cells:
+        status = "no result" if row["status"] == "done" else row["status"]
+        for line in _lines(target(row), lines):
+            pair = line, source(row)
+            if row["source"] != row["baseline_source"] and pair not in filled:
+                holes[pair] = status
+    pairs = [*filled, *holes]
     return Grid(
         *key,
-        baseline=baseline,
-        metric=next((row["metric"] for row in found), ""),
         targets=sorted({pair[0] for pair in pairs}, key=_order),
         sources=sorted({pair[1] for pair in pairs}, key=_order),
-        cells=measured,
+        cells=filled,
         holes=holes,
-        baselines={pair[0]: row["baseline"] for pair, row in measured.items()},
+        baselines=_baselines(filled),
     )
+
+
+def _lines(target: Axis, known: set[Axis]) -> list[Axis]:
+    """The rows of a planned cell: all it may be, until its protocol is known."""
+    if target.protocol:
+        return [target]
+    alike = lambda axis: (
+        (axis.name, axis.resolution) == (target.name, target.resolution)
+    )
+    return sorted(filter(alike, known), key=_order) or [target]
+
+
+def _baselines(filled: Mapping[tuple[Axis, Axis], Mapping]) -> dict[Axis, float | None]:
+    """The baseline's value on each target, None where its cells differ in seeds."""
+    values = collections.defaultdict(set)
+    for (target, _), row in filled.items():
+        if row["shared"]:
+            values[target].add((tuple(row["shared"]), row["baseline"]))
+    return {t: v.pop()[1] if len(v) == 1 else None for t, v in values.items()}
+
+
+def _protocols(found: Iterable[Mapping]) -> dict[str, str]:
+    """{protocol: its mark}, [1], [2] and so on where a grid has several."""
+    names = sorted({row["protocol"] for row in found if row["protocol"]})
+    marks = [
+        f"[{number}]" if len(names) > 1 else "" for number in range(1, 1 + len(names))
+    ]
+    return dict(zip(names, marks))
 
 
 def _resolutions(cells: Iterable[Mapping]) -> set[str]:
@@ -140,11 +242,21 @@ def _mixed(cells: Iterable[Mapping]) -> bool:
     return len({rows.embedded(name) for name in names if name}) > 1
 
 
-def _target(row: Mapping[str, Any], several: set[str], mixed: bool) -> Axis:
-    detail = str(row.get("resolution", "")) if row["target"] in several else ""
-    images = int(row.get("target_images") or 0)
-    real = mixed and not rows.embedded(row["target_dataset"])
-    return Axis(row["target"], row["target_domain"], images, detail, real)
+def _target(
+    row: Mapping[str, Any], several: set[str], marks: Mapping[str, str], mixed: bool
+) -> Axis:
+    """The row of a target. Its resolution and protocol tell it from its namesakes."""
+    protocol, resolution = row["protocol"] or "", str(row.get("resolution") or "")
+    return Axis(
+        row["target"],
+        row["target_domain"],
+        int(row.get("target_images") or 0),
+        detail=resolution if row["target"] in several else "",
+        real=mixed and not rows.embedded(row["target_dataset"]),
+        resolution=resolution,
+        protocol=protocol,
+        mark=marks.get(protocol, ""),
+    )
 
 
 def _source(row: Mapping[str, Any], mixed: bool) -> Axis:
@@ -164,7 +276,8 @@ def _order(axis: Axis) -> tuple:
     known = axis.domain in DOMAINS
     place = DOMAINS.index(axis.domain) if known else len(DOMAINS)
     last = axis.name == gains.RANDOM
-    return last, axis.detail, place, axis.domain, -axis.images, axis.name
+    namesakes = axis.resolution, axis.protocol
+    return last, axis.detail, place, axis.domain, -axis.images, axis.name, *namesakes
 
 
 def blocks(axes: Sequence[Axis]) -> list[tuple[str, int, int]]:
@@ -177,122 +290,3 @@ def blocks(axes: Sequence[Axis]) -> list[tuple[str, int, int]]:
         else:
             found.append((axis.domain, index, index + 1))
     return found
-
-
-def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
-    """'+12.3', with * where the interval leaves out 0; the hole's status; or ''."""
-    if row is None:
-        return f"({hole})" if hole else ""
-    rounded = round(row["gain"], 1) + 0.0  # never '-0.0'
-    return f"{rounded:+.1f}" + ("*" if row["significant"] else "")
-
-
-def texts(grid: Grid) -> list[list[str]]:
-    """The grid as rows of text: domain, target, baseline, one cell per source."""
-    body = []
-    for target in grid.targets:
-        value = grid.baselines.get(target)
-        line = [target.domain, " ".join(filter(None, (target.label, target.detail)))]
-        line.append("" if value is None else f"{value:.3f}")
-        for source in grid.sources:
-            pair = target, source
-            line.append(number(grid.cells.get(pair), grid.holes.get(pair, "")))
-        body.append(line)
-    return body
-
-
-def header(grid: Grid) -> list[str]:
-    """Column names that go with `texts`."""
-    return ["domain", "target", grid.baseline, *(s.label for s in grid.sources)]
-
-
-def markdown(grid: Grid) -> str:
-    """The grid as a Markdown table, domains of the sources in a first line."""
-    domains = [
-        "",
-        "",
-        grid.metric,
-        *(f"*{s.domain}*" * bool(s.domain) for s in grid.sources),
-    ]
-    rule = ["---", "---", *["---:"] * (len(domains) - 2)]
-    lines = [header(grid), rule, domains, *texts(grid)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def latex(grid: Grid) -> str:
-    """The grid as a LaTeX tabular (booktabs), significant gains in bold."""
-    spans = ["", "", _tex(grid.metric)] + [
-        rf"\multicolumn{{{end - first}}}{{c}}{{{_tex(domain)}}}"
-        for domain, first, end in blocks(grid.sources)
-    ]
-    lines = [rf"\begin{{tabular}}{{ll{'r' * (len(grid.sources) + 1)}}}", r"\toprule"]
-    lines += [_tex_row(spans), _tex_row(map(_tex, header(grid))), r"\midrule"]
-    domain = None
-    for line in texts(grid):
-        if domain not in (None, line[0]):
-            lines.append(r"\addlinespace")
-        domain = line[0]
-        lines.append(_tex_row(_tex_cell(cell) for cell in line))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _tex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _tex(text: str) -> str:
-    for special in "&%$#_{}":
-        text = text.replace(special, "\\" + special)
-    return text
-
-
-def _tex_cell(text: str) -> str:
-    return rf"\textbf{{{text[:-1]}}}" if text.endswith("*") else _tex(text)
-
-
-def terminal(grid: Grid, width: int = 100) -> str:
-    """The grid in plain text; more sources than fit go into a second block."""
-    body, head = texts(grid), header(grid)
-    left = [max(len(line[i]) for line in [head, *body]) for i in range(3)]
-    fits = max(1, (width - sum(left) - 6) // 11)
-    parts = []
-    for first in range(3, max(4, len(head)), fits):
-        columns = slice(first, first + fits)
-        parts.append(_block(grid, head, body, columns, left))
-    metric = f" ({shown(grid.metric)})" if grid.metric else ""
-    note = f"% gain over {grid.baseline}{metric}; * 95 % interval leaves out 0"
-    return f"{grid.title}\n{note}\n\n" + "\n".join(parts)
-
-
-def _block(grid: Grid, head, body, columns: slice, left: Sequence[int]) -> str:
-    """Some columns of the grid, names of sources broken at underscores."""
-    sources = grid.sources[columns.start - 3 : columns.stop - 3]
-    names = [[s.domain[:10], *_broken(s.label)] for s in sources]
-    height = max((len(name) for name in names), default=1)
-    names = [[name[0], *[""] * (height - len(name)), *name[1:]] for name in names]
-    lines = []
-    for level in range(height):
-        start = head[:3] if level == height - 1 else ["", "", ""]
-        lines.append(_line(start, [name[level] for name in names], left))
-    lines.append("-" * max(map(len, lines)))
-    for index, line in enumerate(body):
-        same = index and body[index - 1][0] == line[0]
-        start = ["" if same else line[0], *line[1:3]]
-        lines.append(_line(start, line[columns], left))
-    return "\n".join(lines) + "\n"
-
-
-def _broken(name: str) -> list[str]:
-    """A name in lines of at most ten characters, broken at underscores if it can be."""
-    lines = [""]
-    for part in name.replace("_", "_\n").replace(" ", "\n").split("\n"):
-        if lines[-1] and len(lines[-1] + part) > 10:
-            lines.append("")
-        lines[-1] += part
-    return [line.removesuffix("_")[:10] for line in lines]
-
-
-def _line(start: Sequence[str], cells: Iterable[str], left: Sequence[int]) -> str:
-    domain, target, baseline = start
-    text = f"{domain:<{left[0]}}  {target:<{left[1]}}  {baseline:>{left[2]}}"
-    return (text + "".join(f"{cell:>11}" for cell in cells)).rstrip()

@@ -135,13 +135,16 @@ def _check_schema(path: Path, value: Any) -> None:
 
 
 def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[Stage]:
-    """Stages in the plan's order, which puts parents first."""
-    stages: dict[str, Stage] = {}
+    """One for each entry of the plan, whose order puts parents first.
+
+    Entries may share a key, and then an artifact; each has its own name and labels.
+    """
+    stages, by_key = [], {}
     for entry in planned:
         artifact = open_artifact(entry["key"])
-        status, error = _status(entry, workdir, artifact, stages)
+        status, error = _status(entry, workdir, artifact, by_key)
         winner = artifact.manifest.get("winner") if artifact else None
-        stages[entry["key"]] = Stage(
+        stage = Stage(
             name=entry["name"],
             key=entry["key"],
             kind=entry["kind"],
@@ -152,7 +155,9 @@ def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[St
             artifact=artifact,
             winner=open_artifact(winner) if winner else None,
         )
-    return list(stages.values())
+        stages.append(stage)
+        by_key.setdefault(stage.key, stage)
+    return stages
 
 
 def _status(entry, workdir, artifact, before: Mapping[str, Stage]) -> tuple[str, str]:

@@ -177,3 +177,72 @@ def test_no_jax_and_no_machine_needed(study):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_improvement_is_called_one(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    more = {"metric": "rmse", "higher": False}
+    for source, value in (("websearch", 0.5), ("day", 0.45)):
+        made.cell(workdirs.target("office", source), value, **more)
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "alone improved RMSE by 10.0 % on average" in text and "changed" not in text
+    assert "RMSE, lower is better" in text
+    made.cell(workdirs.target("office", "reef"), 0.8, **more)
+    build.build(made.plan())
+    assert "alone worsened RMSE by 25.0 % on average" in workdirs.html_text(tmp_path)
+
+
+def test_an_artifact_of_two_entries_costs_once(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    label = workdirs.target("night", "websearch")
+    key = made.done("table4/night", 0.5, [label], seconds=50.0)
+    made.stage("table7/night", [label | {"setting": "full"}], key=key)
+    report = build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert len(report.results) == 2 and "the same as table4/night" in text
+    assert "<b>50.0 s</b><span>in 1 finished stage<" in text
+
+
+def test_licences_stand_on_the_page_and_non_commercial_ones_are_marked(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    free = {"of": "worlds", "licence": "Apache-2.0", "noncommercial": False}
+    tied = {"of": "cityscapes", "licence": "own terms", "noncommercial": True}
+    made.done("a", 0.5, [workdirs.target("a", "websearch")], licences=[free])
+    made.done("b", 0.5, [workdirs.target("b", "websearch")], licences=[tied, free])
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert text.count(">non-commercial<") == 1 and text.count("Apache-2.0") == 1
+    assert text.index("own terms") < text.index("Apache-2.0")
+    made = workdirs.Workdir(tmp_path / "old")
+    made.done("a", 0.5, [workdirs.target("a", "websearch")])
+    build.build(made.plan())
+    assert "Licences" not in workdirs.html_text(tmp_path / "old")
+
+
+def test_table_page_and_csv_agree(study):
+    folder, report = study
+    page, text = workdirs.html_text(folder).replace("\u2212", "-"), report.text(200)
+    with open(report.files["gains.csv"], newline="") as file:
+        found = list(csv.DictReader(file))
+    for row in found:
+        gain = f"{float(row['gain']):+.1f}"
+        assert gain in text and f">{gain}</td>" in page and f">{gain}<" in page
+        value, baseline = float(row["value"]), float(row["baseline"])
+        assert f">{value:.4f}</td>" in page and f"{baseline:.3f}" in text
+        low, high = float(row["gain_low"]), float(row["gain_high"])
+        assert f">{low:+.1f} to {high:+.1f}</td>" in page
+
+
+def test_what_chance_would_give_is_said(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for source in ("websearch", "random", *"abcdefgh"):
+        for seed in (0, 1):
+            made.cell(workdirs.target("night", source, seed), 0.3 + rng.random() / 50)
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "Of 8 source cells with an interval" in text
+    assert "chance alone would mark 0.4 &plusmn; 1.0 of them" in text
+    assert "Intervals hold for the one source model that was trained" in text
+    assert ", as the best of 8)" in text

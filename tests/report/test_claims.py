@@ -1,20 +1,25 @@
 import pytest
 
 from jaxseg.report import claims, gains
-from tests.report.test_gains import row
+from tests.report.test_shares import row, sure
+
+WIDE = {"low": -60, "high": 90}
 
 
 def verdicts(found):
     """{claim: verdict} of rows of study factors."""
-    found = [{**r, "study": "factors", "setting": "small"} for r in found]
-    return {line["claim"]: line["verdict"] for line in claims.table(found)}
+    return {line["claim"]: line["verdict"] for line in lines(found)}
 
 
-def random(value, baseline=0.5):
+def lines(found):
+    return claims.table([{**r, "study": "factors", "setting": "small"} for r in found])
+
+
+def random(value, baseline=0.5, **more):
     """A random start with its baseline."""
     gain = gains.gain(value, baseline, True)
-    more = {"source": gains.RANDOM, "value": value, "baseline": baseline}
-    return row(gain, None) | more | {"higher_is_better": True}
+    given = {"source": gains.RANDOM, "value": value, "baseline": baseline}
+    return row(gain, None, **given, **more)
 
 
 def test_only_a_factors_study_is_held_to_them():
@@ -38,18 +43,58 @@ def test_a1_pretraining_beats_scratch(values, verdict):
 
 
 def test_a1_tells_the_gain_of_the_pretraining():
-    found = [random(0.4) | {"study": "factors", "setting": "small"}]
-    line = claims.table(found)[0]
+    line = lines([random(0.4)])[0]
     assert line["measured"].startswith("+25.0 to +25.0 %") and line["count"] == 1
 
 
+def test_a1_a_random_start_that_learned_nothing_speaks_for_pretraining():
+    zero = random(0.0, several=True, nothing=True)
+    low = random(0.02, several=True, nothing=True, **WIDE)
+    line = lines([zero, low])[0]
+    assert line["verdict"] == claims.HELD and line["count"] == 2
+    assert line["measured"] == (
+        "better on 2 of 2 targets, surely on 2, on 2 the random start learned nothing"
+    )
+    grey = random(0.0, baseline_learned=False, nothing=True)
+    assert verdicts([grey])["A1"] == claims.UNMEASURED
+
+
+def test_a1_counts_what_is_sure_in_its_own_direction():
+    worse = random(0.6, low=15, high=25)  # surely better than the baseline
+    line = lines([worse, random(0.4, low=-30, high=-10)])[0]
+    assert "better on 1 of 2 targets, surely on 1" in line["measured"]
+    assert verdicts([worse])["A1"] == claims.NOT
+    assert "surely on 0" in lines([worse])[0]["measured"]
+
+
+def test_a1_is_undecided_where_nothing_is_sure():
+    assert verdicts([random(0.4, **WIDE)])["A1"] == claims.UNDECIDED
+    shaken = random(0.4, low=-30, high=-10, undecided=True)
+    assert verdicts([shaken])["A1"] == claims.UNDECIDED
+
+
 @pytest.mark.parametrize(
-    "sure, gain, verdict",
-    [(True, 30, claims.HELD), (False, 30, claims.WEAKLY), (False, 1, claims.NOT)],
+    "found, verdict",
+    [
+        (sure(30, "driving"), claims.HELD),
+        (row(30, "driving"), claims.HELD),  # one seed: by the mean
+        (row(30, "driving", **WIDE), claims.WEAKLY),
+        (row(30, "driving", low=20, high=40, undecided=True), claims.WEAKLY),
+        (row(1, "driving", **WIDE), claims.UNDECIDED),
+        (row(1, "driving"), claims.NOT),
+        (sure(0.5, "driving"), claims.NOT),
+    ],
 )
-def test_a2_and_a7_ask_for_half(sure, gain, verdict):
-    found = verdicts([row(gain, "driving", sure=sure)])
+def test_a2_and_a7_ask_for_half(found, verdict):
+    found = verdicts([found])
     assert found["A2"] == found["A7"] == verdict
+
+
+def test_a2_the_best_of_many_needs_more_than_its_own_interval():
+    from tests.report.test_shares import group
+
+    assert verdicts(group(1))["A2"] == claims.HELD
+    assert verdicts(group(9))["A2"] == claims.WEAKLY
 
 
 def test_a3_pairs_by_target():
@@ -58,25 +103,33 @@ def test_a3_pairs_by_target():
     assert verdicts(near + far)["A3"] == claims.HELD  # +30 and +29
     assert verdicts([*near, far[0]])["A3"] == claims.WEAKLY  # one target, no interval
     assert verdicts([row(1, "driving"), row(2, "indoor")])["A3"] == claims.NOT
+    near[1] = row(-60, "driving", "b")  # +30 and -51
+    assert verdicts(near + far)["A3"] == claims.UNDECIDED
 
 
 def test_a3_task_type():
     found = [row(9, "driving", source_task="depth"), row(-9, "indoor")]
     assert verdicts(found)["A3, task"] == claims.HELD
+    found[0] = row(9, "driving", source_task="depth", **WIDE)
+    assert verdicts(found)["A3, task"] == claims.UNDECIDED
+    found[1] = sure(-9, "indoor")
+    assert verdicts(found)["A3, task"] == claims.HELD
 
 
 @pytest.mark.parametrize(
-    "gain, low, sure, verdict",
+    "gain, ends, verdict",
     [
-        (1, -3, False, claims.HELD),
-        (5, -3, False, claims.WEAKLY),
-        (5, None, False, claims.NOT),
-        (5, 3, True, claims.NOT),
+        (1, None, claims.HELD),
+        (5, None, claims.NOT),
+        (1, (-3, 1.9), claims.HELD),
+        (1, (-3, 9), claims.WEAKLY),
+        (5, (-3, 9), claims.UNDECIDED),
+        (5, (3, 7), claims.NOT),
     ],
 )
-def test_a4_into_consumer(gain, low, sure, verdict):
-    found = row(gain, "indoor", sure=sure)
-    found |= {"target_domain": "consumer", "gain_low": low}
+def test_a4_into_consumer(gain, ends, verdict):
+    ends = dict(zip(("low", "high"), ends or (None, None)))
+    found = row(gain, "indoor", **ends) | {"target_domain": "consumer"}
     assert verdicts([found])["A4, into"] == verdict
 
 
@@ -84,13 +137,23 @@ def test_a4_out_of_consumer():
     assert verdicts([row(5, "consumer")])["A4, out of"] == claims.HELD
     assert verdicts([row(1, "consumer")])["A4, out of"] == claims.WEAKLY
     assert verdicts([row(-1, "consumer")])["A4, out of"] == claims.NOT
+    assert verdicts([row(5, "consumer", **WIDE)])["A4, out of"] == claims.WEAKLY
+    assert verdicts([row(-1, "consumer", **WIDE)])["A4, out of"] == claims.UNDECIDED
 
 
-def test_a8_size():
-    large = row(9, "driving") | {"source_images": 900, "target_images": 150}
-    small = row(0, "driving") | {"source_images": 90, "target_images": 150}
-    assert verdicts([large, small])["A8"] == claims.HELD
-    assert (
-        verdicts([large | {"gain": 0, "mean_effect": "I"}, small])["A8"] == claims.NOT
-    )
+def sized(gain, source, **more):
+    """A source of so many images on 30 of a set of 1000."""
+    sizes = {"target_images": 30, "target_set_images": 1000, "source_images": source}
+    return row(gain, "driving", **more) | sizes
+
+
+def test_a8_compares_with_the_set_and_with_the_images_trained_on():
+    large, small = sized(9, 3000), sized(0, 100)
+    found = verdicts([large, small])
+    assert found["A8"] == claims.HELD and found["A8, subset"] == claims.UNMEASURED
+    found = verdicts([large, small, sized(9, 20)])
+    assert found["A8"] == claims.HELD and found["A8, subset"] == claims.NOT
+    assert verdicts([sized(0, 3000), small])["A8"] == claims.NOT
     assert verdicts([large])["A8"] == claims.UNMEASURED
+    both = [sized(9, 3000, **WIDE), sized(0, 100, **WIDE)]
+    assert verdicts(both)["A8"] == claims.UNDECIDED

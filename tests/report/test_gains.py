@@ -2,6 +2,7 @@ import csv
 import io
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -9,7 +10,7 @@ from jaxseg.core import errors
 from jaxseg.report import gains, rows, workdir
 from tests.report import workdirs
 
-SPEC = (
+OLD = (  # in their places: other programs read them
     "setting, target, source, metric, protocol, value, baseline, gain, gain_low, "
     "gain_high, effect, mean_effect, seeds"
 )
@@ -24,32 +25,75 @@ def measure(tmp_path, cells, **more):
     return {row["source"]: row for row in gains.gains(rows.results(study))}
 
 
-def test_columns_are_those_of_the_spec():
-    assert list(gains.COLUMNS) == SPEC.split(", ")
+def table(**starts):
+    """{(source, seed): value} of source=(values by seed)."""
+    return {
+        (source, seed): value
+        for source, values in starts.items()
+        for seed, value in enumerate(values)
+    }
+
+
+def test_new_columns_come_after_the_old_ones():
+    new = ["study", "backbone", "resolution", "variant", "note"]
+    assert list(gains.COLUMNS) == [*OLD.split(", "), *new]
+
+
+def test_two_studies_are_told_apart_in_the_file(tmp_path):
+    cells = table(websearch=[0.5], day=[0.6])
+    (row,) = measure(tmp_path, cells).values()
+    (line,) = csv.DictReader(io.StringIO(rows.write_csv([row], gains.COLUMNS)))
+    found = line["study"], line["backbone"], line["resolution"], line["variant"]
+    assert found == ("factors", "hrnet/tiny", "64x64", "")
 
 
 def test_a_gain_by_hand(tmp_path):
-    cells = {("websearch", 0): 0.2, ("websearch", 1): 0.3, ("websearch", 2): 0.25}
-    cells |= {("day", 0): 0.3, ("day", 1): 0.36, ("day", 2): 0.325}
+    cells = table(websearch=[0.2, 0.3, 0.25], day=[0.3, 0.36, 0.325])
     found = measure(tmp_path, cells)
     assert list(found) == ["day"]  # the baseline is not compared with itself
     row = found["day"]
-    assert row["value"] == pytest.approx(0.985 / 3)
-    assert row["baseline"] == pytest.approx(0.25)
-    assert row["gain"] == pytest.approx((0.985 / 0.75 - 1) * 100)
-    # Per seed +50, +20 and +30: mean 33.3, sd 15.28, t with 2 degrees of freedom 4.303.
-    half = 4.302653 * math.sqrt(700 / 3) / math.sqrt(3)
-    assert row["gain_low"] == pytest.approx(100 / 3 - half, rel=1e-5)
-    assert row["gain_high"] == pytest.approx(100 / 3 + half, rel=1e-5)
-    assert row["mean_effect"] == "VP" and row["effect"] == "I"  # it covers 0
-    assert row["seeds"] == 3 and not row["significant"]
+    assert row["value"] == pytest.approx((0.3 * 0.36 * 0.325) ** (1 / 3))
+    assert row["baseline"] == pytest.approx((0.2 * 0.3 * 0.25) ** (1 / 3))
+    # Two starts: the layout is that of paired differences, ln 1.5, ln 1.2 and ln 1.3.
+    logs = np.log([1.5, 1.2, 1.3])
+    low, high = stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs))
+    assert row["gain"] == pytest.approx(100 * math.expm1(logs.mean()))
+    assert row["gain_low"] == pytest.approx(100 * math.expm1(low))
+    assert row["gain_high"] == pytest.approx(100 * math.expm1(high))
+    assert row["mean_effect"] == row["effect"] == "VP" and row["gain_low"] > 0
+    assert row["seeds"] == 3 and row["significant"]
 
 
-def test_the_interval_is_scipys():
-    values = [3.0, 4.5, 4.0, 7.0]
-    expected = stats.t.interval(0.95, 3, loc=4.625, scale=stats.sem(values))
-    assert gains.interval(values) == pytest.approx(expected)
-    assert gains.interval([3.0]) == (None, None)
+def test_all_starts_share_their_residual_variance(tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["websearch", *(f"source{i}" for i in range(9))]
+    values = {n: np.exp(0.05 * rng.normal(size=2) - 1) for n in names}
+    found = measure(tmp_path, table(**values))
+    assert {row["dof"] for row in found.values()} == {9}
+    logs = np.log([values[name] for name in names])
+    residuals = logs - logs.mean(0) - logs.mean(1, keepdims=True) + logs.mean()
+    half = stats.t.ppf(0.975, 9) * math.sqrt(2 * (residuals**2).sum() / 9 / 2)
+    difference = (logs[1] - logs[0]).mean()
+    row = found["source0"]
+    assert row["gain_low"] == pytest.approx(100 * math.expm1(difference - half))
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_gain_interval_and_columns_never_contradict_each_other(tmp_path, higher):
+    rng = np.random.default_rng(1)
+    for number in range(4):  # a gain of -5.6 % had an interval of +22.8 to +60.5
+        names = ["websearch", "random", *"abcd"]
+        cells = table(**{n: np.exp(rng.normal(size=3)) for n in names})
+        kept = {k: v for k, v in cells.items() if rng.random() > 0.2}
+        found = measure(tmp_path / str(number), kept, metric="rmse", higher=higher)
+        for row in found.values():
+            if row["gain"] is None:
+                continue
+            ratio = row["value"] / row["baseline"] - 1
+            assert row["gain"] == 100 * (ratio if higher else -ratio)
+            if row["gain_low"] is not None:
+                assert row["gain_low"] <= row["gain"] <= row["gain_high"]
+                assert row["significant"] <= (row["gain_low"] * row["gain_high"] > 0)
 
 
 def test_lower_is_better_turns_the_sign(tmp_path):
@@ -59,9 +103,10 @@ def test_lower_is_better_turns_the_sign(tmp_path):
     assert found["random"]["gain"] == pytest.approx(-60)
 
 
-def test_one_seed_has_no_interval(tmp_path):
-    found = measure(tmp_path, {("websearch", 0): 0.5, ("day", 0): 0.6})
+def test_one_seed_is_eq_2_and_has_no_interval(tmp_path):
+    found = measure(tmp_path, {("websearch", 0): 0.7, ("day", 0): 0.9})
     row = found["day"]
+    assert row["gain"] == (0.9 / 0.7 - 1) * 100  # to the bit
     assert row["gain_low"] is None and row["gain_high"] is None
     assert row["effect"] == row["mean_effect"] == "VP" and not row["significant"]
     (line,) = csv.DictReader(io.StringIO(rows.write_csv([row], gains.COLUMNS)))
@@ -72,14 +117,81 @@ def test_only_shared_seeds_are_compared(tmp_path):
     cells = {("websearch", 0): 0.5, ("websearch", 1): 0.1, ("day", 0): 0.6}
     row = measure(tmp_path, cells)["day"]
     assert row["gain"] == pytest.approx(20) and row["seeds"] == 1
+    assert row["baseline"] == 0.5  # of the shared seed, not of both
+    assert row["mean_effect"] == "VP" and row["effect"] == "I"  # and no interval
 
 
 def test_without_a_baseline_there_is_a_hole(tmp_path):
     row = measure(tmp_path, {("websearch", 1): 0.5, ("day", 0): 0.6})["day"]
-    assert row["value"] == 0.6
+    assert row["value"] == 0.6 and row["grey"] == "no baseline"
     assert row["gain"] is row["baseline"] is row["effect"] is None
-    assert gains.measured([row]) == []
     assert gains.gain(0.5, 0.0, True) is None
+
+
+def test_a_baseline_of_zero_on_one_seed_has_no_gain(tmp_path):
+    row = measure(tmp_path, table(websearch=[0.0, 0.5], day=[0.4, 0.6]))["day"]
+    assert row["gain"] is row["effect"] is None and not row["significant"]
+    assert row["note"] == "baseline not learned on 1 of 2 seeds: 0, 0.5"
+
+
+def test_a_start_of_zero_is_minus_100_and_n(tmp_path):
+    cells = table(websearch=[0.5, 0.6], day=[0.0, 0.0], home=[0.6, 0.7])
+    row = measure(tmp_path, cells)["day"]
+    assert (row["gain"], row["gain_low"], row["effect"]) == (-100, None, "N")
+    assert row["note"] == "learned nothing" and not row["significant"]
+
+
+def test_a_start_of_zero_on_one_seed_is_undecided(tmp_path):
+    cells = table(websearch=[0.5, 0.6], day=[0.0, 0.7])
+    row = measure(tmp_path, cells)["day"]
+    assert row["gain"] is None and row["note"] == "undecided: scored 0 on 1 of 2 seeds"
+
+
+@pytest.mark.parametrize(
+    "value, floor, higher, found",
+    [
+        (0.3, 0.3, True, False),  # strictly better
+        (0.31, 0.3, True, True),
+        (0.3, 0.3, False, False),
+        (0.29, 0.3, False, True),
+        (0.0, None, True, False),
+        (0.01, None, True, True),
+        (9.0, None, False, True),
+    ],
+)
+def test_learned_is_better_than_the_floor(value, floor, higher, found):
+    row = {"value": value, "floor": floor, "higher_is_better": higher}
+    assert gains.learned(row) is found
+
+
+def test_a_baseline_below_the_floor_has_no_gain_and_says_so(tmp_path):
+    row = measure(tmp_path, table(websearch=[0.02], day=[0.4]), floor=0.05)["day"]
+    assert row["gain"] is None and row["grey"] == "not learned"
+    assert row["note"] == "baseline not learned: 0.02" and row["baseline"] == 0.02
+    (line,) = csv.DictReader(io.StringIO(rows.write_csv([row], gains.COLUMNS)))
+    assert line["note"] == "baseline not learned: 0.02" and line["effect"] == ""
+
+
+def test_what_learned_nothing_and_the_random_start_are_not_in_the_pool(tmp_path):
+    cells = table(websearch=[0.5, 0.6], a=[0.55, 0.66], b=[0.6, 0.7])
+    calm = measure(tmp_path / "calm", cells, floor=0.1)["a"]
+    cells |= table(random=[0.2, 0.6], c=[0.04, 0.09])
+    found = measure(tmp_path / "wild", cells, floor=0.1)
+    assert (found["a"]["error"], found["a"]["dof"]) == (calm["error"], 2)
+    pairs = np.log([0.2 / 0.5, 0.6 / 0.6])
+    assert found["random"]["error"] == pytest.approx(stats.sem(pairs))
+    assert found["random"]["dof"] == found["c"]["dof"] == 1
+    assert found["c"]["note"] == "learned nothing" and found["c"]["gain"] < -80
+
+
+def test_a_baseline_that_scatters_leaves_its_target_undecided(tmp_path):
+    cells = table(websearch=[0.1, 0.5], **{n: [0.6, 0.61 + i / 99] for i, n in
+                  enumerate("abcdef")})  # fmt: skip
+    found = measure(tmp_path, cells)
+    assert all(row["undecided"] and not row["significant"] for row in found.values())
+    row = found["a"]
+    assert row["effect"] == "I" and row["mean_effect"] == "VP"
+    assert row["note"].startswith("undecided: the baseline scatters ")
 
 
 @pytest.mark.parametrize(
@@ -104,46 +216,3 @@ def test_two_artifacts_for_one_cell_are_refused(tmp_path):
     (study,) = workdir.load(made.plan())
     with pytest.raises(errors.UserError, match=r"both claim target 'night'.*`select`"):
         gains.gains(rows.results(study))
-
-
-def row(gain, source_domain, target="t", source_task="segmentation", sure=False):
-    """The fields of a gain row that the shares read."""
-    found = dict.fromkeys((*gains.SAME, *gains.ABOUT, "effect")) | {
-        "target": target,
-        "source": "s",
-        "gain": gain,
-        "source_domain": source_domain,
-        "target_domain": "driving",
-        "source_task": source_task,
-        "target_task": "segmentation",
-        "significant": sure,
-        "mean_effect": gains.effect(gain),
-    }
-    return found | {"effect": found["mean_effect"] if sure else "I"}
-
-
-def test_shares_are_cumulative_as_in_table_7():
-    found = [row(30, "driving", sure=True), row(5, "driving"), row(-9, "indoor")]
-    found += [row(1, "indoor"), row(4, "driving", source_task="depth")]
-    random = row(-50, None) | {"source": gains.RANDOM}
-    table = {(r["domain"], r["task"]): r for r in gains.summary([*found, random])}
-    every, within = table["all", "all"], table["within", "within"]
-    assert every["count"] == 5 and every["mean"] == pytest.approx(31 / 5)
-    assert (every["P"], every["VP"], every["N"]) == (60, 20, 20)
-    assert (every["sure_P"], every["sure_N"]) == (20, 0)
-    assert (within["count"], within["P"], within["VP"]) == (2, 100, 50)
-    assert table["within", "cross"]["count"] == 1
-    assert table["cross", "cross"] == {
-        **dict.fromkeys(("mean", "P", "VP", "N", "sure_P", "sure_N")),
-        "domain": "cross",
-        "task": "cross",
-        "count": 0,
-    }
-
-
-def test_best_sources_as_in_table_8():
-    found = [row(30, "driving", "a"), row(5, "indoor", "a"), row(-9, "indoor", "b")]
-    table = gains.summary(found, only_best=True)
-    assert table[0]["count"] == 2 and table[0]["P"] == 50 and table[0]["N"] == 50
-    cross = next(line for line in table if line["domain"] == "cross")
-    assert cross["count"] == 2 and cross["VP"] == 0

@@ -7,7 +7,7 @@ from jaxseg.core import errors, records
 from jaxseg.report import rows, workdir
 from tests.report import workdirs
 
-SPEC = (  # spec.md, section 1, letter for letter
+OLD = (  # in their places: other programs read them
     "study, cell, setting, target, target_dataset, target_task, target_domain, "
     "target_images, source, source_dataset, source_task, source_domain, source_images, "
     "backbone, start, resolution, variant, seed, lr, selected, metric, protocol, "
@@ -20,8 +20,32 @@ def load(folder):
     return study
 
 
-def test_columns_are_those_of_the_spec():
-    assert list(rows.COLUMNS) == SPEC.split(", ")
+def test_new_columns_come_after_the_old_ones():
+    new = ["target_set_images", "source_set_images"]
+    assert list(rows.COLUMNS) == [*OLD.split(", "), *new]
+
+
+def test_two_plan_entries_with_one_key_both_appear(tmp_path):
+    """A cell that two tables share, each with its own labels."""
+    made = workdirs.Workdir(tmp_path)
+    one = workdirs.target("night", "day")
+    key = made.done("table4/night", 0.5, [one])
+    made.stage("table7/night", [one | {"setting": "full"}], key=key)
+    study = load(made.plan())
+    assert [stage.name for stage in study.stages] == ["table4/night", "table7/night"]
+    found = rows.results(study)
+    assert [row["setting"] for row in found] == ["full", "small"]
+    assert {row["artifact"] for row in found} == {key[:20]}
+    assert study.counts()["done"] == len(rows.planned(study)) == 2
+
+
+def test_a_floor_is_read_where_there_is_one(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    made.done("a", 0.5, [workdirs.target("night", "day")], floor=0.25)
+    made.done("b", 0.5, [workdirs.target("night", "home")])
+    made.done("c", None, [workdirs.target("night", "reef")])
+    found = rows.results(load(made.plan()))
+    assert [row["floor"] for row in found] == [0.25, None]  # and no value, no result
 
 
 def test_one_row_per_finished_stage_and_label_set(tmp_path):
@@ -42,7 +66,7 @@ def test_csv_reads_back_to_the_same_bits(tmp_path):
     made.cell(workdirs.target("night", "websearch"), 0.1 + 0.2)
     text = rows.write_csv(rows.results(load(made.plan())), rows.COLUMNS)
     (row,) = csv.DictReader(io.StringIO(text))
-    assert list(row) == SPEC.split(", ")
+    assert list(row) == rows.COLUMNS
     assert float(row["value"]) == 0.1 + 0.2 and row["variant"] == ""
 
 

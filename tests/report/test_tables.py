@@ -1,6 +1,6 @@
 import pytest
 
-from jaxseg.report import figures, gains, rows, tables, workdir
+from jaxseg.report import figures, gains, rows, tables, texts, workdir
 from tests.report import workdirs
 
 
@@ -75,32 +75,32 @@ def test_real_sets_are_marked_among_embedded_ones(tmp_path):
     found = gains.gains(rows.results(study))
     (grid,) = tables.grids(found, rows.planned(study))
     assert [target.label for target in grid.targets] == ["camvid (real)", "night"]
-    assert "camvid (real)" in tables.terminal(grid) + figures.heatmap(grid)
+    assert "camvid (real)" in texts.terminal(grid) + figures.heatmap(grid)
 
 
 def test_markdown(grid):
-    lines = tables.markdown(grid).splitlines()
+    lines = texts.markdown(grid).splitlines()
     assert lines[0] == (
         "| domain | target | websearch | street_scenes | driving_day | reef | random |"
     )
     assert lines[3] == (
-        "| driving | night | 0.300 | +5.0 | +33.5* | (failed) | -33.3* |"
+        "| driving | night | 0.300 | +4.9 | +33.5* | (failed) | -33.3* |"
     )
     assert len({line.count("|") for line in lines}) == 1
 
 
 def test_latex(grid):
-    text = tables.latex(grid)
+    text = texts.latex(grid)
     assert r"\textbf{+33.5}" in text and r"street\_scenes" in text
     assert r"\begin{tabular}{llrrrrr}" in text and text.count(r"\addlinespace") == 1
 
 
 def test_terminal_fits_its_width(grid):
-    text = tables.terminal(grid, 60)
+    text = texts.terminal(grid, 60)
     table = text.split("\n\n", 1)[1]
     assert max(map(len, table.splitlines())) <= 60
     assert "+33.5*" in text and "(failed)" in text and text.count("night") == 2
-    assert tables.terminal(grid, 200).count("night") == 1
+    assert texts.terminal(grid, 200).count("night") == 1
 
 
 def test_heatmap_holds_every_number(grid):
@@ -113,10 +113,116 @@ def test_heatmap_holds_every_number(grid):
 
 def test_no_number_is_minus_zero():
     assert figures.signed(-0.01) == "+0.0"
-    assert tables.number({"gain": -0.01, "significant": False}) == "+0.0"
+    row = {"gain": -0.01, "significant": False, "undecided": False}
+    assert texts.number(row) == "+0.0"
 
 
 def test_curves_stay_small_whatever_was_logged():
     points = [(step, 1 / (1 + step)) for step in range(20_000)]
     svg = figures.curves([("baseline", points), ("best", points[:3])], "loss")
     assert len(svg) < 60_000 and figures.CURVES["best"] in svg
+
+
+def of(folder, *cells):
+    """Grids of stages (name, label set, value, more); the study named factors."""
+    made = workdirs.Workdir(folder)
+    for name, label, value, more in cells:
+        made.stage(name, [label]) if value is None else made.done(
+            name, value, [label], **more
+        )
+    (study,) = workdir.load(made.plan())
+    found = gains.gains(rows.results(study))
+    return found, tables.grids(found, rows.planned(study))
+
+
+def test_each_metric_has_a_table_and_each_protocol_a_row(tmp_path):
+    cells = []
+    for name, metric, protocol in (
+        ("coco", "map", "COCO, AP 0.5 to 0.95"),
+        ("voc", "ap50", "AP at 0.5, NMS 0.3"),
+        ("voc", "ap50", "AP at 0.5, no NMS"),
+    ):
+        for source, value in (("websearch", 0.2), ("day", 0.3)):
+            label = workdirs.target(name, source)
+            more = {"metric": metric, "protocol": protocol}
+            cells.append(
+                (f"{protocol} {source}", label, value + len(cells) / 100, more)
+            )
+    found, grids = of(tmp_path, *cells)
+    assert [grid.metric for grid in grids] == ["ap50", "map"]
+    assert sum(len(grid.cells) for grid in grids) == len(found) == 3
+    assert [t.heading for t in grids[0].targets] == ["voc [1]", "voc [2]"]
+    text = texts.terminal(grids[0])
+    assert "segmentation, small target set, hrnet/tiny, AP50" in text
+    assert "[1] AP at 0.5, NMS 0.3\n[2] AP at 0.5, no NMS" in text
+    assert "+46.8" not in text and "(AP50)" in text and text.count("voc [") == 2
+    assert "protocol: COCO, AP 0.5 to 0.95" in texts.terminal(grids[1])
+    assert "voc [2]" in figures.heatmap(grids[0])
+
+
+def test_what_has_not_run_has_no_metric_and_waits_with_its_target(tmp_path):
+    label = workdirs.target
+    _, grids = of(
+        tmp_path,
+        ("a", label("coco", "websearch"), 0.2, {"metric": "map"}),
+        ("b", label("coco", "day"), 0.3, {"metric": "map"}),
+        ("c", label("voc", "websearch"), 0.2, {"metric": "ap50"}),
+        ("d", label("voc", "day"), None, {}),
+        ("e", label("dogs", "day"), None, {}),
+    )
+    held = {grid.metric: list(grid.holes.values()) for grid in grids}
+    assert held == {"": ["pending"], "ap50": ["pending"], "map": []}
+
+
+def test_one_baseline_is_printed_only_where_all_cells_share_their_seeds(tmp_path):
+    cells = [
+        (f"{source}{seed}", workdirs.target("night", source, seed), value, {})
+        for source, seed, value in (
+            ("websearch", 0, 0.2),
+            ("websearch", 1, 0.4),
+            ("day", 0, 0.3),
+            ("day", 1, 0.5),
+            ("reef", 1, 0.5),
+        )
+    ]
+    found, (grid,) = of(tmp_path, *cells)
+    by_source = {row["source"]: row["baseline"] for row in found}
+    assert by_source == pytest.approx({"day": 0.08**0.5, "reef": 0.4})
+    assert texts.texts(grid)[0][2] == "varies" and ">varies<" in figures.heatmap(grid)
+    _, (grid,) = of(tmp_path / "b", *cells[:4])
+    assert texts.texts(grid)[0][2] == "0.283"
+
+
+def test_a_baseline_that_has_not_learned_is_grey_and_said_in_words(tmp_path):
+    more = {"floor": 0.05, "metric": "ap50"}
+    _, (grid,) = of(
+        tmp_path,
+        ("a", workdirs.target("dogs", "websearch"), 0.02, more),
+        ("b", workdirs.target("dogs", "day"), 0.3, more),
+        ("c", workdirs.target("cats", "websearch"), 0.3, more),
+        ("d", workdirs.target("cats", "day"), 0.6, more),
+    )
+    text = texts.terminal(grid)
+    assert "(not learned)" in text and "dogs: baseline not learned: 0.02" in text
+    assert "+100.0" in text and "+1400" not in text
+    svg = figures.heatmap(grid)
+    assert "#dfe3e8" in svg and "day → dogs: not learned; AP50 0.3000" in svg
+
+
+def test_long_words_do_not_run_into_each_other(tmp_path):
+    cells = [("a", workdirs.target("dogs", "websearch", 1), 0.2, {})]
+    names = ("day", "home")
+    cells += [(n, workdirs.target("dogs", n), 0.3, {}) for n in names]
+    _, (grid,) = of(tmp_path, *cells)
+    assert " (no baseline) " in texts.terminal(grid)
+
+
+def test_lower_is_better_is_said(tmp_path):
+    more = {"metric": "rmse", "higher": False}
+    _, (grid,) = of(
+        tmp_path,
+        ("a", workdirs.target("office", "websearch"), 0.5, more),
+        ("b", workdirs.target("office", "day"), 0.4, more),
+    )
+    text = texts.terminal(grid)
+    assert "% better than websearch (RMSE, lower is better)" in text and "+20.0" in text

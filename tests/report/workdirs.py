@@ -21,11 +21,13 @@ def target(name, source, seed=0, domain="driving", source_domain="driving", **mo
         "target_task": "segmentation",
         "target_domain": domain,
         "target_images": 150,
+        "target_set_images": 3000,
         "source": source,
         "source_dataset": "" if source == "random" else f"worlds/{source}",
         "source_task": "" if source == "random" else "segmentation",
         "source_domain": "" if source == "random" else source_domain,
         "source_images": 0 if source == "random" else 1500,
+        "source_set_images": 0 if source == "random" else 3000,
         "backbone": "hrnet/tiny",
         "start": source if source == "random" else f"websearch > {source}",
         "resolution": "64x64",
@@ -69,7 +71,8 @@ class Workdir:
         return key
 
     def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:
-        """A finished stage; `more`: metric, higher, files, winner, seconds, receipt."""
+        """A finished stage; `more`: metric, higher, floor, protocol, files, winner,
+        seconds, receipt, licences."""
         key = self.stage(name, labels, kind, parents)
         folder = self.folder / "artifacts" / key[:20]
         folder.mkdir(parents=True)
@@ -153,7 +156,7 @@ def _curve(value: float, metric: str) -> list[dict]:
             "kind": "evaluation",
             "step": step,
             "split": "validation",
-            "metrics": {metric: value * step / 150},
+            "metrics": {metric: (value or 0) * step / 150},
             "protocol": "whole 64x64",
         }
         for step in (50, 100, 150)
@@ -165,11 +168,12 @@ def _manifest(key, name, kind, value, more) -> dict:
     metric = {
         "name": more.get("metric", "miou"),
         "value": value,
-        "protocol": "whole 64x64, labels at original size",
+        "protocol": more.get("protocol", "whole 64x64, labels at original size"),
         "split": "validation",
         "dataset": "worlds/driving_night",
         "headline": True,
         "higher_is_better": more.get("higher", True),
+        **({"floor": more["floor"]} if "floor" in more else {}),
     }
     seconds = more.get("seconds", 4.0)
     return {
@@ -204,4 +208,5 @@ def _manifest(key, name, kind, value, more) -> dict:
         "devices": "1 x cpu",
         "parameters": 230000,
         "created": "2025-03-01T12:05:00",
+        **({"licences": more["licences"]} if "licences" in more else {}),
     }

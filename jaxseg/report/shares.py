@@ -1,0 +1,120 @@
+"""What the gains of many cells say together: Tables 7 and 8, and what chance gives.
+
+Section 6 of arXiv:2103.13318; what a single gain is stands in `report/gains.py`.
+"""
+
+import collections
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxseg.report import gains, layout
+
+FILTERS = (  # image domain, task type: Table 7, and the two domain rows without a task
+    ("all", "all"),
+    ("within", "all"),
+    ("cross", "all"),
+    ("within", "within"),
+    ("within", "cross"),
+    ("cross", "within"),
+    ("cross", "cross"),
+)
+Rows = Sequence[Mapping[str, Any]]
+
+
+def measured(rows: Iterable[Mapping[str, Any]]) -> Rows:
+    """The gains that compare a source: neither the random start nor a hole."""
+    return [r for r in rows if r["source"] != gains.RANDOM and r["gain"] is not None]
+
+
+def same_domain(row: Mapping[str, Any]) -> bool:
+    """Whether source and target show the same image domain."""
+    return row["source_domain"] == row["target_domain"]
+
+
+def same_task(row: Mapping[str, Any]) -> bool:
+    """Whether source and target solve the same task type."""
+    return row["source_task"] == row["target_task"]
+
+
+def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:
+    """Measured gains within or across the image domain and the task type."""
+    return [
+        row
+        for row in measured(rows)
+        if domain in ("all", "within" if same_domain(row) else "cross")
+        and task in ("all", "within" if same_task(row) else "cross")
+    ]
+
+
+def by_target(rows: Rows) -> dict[tuple, list[Mapping[str, Any]]]:
+    """{target: its rows}."""
+    found = collections.defaultdict(list)
+    for row in rows:
+        found[tuple(row[name] for name in gains.SAME)].append(row)
+    return dict(found)
+
+
+def best(rows: Rows) -> list[dict[str, Any]]:
+    """For each target the row of the largest gain, as in Table 8, `among` how many.
+
+    It was chosen because it is large. The lower end of its interval is therefore
+    Dunnett's: of null starts the best is sure in 5 % of targets.
+    """
+    return [_chosen(group) for group in by_target(rows).values()]
+
+
+def _chosen(group: Rows) -> dict[str, Any]:
+    top = dict(max(group, key=lambda row: row["gain"])) | {"among": len(group)}
+    if top["error"] is None:
+        return top
+    quantile = layout.best_quantile(len(group), top["dof"])
+    low, _ = gains.ends(top, quantile * top["error"])
+    top["gain_low"] = min(low, top["gain_low"])
+    return top | gains.verdict(top)
+
+
+def chance(rows: Rows) -> tuple[int, float, float]:
+    """(cells with an interval, how many of them chance alone makes sure, deviation).
+
+    Cells of one target share their baseline, so their t correlate by 1/2 and more of
+    them are sure together than a binomial would have it.
+    """
+    kept = [r for r in measured(rows) if r["error"] is not None and not r["undecided"]]
+    wrong, variance = 1 - layout.LEVEL, 0.0
+    for group in by_target(kept).values():
+        pairs = len(group) * (len(group) - 1)
+        both = layout.both_sure(max(row["dof"] for row in group))
+        variance += len(group) * wrong * (1 - wrong) + pairs * (both - wrong**2)
+    return len(kept), wrong * len(kept), math.sqrt(variance)
+
+
+def share(rows: Rows, level: str, by: str) -> float | None:
+    """Per cent of rows at `level` of the effect in column `by`; P contains VP."""
+    levels = ("P", "VP") if level == "P" else (level,)
+    hits = sum(row[by] in levels for row in rows)
+    return 100 * hits / len(rows) if rows else None
+
+
+def summary(rows: Rows, *, only_best: bool = False) -> list[dict[str, Any]]:
+    """Table 7, or Table 8 with only the best source of each target.
+
+    P, VP and N are read from the mean as the paper does; sure_P and sure_N count only
+    cells whose interval leaves out 0.
+    """
+    table = []
+    for domain, task in FILTERS:
+        kept = select(rows, domain, task)
+        kept = best(kept) if only_best else kept
+        line = {"domain": domain, "task": task, "count": len(kept)}
+        line["mean"] = float(np.mean([r["gain"] for r in kept])) if kept else None
+        for level in ("P", "VP", "N"):
+            line[level] = share(kept, level, "mean_effect")
+        sure = [row for row in kept if row["significant"]]
+        for level in ("P", "N"):
+            hits = share(sure, level, "effect") or 0.0
+            line[f"sure_{level}"] = hits * len(sure) / len(kept) if kept else None
+        table.append(line)
+    return table

@@ -1,0 +1,147 @@
+"""A grid as text: for a terminal, in Markdown and in LaTeX."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jaxseg.report import tables
+
+
+def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
+    """'+12.3', with * where sure and ? where undecided; or why there is none; or ''."""
+    if row is not None and row["gain"] is not None:
+        return signed(row["gain"]) + (
+            "?" if row["undecided"] else "*" * row["significant"]
+        )
+    words = hole if row is None else row["grey"]
+    return f"({words})" if words else ""
+
+
+def signed(value: int | float) -> str:
+    """A gain to one decimal, a large one in fewer digits; never '-0.0'."""
+    if abs(value) >= 1e5:
+        return f"{value:+.0e}"
+    return (
+        f"{value:+.0f}"
+        if abs(value) >= 1000
+        else f"{round(float(value), 1) + 0.0:+.1f}"
+    )
+
+
+def baseline(grid: tables.Grid, target: tables.Axis) -> str:
+    """The baseline's value as printed beside a target."""
+    value = grid.baselines.get(target)
+    several = "varies" if target in grid.baselines else ""
+    return several if value is None else f"{value:.3f}"
+
+
+def texts(grid: tables.Grid) -> list[list[str]]:
+    """The grid as rows of text: domain, target, baseline, one cell per source."""
+    body = []
+    for target in grid.targets:
+        line = [target.domain, target.heading, baseline(grid, target)]
+        for source in grid.sources:
+            pair = target, source
+            line.append(number(grid.cells.get(pair), grid.holes.get(pair, "")))
+        body.append(line)
+    return body
+
+
+def header(grid: tables.Grid) -> list[str]:
+    """Column names that go with `texts`."""
+    return ["domain", "target", grid.baseline, *(s.label for s in grid.sources)]
+
+
+def markdown(grid: tables.Grid) -> str:
+    """The grid as a Markdown table, domains of the sources in a first line."""
+    domains = [
+        "",
+        "",
+        grid.metric,
+        *(f"*{s.domain}*" * bool(s.domain) for s in grid.sources),
+    ]
+    rule = ["---", "---", *["---:"] * (len(domains) - 2)]
+    lines = [header(grid), rule, domains, *texts(grid)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def latex(grid: tables.Grid) -> str:
+    """The grid as a LaTeX tabular (booktabs), significant gains in bold."""
+    spans = ["", "", _tex(grid.metric)] + [
+        rf"\multicolumn{{{end - first}}}{{c}}{{{_tex(domain)}}}"
+        for domain, first, end in tables.blocks(grid.sources)
+    ]
+    lines = [rf"\begin{{tabular}}{{ll{'r' * (len(grid.sources) + 1)}}}", r"\toprule"]
+    lines += [_tex_row(spans), _tex_row(map(_tex, header(grid))), r"\midrule"]
+    domain = None
+    for line in texts(grid):
+        if domain not in (None, line[0]):
+            lines.append(r"\addlinespace")
+        domain = line[0]
+        lines.append(_tex_row(_tex_cell(cell) for cell in line))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _tex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _tex(text: str) -> str:
+    for special in "&%$#_{}":
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+def _tex_cell(text: str) -> str:
+    return rf"\textbf{{{text[:-1]}}}" if text.endswith("*") else _tex(text)
+
+
+def terminal(grid: tables.Grid, width: int = 100) -> str:
+    """The grid in plain text; more sources than fit go into a second block."""
+    body, head = texts(grid), header(grid)
+    left = [max(len(line[i]) for line in [head, *body]) for i in range(3)]
+    cell = max([9, *(len(text) for line in body for text in line[3:])]) + 2
+    fits = max(1, (width - sum(left) - 6) // cell)
+    parts = []
+    for first in range(3, max(4, len(head)), fits):
+        columns = slice(first, first + fits)
+        parts.append(_block(grid, head, body, columns, [*left, cell]))
+    metric = f" ({grid.direction})" if grid.metric else ""
+    note = f"% better than {grid.baseline}{metric}; * 95 % interval leaves out 0"
+    note += "; ? undecided" if any(row["undecided"] for row in grid.rows()) else ""
+    words = [textwrap.fill(line, max(width, 40)) for line in grid.notes()]
+    return "\n".join([grid.title, note, "", *parts, *words, ""])
+
+
+def _block(grid: tables.Grid, head, body, columns: slice, widths: Sequence[int]) -> str:
+    """Some columns of the grid, names of sources broken at underscores."""
+    sources = grid.sources[columns.start - 3 : columns.stop - 3]
+    names = [[s.domain[:10], *_broken(s.label)] for s in sources]
+    height = max((len(name) for name in names), default=1)
+    names = [[name[0], *[""] * (height - len(name)), *name[1:]] for name in names]
+    lines = []
+    for level in range(height):
+        start = head[:3] if level == height - 1 else ["", "", ""]
+        lines.append(_line(start, [name[level] for name in names], widths))
+    lines.append("-" * max(map(len, lines)))
+    for index, line in enumerate(body):
+        same = index and body[index - 1][0] == line[0]
+        start = ["" if same else line[0], *line[1:3]]
+        lines.append(_line(start, line[columns], widths))
+    return "\n".join(lines) + "\n"
+
+
+def _broken(name: str) -> list[str]:
+    """A name in lines of at most ten characters, broken at underscores if it can be."""
+    lines = [""]
+    for part in name.replace("_", "_\n").replace(" ", "\n").split("\n"):
+        if lines[-1] and len(lines[-1] + part) > 10:
+            lines.append("")
+        lines[-1] += part
+    return [line.removesuffix("_")[:10] for line in lines]
+
+
+def _line(start: Sequence[str], cells: Iterable[str], widths: Sequence[int]) -> str:
+    domain, target, value = start
+    text = f"{domain:<{widths[0]}}  {target:<{widths[1]}}  {value:>{widths[2]}}"
+    return (text + "".join(f"{cell:>{widths[3]}}" for cell in cells)).rstrip()
