@@ -196,3 +196,7 @@ def test_what_is_no_artifact_with_a_head(command, tmp_path, capsys):
     records.write_sealed(headless / store.MANIFEST, kept | {"outputs": {}})
     assert evaluate.main([f"--artifact={headless}", *DAY]) == 2
     assert "no trained head" in capsys.readouterr().err
+    unknown = shutil.copytree(tiny.artifact("source"), tmp_path / "unknown")
+    records.write_sealed(unknown / store.MANIFEST, kept | {"preprocessing": None})
+    assert evaluate.main([f"--artifact={unknown}", *DAY]) == 2
+    assert "--normalization=target" in capsys.readouterr().err

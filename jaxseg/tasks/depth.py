@@ -63,6 +63,10 @@ class Depth(task.Task):
         """Sums of errors over all valid pixels of a set."""
         return metrics.DepthErrors(self.maximum)
 
+    def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """Beyond which depth nothing counts."""
+        return () if self.maximum is None else (f"up to {self.maximum:g} m",)
+
     def update(self, predictions: Array, batch: Batch) -> Array:
         """[B, 9] sums of one batch."""
         return self.metric().update(predictions, batch["depth"], self._valid(batch))

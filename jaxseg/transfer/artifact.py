@@ -79,6 +79,11 @@ class Artifact:
                 f"{self.folder}: imported without a head or preprocessing, so it "
                 "predicts nothing. Fix: train on it first (configs/finetune.py)"
             )
+        if image.dtype not in (np.uint8, np.uint16):
+            raise errors.UserError(
+                f"image: found {image.dtype}, allowed are uint8 and uint16, as in the "
+                "files. Fix: for values from 0 to 1 (255 * image).astype(np.uint8)"
+            )
         if image.ndim != 4 or image.shape[-1] != pre["channels"]:
             raise errors.UserError(
                 f"image: found shape {image.shape}, allowed is [H, W, "

@@ -22,12 +22,7 @@ def open_source(data: Mapping[str, Any]) -> sources.Source:
 def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
     task = predict.build_task(spec["task"], 1)
-    missing = [name for name in task.fields if name not in facts.fields]
-    if missing:
-        raise errors.UserError(
-            f"{where}: task {task.name!r} needs {', '.join(missing)}; "
-            f"{spec['data']['name']} has {', '.join(facts.fields)}"
-        )
+    _check_fields(task, spec["data"]["name"], facts, where)
     for name, allowed in (("keep", ("last", "best")),):
         if spec[name] not in allowed:
             raise errors.UserError(
@@ -49,6 +44,33 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     if spec["multipliers"]:  # a pattern that matches nothing is found before training
         network = abstract_variables(spec, facts)
         optim.leaf_scales(network["params"], spec["multipliers"])
+
+
+def check_evaluation(
+    spec: Mapping[str, Any],
+    facts: dataset.Dataset,
+    name: str,
+    other: dataset.Dataset,
+    where: str,
+) -> None:
+    """UserError where the set called `name` cannot judge a head trained on `facts`."""
+    task = spec["task"]
+    _check_fields(predict.build_task(task, 1), name, other, where)
+    trained, found = (predict.outputs_for(task, each) for each in (facts, other))
+    if found != trained:
+        raise errors.UserError(
+            f"{where}: {name} needs a head of {found} outputs, that of "
+            f"{spec['data']['name']} has {trained}. Fix: data with the same classes"
+        )
+
+
+def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> None:
+    missing = [field for field in task.fields if field not in facts.fields]
+    if missing:
+        raise errors.UserError(
+            f"{where}: task {task.name!r} needs {', '.join(missing)}; "
+            f"{name} has {', '.join(facts.fields)}"
+        )
 
 
 def _check_numbers(spec: Mapping[str, Any], where: str) -> None:

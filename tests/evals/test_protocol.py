@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors, images_jnp
+from jaxseg.data import sources
+from jaxseg.data.datasets import worlds
 from jaxseg.evals import averaged, evaluate, predict, protocol
 from jaxseg.tasks import classification, depth
 from tests import tiny
@@ -277,6 +279,38 @@ def test_an_evaluation_of_a_stage_may_carry_one():
     assert plain.spec["evaluations"]["validation"]["protocol"] is None
     spelled = bound({"validation": {"count": 3, "protocol": {"mode": "whole"}}})
     assert spelled.key == plain.key != stage.key
+
+
+def test_any_task_may_be_normalized_by_the_target():
+    section = {"validation": {"protocol": {"normalization": "target"}}}
+    model = tiny.MODEL | {"head": {"name": "centernet"}}
+    stage = bound(section, task={"name": "detection"}, model=model)
+    found = protocol.build(**stage.spec["evaluations"]["validation"]["protocol"])
+    assert found == protocol.Protocol(normalization="target") and not found.averages
+    words = "whole image, one scale 8x8, normalized by the target's own mean and std"
+    assert found.text((8, 8)) == words
+
+
+def test_another_set_is_evaluated_at_the_resolution_of_training():
+    other = {"name": "worlds/driving_night"}
+    sections = {"a": other, "b": other | {"size": [96, 96]}}
+    wide = dataclasses.replace(sources.find(other["name"]), size=(64, 128))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(worlds.DATASETS, "driving_night", wide)
+        found = bound(sections, headline="a").spec["evaluations"]
+    assert found["a"]["size"] == [64, 64] and found["b"]["size"] == [96, 96]
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("worlds/binary_dogs", r"evaluations/validation: .*needs a head of \d+ out"),
+        ("worlds/websearch", "evaluations/validation: .*needs segmentation"),
+    ],
+)
+def test_a_set_that_cannot_judge_is_refused_before_training(name, words):
+    with pytest.raises(errors.UserError, match=words):
+        bound({"validation": {"name": name}})
 
 
 def test_a_stage_with_a_bad_one_is_refused():

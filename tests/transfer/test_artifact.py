@@ -87,6 +87,12 @@ def test_other_shapes_are_refused(model, shape):
         model(np.zeros(shape, np.uint8))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_other_values_are_refused(model, dtype):
+    with pytest.raises(errors.UserError, match=r"found .*, allowed are uint8 and uint"):
+        model(np.zeros((8, 8, 3), dtype))
+
+
 def test_a_selection_stands_for_its_winner_or_is_its_refit(tmp_path):
     chosen = artifact.load(tiny.artifact("target"))
     assert chosen.manifest["key"] == tiny.key("target")

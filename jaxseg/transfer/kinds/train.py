@@ -181,8 +181,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     planning.check(spec, facts, where)
     task = predict.build_task(spec["task"], 1)
     for name, data in spec["evaluations"].items():
+        place = f"{where}/evaluations/{name}"
+        planning.check_evaluation(spec, facts, data["name"], find(data), place)
         how = protocol.build(**data["protocol"] or {})
-        protocol.check(how, task, f"{where}/evaluations/{name}/protocol")
+        protocol.check(how, task, f"{place}/protocol")
     return spec
 
 
