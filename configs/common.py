@@ -31,15 +31,19 @@ def study(name, stages):
     return config
 
 
-def train(dataset, *, task, model, steps, parent=None, **section):
-    """A `train` stage: data by name or section, backbone taken from `parent` if any."""
+def train(dataset, *, task, model, steps, parent=None, allow=(), **section):
+    """A `train` stage: data by name or section, backbone taken from `parent` if any.
+
+    allow: fields of the backbone that may be others than the parent's.
+    """
     data = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
     stage = dict(
         kind="train", data=data, task=task, model=model, steps=steps, **section
     )
     if parent is not None:
         stage["parents"] = {"start": parent}
-        stage["starts"] = [{"parent": "start", "take": {"backbone": "backbone"}}]
+        start = {"parent": "start", "take": {"backbone": "backbone"}}
+        stage["starts"] = [start | {"allow": list(allow)}]
     return stage
 
 

@@ -8,12 +8,15 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from jaxseg.core import lookup, sections, types
+from jaxseg.core import lookup, sections, trees, types
 from jaxseg.models import initial, ops
 
 BACKBONES = "jaxseg.models.backbones"
 HEADS = "jaxseg.models.heads"
 DTYPES = {"float32", "bfloat16"}
+# Fields that may differ where weights are copied: they are of training alone. A
+# backbone or head adds its own as FREE.
+FREE = ("variant", "remat", "dropout")
 
 
 class Model(nn.Module):
@@ -118,6 +121,41 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
             build, section=bound[part], where=place, given=given
         )
     return bound
+
+
+def unlike(
+    part: str,
+    here: Mapping[str, Any],
+    there: Mapping[str, Any],
+    image_shape: tuple[int, ...],
+) -> list[str]:
+    """Fields of "backbone" or "head" in which two bound model sections differ although
+    the weights of one fit the other: with them the same weights compute another thing.
+
+    Fields that change a shape are left out: whoever compares leaves sees these.
+    """
+    own, other = here[part], there[part]
+    if own["name"] != other["name"]:
+        return ["name"]
+    package = {"backbone": BACKBONES, "head": HEADS}[part]
+    free = (*FREE, *getattr(lookup.load(package, own["name"]), "FREE", ()))
+    differing = [
+        field
+        for field in sorted(own.keys() & other.keys())
+        if field not in free and _plain(own[field]) != _plain(other[field])
+    ]
+
+    def shapes(**changes: Any) -> dict[str, Any]:
+        section = dict(here) | {part: dict(own) | changes}
+        model = build_model(section, head_outputs={"any": 1})
+        module = model.backbone if part == "backbone" else model
+        return trees.flatten(initial.shapes(module, image_shape))
+
+    return [field for field in differing if shapes(**{field: other[field]}) == shapes()]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_dtype(dtype: Any, kind: str) -> None:

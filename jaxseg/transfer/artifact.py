@@ -47,7 +47,7 @@ class Artifact:
     def model(self) -> models.Model:
         """The network, without its values."""
         outputs = self.manifest["outputs"] or {"none": 1}  # a backbone alone
-        return models.build_model(self._section, head_outputs=outputs)
+        return models.build_model(self.section, head_outputs=outputs)
 
     def features(self, batch: Array) -> tuple[Array, ...]:
         """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
@@ -107,7 +107,7 @@ class Artifact:
         size = tuple(self.manifest["preprocessing"]["size"])
         labels = batch[self._task.fields[0]]
         program = predict.program(
-            self._section,
+            self.section,
             self.manifest["spec"]["task"],
             self.manifest["outputs"][self.head],
             resample=self._task.dense and labels.shape[1:3] != size,
@@ -122,7 +122,7 @@ class Artifact:
         return predict.build_task(self.manifest["spec"]["task"], outputs)
 
     @property
-    def _section(self) -> dict[str, Any]:
+    def section(self) -> dict[str, Any]:
         """The model section; a file may know better than the stage that read it."""
         return self.manifest.get("model") or self.manifest["spec"]["model"]
 

@@ -147,17 +147,16 @@ class Training:
             initial.variables(self.model, shape, self.spec["seed"])
         )
         for start in self.spec["starts"]:
-            folder = self.job.parents[start["parent"]]
-            parent = artifact.load(folder)
+            parent = artifact.load(self.job.parents[start["parent"]])
             try:
-                variables, receipt = transplant.transplant(
-                    variables, parent.variables, start["take"], start["reinit"]
+                variables, row, summary = receipts.transplanted(
+                    variables, parent, start, self.spec["model"], shape
                 )
             except transplant.TransplantError as error:
-                where = f"stages/{self.job.stage.name}/starts, from {folder}"
+                where = f"stages/{self.job.stage.name}/starts, from {parent.folder}"
                 raise transplant.TransplantError(f"{where}: {error}") from None
-            self.job.progress(0, self.spec["steps"], receipt.summary())
-            self.receipts.append(receipts.row(start["parent"], parent, receipt))
+            self.job.progress(0, self.spec["steps"], summary)
+            self.receipts.append(row)
         return variables
 
     def _fit(

@@ -6,8 +6,10 @@ from typing import Any
 
 from jaxseg.core import errors, lookup, trees
 from jaxseg.core.types import Variables
+from jaxseg.models import model as models
 
 SHOWN = 20  # leaves that an error lists
+PARTS = ("backbone", "head")  # of a model section; prefixes begin with them
 FIX = (
     "Fix: same name and variant on both sides, or reinit=[...] with a regex for the "
     "target leaves that shall start fresh."
@@ -75,6 +77,40 @@ def transplant(
         total_parameters=_count(new),
     )
     return trees.unflatten(new | copied), receipt
+
+
+def check_function(
+    take: Mapping[str, str],
+    here: Mapping[str, Any],
+    there: Mapping[str, Any],
+    image_shape: tuple[int, ...],
+    allow: Sequence[str] = (),
+) -> None:
+    """TransplantError where weights of model section `there` fit `here`, but would
+    compute something else there: other upsampling, other dilation of a head.
+
+    allow: fields of the backbone or the head that may differ all the same.
+    """
+    known = {field for part in PARTS for field in here[part]}
+    for field in allow:
+        if field not in known:
+            raise TransplantError(str(lookup.unknown(field, known, kind="allow")))
+    for part in PARTS:
+        rules = [
+            f"{{{to} <- {frm}}}"
+            for to, frm in take.items()
+            if to.startswith(part) and frm.startswith(part)
+        ]
+        fields = models.unlike(part, here, there, image_shape) if rules else []
+        for field in fields:
+            if field in allow:
+                continue
+            raise TransplantError(
+                f"transplant {rules[0]}: the weights fit, but would compute something "
+                f"else: {field} of the {part} is {here[part][field]!r} here and "
+                f"{there[part][field]!r} in the source. Fix: the same {field}, or "
+                f"allow=[{field!r}] in this start if that is meant."
+            )
 
 
 def _pair(

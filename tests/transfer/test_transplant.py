@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from jaxseg.core import trees
-from jaxseg.transfer import transplant
+from jaxseg.models import model as models
+from jaxseg.transfer import study, transplant
+from jaxseg.transfer.kinds import train
+from tests import tiny
 
 SHAPES = {
     "params/backbone/stem/kernel": (3, 3, 3, 4),
@@ -197,3 +200,73 @@ def test_a_failed_transplant_changes_nothing():
     source = make(1, **{"params/backbone/stem/bias": (5,)})
     error(target=target, source=source)
     assert not moved(trees.flatten(target))
+
+
+HRNET = {"backbone": {"name": "hrnet", "variant": "tiny"}, "head": {"name": "unet"}}
+RESNET = {"backbone": {"name": "resnet", "variant": "tiny"}, "head": {"name": "fcn"}}
+
+
+def function(base, take=TAKE, allow=(), head=None, **backbone):
+    """Checks weights of a model of `base` with these fields for `base` itself."""
+    changed = {"backbone": backbone, "head": head or {}}
+    there = {part: section | changed[part] for part, section in base.items()}
+    here, there = (models.bind_model(m, where="m") for m in (base, there))
+    transplant.check_function(take, here, there, (64, 64, 3), allow)
+
+
+def test_equal_shapes_with_another_function_are_refused():
+    with pytest.raises(transplant.TransplantError) as caught:
+        function(HRNET, fusion="bilinear")
+    assert str(caught.value) == (
+        "transplant {backbone <- backbone}: the weights fit, but would compute "
+        "something else: fusion of the backbone is 'nearest' here and 'bilinear' in "
+        "the source. Fix: the same fusion, or allow=['fusion'] in this start if that "
+        "is meant."
+    )
+    function(HRNET, fusion="bilinear", allow=["fusion"])
+    with pytest.raises(transplant.TransplantError, match=r"'fusoin'.*mean 'fusion'"):
+        function(HRNET, fusion="bilinear", allow=["fusoin"])
+
+
+def test_a_decoder_is_compared_where_it_is_taken():
+    heads = {"heads_segmentation/decoder": "heads_conrec/decoder"}
+    function(HRNET, head={"up": "bilinear"})  # the backbone alone
+    with pytest.raises(transplant.TransplantError, match="up of the head is 'nearest'"):
+        function(HRNET, heads, head={"up": "bilinear"})
+    function(HRNET, {"heads_x/decoder": "backbone"}, head={"up": "bilinear"})
+
+
+def test_what_is_usual_or_of_training_alone_may_differ():
+    function(RESNET, output_stride=8, remat=True, head={"dropout": 0.5})
+    function(HRNET, remat=True)
+
+
+def test_what_changes_shapes_is_left_to_the_comparison_of_leaves():
+    function(HRNET, width=16)
+    function(RESNET, {"backbone/stage1": "backbone/stage1"}, lengths=[1, 1, 2, 1])
+
+
+def test_the_plan_already_refuses_another_function():
+    config = tiny.config()
+    model = config["stages"]["source"]["model"]
+    other = model | {"backbone": model["backbone"] | {"fusion": "bilinear"}}
+    config["stages"]["source"]["model"] = other
+    with pytest.raises(transplant.TransplantError, match="stages/target/a: transplant"):
+        tiny.plan(config)
+    for name in ("target/a", "target/b"):
+        (start,) = config["stages"][name]["starts"]
+        config["stages"][name]["starts"] = [start | {"allow": ["fusion"]}]
+    assert tiny.plan(config)
+
+
+def test_a_file_that_knows_better_than_the_plan_is_compared_when_it_is_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "_model_of", lambda parent: None)
+    config = {"stages": tiny.config()["stages"]}
+    model = config["stages"]["source"]["model"]
+    other = model | {"backbone": model["backbone"] | {"fusion": "bilinear"}}
+    config["stages"]["child"] = tiny.candidate(0.1) | {"model": other}
+    outcome = study.run(config, tiny.copy(tmp_path), only="child")
+    text = outcome.errors["child"]
+    assert "stages/child/starts, from" in text and "fusion of the backbone is" in text

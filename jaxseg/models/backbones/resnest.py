@@ -16,6 +16,8 @@ from jaxseg.core import lookup
 from jaxseg.models import layers, ops
 
 VERSION = 1  # goes up when the same weights would give other maps
+# Same weights, denser maps by dilation: the usual way to use them.
+FREE = ("output_stride",)
 RADIX = 2  # branches that attention weighs against each other
 
 

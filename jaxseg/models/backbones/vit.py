@@ -13,6 +13,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.models import initial, layers
 
 VERSION = 1  # goes up when the same weights would give other maps
+FREE = ("class_map",)  # only which maps it hands on
 
 
 class Attention(nn.Module):

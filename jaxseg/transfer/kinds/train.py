@@ -8,7 +8,7 @@ from jaxseg.data import dataset, recipes, sources, transforms
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
-from jaxseg.transfer import planning, work
+from jaxseg.transfer import planning, transplant, work
 
 VERSION = 3  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
@@ -44,7 +44,8 @@ def arguments(
 ) -> None:
     """What a `train` section may hold.
 
-    starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex]}].
+    starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex], allow:
+    [field]}].
     evaluations: {name: data section}; keys left out are those of `data`, the split is
     "validation"; see `evaluation_arguments`. headline: the one that tables, early
     stopping and `keep` look at.
@@ -125,9 +126,17 @@ def run_arguments(
 
 
 def start_arguments(
-    *, parent: str, take: Mapping[str, str], reinit: Sequence[str] = ()
+    *,
+    parent: str,
+    take: Mapping[str, str],
+    reinit: Sequence[str] = (),
+    allow: Sequence[str] = (),
 ) -> None:
-    """One transplant from the parent of that role."""
+    """One transplant from the parent of that role.
+
+    allow: fields of the backbone or head that may differ between parent and model
+    although they change what the same weights compute, such as HRNet's "fusion".
+    """
 
 
 def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -226,7 +235,9 @@ def versions(spec: Mapping[str, Any]) -> dict[str, int]:
 def check_parents(
     spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
 ) -> None:
-    """UserError where a start names a role that is no parent, or one is never used."""
+    """UserError where a start names a role that is no parent, or one is never used, or
+    the parent's weights would compute something else here.
+    """
     used = [start["parent"] for start in spec["starts"]]
     for role in used:
         if role not in parents:
@@ -237,6 +248,22 @@ def check_parents(
             f"{where}: parent {unused[0]!r} is in no `starts`, so nothing of it would "
             "be used. Fix: add starts=[{parent, take}] or remove it."
         )
+    for start in spec["starts"]:
+        there = _model_of(parents[start["parent"]])
+        if there is not None:
+            shape = planning.image_shape(spec, find(spec["data"]))
+            transplant.check_function(
+                start["take"], spec["model"], there, shape, start["allow"]
+            )
+
+
+def _model_of(parent: Any) -> Mapping[str, Any] | None:
+    """The model section of a parent stage; None where only its weights tell."""
+    if parent is not None and parent.kind == "select":
+        return _model_of(next(iter(parent.made_from.values()), None))
+    if parent is None or parent.spec.get("arch"):  # a file may know better
+        return None
+    return parent.spec.get("model")
 
 
 def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
