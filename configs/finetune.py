@@ -16,6 +16,10 @@ file's backbone as well (`python -m jaxseg.weights --list` shows what `arch` tak
 the report has the gain. `dataset` is a known data set that lies in DIR. `binary`: masks
 of 0 and one other value, one output, IoU as the metric. `auto_weights`: rare classes
 weigh more.
+
+A fifth of the training images is held out and chooses which weights are kept; the
+validation images are only reported. `choose=validation` trains on all and lets
+validation choose, as papers do; the report then says so.
 """
 
 from configs import common
@@ -43,7 +47,11 @@ def get_config(arg=""):
         lr=0.003,
         count=0,
         seeds=1,
+        choose="held_out",
     )
+    if arg.choose not in ("held_out", "validation"):
+        allowed = "held_out and validation"
+        raise ValueError(f"choose={arg.choose!r}: allowed are {allowed}")
     if not arg.data:
         raise ValueError("data=DIR is missing: the folder of your images and masks")
     stages = {}
@@ -57,6 +65,9 @@ def get_config(arg=""):
 
 def model(arg, start, seed):
     """Training with an evaluation every tenth; the best of them is kept."""
+    evaluations = dict(validation={})
+    if arg.choose == "held_out":
+        evaluations["held_out"] = dict(split="train", part="held_out")
     options = {}
     if arg.dataset.startswith("folder/"):
         options["binary"] = arg.binary
@@ -71,6 +82,7 @@ def model(arg, start, seed):
             size=list(arg.size),
             count=arg.count or None,
             seed=seed,
+            part="fit" if arg.choose == "held_out" else "all",
             options=options,
         ),
         task=dict(
@@ -89,6 +101,8 @@ def model(arg, start, seed):
         seed=seed,
         eval_every=max(arg.steps // 10, 1),
         keep="best",
+        evaluations=evaluations,
+        choose_by=arg.choose,
         parent=None if start == "random" else start,
         labels=[label | dict(role="target")],
     )

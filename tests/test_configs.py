@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jaxseg import main
-from jaxseg.transfer import chain, study
+from jaxseg.transfer import chain, choosing, study
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = {"finetune": "data={folder},binary", "single": "", "factors": ""}
@@ -101,6 +101,19 @@ def test_rates_become_candidates_and_a_selection():
     assert held_out["part"] == "held_out" and held_out["split"] == "train"
     assert held_out["count"] == candidates[0].spec["data"]["count"]
     assert chosen[0].labels[0]["selected"] == "held_out"
+
+
+@pytest.mark.parametrize("choose, part", [("held_out", "fit"), ("validation", "all")])
+def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_folder):
+    config = load("finetune", own_folder, more=f"choose={choose}")
+    (stage,) = chain.plan(chain.bind(study.plain(config))).stages
+    spec = stage.spec
+    assert (spec["choose_by"], spec["data"]["part"]) == (choose, part)
+    assert spec["keep"] == "best" and spec["headline"] == "validation"
+    said = choosing.words(spec, "validation")
+    assert said == (
+        "" if choose == "held_out" else ", best of 10 evaluations of this set"
+    )
 
 
 def test_a_real_set_joins_the_targets(real_data):

@@ -60,7 +60,7 @@ def get_config(arg=""):
         steps=arg.steps,
         batch_size=arg.batch,
         eval_every=max(arg.steps // 10, 1),
-        keep="best",
+        {keep},
         labels=[{{"setting": "own", "target": DATA["name"], "role": "target"}}],
     )
     return common.study("own", {{"model": stage}})
@@ -135,8 +135,7 @@ def data_section(found: Guess, root: Path) -> dict[str, Any]:
     split = "train" if "train" in found.facts.splits else next(iter(found.facts.splits))
     if split != "train":
         section["split"] = split
-    if validation(found) is None:
-        section["part"] = "fit"
+    section["part"] = "fit"
     return section
 
 
@@ -145,14 +144,20 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
     task: dict[str, Any] = {"name": found.task}
     if found.options.get("binary"):
         task["binary"] = True
-    split = validation(found)
-    own = {"split": "train", "part": "held_out"} if split is None else {"split": split}
+    data, split = data_section(found, root), validation(found)
+    held_out = {"split": data.get("split", "train"), "part": "held_out"}
+    keep = 'keep="last"'  # what is held out is reported, and may not choose as well
+    evaluations = {"validation": held_out}
+    if split is not None:
+        keep = 'keep="best",\n        choose_by="held_out"'
+        evaluations = {"validation": {"split": split}, "held_out": held_out}
     return CONFIG.format(
         doc=f"{root.name}, read as {found.name}, written by `jaxseg.data init`.",
         file=file,
-        data=pprint.pformat(data_section(found, root), sort_dicts=False),
+        data=pprint.pformat(data, sort_dicts=False),
         task=pprint.pformat(task),
-        evaluations=pprint.pformat({"validation": own}),
+        evaluations=pprint.pformat(evaluations, sort_dicts=False),
+        keep=keep,
     )
 
 

@@ -291,6 +291,11 @@ def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
         return indices
     shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
     border = part_size(len(indices), "held_out")
+    if part == "fit" and border == len(indices):
+        raise errors.UserError(
+            f"part: found 'fit' of {len(indices)} record, all of which is held out. "
+            "Fix: part='all' and evaluations of other images, or more images."
+        )
     return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
 
 

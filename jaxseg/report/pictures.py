@@ -34,8 +34,7 @@ def curves(members: Cast) -> dict[str, str]:
             metric = row["metric"]
             lines = row["stage"].result.lines("metrics.jsonl")
             losses.append((role, _series(lines, "train", lambda x: x.get("loss"))))
-            read = lambda line, name=metric: line["metrics"].get(name)
-            values.append((role, _series(lines, "evaluation", read)))
+            values.append((role, evaluated(lines, metric)))
     panels = {
         "loss": (losses, "training loss"),
         "metric": (values, tables.shown(metric)),
@@ -105,6 +104,13 @@ def _series(lines, kind: str, read) -> figures.Points:
     """[(step, value)] of the log lines of one kind that have the value."""
     points = [(line["step"], read(line)) for line in lines if line["kind"] == kind]
     return [(step, value) for step, value in points if value is not None]
+
+
+def evaluated(lines, metric: str) -> figures.Points:
+    """Of the evaluation that ran in between; the others have only the last step."""
+    of = next((line["split"] for line in lines if line["kind"] == "evaluation"), None)
+    read = lambda line: line["metrics"].get(metric) if line["split"] == of else None
+    return _series(lines, "evaluation", read)
 
 
 def _sample_names(result: workdir.Artifact) -> list[str]:

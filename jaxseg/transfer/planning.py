@@ -5,11 +5,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import errors, hashing, lookup, trees
+from jaxseg.core import errors, hashing, trees
 from jaxseg.data import dataset, sources
 from jaxseg.evals import predict
 from jaxseg.models import initial
 from jaxseg.train import optim
+from jaxseg.transfer import choosing
 
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
@@ -34,12 +35,7 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
             f"{where}/mixup: found {spec['mixup']} with task {task.name!r}; allowed is "
             "0, for only classification with one class an image can be mixed"
         )
-    if spec["headline"] not in spec["evaluations"]:
-        raise lookup.unknown(
-            spec["headline"], spec["evaluations"], kind=f"evaluation, {where}/headline"
-        )
-    if spec["patience"] is not None and not spec["eval_every"]:
-        raise errors.UserError(f"{where}: patience needs eval_every, found 0")
+    choosing.check(spec, where)
     optim.schedule(steps=spec["steps"], **spec["schedule"])
     if spec["multipliers"]:  # a pattern that matches nothing is found before training
         network = abstract_variables(spec, facts)

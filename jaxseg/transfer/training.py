@@ -18,7 +18,7 @@ from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, planning, receipts, transplant, work
+from jaxseg.transfer import artifact, choosing, planning, receipts, transplant, work
 
 
 class Training:
@@ -228,7 +228,8 @@ class Training:
 
     def _watch(self, writer: Any, best: dict, log: hooks.Log) -> hooks.Evaluate:
         """The evaluation during training."""
-        name, evaluator = self.spec["headline"], self.headline
+        name = choosing.chooser(self.spec)
+        evaluator = self.evaluators[name]
 
         def measure(variables: Variables, step: int) -> float:
             values = evaluator(variables)
@@ -237,16 +238,8 @@ class Training:
                 writer.add_scalar(f"{name}/{metric}", value, step)
             return values[evaluator.headline]
 
-        period, steps = self.spec["eval_every"], self.spec["steps"]
-        chooses = self.spec["keep"] == "best" or self.spec["patience"] is not None
         watch = hooks.Evaluate(
-            # The last step is evaluated after the loop, and then by all evaluators.
-            lambda step: (
-                bool(period)
-                and (
-                    (step % period == 0 and step < steps) or (chooses and step == steps)
-                )
-            ),
+            lambda step: choosing.due(self.spec, step),
             measure,
             log,
             higher_is_better=evaluator.higher_is_better,
@@ -276,6 +269,7 @@ class Training:
             values, floor = evaluator.measure(variables)
             self._record(name, evaluator, values, step, final=True)
             data = self.spec["evaluations"][name]
+            said = choosing.words(self.spec, name)
             for metric, value in values.items():
                 of = {"floor": floor} if metric == evaluator.headline else {}
                 rows.append(
@@ -283,7 +277,7 @@ class Training:
                     | {
                         "name": metric,
                         "value": value,
-                        "protocol": evaluator.protocol,
+                        "protocol": evaluator.protocol + said,
                         "evaluation": name,
                         "split": data["split"],
                         "dataset": data["name"],

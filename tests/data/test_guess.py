@@ -145,7 +145,23 @@ def test_one_split_is_held_out_of(tmp_path):
     best = guess.guess(tmp_path)[0]
     assert guess.validation(best) is None
     assert guess.data_section(best, tmp_path)["part"] == "fit"
-    assert "held_out" in guess.config_text(best, tmp_path, tmp_path / "c.py")
+    text = guess.config_text(best, tmp_path, tmp_path / "c.py")
+    assert "held_out" in text and 'keep="last"' in text and "choose_by" not in text
+
+
+def test_validation_images_do_not_choose(tmp_path):
+    """A fifth of the training images does, where both splits are there."""
+    trees.write_folder(tmp_path, range(10))
+    best = guess.guess(tmp_path)[0]
+    assert guess.validation(best) == "validation"
+    assert guess.data_section(best, tmp_path)["part"] == "fit"
+    file = tmp_path / "own.py"
+    file.write_text(guess.config_text(best, tmp_path, file))
+    spec = main.load_config(file, "").stages.model
+    held_out = {"split": "train", "part": "held_out"}
+    assert spec.evaluations.held_out.to_dict() == held_out
+    assert (spec.keep, spec.choose_by) == ("best", "held_out")
+    assert spec.evaluations.validation.to_dict() == {"split": "validation"}
 
 
 def test_init_overwrites_nothing(tmp_path, capsys):

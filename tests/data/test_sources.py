@@ -80,6 +80,11 @@ def test_counts_are_seeded_and_nested(camvid):
             opened(count=count)
 
 
+def test_one_image_cannot_be_divided(camvid):
+    with pytest.raises(errors.UserError, match="'fit' of 1 record, all of which"):
+        sources.open("camvid/11", split="train", root=camvid, count=1, part="fit")
+
+
 def test_held_out_and_fit_divide_the_subset(camvid):
     parts = [
         ids(sources.open("camvid/11", split="train", root=camvid, count=8, part=part))

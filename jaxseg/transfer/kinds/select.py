@@ -147,6 +147,7 @@ def on_all_images(spec: Mapping[str, Any], steps: int | None = None) -> dict[str
         "schedule": schedule,
         "patience": None,
         "keep": "last",
+        "choose_by": None,
     }
 
 

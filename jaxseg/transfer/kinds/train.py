@@ -27,6 +27,7 @@ def arguments(
     starts: Sequence[Mapping[str, Any]] = (),
     evaluations: Mapping[str, Mapping[str, Any] | None] | None = None,
     headline: str = "validation",
+    choose_by: str | None = None,
     batch_size: int = 16,
     lr: float = 1e-3,
     optimizer: Mapping[str, Any] | None = None,
@@ -47,8 +48,10 @@ def arguments(
     starts: [{parent: role, take: {prefix here: prefix there}, reinit: [regex], allow:
     [field]}].
     evaluations: {name: data section}; keys left out are those of `data`, the split is
-    "validation"; see `evaluation_arguments`. headline: the one that tables, early
-    stopping and `keep` look at.
+    "validation"; see `evaluation_arguments`. headline: the one that tables show;
+    choose_by: the one that `keep` and `patience` look at, as {split: "train", part:
+    "held_out"} beside part="fit" of `data`. None: the headline, and then its protocol
+    says that its own images chose the weights.
     batch_size: of all devices and accumulated microbatches together. accumulate:
     microbatches; the loss is divided by counts of the whole batch, but batch
     statistics, Dice over the batch, Lovasz and hard pixels are of one microbatch.
@@ -61,7 +64,7 @@ def arguments(
     ema: decay of a running mean of parameters and batch statistics, which is then what
     is evaluated and kept; less in the first steps, (1 + step) / (10 + step).
     eval_every: steps between evaluations (0: at the end only); patience: how many
-    without a better headline metric end the run; keep: weights, "last" or "best".
+    of `choose_by` without a better metric end the run; keep: weights, "last" or "best".
     samples: predictions to draw.
     run: {log_every, checkpoint_every, threads, workers}: outside the content key.
     """
