@@ -110,9 +110,12 @@ class Segmentation(task.Task):
         return segmentation.Confusion(self.num_outputs, self.uncounted)
 
     def counting(self, facts: Dataset) -> tuple[str, ...]:
-        """The classes that do not count."""
-        names = " and ".join(facts.classes[label] for label in self.uncounted)
-        return (f"without {names}",) if names else ()
+        """The classes that do not count; a background has another name in each set."""
+        names = [
+            "background" if label == facts.background else facts.classes[label]
+            for label in self.uncounted
+        ]
+        return (f"without {' and '.join(names)}",) if names else ()
 
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
         """[K, K] counts of one batch; of a binary task [B, 4]."""

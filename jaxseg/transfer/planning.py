@@ -58,6 +58,12 @@ def check_evaluation(
             f"{where}: {name} needs a head of {found} outputs, that of "
             f"{spec['data']['name']} has {trained}. Fix: data with the same classes"
         )
+    channels, seen = (image_shape(spec, each)[-1] for each in (facts, other))
+    if seen != channels:
+        raise errors.UserError(
+            f"{where}: images of {name} have {seen} channels, those of "
+            f"{spec['data']['name']} {channels}. Fix: data with as many channels"
+        )
 
 
 def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> None:

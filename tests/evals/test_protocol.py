@@ -313,6 +313,15 @@ def test_a_set_that_cannot_judge_is_refused_before_training(name, words):
         bound({"validation": {"name": name}})
 
 
+def test_a_set_of_other_channels_is_refused_before_training():
+    other = "worlds/driving_night"
+    grey = dataclasses.replace(sources.find(other), mean=(90.0,), std=(40.0,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(worlds.DATASETS, "driving_night", grey)
+        with pytest.raises(errors.UserError, match=r"have 1 channels, those of .* 3"):
+            bound({"validation": {"name": other}})
+
+
 def test_a_stage_with_a_bad_one_is_refused():
     with pytest.raises(errors.UserError, match=r"x/evaluations/validation/protocol"):
         bound({"validation": {"protocol": {"mode": "sliced"}}})

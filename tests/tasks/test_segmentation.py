@@ -41,7 +41,10 @@ def test_ignored_classes_are_neither_in_the_loss_nor_in_the_metric():
     assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
     known = built.metric().compute(np.array(counts, np.int64), ("a", "b", "c"))
     assert set(known) == {"miou", "pixel_accuracy", "iou/a", "iou/c"}
-    assert built.counting(FACTS) == ("without rest",)
+    assert built.counting(FACTS) == ("without background",)
+    assert segmentation.build(3, uncounted=(0, 2)).counting(FACTS) == (
+        "without a and c",
+    )
 
 
 def test_what_the_metric_counts_can_be_said():

@@ -102,7 +102,8 @@ def training_arguments(
     augment: transforms in order, or the name of a recipe in `data.recipes`.
     mix: data sections of further sets with the same classes; what they leave out but
     the subset is as here. weight: how often a set is drawn from, beside the others;
-    unit: what is drawn from one set, a whole "batch" or each "example".
+    unit: what is drawn from one set, a whole "batch" or each "example". Images are
+    normalized each by the mean and std of its set, in evaluation by those of the first.
     """
 
 
