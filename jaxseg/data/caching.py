@@ -1,8 +1,9 @@
 """Decoded examples on disk: read once, then loaded as plain arrays.
 
-One uncompressed .npz file an example, in a folder of its own for each data set, split
-and set of options. The format holds a checksum of every array, so a damaged file is
-read anew, never used. Files are written under another name and then renamed.
+One uncompressed .npz file an example, named by the content it was made of, in a folder
+of its own for each data set and set of options. The format holds a checksum of every
+array, so a damaged file is read anew, never used. Files are written under another name
+and then renamed.
 """
 
 import logging
@@ -15,22 +16,22 @@ import numpy as np
 
 from jaxseg.core.types import Example
 
-VERSION = 2  # goes up when an example of the same data set is another one
+VERSION = 3  # goes up when an example of the same data set is another one
 LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
 _log = logging.getLogger(__name__)
 
 
 class DiskCache:
-    """Examples by index in `folder`, up to `limit` bytes of them."""
+    """Examples by key in `folder`, up to `limit` bytes of them."""
 
     def __init__(self, folder: Path, limit: int = LIMIT_BYTES):
         self.folder, self.limit = folder, limit
         folder.mkdir(parents=True, exist_ok=True)
         self.used = sum(entry.stat().st_size for entry in os.scandir(folder))
 
-    def get(self, index: int) -> Example | None:
+    def get(self, key: str) -> Example | None:
         """The example, or None where there is none or its file is damaged."""
-        path = self._path(index)
+        path = self._path(key)
         try:
             with open(path, "rb") as file, np.load(file) as arrays:
                 example = {name: arrays[name] for name in arrays.files}
@@ -41,22 +42,22 @@ class DiskCache:
             _log.warning("%s is damaged (%s): decoded anew", path, error)
             return None
 
-    def put(self, index: int, example: Example) -> None:
+    def put(self, key: str, example: Example) -> None:
         """Keeps the example if there is room."""
         size = sum(np.asarray(value).nbytes for value in example.values())
         if self.used + size > self.limit:
             return
         unique = f"{os.getpid()}-{threading.get_ident()}"
-        partial = self.folder / f"{index}.{unique}.partial"
+        partial = self.folder / f"{key}.{unique}.partial"
         try:
             with open(partial, "wb") as file:
                 np.savez(file, **example)
-            os.replace(partial, self._path(index))
+            os.replace(partial, self._path(key))
         except OSError as error:  # a full disk is no reason to end a training
             _log.warning("%s: %s; nothing more is kept there", self.folder, error)
             partial.unlink(missing_ok=True)
             self.limit = 0
         self.used += size
 
-    def _path(self, index: int) -> Path:
-        return self.folder / f"{index}.npz"
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"

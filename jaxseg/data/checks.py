@@ -86,7 +86,8 @@ def check(
 
 def once(source: sources.Source) -> None:
     """`quick`, but not for embedded data, nor for what this process has looked at."""
-    key = (source.name, source.split, source.fingerprint, source.indices.tobytes())
+    key = (source.name, source.split, source.fingerprint, source.root)
+    key += (source.indices.tobytes(),)
     if source.dataset.on_disk and key not in _seen:
         quick(source)
         _seen.add(key)

@@ -42,7 +42,7 @@ class Dataset:
 
     fields: tuple[str, ...]  # what parse yields beside id
     domain: str  # one of DOMAINS
-    splits: Mapping[str, int]  # records per split; of a user's folder, the number found
+    splits: Mapping[str, int]  # records per split; 0: only counted in the folder
     version: int  # goes up when the pixels or labels that parse yields change
     size: tuple[int, int] | None = None  # training resolution (height, width)
     classes: tuple[str, ...] = ()
@@ -61,6 +61,11 @@ class Dataset:
     skeleton: tuple[tuple[int, int], ...] = ()  # keypoints that a line joins
     # How it is judged: {task: {option of the task: value}} where a config says nothing.
     protocol: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def own(self) -> bool:
+        """Whether only the user's folder tells classes, splits and content."""
+        return self.domain == "own"
 
     @property
     def num_classes(self) -> int:
@@ -103,6 +108,30 @@ def check_classes(ids: np.ndarray, facts: Dataset, *, where: str) -> None:
         f"or map the others with ids={{raw: class}}, for example "
         f"ids={{{found[0]}: {ignored}}}."
     )
+
+
+def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarray:
+    """int32 with `table` applied; ids that it does not list stay as they are.
+
+    ignored: what stands for IGNORE, among the ids and as a value of the table.
+    """
+    top = int(ids.max(initial=0))
+    if not table:
+        return _fill(ids, ignored) if top >= ignored else ids
+    if ids.min(initial=0) < 0:
+        raise errors.UserError(f"label map holds the negative id {ids.min()}")
+    lookup_table = np.arange(max(top, ignored, *table) + 1, dtype=np.int32)
+    lookup_table[ignored] = IGNORE
+    for raw, mapped in table.items():
+        lookup_table[raw] = IGNORE if mapped == ignored else mapped
+    return lookup_table.take(ids, mode="clip")  # all are within; half the time of []
+
+
+def _fill(ids: np.ndarray, ignored: int) -> np.ndarray:
+    """A copy with IGNORE in place of `ignored`."""
+    filled = ids.astype(np.int32)
+    np.copyto(filled, IGNORE, where=ids == ignored)  # a third of the time of np.where
+    return filled
 
 
 def _check_image(image: np.ndarray, where: str) -> None:

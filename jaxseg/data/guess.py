@@ -103,7 +103,7 @@ def guess(root: Path) -> list[Guess]:
 def _facts(name: str, root: Path, options: dict[str, Any]) -> Dataset:
     """The fact sheet with the splits that are there, as many as there are."""
     facts = sources.describe(name, root=root, options=options)
-    if facts.domain == "own":
+    if facts.own:
         return facts
     splits, why = {}, None
     for split in facts.splits:

@@ -6,14 +6,21 @@ A dataset is a file in `data/datasets/` with
   records(variant, split, root, **options) -> Sequence   cheap, random access, picklable
   parse(record, root, variant) -> Example                nothing at random, no resizing
 
-and, where the facts depend on what is in the folder, as with a user's own data,
+and, where they say more than that,
 
-  describe(variant, root, **options) -> Dataset          its facts with what was found
-  digest(root, **options) -> str                         SHA-256 of names and labels
+  reads(record, root, variant) -> Sequence[str]          files below root that parse
+      opens, the image first; else these are the strings of a record but id and where
+  describe(variant, root, **options) -> Dataset          the facts with what was found
+  files(root, **options) -> (images, labels)             names of all files of a user's
+      own folder, whose content is its fingerprint
+
+A catalogue set is known by its name and version, so that plans need no data; the
+digest of what was read of it is taken when a stage runs.
 
 What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
 everywhere in the field; of a set of more, where 255 is a class, 65535 in a 16-bit PNG.
-In memory it is always dataset.IGNORE. Readers may yield either; `map_ids` converts.
+In memory it is always dataset.IGNORE. Readers may yield either; `dataset.map_ids`
+converts.
 """
 
 import copy
@@ -31,11 +38,10 @@ import numpy as np
 
 from jaxseg.core import errors, hashing, lookup, sections, user_cache
 from jaxseg.core.types import Example
-from jaxseg.data import caching, dataset
-from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data import caching, contents, dataset, subsets
+from jaxseg.data.dataset import Dataset
 
 PACKAGE = "jaxseg.data.datasets"
-PARTS = ("all", "fit", "held_out")
 CACHES = ("auto", "memory", "disk", "none")
 BYTES_A_PIXEL = 11  # image, segmentation, depth
 CACHED_BYTES = 2**30
@@ -58,6 +64,7 @@ class Source:
         fingerprint: str,
         in_memory: bool,
         disk: caching.DiskCache | None = None,
+        full_digest: bool = False,
     ):
         self.name, self.split, self.fingerprint = name, split, fingerprint
         self.root, self.options = root, options
@@ -65,7 +72,8 @@ class Source:
         self._facts, self._records = facts, records
         self._in_memory = in_memory
         self._cache: dict[int, Example] = {}
-        self._disk = disk
+        self._disk, self._full_digest = disk, full_digest
+        self._keys: dict[int, str] = {}  # of the entries on disk, by record
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -87,11 +95,11 @@ class Source:
         if index in self._cache:
             return dict(self._cache[index])
         record = int(self.indices[index])
-        example = self._disk.get(record) if self._disk else None
+        example = self._disk.get(self._key(record)) if self._disk else None
         if example is None:
             example = self._read(record)
             if self._disk:
-                self._disk.put(record, example)
+                self._disk.put(self._key(record), example)
         if self._in_memory:  # two threads may both read it: the same value twice
             self._cache[index] = example
         return dict(example)
@@ -101,6 +109,25 @@ class Source:
         part = copy.copy(self)
         part.indices, part._cache = self.indices[np.asarray(positions)], {}
         return part
+
+    def digest(self) -> str:
+        """What these examples are made of: the fingerprint, and of a catalogue set the
+        SHA-256 of the records and of the content of their files.
+        """
+        if self.root is None or self._facts.own:
+            return self.fingerprint
+        return f"{self.fingerprint}:{hashing.key(self.contents(self.indices))}"
+
+    def contents(self, records: Sequence[int] | np.ndarray) -> list[str]:
+        """What each record is made of, 64 hex digits: its values and its files."""
+        every = [self._records[int(index)] for index in records]
+        files = [self._files(record) for record in every]
+        names = list(dict.fromkeys(file for each in files for file in each))
+        sums = dict(zip(names, contents.sums(self.root, names)))
+        return [
+            contents.of_value(record, [sums[file] for file in each])
+            for record, each in zip(every, files)
+        ]
 
     def listing(self) -> Iterator[str]:
         """A line for each example: the number of its record, and its files if any."""
@@ -115,6 +142,25 @@ class Source:
             for index in range(len(self)):
                 self[index]
 
+    def _key(self, record: int) -> str:
+        if record not in self._keys:
+            self._keys[record] = self.contents([record])[0]
+        return self._keys[record]
+
+    def _files(self, record: Any) -> list[tuple[str, bool]]:
+        """(file below root, whether all of it counts) of what parse opens."""
+        if self.root is None:
+            return []
+        file, variant = self.name.split("/")
+        module = importlib.import_module(f"{PACKAGE}.{file}")
+        if hasattr(module, "reads"):
+            names = module.reads(record, self.root, variant)
+        else:
+            names = contents.files_in(record)
+        return [
+            (name, self._full_digest or place > 0) for place, name in enumerate(names)
+        ]
+
     def _read(self, index: int) -> Example:
         file, variant = self.name.split("/")
         record = self._records[index]
@@ -124,7 +170,7 @@ class Source:
             if name in example:
                 table = self._facts.ids if name == "segmentation" else None
                 ignored = self._facts.file_ignore
-                example[name] = map_ids(example[name], table or {}, ignored)
+                example[name] = dataset.map_ids(example[name], table or {}, ignored)
         where = f"{self.name} {self.split}, record {index} {describe_record(record)}"
         return dataset.check(example, self._facts, where=where)
 
@@ -183,14 +229,21 @@ def fingerprint(
     *,
     root: str | os.PathLike | None = None,
     options: Mapping[str, Any] | None = None,
+    full_digest: bool = False,
 ) -> str:
-    """What enters a content key: `name@version`, or the digest of a user's folder."""
+    """What enters a content key: `name@version`, and the digest of a user's folder.
+
+    full_digest: of all bytes of the images, not only of both ends.
+    """
     facts, options = find(name), bind_options(name, options)
-    module = _module(name.split("/")[0])
     text = f"{name}@{facts.version}"
-    if not hasattr(module, "digest"):
+    if not facts.own:
         return text
-    return f"{text}:{module.digest(find_root(name, root), **options)}"
+    folder = find_root(name, root)
+    images, labels = _module(name.split("/")[0]).files(folder, **options)
+    if full_digest:
+        images, labels = (), [*images, *labels]
+    return f"{text}:{contents.digest(folder, images, labels)}"
 
 
 def describe(
@@ -216,6 +269,7 @@ def open(
     part: str = "all",
     options: Mapping[str, Any] | None = None,
     cache: str = "auto",
+    full_digest: bool = False,
 ) -> Source:
     """Random access to `split`, or to a part of its records drawn by `seed`.
 
@@ -224,20 +278,21 @@ def open(
     part: "held_out" is a seeded fifth of those records, "fit" the rest of them.
     cache: "memory" decodes each example once; "auto" does so for rendered datasets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
+    full_digest: digests are of whole images, not of their first and last 64 KiB.
     """
-    for value, known, kind in ((part, PARTS, "part"), (cache, CACHES, "cache")):
+    for value, known, kind in ((part, subsets.PARTS, "part"), (cache, CACHES, "cache")):
         lookup.pick(dict.fromkeys(known), value, kind=kind)
     options, folder = bind_options(name, options), find_root(name, root)
-    print_ = fingerprint(name, root=folder, options=options)  # may hash all files
+    print_ = fingerprint(name, root=folder, options=options, full_digest=full_digest)
     facts = _described(name, folder, hashing.canonical(options), print_)
     records = _records(name, facts, split, folder, options)
     what = f"{name} {split}"
-    count = share(len(records), count, fraction, what=what)
-    indices = subset(len(records), count, seed, what=what)
+    count = subsets.share(len(records), count, fraction, what=what)
+    indices = subsets.subset(len(records), count, seed, what=what)
     disk = None
     if cache == "disk":
-        where = str(folder and folder.resolve())
-        key = hashing.key([caching.VERSION, print_, split, where, options])
+        reader = [f"{name}@{facts.version}", options, facts.ids, facts.file_ignore]
+        key = hashing.key([caching.VERSION, *reader])
         disk = caching.DiskCache(user_cache.folder() / "decoded" / key[:16])
     return Source(
         name,
@@ -246,9 +301,10 @@ def open(
         records,
         root=folder,
         options=options,
-        indices=take_part(indices, part, seed),
+        indices=subsets.take_part(indices, part, seed),
         fingerprint=print_,
         disk=disk,
+        full_digest=full_digest,
         in_memory=cache == "memory"
         or (cache == "auto" and not facts.on_disk and _fits(facts, len(indices))),
     )
@@ -260,73 +316,11 @@ def _fits(facts: Dataset, count: int) -> bool:
     return count * height * width * BYTES_A_PIXEL <= CACHED_BYTES
 
 
-def share(
-    total: int, count: int | None, fraction: float | None, *, what: str
-) -> int | None:
-    """How many records `count` or `fraction` asks for; None: all."""
-    if fraction is None:
-        return count
-    if count is not None or not 0 < fraction <= 1:
-        raise errors.UserError(
-            f"{what}: found fraction={fraction} and count={count}; allowed is one of "
-            "them, a fraction above 0 and up to 1. Fix: drop the other."
-        )
-    return max(1, round(fraction * total))
-
-
-def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:
-    """Sorted indices of `count` of `total` records; smaller counts are subsets."""
-    if count is None:
-        return np.arange(total)
-    if not 0 < count <= total:
-        raise errors.UserError(
-            f"{what}: count={count}; allowed are 1 to {total}, the number of records."
-        )
-    return np.sort(np.random.default_rng([seed, total]).permutation(total)[:count])
-
-
-def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
-    """The held-out fifth of `indices`, the rest, or all of them; sorted."""
-    if part == "all":
-        return indices
-    shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
-    border = part_size(len(indices), "held_out")
-    if part == "fit" and border == len(indices):
-        raise errors.UserError(
-            f"part: found 'fit' of {len(indices)} record, all of which is held out. "
-            "Fix: part='all' and evaluations of other images, or more images."
-        )
-    return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
-
-
-def part_size(total: int, part: str) -> int:
-    """How many of `total` records a part has."""
-    held_out = max(1, total // 5)
-    return {"all": total, "held_out": held_out, "fit": total - held_out}[part]
-
-
-def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarray:
-    """int32 with `table` applied; ids that it does not list stay as they are.
-
-    ignored: what stands for IGNORE, among the ids and as a value of the table.
-    """
-    top = int(ids.max(initial=0))
-    if not table:
-        return _fill(ids, ignored) if top >= ignored else ids
-    if ids.min(initial=0) < 0:
-        raise errors.UserError(f"label map holds the negative id {ids.min()}")
-    lookup_table = np.arange(max(top, ignored, *table) + 1, dtype=np.int32)
-    lookup_table[ignored] = IGNORE
-    for raw, mapped in table.items():
-        lookup_table[raw] = IGNORE if mapped == ignored else mapped
-    return lookup_table.take(ids, mode="clip")  # all are within; half the time of []
-
-
 def measure(
     source: Source, limit: int = STATISTICS_IMAGES
 ) -> dict[str, tuple[float, ...]]:
     """mean and std of each channel over up to `limit` images, each counting alike."""
-    chosen = subset(len(source), min(limit, len(source)), 0, what=repr(source))
+    chosen = subsets.subset(len(source), min(limit, len(source)), 0, what=repr(source))
     moments = [_moments(source[int(i)]["image"]) for i in chosen]
     mean = np.mean([first for first, _ in moments], axis=0)
     variance = np.mean([second for _, second in moments], axis=0) - mean**2
@@ -335,13 +329,6 @@ def measure(
         "mean": tuple(float(round(value, 3)) for value in mean),
         "std": tuple(float(round(value, 3)) for value in std),
     }
-
-
-def _fill(ids: np.ndarray, ignored: int) -> np.ndarray:
-    """A copy with IGNORE in place of `ignored`."""
-    filled = ids.astype(np.int32)
-    np.copyto(filled, IGNORE, where=ids == ignored)  # a third of the time of np.where
-    return filled
 
 
 def describe_record(record: Any) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.data import sources
+from jaxseg.data import subsets
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.kinds import select, train
 
@@ -48,13 +48,13 @@ def _side(
     data = trained.spec["data"]
     facts = train.find(data)
     total = facts.splits.get(data["split"], 0)
-    count = sources.share(total, data["count"], data["fraction"], what=data["name"])
+    count = subsets.share(total, data["count"], data["fraction"], what=data["name"])
     drawn = count or total  # 0: only counted in the folder
     return {
         f"{side}_dataset": data["name"],
         f"{side}_task": trained.spec["task"]["name"],
         f"{side}_domain": facts.domain,
-        f"{side}_images": sources.part_size(drawn, data["part"]) if drawn else None,
+        f"{side}_images": subsets.part_size(drawn, data["part"]) if drawn else None,
         f"{side}_set_images": total or None,
     }
 

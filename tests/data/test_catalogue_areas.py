@@ -155,12 +155,17 @@ def test_voc_detection2007_has_fixed_classes(tmp_path):
     refused("voc/detection2007", tmp_path, "<name> is 'zebra'; allowed are.*Fix")
 
 
-def test_voc_fingerprint_follows_the_lists(tmp_path):
+def test_voc_digest_follows_the_lists(tmp_path):
+    def digest():
+        name = "voc/segmentation2012"
+        return sources.open(name, split="train", root=tmp_path).digest()
+
     write_voc2012(tmp_path)
-    before = sources.fingerprint("voc/cat", root=tmp_path)
-    assert before == sources.fingerprint("voc/cat", root=tmp_path)
+    before = digest()
+    assert before == digest()
     write_list(tmp_path / "ImageSets/Segmentation/train.txt", "b")
-    assert before != sources.fingerprint("voc/cat", root=tmp_path)
+    assert before != digest()
+    assert sources.fingerprint("voc/cat") == "voc/cat@1"  # whatever is in the folder
 
 
 # Pascal Context

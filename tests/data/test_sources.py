@@ -3,13 +3,14 @@
 import collections.abc
 import pickle
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import caching, sources
+from jaxseg.data import caching, dataset, sources, subsets
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import camvid as camvid_lib
 from tests.data import trees
@@ -141,7 +142,7 @@ def test_statistics_are_those_of_the_training_images(tmp_path):
 
 def test_ids_are_mapped_and_others_stay():
     raw = np.array([[0, 7], [11, 300]], np.int32)
-    mapped = sources.map_ids(raw, {7: 1, 11: IGNORE, 300: 2, 999: 5}, 255)
+    mapped = dataset.map_ids(raw, {7: 1, 11: IGNORE, 300: 2, 999: 5}, 255)
     np.testing.assert_array_equal(mapped, [[0, 1], [IGNORE, 2]])
 
 
@@ -154,10 +155,10 @@ def test_255_is_ignored_where_it_is_no_class():
         ({}, IGNORE, [0, 7, 255, IGNORE]),
         ({7: 255, 0: IGNORE}, IGNORE, [IGNORE, 255, 255, IGNORE]),
     ):
-        mapped = sources.map_ids(raw, table, ignored)
+        mapped = dataset.map_ids(raw, table, ignored)
         assert mapped.ravel().tolist() == expected and mapped.dtype == np.int32
         assert raw.ravel().tolist() == [0, 7, 255, IGNORE]  # the reader's own
-    assert sources.map_ids(np.array(255), {}, 255) == IGNORE  # a label
+    assert dataset.map_ids(np.array(255), {}, 255) == IGNORE  # a label
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_fractions_are_seeded_and_nested(camvid):
 
 
 def test_fractions_are_those_of_the_papers():
-    shares = [sources.share(849, None, f, what="x") for f in (0.01, 0.05, 0.2, 1.0)]
+    shares = [subsets.share(849, None, f, what="x") for f in (0.01, 0.05, 0.2, 1.0)]
     assert shares == [8, 42, 170, 849]  # Flowers 17, decoder_transfer Table 2
 
 
@@ -238,14 +239,39 @@ def test_the_disk_keeps_decoded_examples_from_run_to_run(camvid, monkeypatch, tm
         return sources.open("camvid/11", split="train", root=camvid, **given)
 
     plain, first = opened()[3], opened(cache="disk")[3]
-    (camvid / "train/3.png").unlink()
+    monkeypatch.delattr(camvid_lib, "parse")  # nothing is decoded any more
     for again in (first, opened(cache="disk")[3], opened(cache="disk", count=10)[3]):
         assert again["id"] == "3" and again.keys() == plain.keys()
         for name in ("image", "segmentation"):
             assert again[name].dtype == plain[name].dtype
             np.testing.assert_array_equal(again[name], plain[name])
-    with pytest.raises(errors.UserError, match="file not found"):
+    with pytest.raises(AttributeError, match="parse"):
         opened(options={})[3]
+
+
+def test_the_disk_cache_follows_content_not_places(camvid, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
+
+    def opened(cache="disk"):
+        return sources.open("camvid/11", split="train", root=camvid, cache=cache)
+
+    lines = (camvid / "train.txt").read_text().splitlines(keepends=True)
+    (camvid / "train.txt").write_text("".join(lines[:6]))
+    ids(opened())
+    (camvid / "train.txt").write_text("".join(lines[5:2:-1] + lines[:3] + lines[6:]))
+    trees.write_mask(camvid / "trainannot/1.png", values=(10, 0, 11))  # as many bytes
+    read = []
+    parse = camvid_lib.parse
+    monkeypatch.setattr(
+        camvid_lib, "parse", lambda r, *more: read.append(r[0]) or parse(r, *more)
+    )
+    kept = [opened()[i] for i in range(10)]
+    assert [Path(name).stem for name in read] == ["1", "6", "7", "8", "9"]
+    for place, example in enumerate(kept):
+        plain = opened("none")[place]
+        assert example["id"] == plain["id"]
+        for name in ("image", "segmentation"):
+            np.testing.assert_array_equal(example[name], plain[name])
 
 
 def test_a_damaged_file_of_the_cache_is_decoded_anew(camvid, monkeypatch, tmp_path):
@@ -267,9 +293,9 @@ def test_the_disk_cache_ends_at_its_limit(tmp_path):
     example = {"image": np.zeros((10, 10, 3), np.uint8), "id": "a"}
     cache = caching.DiskCache(tmp_path / "c", limit=800)
     for index in range(5):
-        cache.put(index, example)
+        cache.put(str(index), example)
     assert len(list((tmp_path / "c").iterdir())) == 2
-    assert cache.get(1)["id"] == "a" and cache.get(4) is None
+    assert cache.get("1")["id"] == "a" and cache.get("4") is None
 
 
 def bad_camvid(root, name):

@@ -1,23 +1,21 @@
-"""What the readers of objects and depth share: files, boxes, splits, digests.
+"""What the readers of objects and depth share: files, boxes, splits.
 
 A box counts if it is finite and has an area left once it is cut at the border of its
 image; all others (no width, no height, turned round, NaN, wholly outside) are dropped.
 """
 
-import functools
-import hashlib
 import json
 import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxseg.core import errors, hashing
+from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 
 T = TypeVar("T")
@@ -249,22 +247,6 @@ def stamp(path: Path | str) -> tuple[str, int, int]:
     known = stat.S_ISREG(facts.st_mode)
     both = (facts.st_size, facts.st_mtime_ns) if known else (-1, -1)
     return str(path), *both
-
-
-def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
-    """SHA-256 of names and sizes of all files below root and the bytes of labels."""
-    total, labels = hashlib.sha256(), set(labels)
-    for name in sorted({*images} | labels):
-        file = stamp(os.path.join(root, name))  # for a million names, not by `/`
-        total.update(f"{name}\0{file[1]}\0".encode())
-        if name in labels and file[1] >= 0:
-            total.update(_file_sum(file).encode())
-    return total.hexdigest()
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _file_sum(file: tuple[str, int, int]) -> str:
-    return hashing.file_sum(Path(file[0]))
 
 
 def raw_ids(given: Mapping[Any, Any] | None) -> dict[int, int] | None:

@@ -1,6 +1,5 @@
 """Labelled images as arrays: a million of them take 60 MB and no Python objects."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -94,23 +93,9 @@ def listed(root: Path, folder: str, classes: Mapping[str, int]) -> Images:
     return Images(names, np.concatenate(labels))
 
 
-def digest(root: Path, folders: Iterable[str]) -> str:
-    """SHA-256 of the names and sizes of all images in these folders below root."""
-    total = hashlib.sha256()
-    for folder in folders:
-        mine = set(files(root / folder))
-        with os.scandir(root / folder) as entries:
-            sizes = {e.name: _num_bytes(e) for e in entries if e.name in mine}
-        for name in sorted(mine):
-            total.update(f"{folder}/{name}\0{sizes[name]}\0".encode(errors="replace"))
-    return total.hexdigest()
-
-
-def _num_bytes(entry: os.DirEntry) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return images_lib.num_bytes(Path(entry.path))  # says why not
+def under(root: Path, folders: Iterable[str]) -> list[str]:
+    """The images in these folders below root."""
+    return [f"{folder}/{name}" for folder in folders for name in files(root / folder)]
 
 
 def _some(names: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import errors, hashing, user_cache
-from jaxseg.data.datasets import _labels
+from jaxseg.data import contents
 
 IDS = 256
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes side by side
@@ -30,8 +30,8 @@ def holds(
 
     rule: names `find`, and changes when it does. UserError for all unreadable files.
     """
-    stamps = [_labels.stamp(os.path.abspath(root / file)) for file in files]
-    key = hashing.key([rule, stamps])
+    sums = contents.sums(root, [(file, True) for file in files])
+    key = hashing.key([rule, list(files), [each.hex() for each in sums]])
     path = user_cache.folder() / "present" / f"{key}.npy"
     if path.is_file():
         table = np.load(path)

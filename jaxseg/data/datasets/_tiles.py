@@ -6,7 +6,7 @@ back until it ends at the border. An image with a side of 800 or less stays whol
 One window of a PNG or TIFF costs as much as all of it, so a big file is decoded once
 and its tiles are kept as PNG files in <cache>/tiles, 1.8 times its pixels. That takes a
 second for 4 million pixels, when one of them is first read: 10 s and about 70 MB for an
-image of Potsdam. A changed file is cut anew.
+image of Potsdam. A file with other content is cut anew.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ from PIL import Image
 from jaxseg.core import errors, hashing, user_cache
 from jaxseg.core import images as images_lib
 from jaxseg.core.images import Size, Window
-from jaxseg.data.datasets import _labels
+from jaxseg.data import contents
 
 TILE, OVERLAP = 800, 200
 RULE = 1  # goes up when the tiles of the same file change
@@ -90,8 +90,8 @@ def _tile(
     path: Path, window: Window, decode: Callable[[Path], np.ndarray], rule: str
 ) -> Path:
     """The file of a tile, cut with all others of its image if need be."""
-    stamp = _labels.stamp(path.absolute())
-    key = hashing.key([*stamp, rule, RULE, TILE, OVERLAP])
+    (found,) = contents.sums(path.parent, [(path.name, True)])
+    key = hashing.key([found.hex(), rule, RULE, TILE, OVERLAP])
     folder = user_cache.folder() / "tiles" / key
     with _cutting:
         if not folder.is_dir():

@@ -28,7 +28,7 @@ NUM_FOREGROUNDS, NUM_BACKGROUNDS = 900, 10_000  # as in the paper
 # Rooms and what lies around a house; examples of their own, in no split of the worlds.
 SURROUNDINGS = ("indoor_home", "consumer_travel", "indoor_office", "consumer_everyday")
 FOLDERS = {"foregrounds": "foregrounds", "backgrounds": "backgrounds"}
-DRAWN = f"v{VERSION}-worlds{worlds.VERSION}"  # backgrounds change with the worlds
+DRAWN = f"v{VERSION}-worlds{worlds.VERSION}"
 SIZE = 64  # what the paper recommends
 MEAN, STD = (108.1, 108.8, 102.3), (53.4, 53.7, 53.9)  # of 150 images at 64 pixels
 
@@ -36,7 +36,6 @@ MEAN, STD = (108.1, 108.8, 102.3), (53.4, 53.7, 53.9)  # of 150 images at 64 pix
 def _facts(**more: Any) -> Dataset:
     return Dataset(
         fields=("image", "segmentation"),
-        version=VERSION,
         classes=CLASSES,
         palette=((70, 70, 70), (220, 60, 40)),
         **more,
@@ -46,6 +45,7 @@ def _facts(**more: Any) -> Dataset:
 def _rendered(size: int) -> Dataset:
     return _facts(
         domain="synthetic",
+        version=100 * VERSION + worlds.VERSION,  # backgrounds change with the worlds
         splits=compositor.lengths(NUM_FOREGROUNDS, NUM_BACKGROUNDS),
         size=(size, size),
         mean=MEAN,
@@ -60,6 +60,7 @@ DATASETS = {
     **{str(size): _rendered(size) for size in compositor.PADDING},
     "folder": _facts(
         domain="own",
+        version=VERSION,
         splits={},
         obtain="Your own folder of foregrounds/*.png with transparency and of "
         "backgrounds/*; root is that folder.",
@@ -126,14 +127,17 @@ def describe(
     return dataclasses.replace(facts, splits=splits, size=(size, size))
 
 
-def digest(
-    root: Path | None, *, foregrounds: str | None, backgrounds: str | None, **_: Any
-) -> str:
-    """SHA-256 of all names and sizes and of the foregrounds, whose alpha is label."""
-    if root is None:
-        return DRAWN
-    files = _files(root, foregrounds=foregrounds, backgrounds=backgrounds)
-    return _labels.digest(root, files[1], files[0])
+def reads(record: compositor.Pair, root: Path, variant: str) -> tuple[str, str]:
+    """The background, and the foreground, whose alpha is the label."""
+    return str(record.background), str(record.foreground)
+
+
+def files(
+    root: Path, *, foregrounds: str | None, backgrounds: str | None, **_: Any
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Backgrounds, and foregrounds, whose alpha is the label."""
+    cut_out, behind = _files(root, foregrounds=foregrounds, backgrounds=backgrounds)
+    return behind, cut_out
 
 
 def render_foreground(index: int, side: int) -> np.ndarray:

@@ -188,18 +188,19 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     )
 
 
-def digest(
+def files(
     root: Path,
     *,
     annotations: Mapping[str, str] | None,
     images: Mapping[str, str] | str | None,
-) -> str:
-    """SHA-256 of the JSON files and of the names and sizes of images and masks."""
+) -> tuple[set[str], set[str]]:
+    """The images, and the JSON files and panoptic masks."""
     if annotations is not None:
         tables = [find_files("instances", root, annotations)]
     else:  # whichever variant is meant
         tables = [_by_name(prefix, root) for prefix in sorted({*PREFIXES.values()})]
     seen: set[str] = set()
+    labels = {file for table in tables for file in table.values()}
     for split, file in [pair for table in tables for pair in table.items()]:
         stamp = _labels.stamp(root / file)
         panoptic = _coco_panoptic.is_panoptic(stamp)
@@ -208,8 +209,8 @@ def digest(
         seen.update(posixpath.join(folder, name) for name in content.files)
         if panoptic:
             beside = PurePosixPath(file).with_suffix("")
-            seen.update(posixpath.join(beside, name) for name in content.masks)
-    return _labels.digest(root, seen, {f for table in tables for f in table.values()})
+            labels.update(posixpath.join(beside, name) for name in content.masks)
+    return seen, labels
 
 
 def _read_all(variant: str, root: Path, files: Mapping[str, str]) -> dict[str, Any]:

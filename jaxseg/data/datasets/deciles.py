@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, hashing
+from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -124,18 +124,17 @@ def describe(
     )
 
 
-def digest(root: Path, *, images: str, deciles: str, **_: Any) -> str:
-    """SHA-256 of names and sizes of all images and deciles, and of classes.txt.
-
-    The bytes of a million PNG files would be read for minutes; their sizes tell.
-    """
-    trees = (root / images, root / deciles)
+def files(
+    root: Path, *, images: str, deciles: str, **_: Any
+) -> tuple[list[str], list[str]]:
+    """The images, and the deciles and classes.txt."""
     homes = _homes(root / deciles).values()
-    sums = [
-        _per_class.digest(tree, [f"{h}/{n}" for h in homes for n in _inside(tree, h)])
-        for tree in trees
-    ]
-    return hashing.key([*sums, _listed_classes(root)])
+    both = []
+    for tree in (images, deciles):
+        inside = [f"{h}/{n}" for h in homes for n in _inside(root / tree, h)]
+        names = _per_class.under(root / tree, inside)
+        both.append([(PurePosixPath(tree) / name).as_posix() for name in names])
+    return both[0], [*both[1], table.CLASSES]
 
 
 def write(path: Path, deciles: np.ndarray) -> None:

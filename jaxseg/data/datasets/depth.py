@@ -16,7 +16,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels, _pairs
+from jaxseg.data.datasets import _depth, _pairs
 
 DATASETS = {
     "folder": Dataset(
@@ -86,12 +86,14 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     return dataclasses.replace(facts, splits=splits)
 
 
-def digest(root: Path, *, images: str | None, depth: str, **_: Any) -> str:
-    """SHA-256 of the depth maps and lists, and of names and sizes of the images."""
+def files(
+    root: Path, *, images: str | None, depth: str, **_: Any
+) -> tuple[list[str], list[str]]:
+    """The images, and the depth maps and lists."""
     found = find_pairs(root, images, depth)
     pairs = [pair for pairs in found.values() for pair in pairs]
     lists = [path.name for path in root.glob("*.txt")]
-    return _labels.digest(root, [i for i, _ in pairs], [d for _, d in pairs] + lists)
+    return [image for image, _ in pairs], [*(d for _, d in pairs), *lists]
 
 
 def find_pairs(

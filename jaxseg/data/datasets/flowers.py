@@ -125,12 +125,20 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
     example = _per_class.parse(record, root)
     if variant != "17_masks":
         return example
-    name = f"trimaps/{Path(record.image).stem}.png"
-    mask = images_lib.resize_ids(
-        images_lib.read_ids(root / name), example["image"].shape[:2]
-    )
+    mask = images_lib.read_ids(root / _mask(record.image))
+    mask = images_lib.resize_ids(mask, example["image"].shape[:2])
     flower = (mask == FLOWER).astype(np.int32)
     return {"image": example["image"], "segmentation": flower, "id": record.image}
+
+
+def reads(record: Labelled, root: Path, variant: str) -> list[str]:
+    """The image, and its mask where there are masks."""
+    masked = variant == "17_masks"
+    return [record.image, *[_mask(record.image)] * masked]
+
+
+def _mask(image: str) -> str:
+    return f"trimaps/{Path(image).stem}.png"
 
 
 def describe(variant: str, root: Path, *, division: int) -> Dataset:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,28 +124,21 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     )
 
 
-def digest(
+def files(
     root: Path,
     *,
     images: str | None,
     masks: str | None,
     colors: Sequence[Sequence[Any]] | str | None,
     **_: Any,
-) -> str:
-    """SHA-256 of the names and sizes of all files and the bytes of masks and lists."""
+) -> tuple[list[str], list[str]]:
+    """The images, and the masks, lists and the table of colours."""
     pairs = _pairs.find_pairs(root, images, masks)
     both = [pair for found in pairs.values() for pair in found]
-    labels = {mask for _, mask in both if mask} | {
-        path.name for path in _pairs.lists(root).values()
-    }
-    total = hashlib.sha256()
-    if isinstance(colors, str):
-        total.update(_labels.read_bytes(root / colors))
-    for name in sorted({image for image, _ in both} | labels):
-        total.update(f"{name}\0{images_lib.num_bytes(root / name)}\0".encode())
-        if name in labels:
-            total.update((root / name).read_bytes())
-    return total.hexdigest()
+    labels = [mask for _, mask in both if mask]
+    labels += [path.name for path in _pairs.lists(root).values()]
+    labels += [colors] if isinstance(colors, str) else []
+    return [image for image, _ in both], labels
 
 
 def to_binary(mask: np.ndarray, path: Path) -> np.ndarray:

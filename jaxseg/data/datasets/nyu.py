@@ -140,13 +140,11 @@ def describe(variant: str, root: Path) -> Dataset:
     return dataclasses.replace(facts, splits=splits)
 
 
-def digest(root: Path, **_: Any) -> str:
-    """SHA-256 of names and sizes of the files, and of the small ones' bytes."""
-    if (root / LABELED).is_file():
-        small = [name for name in (SPLITS, MAPPING) if (root / name).is_file()]
-        return _labels.digest(root, [LABELED], small)
-    pairs = [pair for pairs in find_files(root).values() for pair in pairs]
-    return _labels.digest(root, [p.image for p in pairs], [p.depth for p in pairs])
+def reads(record: int | Pair, root: Path, variant: str) -> tuple[str, ...]:
+    """The two files of a pair, or those that hold all pictures."""
+    if isinstance(record, Pair):
+        return record
+    return (LABELED, MAPPING) if variant == "segmentation" else (LABELED,)
 
 
 def find_files(root: Path) -> dict[str, list[Pair]]:

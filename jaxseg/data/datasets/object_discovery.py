@@ -7,7 +7,7 @@ fifth for testing, drawn with seed 0 from the sorted names.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -51,13 +51,18 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
 
 
 def parse(record: str, root: Path, variant: str) -> Example:
-    path = root / record
-    mask = path.parent / MASKS / f"{path.stem}.png"
+    path, mask = (root / name for name in reads(record, root, variant))
     return {
         "image": images_lib.read(path),
         "segmentation": folder.to_binary(images_lib.read_ids(mask), mask),
         "id": path.stem,
     }
+
+
+def reads(record: str, root: Path, variant: str) -> tuple[str, str]:
+    """The image and its mask."""
+    path = PurePosixPath(record)
+    return record, (path.parent / MASKS / f"{path.stem}.png").as_posix()
 
 
 def _drawn(names: list[str], split: str) -> list[str]:

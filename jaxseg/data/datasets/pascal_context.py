@@ -53,8 +53,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
 
 
 def parse(record: str, root: Path, variant: str) -> Example:
-    table = _table(_labels.stamp(root / "labels.txt"))
-    path = root / f"trainval/{record}.mat"
+    image, path, names = (root / name for name in reads(record, root, variant))
+    table = _table(_labels.stamp(names))
     raw = np.asarray(_mat.read(path, ("LabelMap",))["LabelMap"]).astype(np.int64)
     if raw.min() < 0 or raw.max() >= len(table):
         raise errors.UserError(
@@ -62,10 +62,15 @@ def parse(record: str, root: Path, variant: str) -> Example:
             f"{len(table) - 1}, as in labels.txt. Fix: get the official file again."
         )
     return {
-        "image": images.read(root / f"JPEGImages/{record}.jpg"),
+        "image": images.read(image),
         "segmentation": table[raw],
         "id": record,
     }
+
+
+def reads(record: str, root: Path, variant: str) -> tuple[str, ...]:
+    """The image, its labels and the names of all labels."""
+    return f"JPEGImages/{record}.jpg", f"trainval/{record}.mat", "labels.txt"
 
 
 @functools.lru_cache(maxsize=8)

@@ -10,7 +10,7 @@ differ in size: the picture is brought to the size of its depth or label map.
 import csv
 import functools
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -95,6 +95,12 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
         name: label,
         "id": "/".join([path.parent.parent.name, path.stem]),
     }
+
+
+def reads(record: tuple[str, str], root: Path, variant: str) -> tuple[str, ...]:
+    """The picture, its label, and the table where labels are ScanNet's own."""
+    raw = PurePosixPath(record[1]).parent.name == RAW_LABEL
+    return (*record, TABLE) if raw and variant != "depth" else record
 
 
 def _frames(root: Path, folder: str, kinds: Sequence[str]) -> list[tuple[str, str]]:

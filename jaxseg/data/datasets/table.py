@@ -134,20 +134,19 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     return dataclasses.replace(facts, classes=named_classes(root, given), ids=ids)
 
 
-def digest(root: Path, *, tables: Mapping[str, str] | None, **_: Any) -> str:
-    """SHA-256 of the tables, masks and depth maps.
-
-    Images count by their names alone: there may be a million, and asking for the size
-    of each would take longer than opening all the rest.
-    """
+def files(
+    root: Path, *, tables: Mapping[str, str] | None, **_: Any
+) -> tuple[list[str], list[str]]:
+    """The images, and the tables, masks, depth maps and names of the classes."""
     names = list(find_tables(root, tables).values())
-    labels = [*names, CLASSES]
+    images, labels = [], [*names, CLASSES]
     for name in names:
         table = _csv.read(_labels.stamp(root / name))
-        for column in {"mask", "depth"} & {*table.columns}:
-            files = (value.decode() for value in table.values(column))
-            labels += [_below_root(name, file) for file in files if file]
-    return _labels.digest(root, [], labels)
+        for column in {"image", "mask", "depth"} & {*table.columns}:
+            found = (value.decode() for value in table.values(column))
+            below = [_below_root(name, file) for file in found if file]
+            (images if column == "image" else labels).extend(below)
+    return images, labels
 
 
 def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:

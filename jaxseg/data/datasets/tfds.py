@@ -132,12 +132,13 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     )
 
 
-def digest(root: Path, *, name: str = "", **_: Any) -> str:
-    """SHA-256 of the set's own description and of names and sizes of its files."""
+def files(root: Path, *, name: str = "", **_: Any) -> tuple[list[str], list[str]]:
+    """The files of examples, of which only the ends are read, and the descriptions."""
     folder = find_folder(root, name)
-    files = [path.name for path in folder.iterdir() if path.is_file()]
-    texts = [file for file in files if file.endswith((".json", ".txt"))]
-    return _labels.digest(folder, files, texts)
+    there = [path for path in folder.iterdir() if path.is_file()]
+    below = [path.relative_to(root).as_posix() for path in there]
+    texts = [file for file in below if file.endswith((".json", ".txt"))]
+    return below, texts
 
 
 def find_folder(root: Path, name: str) -> Path:

@@ -135,15 +135,16 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     )
 
 
-def digest(root: Path, *, images: str, annotations: str, **_: Any) -> str:
-    """SHA-256 of XML files and lists, and of names and sizes of images and masks."""
+def files(
+    root: Path, *, images: str, annotations: str, **_: Any
+) -> tuple[list[str], list[str]]:
+    """The images, and the XML files and lists."""
     labels = [*root.glob(f"{annotations}/*.xml"), *root.glob("ImageSets/*/*.txt")]
-    seen = [path for name in (images, *MASKS) for path in root.glob(f"{name}/*")]
-    below = [
+    seen = root.glob(f"{images}/*")
+    return tuple(
         [path.relative_to(root).as_posix() for path in paths]
         for paths in (seen, labels)
-    ]
-    return _labels.digest(root, *below)
+    )
 
 
 def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:

@@ -97,21 +97,21 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     )
 
 
-def digest(
+def files(
     root: Path,
     *,
     images: Mapping[str, str] | None,
     labels: str | None,
     names: str | None,
     **_: Any,
-) -> str:
-    """SHA-256 of the label files, the YAML file, names and sizes of the images."""
+) -> tuple[list[str], list[str]]:
+    """The images, and the label files and the YAML file."""
     found = find_pairs(root, images, labels, names)
     pairs = [pair for pairs in found.values() for pair in pairs]
     texts = [label for _, label in pairs if label]
     yaml = _yaml(root, names)
     texts += [yaml.relative_to(root).as_posix()] if yaml else []
-    return _labels.digest(root, [image for image, _ in pairs], texts)
+    return [image for image, _ in pairs], texts
 
 
 # Finding the files.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup, sections
-from jaxseg.data import dataset, recipes, sources, transforms
+from jaxseg.data import dataset, recipes, sources, subsets, transforms
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
@@ -331,7 +331,7 @@ def _resolve_data(
     if len(size) != 2 or min(size) < 1:
         raise errors.UserError(f"{where}/size: found {size}, allowed: [height, width]")
     total = facts.splits.get(data["split"], 0)
-    sources.share(total, data["count"], data["fraction"], what=where)  # or an error
+    subsets.share(total, data["count"], data["fraction"], what=where)  # or an error
     options = sources.bind_options(data["name"], data["options"])
     return dict(data) | {
         "size": [int(n) for n in size],

@@ -1,0 +1,206 @@
+"""Digests of files: a stamp decides if a file is read again, only its content counts.
+
+A digest is that of the size and the whole of a label file; of an image, of the size
+and of the first and last 64 KiB. Digests are kept in <cache>/digests, an SQLite file
+for each root, with the stamps (size, mtime and ctime in ns) of the files. As in git, a
+file that changed within two seconds before it was read is read again next time: it may
+change once more without a new stamp.
+"""
+
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.core import hashing, user_cache
+
+END = 1 << 16  # bytes at each end of an image
+RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
+MISSING = bytes(16)  # in place of a digest; whoever reads the file says why
+THREADS = 8  # they wait for the disk
+CHUNK = 64  # files that a thread takes at a time
+FEW = 64  # files that are looked up one by one, not with all of their root
+BUSY = 10.0  # seconds to wait for other processes that write
+WHERE = "where"  # the field of a record that is only for messages
+_log = logging.getLogger(__name__)
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS sums (name BLOB, whole INTEGER, size INTEGER, "
+    "mtime INTEGER, ctime INTEGER, sum BLOB, PRIMARY KEY (name, whole)) WITHOUT ROWID"
+)
+File = tuple[bytes, bool]  # name below the root, whether all of it counts
+
+
+class Stamp(NamedTuple):
+    """What changes when a file does."""
+
+    size: int
+    mtime: int
+    ctime: int
+
+
+def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
+    """SHA-256 of the names and contents of files below root, 64 hex digits."""
+    whole = set(labels)
+    names = sorted({*images} | whole)
+    total = hashlib.sha256()
+    for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
+        total.update(os.fsencode(name) + b"\0" + found)
+    return total.hexdigest()
+
+
+def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
+    """The digest of each file, 16 bytes; MISSING for what is no file.
+
+    names: (name below root, whether all of it counts or only its ends).
+    """
+    below, path = os.fsencode(root), _home(str(root))
+    files = [(os.fsencode(name), whole) for name, whole in names]
+    stamps = [_stamp(os.path.join(below, name)) for name, _ in files]
+    known = _kept(path, files)
+    found = [
+        MISSING if now is None else kept[1] if kept and kept[0] == now else None
+        for now, kept in zip(stamps, map(known.get, files))
+    ]
+    missing = [place for place, each in enumerate(found) if each is None]
+    fresh = _read_all(below, [files[place] for place in missing])
+    for place, (_, each, _) in zip(missing, fresh):
+        found[place] = each
+    trusted = [
+        (*files[place], *now, each)
+        for place, (now, each, taken) in zip(missing, fresh)
+        if now is not None and max(now.mtime, now.ctime) + RACY < taken
+    ]
+    if trusted:
+        _keep(path, trusted)
+    return found
+
+
+def files_in(record: Any) -> list[str]:
+    """The strings of a record, which name its files, but its id and where it stands."""
+    if isinstance(record, str):
+        return [record]
+    if not isinstance(record, tuple):
+        return []
+    names = getattr(record, "_fields", None) or [""] * len(record)
+    both = zip(names, record)
+    return [x for name, x in both if isinstance(x, str) and name not in ("id", WHERE)]
+
+
+def of_value(value: Any, files: Iterable[bytes] = ()) -> str:
+    """SHA-256 of a record's values and of the digests of its files, 64 hex digits."""
+    total = hashlib.sha256(b"".join(files))
+    _feed(total, value)
+    return total.hexdigest()
+
+
+def _feed(total: Any, value: Any) -> None:
+    """Adds nested plain values and arrays; a field called `where` is left out."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        total.update(f"{value.dtype.str}{value.shape}".encode())
+        total.update(np.ascontiguousarray(value))
+    elif isinstance(value, np.ndarray | list | tuple):
+        total.update(f"({len(value)}".encode())
+        names = getattr(value, "_fields", None) or [""] * len(value)
+        for name, item in zip(names, value):
+            if name != WHERE:
+                _feed(total, item)
+    elif isinstance(value, Mapping):
+        _feed(total, sorted(value.items()))
+    else:
+        total.update(f"{value!r}\0".encode(errors="surrogatepass"))
+
+
+def _stamp(path: bytes) -> Stamp | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return _stamp_of(facts)
+
+
+def _stamp_of(facts: os.stat_result) -> Stamp | None:
+    if not stat.S_ISREG(facts.st_mode):
+        return None
+    return Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+def _read_all(below: bytes, files: list[File]) -> list[tuple[Stamp | None, bytes, int]]:
+    """Stamp, digest and the time before it was taken, of each file."""
+    chunks = [files[first : first + CHUNK] for first in range(0, len(files), CHUNK)]
+
+    def read(chunk: list[File]) -> list[tuple[Stamp | None, bytes, int]]:
+        return [_read(os.path.join(below, name), whole) for name, whole in chunk]
+
+    if len(chunks) <= 1:
+        return [each for chunk in chunks for each in read(chunk)]
+    with futures.ThreadPoolExecutor(THREADS) as pool:
+        return [each for chunk in pool.map(read, chunks) for each in chunk]
+
+
+def _read(path: bytes, whole: bool) -> tuple[Stamp | None, bytes, int]:
+    taken = time.time_ns()
+    try:
+        with open(path, "rb", buffering=0) as file:
+            now = _stamp_of(os.fstat(file.fileno()))
+            total = hashlib.sha256(b"%d\0" % (now.size if now else -1))
+            if now is None:
+                return None, MISSING, taken
+            if whole or now.size <= 2 * END:
+                while block := file.read(1 << 20):
+                    total.update(block)
+            else:
+                total.update(file.read(END))
+                file.seek(-END, os.SEEK_END)
+                total.update(file.read(END))
+            return now, total.digest()[:16], taken
+    except OSError:
+        return None, MISSING, taken
+
+
+@functools.lru_cache(maxsize=256)
+def _home_of(root: str, cache: str) -> Path:
+    key = hashing.key(os.path.realpath(root))
+    return Path(cache) / "digests" / f"{key[:20]}.sqlite"
+
+
+def _home(root: str) -> Path:
+    return _home_of(root, str(user_cache.folder()))
+
+
+def _kept(path: Path, files: Collection[File]) -> dict[File, tuple[Stamp, bytes]]:
+    """{file: its stamp and digest when it was read}; those of all files, or of few."""
+    if not path.is_file():
+        return {}
+    wanted = "SELECT name, whole, size, mtime, ctime, sum FROM sums"
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY)) as base:
+            if len(files) > FEW:
+                rows = base.execute(wanted).fetchall()
+            else:
+                one = f"{wanted} WHERE name = ? AND whole = ?"
+                rows = [row for f in files for row in base.execute(one, f)]
+    except sqlite3.Error as error:
+        _log.warning("%s: cannot be read (%s): files are read again", path, error)
+        return {}
+    return {(row[0], bool(row[1])): (Stamp(*row[2:5]), row[5]) for row in rows}
+
+
+def _keep(path: Path, rows: list[tuple]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path, timeout=BUSY)) as base, base:
+            base.execute("PRAGMA synchronous = OFF")  # it can be made again
+            base.execute(TABLE)
+            base.executemany("REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)", rows)
+    except (sqlite3.Error, OSError) as error:
+        _log.warning("%s: cannot be written (%s): files are read again", path, error)

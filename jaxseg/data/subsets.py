@@ -1,0 +1,52 @@
+"""Which records of a split are taken: so many, a share of them, or a held-out part."""
+
+import numpy as np
+
+from jaxseg.core import errors
+
+PARTS = ("all", "fit", "held_out")
+
+
+def share(
+    total: int, count: int | None, fraction: float | None, *, what: str
+) -> int | None:
+    """How many records `count` or `fraction` asks for; None: all."""
+    if fraction is None:
+        return count
+    if count is not None or not 0 < fraction <= 1:
+        raise errors.UserError(
+            f"{what}: found fraction={fraction} and count={count}; allowed is one of "
+            "them, a fraction above 0 and up to 1. Fix: drop the other."
+        )
+    return max(1, round(fraction * total))
+
+
+def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:
+    """Sorted indices of `count` of `total` records; smaller counts are subsets."""
+    if count is None:
+        return np.arange(total)
+    if not 0 < count <= total:
+        raise errors.UserError(
+            f"{what}: count={count}; allowed are 1 to {total}, the number of records."
+        )
+    return np.sort(np.random.default_rng([seed, total]).permutation(total)[:count])
+
+
+def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
+    """The held-out fifth of `indices`, the rest, or all of them; sorted."""
+    if part == "all":
+        return indices
+    shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
+    border = part_size(len(indices), "held_out")
+    if part == "fit" and border == len(indices):
+        raise errors.UserError(
+            f"part: found 'fit' of {len(indices)} record, all of which is held out. "
+            "Fix: part='all' and evaluations of other images, or more images."
+        )
+    return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
+
+
+def part_size(total: int, part: str) -> int:
+    """How many of `total` records a part has."""
+    held_out = max(1, total // 5)
+    return {"all": total, "held_out": held_out, "fit": total - held_out}[part]
