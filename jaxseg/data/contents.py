@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxseg.core import hashing, user_cache
+from jaxseg.core import images as images_lib
 
 END = 1 << 16  # bytes at each end of an image
 RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
@@ -49,11 +50,16 @@ class Stamp(NamedTuple):
 
 
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
-    """SHA-256 of the names and contents of files below root, 64 hex digits."""
+    """SHA-256 of the names and contents of files below root, 64 hex digits.
+
+    UserError for a link that leads nowhere.
+    """
     whole = set(labels)
     names = sorted({*images} | whole)
     total = hashlib.sha256()
     for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
+        if found == MISSING and os.path.islink(root / name):
+            images_lib.num_bytes(root / name)  # says why not
         total.update(os.fsencode(name) + b"\0" + found)
     return total.hexdigest()
 

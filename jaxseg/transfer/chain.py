@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxseg.core import errors, licences, lookup, records
 from jaxseg.train import hooks
-from jaxseg.transfer import labels, provenance, stage, store, work
+from jaxseg.transfer import labels, provenance, reuse, stage, store, work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,8 +167,9 @@ def run(
     """Runs what is not there yet; a failed stage blocks only what descends from it."""
     outcome = Outcome({}, {})
     first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
+    digests: reuse.Known = {}
     for one in stages:
-        state, text = _known(one, box, outcome.states, first)
+        state, text = _known(one, box, outcome.states, first, digests)
         if not state:
             if interrupted():
                 raise hooks.Interrupted(f"before stage {one.name}")
@@ -189,6 +190,7 @@ def _known(
     box: store.Store,
     states: Mapping[str, str],
     first: Mapping[str, str],
+    digests: reuse.Known,
 ) -> tuple[str, str]:
     """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
     held_up = _held_up(one, states)
@@ -202,7 +204,8 @@ def _known(
     if box.done(one.key):
         try:
             box.verify(one.key)
-        except errors.Damaged as error:
+            reuse.check(one, box.manifest(one.key), digests)
+        except errors.UserError as error:
             return "failed", str(error)
         return "cached", ""
     reason = box.diverged(one.key)

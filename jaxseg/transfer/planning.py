@@ -12,12 +12,37 @@ from jaxseg.models import initial
 from jaxseg.train import optim
 from jaxseg.transfer import choosing
 
+OPENED = ("split", "root", "count", "fraction", "seed", "part", "options", "cache")
+OPENED += ("full_digest",)  # of a data section, what says which examples these are
+
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
-    """The examples of a resolved or bound `data` section."""
-    names = ("split", "root", "count", "fraction", "seed", "part", "options", "cache")
-    given = {name: data[name] for name in names if name in data}
-    return sources.open(data["name"], **given)
+    """The examples of a resolved or bound `data` section.
+
+    UserError where a user's own data are no longer those that were planned with.
+    """
+    given = {name: data[name] for name in OPENED if name in data}
+    source = sources.open(data["name"], **given)
+    if data.get("fingerprint", source.fingerprint) != source.fingerprint:
+        raise errors.UserError(
+            f"{source.name}: the files in {source.root} have changed since this was "
+            f"planned: {source.fingerprint}, then {data['fingerprint']}. Fix: run "
+            "again, which plans anew."
+        )
+    return source
+
+
+def describe_source(data: Mapping[str, Any], source: sources.Source) -> dict[str, Any]:
+    """What a manifest says of the examples that were read."""
+    return {
+        "name": data["name"],
+        "split": data["split"],
+        "count": len(source),
+        "root": None if source.root is None else str(source.root.resolve()),
+        "fingerprint": source.fingerprint,
+        "digest": source.digest(),
+        "full_digest": data["full_digest"],
+    }
 
 
 def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:

@@ -19,6 +19,7 @@ from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, choosing, planning, receipts, transplant, work
+from jaxseg.transfer.kinds import train
 
 
 class Training:
@@ -43,6 +44,7 @@ class Training:
         }
         self.headline = self.evaluators[self.spec["headline"]]
         self.described = self._describe_sources()
+        self.read: dict[str, dict[str, Any]] = {}  # of the manifest, as they begin
         self.checkpoints = checkpoint.Checkpoints(job.scratch / "checkpoints")
         self.best = checkpoint.Checkpoints(job.scratch / "best")
         self.metrics = job.folder / "metrics.jsonl"
@@ -51,7 +53,8 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
-        for _, source in self.described.values():
+        for name, (data, source) in self.described.items():
+            self.read[name] = planning.describe_source(data, source)
             source.prepare()
             checks.once(source)
         if self.spec["accumulate"] > 1:
@@ -95,13 +98,10 @@ class Training:
 
     def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], sources.Source]]:
         """{name: (data section, its examples)} of all that is read."""
-        data = self.spec["data"]
-        described = {"train": (data, self.source)}
-        for place, pair in enumerate(zip(data["mix"], self.mixed)):
-            described[f"mix{place}"] = pair
-        for name, evaluator in self.evaluators.items():
-            described[name] = (self.spec["evaluations"][name], evaluator.source)
-        return described
+        evaluated = [evaluator.source for evaluator in self.evaluators.values()]
+        every = (self.source, *self.mixed, *evaluated)
+        both = zip(train.reads(self.spec).items(), every, strict=True)
+        return {name: (data, source) for (name, data), source in both}
 
     def _write_subsets(self) -> None:
         """The records of each subset, a line each, so that others can use the same."""
@@ -364,15 +364,7 @@ class Training:
     def _facts(self) -> dict[str, Any]:
         facts = self.facts
         return {
-            "data": {
-                name: {
-                    "name": data["name"],
-                    "split": data["split"],
-                    "count": len(source),
-                    "fingerprint": source.fingerprint,
-                }
-                for name, (data, source) in self.described.items()
-            },
+            "data": self.read,
             "preprocessing": {
                 "mean": list(facts.mean),
                 "std": list(facts.std),

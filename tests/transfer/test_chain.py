@@ -130,9 +130,10 @@ def runs(monkeypatch):
         (job.folder / "file").write_text(job.stage.name)
         return {"metrics": [], "note": job.stage.name}
 
+    given = {"run": run, "reads": lambda spec: {}}
     kinds = {
-        "fake": types.SimpleNamespace(run=run),
-        "fake any": types.SimpleNamespace(run=run, DOES_WITHOUT=True),
+        "fake": types.SimpleNamespace(**given),
+        "fake any": types.SimpleNamespace(**given, DOES_WITHOUT=True),
     }
     load = lookup.load
     monkeypatch.setattr(

@@ -93,6 +93,11 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key != "file"}
 
 
+def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """No data."""
+    return {}
+
+
 def versions(spec: Mapping[str, Any]) -> dict[str, int]:
     """None beside the kind's own."""
     return {}

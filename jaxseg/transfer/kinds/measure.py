@@ -13,7 +13,7 @@ from jaxseg.data import sources
 from jaxseg.transfer import artifact, planning, work
 
 VERSION = 2  # goes up when the same model would give other rows
-PATHS = ("root",)  # where data lie is no part of what they are
+PATHS = ("root", "full_digest")  # where data lie is no part of what they are
 
 
 def domain_distance(
@@ -36,9 +36,14 @@ def dataset_arguments(
     seed: int = 0,
     root: str | None = None,
     options: Mapping[str, Any] | None = None,
+    copy: str | None = None,
+    full_digest: bool = False,
     label: str | None = None,
 ) -> None:
-    """One set of images to describe; its rows say `label`, or its name."""
+    """One set of images to describe; its rows say `label`, or its name.
+
+    copy, full_digest: as of a data section of training.
+    """
 
 
 ANALYSES = {"domain_distance": domain_distance}
@@ -76,7 +81,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         dict(data)
         | {
             "fingerprint": sources.fingerprint(
-                data["name"], root=data["root"], options=data["options"]
+                data["name"],
+                root=data["root"],
+                options=data["options"],
+                full_digest=data["full_digest"],
             )
         }
         for data in spec["analysis"]["datasets"]
@@ -91,6 +99,11 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
         for data in spec["analysis"]["datasets"]
     ]
     return {"analysis": dict(spec["analysis"]) | {"datasets": datasets}}
+
+
+def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{name in the manifest: data section} of all that is read."""
+    return {data["label"]: data for data in spec["analysis"]["datasets"]}
 
 
 def versions(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -118,10 +131,12 @@ def run(job: work.Work) -> dict[str, Any]:
     spec = job.stage.spec["analysis"]
     model = artifact.load(job.parents["model"])
     size = tuple(model.manifest["preprocessing"]["size"])
-    vectors = {}
-    for number, data in enumerate(spec["datasets"]):
+    vectors, read = {}, {}
+    for number, (name, data) in enumerate(reads(job.stage.spec).items()):
         job.progress(number, len(spec["datasets"]), data["name"])
-        vectors[data["label"]] = _vectors(model, data, size, spec["batch_size"])
+        source = planning.open_source(data)
+        read[name] = planning.describe_source(data, source)
+        vectors[name] = _vectors(model, source, size, spec["batch_size"])
     rows = [
         {
             "analysis": spec["name"],
@@ -133,16 +148,15 @@ def run(job: work.Work) -> dict[str, Any]:
         for source in vectors
     ]
     records.write(job.folder / "rows.jsonl", rows)
-    return {"metrics": []}
+    return {"metrics": [], "data": read}
 
 
 def _vectors(
-    model: artifact.Artifact, data: Mapping[str, Any], size: Any, batch_size: int
+    model: artifact.Artifact, source: sources.Source, size: Any, batch_size: int
 ) -> np.ndarray:
     """[N, D] pooled features of one data set, normalized by its own statistics."""
     from jaxseg.data import pipeline, transforms  # loads grain: a plan does without
 
-    source = planning.open_source(data)
     own = transforms.Whiten().for_dataset(source.dataset)
     batches = pipeline.eval_batches(
         source, whiten=own, size=size, batch_size=batch_size, fields=("image",)

@@ -47,6 +47,11 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
     return dict(spec)
 
 
+def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """No data but its candidates', which are looked at with them."""
+    return {}
+
+
 def versions(spec: Mapping[str, Any]) -> dict[str, int]:
     """None beside the kind's own; the candidates' keys have those of a training."""
     return {}

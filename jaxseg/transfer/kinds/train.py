@@ -12,10 +12,11 @@ from jaxseg.transfer import planning, transplant, work
 
 VERSION = 3  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
-SAME_SET = (*ANY_SET, "name", "root", "options")  # where they name no other set
+COPY = ("name", "root", "options", "copy", "full_digest")
+SAME_SET = (*ANY_SET, *COPY)  # where they name no other set
 SUBSET = ("count", "fraction", "seed")  # and where the split is the same
 # Where and how fast: they change no number, so they stay out of the content key.
-NOT_IN_KEY = ("run", "root", "cache")
+NOT_IN_KEY = ("run", "root", "cache", "full_digest")
 
 
 def arguments(
@@ -81,10 +82,14 @@ def data_arguments(
     part: str = "all",
     options: Mapping[str, Any] | None = None,
     cache: str = "auto",
+    copy: str | None = None,
+    full_digest: bool = False,
     size: Sequence[int] | None = None,
 ) -> None:
     """What every data section may hold: `data.sources.open`, and the resolution.
 
+    copy: a name for this copy of a catalogue set, where several with other content are
+    in use; it enters the key.
     size: (height, width) of training crops and of the canvas in evaluation; None: the
     data set's, in an evaluation that of training.
     """
@@ -204,9 +209,7 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
 def find(data: Mapping[str, Any]) -> dataset.Dataset:
     """Facts of a data section: from the catalogue, or from the user's folder."""
     facts = sources.find(data["name"])
-    if facts.classes:
-        return facts
-    return open_source(data).dataset
+    return open_source(data).dataset if facts.own else facts
 
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
@@ -224,6 +227,12 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
     data["mix"] = [strip(other) for other in data["mix"]]
     evaluations = {name: strip(own) for name, own in spec["evaluations"].items()}
     return strip(spec) | {"data": data, "evaluations": evaluations}
+
+
+def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{name in the manifest: data section} of all that is read."""
+    mixed = {f"mix{place}": own for place, own in enumerate(spec["data"]["mix"])}
+    return {"train": spec["data"], **mixed, **spec["evaluations"]}
 
 
 def versions(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -337,7 +346,10 @@ def _resolve_data(
         "size": [int(n) for n in size],
         "options": options,
         "fingerprint": sources.fingerprint(
-            data["name"], root=data["root"], options=options
+            data["name"],
+            root=data["root"],
+            options=options,
+            full_digest=data["full_digest"],
         ),
     }
 
