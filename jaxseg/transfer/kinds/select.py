@@ -48,7 +48,7 @@ def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """No data but its candidates', which are looked at with them."""
+    """What its candidates read is looked at with them."""
     return {}
 
 
