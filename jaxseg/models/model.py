@@ -23,7 +23,9 @@ class Model(nn.Module):
     """Whitened image [B, H, W, C] of any size -> what one of the heads makes of it.
 
     The image is padded with zeros at the right and the bottom up to the backbone's
-    `multiple`; maps and spatial outputs are cropped to ceil(size / their stride).
+    `multiple`; maps and spatial outputs are cropped to ceil(size / their stride). In
+    evaluation that is harmless; in training the zeros would enter batch statistics, so
+    a plan refuses such crops.
     """
 
     backbone: nn.Module

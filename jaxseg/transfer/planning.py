@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.core import errors, hashing, trees
-from jaxseg.data import dataset, sources
+from jaxseg.data import dataset, sources, transforms
 from jaxseg.evals import predict
 from jaxseg.models import initial
+from jaxseg.models import model as models
+from jaxseg.tasks import task as tasks
 from jaxseg.train import optim
 from jaxseg.transfer import choosing
 
@@ -55,6 +57,7 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
                 f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
             )
     _check_numbers(spec, where)
+    _check_size(spec, where)
     if spec["mixup"] and "label" not in task.fields:
         raise errors.UserError(
             f"{where}/mixup: found {spec['mixup']} with task {task.name!r}; allowed is "
@@ -129,6 +132,64 @@ def accumulation(spec: Mapping[str, Any], task: Any) -> str:
     """What is not that of the whole batch with accumulation, in words."""
     apart = ["batch statistics", *task.unsplit]
     return f"accumulate {spec['accumulate']}: {', '.join(apart)} are of each microbatch"
+
+
+def _check_size(spec: Mapping[str, Any], where: str) -> None:
+    """UserError where training would pad its crops: zeros in the batch statistics."""
+    backbone = _backbone(spec)
+    size, step = crop_size(spec["data"]), backbone.multiple
+    if not any(n % step for n in size):
+        return
+    nearest = [
+        [max(n // step, 1) * step for n in size],
+        [-(-n // step) * step for n in size],
+    ]
+    shown = " or ".join(dict.fromkeys(f"{h} x {w}" for h, w in nearest))
+    other = getattr(backbone, "any_size", None)
+    raise errors.UserError(
+        f"{where}/data/size: found {size[0]} x {size[1]}, allowed for "
+        f"{spec['model']['backbone']['name']}: multiples of {step}, or zeros would be "
+        f"padded into every batch and its statistics. Nearest: {shown}"
+        f"{f'; or {other} in model/backbone takes any size' if other else ''}"
+    )
+
+
+def crop_size(data: Mapping[str, Any]) -> tuple[int, int]:
+    """(height, width) of training images: what the last cropping transform gives."""
+    size = tuple(data["size"])
+    for step in map(transforms.build, data["augment"]):
+        if isinstance(step, transforms.Cropping | transforms.Fit):
+            size = (step.height or size[0], step.width or size[1])
+    return size
+
+
+def default_size(
+    spec: Mapping[str, Any], facts: dataset.Dataset
+) -> tuple[int, int] | None:
+    """The data set's own size, each side rounded to what the backbone does not pad."""
+    if facts.size is None:
+        return None
+    step = _backbone(spec).multiple
+    height, width = (max((n + step // 2) // step, 1) * step for n in facts.size)
+    return height, width
+
+
+def notes(
+    spec: Mapping[str, Any], facts: dataset.Dataset, task: tasks.Task
+) -> list[str]:
+    """What training does that its section does not say."""
+    found = [accumulation(spec, task)] if spec["accumulate"] > 1 else []
+    own, size = facts.size, tuple(spec["data"]["size"])
+    if own and size != tuple(own) and size == default_size(spec, facts):
+        found.append(
+            f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
+            f"multiple of {_backbone(spec).multiple}"
+        )
+    return found
+
+
+def _backbone(spec: Mapping[str, Any]) -> Any:
+    return models.build_model(spec["model"], head_outputs={}).backbone
 
 
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:

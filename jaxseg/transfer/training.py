@@ -57,8 +57,7 @@ class Training:
             self.read[name] = planning.describe_source(data, source)
             source.prepare()
             checks.once(source)
-        if self.spec["accumulate"] > 1:
-            text = planning.accumulation(self.spec, self.task)
+        for text in planning.notes(self.spec, self.facts, self.task):
             self.job.progress(0, self.spec["steps"], text)
         prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()

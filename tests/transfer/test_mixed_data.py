@@ -34,12 +34,12 @@ def run(workdir, **changes):
 
 
 def test_a_recipe_by_name_is_written_out_at_the_training_size():
-    found = resolved(data=DAY | dict(augment="pssl", size=[32, 48]))["data"]["augment"]
+    found = resolved(data=DAY | dict(augment="pssl", size=[32, 64]))["data"]["augment"]
     assert [step["name"] for step in found] == [
         s["name"] for s in recipes.recipe("pssl")
     ]
     (crop,) = (step for step in found if step["name"] == "crop")
-    assert (crop["height"], crop["width"]) == (32, 48)
+    assert (crop["height"], crop["width"]) == (32, 64)
     mistake("pss1.*pssl", data=DAY | dict(augment="pss1"))
 
 

@@ -4,8 +4,10 @@ import dataclasses
 import pytest
 
 from jaxseg.core import errors
+from jaxseg.data import sources
+from jaxseg.evals import predict
 from jaxseg.tasks import segmentation
-from jaxseg.transfer import stage
+from jaxseg.transfer import planning, stage
 from jaxseg.transfer.kinds import train as kind
 from tests import tiny
 
@@ -187,3 +189,61 @@ def test_a_section_has_a_kind(section):
         errors.UserError, match=r"stages/x: found .* 'kind' of imported"
     ):
         stage.bind("x", section)
+
+
+def sized(name="worlds/driving_day", backbone="hrnet", augment="factors", **options):
+    """The spec of a stage with this resolution and backbone."""
+    fields = {"fusion": options.pop("fusion")} if "fusion" in options else {}
+    model = {"backbone": {"name": backbone, "variant": "tiny"} | fields}
+    data = {"name": name, "augment": augment} | options
+    return resolve(
+        tiny.train(data=data, model=model | {"head": {"name": "linear"}})
+    ).spec
+
+
+def test_crops_that_would_be_padded_are_refused_with_the_nearest_that_would_not():
+    text = (
+        r"data/size: found 713 x 96, allowed for hrnet: multiples of 32, .*statistics. "
+        r"Nearest: 704 x 96 or 736 x 96; or fusion=\"bilinear\" .* takes any size"
+    )
+    with pytest.raises(errors.UserError, match=text):
+        sized(size=[713, 96])
+    crop = {"name": "crop", "height": 48, "width": 64}
+    with pytest.raises(
+        errors.UserError, match=r"found 48 x 64, .*Nearest: 32 x 64 or 64"
+    ):
+        sized(size=[64, 64], augment=[crop])
+    with pytest.raises(
+        errors.UserError, match=r"unet: multiples of 4, .*: 60 x 64 or 64"
+    ):
+        sized(size=[62, 64], backbone="unet")
+    with pytest.raises(errors.UserError, match=r"vit: multiples of 16, .*: 16 x 16$"):
+        sized(size=[8, 8], backbone="vit")
+    assert sized(size=[713, 97], fusion="bilinear")["data"]["size"] == [713, 97]
+    assert sized(size=[713, 97], backbone="resnet")["data"]["size"] == [713, 97]
+
+
+@pytest.mark.parametrize(
+    "own, size",
+    [((360, 480), [352, 480]), ((512, 912), [512, 928]), ((8, 713), [32, 704])],
+)
+def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
+    name = "worlds/driving_day"
+    facts = dataclasses.replace(sources.find(name), size=own)
+    monkeypatch.setattr(sources, "find", lambda name: facts)
+    spec = sized()
+    assert spec["data"]["size"] == spec["evaluations"]["validation"]["size"] == size
+    task = predict.build_task(spec["task"], 6)
+    assert planning.notes(spec, facts, task) == [
+        f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
+        "multiple of 32"
+    ]
+    assert sized(fusion="bilinear")["data"]["size"] == list(own)
+
+
+def test_every_data_set_plans_with_its_own_size():
+    for size in {sources.find(name).size for name in sources.names()} - {None}:
+        spec = {"model": BASE["model"]}
+        facts = dataclasses.replace(sources.find("worlds/driving_day"), size=size)
+        rounded = planning.default_size(spec, facts)
+        assert all(n % 32 == 0 and abs(n - m) <= 16 for n, m in zip(rounded, size))

@@ -16,12 +16,11 @@ from jaxseg.models import layers, ops
 VERSION = 1
 
 # The code the ImageNet weights come from upsamples by repetition; the authors'
-# segmentation code uses the same parameter names with bilinear interpolation.
+# segmentation code uses the same parameter names with bilinear interpolation to the
+# size of the map that is added to, half-pixel, which takes images of any size.
 UPSAMPLE = {
-    "nearest": ops.upsample_nearest,
-    "bilinear": lambda x, factor: ops.resize_bilinear(
-        x, (x.shape[1] * factor, x.shape[2] * factor)
-    ),
+    "nearest": lambda x, size: ops.upsample_nearest(x, size[0] // x.shape[1]),
+    "bilinear": ops.resize_bilinear,
 }
 
 Maps = tuple[Float[Array, "..."], ...]
@@ -101,7 +100,8 @@ class Fuse(nn.Module):
         )
         if source > target:
             conv = layers.ConvNorm(width, 1, relu=False, dtype=self.dtype, name=name)
-            return UPSAMPLE[self.fusion](conv(x, train=train), 2 ** (source - target))
+            size = maps[target].shape[1:3]
+            return UPSAMPLE[self.fusion](conv(x, train=train), size)
         for step in range(source, target):
             last = step == target - 1
             x = layers.ConvNorm(
@@ -135,7 +135,10 @@ class Exchange(nn.Module):
 
 
 class HRNet(nn.Module):
-    """Image -> four maps at strides 4, 8, 16, 32 with width * (1, 2, 4, 8) channels."""
+    """Image -> four maps at strides 4, 8, 16, 32 with width * (1, 2, 4, 8) channels.
+
+    Sizes are divided as torch does, rounding up; nearest fusion needs exact multiples.
+    """
 
     width: int
     modules: tuple[int, int, int]  # in stages 2, 3, 4
@@ -146,7 +149,12 @@ class HRNet(nn.Module):
     fusion: str = "nearest"  # or "bilinear"
     remat: bool = False  # recompute each module in the backward pass
     dtype: str = "float32"
-    multiple: ClassVar[int] = 32  # of height and width: fusion adds exact multiples
+    any_size: ClassVar[str] = 'fusion="bilinear"'  # what makes `multiple` 1
+
+    @property
+    def multiple(self) -> int:
+        """What height and width must be multiples of, or are padded to."""
+        return 32 if self.fusion == "nearest" else 1
 
     @nn.compact
     def __call__(self, image: Float[Array, "b h w c"], *, train: bool) -> Maps:

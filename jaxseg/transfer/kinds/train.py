@@ -186,7 +186,8 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec["task"] = lookup.load("jaxseg.tasks", spec["task"]["name"]).resolve(
         spec["task"], facts
     )
-    spec["data"] = _resolve_data(spec["data"], facts, f"{where}/data")
+    size = spec["data"]["size"] or planning.default_size(spec, facts)
+    spec["data"] = _resolve_data(spec["data"] | {"size": size}, facts, f"{where}/data")
     spec["data"] |= _resolve_training(spec["data"], facts, f"{where}/data")
     spec["evaluations"] = {
         name: _resolve_data(
