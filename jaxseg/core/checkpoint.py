@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, records
+from jaxseg.core import durable, errors, hashing, records
 
 META = "meta.json"  # written last: a checkpoint without it was never finished
 
@@ -100,6 +100,7 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
             save_tree(path / "state", tree)
             sums = hashing.folder_sums(path)
+            durable.sync_folder(path)
             records.write_sealed(path / META, meta | {"step": step, "files": sums})
             for old in self._finished()[: -self.keep]:
                 shutil.rmtree(old)

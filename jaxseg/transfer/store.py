@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import checkpoint, errors, hashing, records
+from jaxseg.core import checkpoint, durable, errors, hashing, records
 
 MANIFEST = "manifest.json"  # written last: a folder without it is not an artifact
 ERROR = "error.json"
@@ -116,14 +116,22 @@ class Store:
 
 
 def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
-    """Sums, manifest, one rename: `folder` becomes the artifact `final`."""
+    """Sums, manifest, one rename: `folder` becomes the artifact `final`.
+
+    Each is on the disk before the next is written, so that after a power cut a manifest
+    speaks of files that are there.
+    """
     (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
     sums = hashing.folder_sums(folder)
+    durable.sync_folder(folder)
     records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
+    durable.sync(folder)
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():  # without a manifest: what a crashed copy left
         shutil.rmtree(final)
     os.rename(folder, final)
+    for holder in (final.parent, final.parent.parent):
+        durable.sync(holder)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

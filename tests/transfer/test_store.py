@@ -58,6 +58,26 @@ def test_it_appears_whole(box, monkeypatch):
     assert seen == [["manifest.json", "rows.jsonl", "weights"]]
 
 
+def test_all_is_on_the_disk_before_the_manifest_and_that_before_the_rename(
+    box, monkeypatch
+):
+    synced, fsync, rename = [], os.fsync, os.rename
+
+    def noted(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "rename", lambda *paths: synced.append(rename(*paths)))
+    folder = make(box)
+    own = {path.name: path.stat().st_ino for path in [folder, *folder.rglob("*")]}
+    before, after = synced[: synced.index(None)], synced[synced.index(None) + 1 :]
+    assert before[-2:] == [own["manifest.json"], own[folder.name]]
+    names = ("weights", "w", "rows.jsonl", folder.name)
+    assert set(before[:-2]) == {own[name] for name in names}
+    assert after == [path.stat().st_ino for path in (folder.parent, box.workdir)]
+
+
 def test_a_kill_before_the_rename_leaves_no_artifact(box, monkeypatch):
     def killed(source, target):
         raise KeyboardInterrupt
