@@ -48,8 +48,10 @@ def test_every_task_type_is_target_and_source(study):
     gains = {(r["target"], r["source"]): r for r in rows(study, "gains.csv")}
     depth = gains["driving_night@depth", "driving_day@depth"]
     value, base = float(depth["value"]), float(depth["baseline"])
-    # Fewer metres of error are a gain.
-    assert float(depth["gain"]) == pytest.approx(-100 * (value / base - 1))
+    if not depth["gain"]:  # one step need not be enough to learn anything
+        assert depth["note"].startswith("baseline not learned")
+    else:  # fewer metres of error are a gain
+        assert float(depth["gain"]) == pytest.approx(-100 * (value / base - 1))
 
 
 @pytest.mark.slow
