@@ -59,15 +59,27 @@ def object_corners(example: Example) -> np.ndarray:
     return np.concatenate([low, np.where(known, places, 0).max(axis=1)], axis=1)
 
 
+def regions(example: Example) -> np.ndarray:
+    """bool [N], the rows that are no objects: crowds, and boxes of an unknown class."""
+    found = np.zeros(len(object_corners(example)), bool)
+    if "crowd" in example:
+        found |= example["crowd"]
+    if "box_labels" in example:
+        found |= example["box_labels"] == IGNORE
+    return found
+
+
 def corner_range(
     example: Example, size: Size, canvas: Size, rng: Rng | None
 ) -> tuple[list[int], list[int]]:
     """Lowest and highest (top, left) of a crop, inclusive, in pixels.
 
     With objects: those that show one object, drawn by `rng`, whole, if any one fits.
+    Neither a crowd nor what is difficult to tell is such an object.
     """
     room = [max(0, have - want) for have, want in zip(size, canvas)]
-    corners = object_corners(example)
+    aside = regions(example) | example.get("difficult", False)
+    corners = object_corners(example)[~aside]
     if not len(corners):
         return [0, 0], room
     corners = corners.astype(np.float64) * [*size, *size]
@@ -91,7 +103,8 @@ def move_objects(
     """The object fields as seen in a canvas (height, width) at `corner` of an image.
 
     Boxes are cut at the canvas; objects with less than `visible` of their area left
-    are dropped from all fields; keypoints outside become unknown.
+    are dropped from all fields, of `regions` only those with nothing left; keypoints
+    outside become unknown.
     """
     objects = {name: example[name] for name in OBJECT_FIELDS if name in example}
     if not objects or (tuple(size) == tuple(canvas) and corner == (0, 0)):
@@ -101,7 +114,7 @@ def move_objects(
     if "boxes" in objects:
         moved = objects["boxes"] * [*scale, *scale] - [*shift, *shift]
         cut = np.clip(moved, 0, 1)
-        kept = (_area(cut) > 0) & (_area(cut) >= visible * _area(moved))
+        kept = _left(cut, moved, visible, regions(example))
         objects["boxes"] = cut.astype(np.float32)
     if "keypoints" in objects:
         objects["keypoints"] = _move_keypoints(objects["keypoints"], scale, shift)
@@ -119,6 +132,16 @@ def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
     return np.where(inside[..., None], moved, 0).astype(np.float32)
 
 
+def _left(
+    cut: np.ndarray, whole: np.ndarray, visible: float, region: np.ndarray
+) -> np.ndarray:
+    """bool [N], the boxes of which enough is left; of a region any part is enough:
+    without it, what it covers would count as background.
+    """
+    enough = region | (_area(cut) >= visible * _area(whole))
+    return (_area(cut) > 0) & enough
+
+
 def _area(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
@@ -129,7 +152,7 @@ def rotate(
     """Turned counter-clockwise around the centre, the canvas kept.
 
     A box becomes the box around its turned corners; objects with less than `visible`
-    of that box in the canvas are dropped from all fields.
+    of that box in the canvas are dropped from all fields, as in `move_objects`.
     """
     size = example["image"].shape[:2]
     turned = {"image": images.rotate(example["image"], degrees, np.rint(fill))}
@@ -146,7 +169,7 @@ def rotate(
         corners = _turn(corners.transpose(2, 0, 1), size, degrees)
         hull = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         cut = np.clip(hull, 0, 1)
-        kept = (_area(cut) > 0) & (_area(cut) >= visible * _area(hull))
+        kept = _left(cut, hull, visible, regions(example))
         objects["boxes"] = cut.astype(np.float32)
     if "keypoints" in objects:
         keypoints = objects["keypoints"].copy()

@@ -184,8 +184,9 @@ def pad_labels(
 def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]:
     """Object fields with one number of rows; box_labels are -1 in those added.
 
-    limit: that number; of more objects the largest are kept. None: as many rows as the
-    fullest example needs, rounded up.
+    limit: that number; of more objects the largest are kept, crowds before all: what
+    they cover must not count as background. None: as many rows as the fullest example
+    needs, rounded up.
     """
     names = [name for name in OBJECT_FIELDS if name in examples[0]]
     if not names:
@@ -196,6 +197,7 @@ def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]
         objects = {name: example[name] for name in names}
         if len(objects[names[0]]) > rows:
             size = box_areas(geometry.object_corners(example))
+            size = np.where(geometry.regions(example), np.inf, size)
             largest = np.sort(np.argsort(-size, kind="stable")[:rows])
             objects = {name: array[largest] for name, array in objects.items()}
         missing = rows - len(objects[names[0]])

@@ -112,7 +112,8 @@ class Crop(Cropping):
     """A random window of height x width; padded at the right and bottom if smaller.
 
     Where there are objects, the window holds at least one of them whole if one fits.
-    Objects of which less than `visible` of the area is left are dropped.
+    Objects of which less than `visible` of the area is left are dropped; of a crowd
+    any part stays.
     """
 
     name = "crop"

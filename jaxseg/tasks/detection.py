@@ -16,7 +16,7 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 3  # goes up when the same weights would give another loss or metric
+VERSION = 4  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
     "voc": (metrics.VocBoxes, ("ap50",)),

@@ -14,7 +14,7 @@ from jaxseg.losses import reduce
 from jaxseg.metrics import keypoints as metrics
 from jaxseg.tasks import detection, targets, task
 
-VERSION = 3  # goes up when the same weights would give another loss or metric
+VERSION = 4  # goes up when the same weights would give another loss or metric
 DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
 

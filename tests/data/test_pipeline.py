@@ -236,3 +236,15 @@ def test_common_label_sizes_are_few():
     sizes = {pipeline.round_up(n) for n in range(1, 2049)}
     assert sizes == {64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}
     assert all(pipeline.round_up(n) >= n for n in range(1, 2049))
+
+
+def test_of_too_many_objects_crowds_and_the_largest_are_kept():
+    sides = np.linspace(0.1, 0.9, 5, dtype=np.float32)
+    corner = np.zeros((5, 2), np.float32)
+    example = {
+        "boxes": np.concatenate([corner, np.stack([sides, sides], axis=1)], axis=1),
+        "box_labels": np.arange(5, dtype=np.int32),
+        "crowd": np.array([False, True, False, False, False]),
+    }
+    (kept,) = pipeline.pad_objects([example], limit=3)
+    assert kept["box_labels"].tolist() == [1, 3, 4]

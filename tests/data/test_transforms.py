@@ -345,3 +345,82 @@ def test_a_window_of_a_mirrored_image_is_the_mirrored_window():
         )
         np.testing.assert_array_equal(view, copy)
         np.testing.assert_array_equal(images.packed(view), view)
+
+
+def crowded(kind):
+    """A crowd (or what counts as little) at the left, an object at the right."""
+    example = marked(size=(40, 120), box=(10, 96, 22, 112))
+    crowd = np.float32([[0, 0, 1, 0.5]])
+    example["boxes"] = np.concatenate([crowd, example["boxes"]])
+    example["box_labels"] = np.int32([OBJECT, OBJECT])
+    example["keypoints"] = np.repeat(example["keypoints"], 2, axis=0)
+    for name in ("crowd", "difficult"):
+        example[name] = np.array([kind == name, False])
+    if kind == "unknown":
+        example["box_labels"][0] = IGNORE
+    return example
+
+
+CROPS = {
+    "crop": transforms.Crop(40, 60),
+    "rescaled crop": transforms.RescaledCrop(
+        transforms.Rescale(1.0, 1.0), transforms.Crop(40, 60)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["crowd", "difficult", "unknown"])
+@pytest.mark.parametrize("crop", CROPS)
+def test_crops_hold_an_object_whole_not_a_crowd(crop, kind):
+    for seed in range(20):
+        cropped = CROPS[crop](crowded(kind), np.random.default_rng(seed))
+        boxes = cropped["boxes"] * [40, 60, 40, 60]
+        sides = boxes[-1, 2:] - boxes[-1, :2]  # of the object
+        np.testing.assert_allclose(sides, [12, 16], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["crowd", "difficult", "unknown"])
+def test_crops_without_objects_fall_anywhere(kind):
+    example = crowded(kind)
+    for name in ("boxes", "box_labels", "keypoints", "crowd", "difficult"):
+        example[name] = example[name][:1]
+    shown = [
+        len(transforms.Crop(40, 60)(example, np.random.default_rng(seed))["boxes"])
+        for seed in range(40)
+    ]
+    assert (0 in shown) == (kind == "difficult")  # of a crowd any part is left
+
+
+@pytest.mark.parametrize("kind", ["crowd", "difficult", "unknown"])
+def test_a_sliver_of_a_crowd_is_still_a_crowd(kind):
+    example, region = crowded(kind), kind != "difficult"
+    example["boxes"][1] = [0.25, 0.45, 0.75, 0.9]  # 54 of 120 columns
+    example["area"] = np.float32([7, 8])
+    cut = transforms.Crop(40, 65)(example, np.random.default_rng(4))
+    assert len(cut["boxes"]) == 1 + region and cut["area"][-1] == 8
+    if region:
+        left = cut["boxes"][0] * [40, 65, 40, 65]
+        assert 0 < left[3] - left[1] < 15 and cut["area"][0] == 7
+        assert cut["crowd"].tolist() == [kind == "crowd", False]
+        assert len(cut["keypoints"]) == len(cut["box_labels"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["crowd", "unknown"])
+def test_area_crops_and_turns_keep_slivers_of_crowds(kind):
+    step = transforms.AreaCrop(40, 40, area_low=0.1, area_high=0.2)
+    kept = 0
+    for seed in range(40):
+        cut = step(crowded(kind), np.random.default_rng(seed))
+        _, left, height, width = step.draw_window(
+            (40, 120), np.random.default_rng(seed)
+        )
+        visible = max(0, min(60, left + width) - left) * height
+        region = cut["crowd"] | (cut["box_labels"] == IGNORE)
+        assert region.sum() == (visible > 0)
+        kept += 0 < visible < 0.25 * 60 * 40
+    assert kept
+    example = crowded(kind)
+    example["boxes"] = np.float32([[0.9, 0, 1, 0.02], [0.4, 0.4, 0.6, 0.6]])
+    turned = geometry.rotate(example, 8.0, (0.0,), visible=0.9)
+    back = geometry.rotate(example, -8.0, (0.0,), visible=0.9)
+    assert {len(turned["boxes"]), len(back["boxes"])} == {1, 2}
