@@ -123,7 +123,10 @@ class Evaluate:
 
 
 class Save:
-    """Checkpoints when it is time, and before an interruption ends the run."""
+    """Checkpoints when it is time, and before an interruption ends the run.
+
+    about: what else a checkpoint's meta says of the run so far.
+    """
 
     def __init__(
         self,
@@ -132,9 +135,9 @@ class Save:
         interrupted: Callable[[], bool],
         evaluate: Evaluate,
         log: Log,
-        elapsed: Callable[[], float],
+        about: Callable[[], dict[str, Any]],
     ):
-        self.when, self.checkpoints, self.elapsed = when, checkpoints, elapsed
+        self.when, self.checkpoints, self.about = when, checkpoints, about
         self.interrupted, self.evaluate, self.log = interrupted, evaluate, log
 
     def __call__(self, event: loop.Event) -> None:
@@ -145,7 +148,7 @@ class Save:
             if self.evaluate.best is not None:
                 self.evaluate.best.wait()  # what `kept` speaks of must be on disk
             meta = {"best": self.evaluate.kept, "window": self.log.window}
-            meta["seconds"] = self.elapsed()
+            meta |= self.about()
             flat = jax.device_get(states.to_flat(event.state))
             states.check_finite(flat, event.step)
             self.checkpoints.save(event.step, flat, meta)

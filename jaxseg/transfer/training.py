@@ -1,15 +1,13 @@
 """One `train` stage from open data to a folder full of results."""
 
-import os
+import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import tensorboardX
-from PIL import Image
 
 from jaxseg.core import checkpoint, draw, errors, licences, records, trees
 from jaxseg.core.types import Batch, Variables
@@ -18,7 +16,16 @@ from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, choosing, planning, receipts, transplant, work
+from jaxseg.transfer import (
+    artifact,
+    choosing,
+    planning,
+    provenance,
+    receipts,
+    samples,
+    transplant,
+    work,
+)
 from jaxseg.transfer.kinds import train
 
 
@@ -49,6 +56,8 @@ class Training:
         self.best = checkpoint.Checkpoints(job.scratch / "best")
         self.metrics = job.folder / "metrics.jsonl"
         self.receipts: list[dict[str, Any]] = []
+        devices = f"{self.mesh.size} x {jax.devices()[0].platform}"
+        self.environments = [{"step": 0, **provenance.environment(devices)}]
         self.begin = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
@@ -136,8 +145,27 @@ class Training:
         rows = [r for r in records.read(self.metrics) if r["step"] <= meta["step"]]
         records.write(self.metrics, rows)
         state = mesh.put_state(state, self.mesh)
-        self.begin -= meta["seconds"]
+        self._go_on(meta)
         return state, meta["step"], meta["best"], meta["window"]
+
+    def _go_on(self, meta: Mapping[str, Any]) -> None:
+        """Takes over what a checkpoint says of the run; says where it goes on."""
+        self.begin -= meta["seconds"]
+        now = self.environments[-1] | {"step": meta["step"]}
+        self.environments = meta["environments"]
+        before = self.environments[-1] | {"step": meta["step"]}
+        if now != before:
+            self.environments.append(now)
+            logging.warning(
+                "stage %s goes on after step %d with %s: the last digits may differ",
+                self.job.stage.name,
+                meta["step"],
+                provenance.changes(before, now),
+            )
+
+    def _about(self) -> dict[str, Any]:
+        """What a checkpoint says of the run, for `_go_on`."""
+        return {"seconds": self._elapsed(), "environments": self.environments}
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
@@ -182,7 +210,7 @@ class Training:
                 self.job.interrupted,
                 watch,
                 log,
-                self._elapsed,
+                self._about,
             )
             curve = optim.schedule(steps=steps, **spec["schedule"])
             batches = self._batches(first)
@@ -300,40 +328,9 @@ class Training:
         records.append(self.metrics, row)
 
     def _draw_samples(self, variables: Variables, step: int) -> None:
-        """Pictures of the first examples, for the report and TensorBoard."""
-        if not self.spec["samples"] or not self.task.drawn:
-            return
-        folder = self.job.folder / "samples"
-        folder.mkdir(exist_ok=True)
-        style = {"palette": self._palette(), "names": self.facts.classes}
-        style["bones"] = self.facts.skeleton
-        found = self.headline.predictions(variables, self.spec["samples"])
-        events = str(self.job.folder / "events")
-        with tensorboardX.SummaryWriter(events, filename_suffix=".samples") as writer:
-            self._write_samples(found, style, folder, writer, step)
-
-    def _write_samples(
-        self,
-        found: Sequence[Mapping[str, Any]],
-        style: dict[str, Any],
-        folder: Path,
-        writer: tensorboardX.SummaryWriter,
-        step: int,
-    ) -> None:
-        for index, entry in enumerate(found):
-            image = entry["example"]["image"]
-            truth = self.task.truth(entry["example"])
-            if "depth" in truth:  # on one scale, or they could not be compared
-                style["limits"] = draw.depth_limits(truth["depth"])
-            pictures = {
-                "image": draw.displayable(image),
-                "truth": draw.labels(image, truth, **style),
-                "prediction": draw.labels(image, entry["prediction"], **style),
-            }
-            for name, picture in pictures.items():
-                Image.fromarray(picture).save(folder / f"{index:03d}_{name}.png")
-            row = draw.contact_sheet(list(pictures.values()), columns=len(pictures))
-            writer.add_image(f"samples/{index:03d}", row, step, dataformats="HWC")
+        if self.spec["samples"] and self.task.drawn:
+            found = self.headline.predictions(variables, self.spec["samples"])
+            samples.write(found, self.task, self.facts, self.job.folder, step)
 
     def _evaluator(self, data: Mapping[str, Any]) -> evaluate.Evaluator:
         return evaluate.Evaluator(
@@ -357,11 +354,9 @@ class Training:
         """Seconds spent on this stage, those before an interruption included."""
         return time.perf_counter() - self.begin
 
-    def _palette(self) -> Sequence[draw.Color]:
-        return draw.full_palette(self.facts.palette, self.facts.num_classes)
-
     def _facts(self) -> dict[str, Any]:
         facts = self.facts
+        palette = draw.full_palette(facts.palette, facts.num_classes)
         return {
             "data": self.read,
             "preprocessing": {
@@ -376,9 +371,12 @@ class Training:
                 for source in (self.source, *self.mixed)
             ],
             "classes": list(facts.classes),
-            "palette": [list(color) for color in self._palette()],
+            "palette": [list(color) for color in palette],
             "heads": [self.task.name],
             "outputs": {self.task.name: self.task.num_outputs},
-            "devices": f"{self.mesh.size} x {jax.devices()[0].platform}",
-            "cores": os.cpu_count(),
+            "devices": self.environments[-1]["devices"],
+            "cores": self.environments[-1]["cores"],
+            # Where it was trained, from which step on: more than one after a resume
+            # on other cores, devices or versions.
+            "environments": self.environments,
         }

@@ -8,7 +8,7 @@ import pytest
 
 from jaxseg.core import checkpoint, records, trees
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, store, study, training
+from jaxseg.transfer import artifact, chain, provenance, store, study, training
 from tests import tiny
 
 RUN = {"log_every": 2, "checkpoint_every": 2}
@@ -53,7 +53,26 @@ def test_asked_to_end_it_saves_and_the_next_try_ends_the_same(unbroken, tmp_path
     with pytest.raises(hooks.Interrupted, match=r"saved at step 3$"):
         run(long(), tmp_path, interrupted=asked.__next__)
     assert store.Store(tmp_path).stored() == []
-    assert results(*run(long(), tmp_path)) == unbroken
+    manifest, folder = run(long(), tmp_path)
+    assert results(manifest, folder) == unbroken
+    assert [e["step"] for e in manifest["environments"]] == [0]  # nothing changed
+
+
+def test_a_resume_elsewhere_says_so(unbroken, tmp_path, monkeypatch, caplog):
+    asked = iter([False, False, False, True])
+    with pytest.raises(hooks.Interrupted):
+        run(long(), tmp_path, interrupted=asked.__next__)
+    here = provenance.environment("2 x cpu")
+    other = here | {"cores": 64, "jax": "9.9"}
+    monkeypatch.setattr(provenance, "environment", lambda devices: other)
+    manifest, _ = run(long(), tmp_path)
+    (warning,) = [r.getMessage() for r in caplog.records if "goes on" in r.getMessage()]
+    cores, jax = f"cores 64 (was {here['cores']})", f"jax 9.9 (was {here['jax']})"
+    assert warning == (
+        f"stage x goes on after step 3 with {cores}, {jax}: the last digits may differ"
+    )
+    assert manifest["environments"] == [{"step": 0, **here}, {"step": 3, **other}]
+    assert (manifest["cores"], manifest["devices"]) == (64, "2 x cpu")
 
 
 class Killed(BaseException):
