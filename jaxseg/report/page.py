@@ -302,7 +302,9 @@ def _provenance(studies: Sequence[workdir.Study]) -> dict[str, list[str]]:
     )
     return {
         "devices": distinct(
-            f"{m.get('devices', '')}, {m.get('cores', '?')} cores" for m in manifests
+            f"{m['devices']}, {m.get('cores', '?')} cores"
+            for m in manifests
+            if m.get("devices")  # a measurement has none
         ),
         "code": distinct(_revision(m.get("code") or {}) for m in manifests),
         "packages": distinct(joined(m.get("packages")) for m in manifests),
