@@ -26,7 +26,7 @@ class Report:
         for study in self.studies:
             counts = [f"{n} {status}" for status, n in study.counts().items() if n]
             parts.append(f"{study.name}: {', '.join(counts)}")
-            broken = [stage for stage in study.stages if stage.status == "failed"]
+            broken = [s for s in study.stages if s.status in ("failed", "diverged")]
             parts += [f"  {stage.name}: {_last_line(stage.error)}" for stage in broken]
         return "\n".join(parts)
 

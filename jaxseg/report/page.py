@@ -142,7 +142,7 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "longest": max((stage["seconds"] or 0 for stage in stages), default=0) or 1,
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
         "waiting": _waiting(stages),
-        "broken": [s for s in study.stages if s.status in ("failed", "blocked")],
+        "broken": [s for s in study.stages if s.status in workdir.BROKEN],
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from jaxseg.core import errors, records
 
 SCHEMA = 1  # of plan.json and manifest.json
+BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
@@ -61,7 +62,7 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One node of a plan. status: done, failed, blocked or pending."""
+    """One node of a plan. status: done, pending or one of BROKEN."""
 
     name: str
     key: str
@@ -92,7 +93,8 @@ class Study:
     def counts(self) -> dict[str, int]:
         """Number of stages by status, in the order in which one asks."""
         found = collections.Counter(stage.status for stage in self.stages)
-        return {name: found[name] for name in ("done", "failed", "blocked", "pending")}
+        names = ("done", *BROKEN, "pending")
+        return {name: found[name] for name in names}
 
 
 def load(workdir: Path) -> list[Study]:
@@ -166,16 +168,16 @@ def _status(entry, workdir, artifact, before: Mapping[str, Stage]) -> tuple[str,
         return "done", ""
     failure = workdir / "running" / entry["key"][:20] / "error.json"
     if failure.is_file():
-        return "failed", str(records.read_json(failure).get("error", "no message"))
+        value = records.read_json(failure)
+        return value.get("state", "failed"), str(value.get("error", "no message"))
     parents = [before[key] for key in entry["parents"].values() if key in before]
     for parent in parents:
-        if parent.status in ("failed", "blocked"):
-            return "blocked", f"needs {parent.name}, which {_did(parent)}"
+        if parent.status == "diverged" and entry["kind"] == "select":
+            continue  # others may stand in for it
+        if parent.status in BROKEN:
+            did = "is blocked" if parent.status == "blocked" else parent.status
+            return "blocked", f"needs {parent.name}, which {did}"
     return "pending", ""
-
-
-def _did(stage: Stage) -> str:
-    return "failed" if stage.status == "failed" else "is blocked"
 
 
 def _artifact(workdir: Path, key: str) -> Artifact | None:

@@ -25,7 +25,11 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
             for place, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
-    missing = {one.key: costs[one.key] for one in stages if not box.done(one.key)}
+    missing = {
+        one.key: costs[one.key]
+        for one in stages
+        if not box.done(one.key) and not box.diverged(one.key)
+    }
     totals = {
         name: sum(cost.get(name, 0) for cost in missing.values())
         for name in ("steps", "examples", "bytes")
@@ -33,7 +37,7 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
     cells = sum(label.get("role") == "target" for one in stages for label in one.labels)
     print(
         f"{len(stages)} stages, {cells} table cells; {len(costs)} artifacts, "
-        f"{len(costs) - len(missing)} cached. To run: {totals['steps']:,} steps, "
+        f"{sum(map(box.done, costs))} cached. To run: {totals['steps']:,} steps, "
         f"{totals['examples']:,} examples, {totals['bytes'] >> 20:,} MiB of weights."
     )
 

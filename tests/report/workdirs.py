@@ -63,11 +63,13 @@ class Workdir:
         )
         return key
 
-    def failed(self, name, labels=(), error="ValueError: loss is NaN", parents=()):
-        """A stage that stopped with an error; returns its key."""
+    def failed(
+        self, name, labels=(), error="ValueError: loss is NaN", parents=(), **more
+    ):
+        """A stage that stopped with an error; `more`: state. Returns its key."""
         key = self.stage(name, labels, parents=parents)
         path = self.folder / "running" / key[:20] / "error.json"
-        records.write_json(path, {"error": error, "step": 7})
+        records.write_json(path, {"error": error, "step": 7} | more)
         return key
 
     def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:

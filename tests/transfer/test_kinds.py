@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from jaxseg.core import checkpoint, errors, records, trees
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, stage, store, study, work
+from jaxseg.transfer import artifact, chain, preview, stage, store, study, work
 from tests import tiny
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_selected_by_is_found_before_anything_runs():
     assert tiny.plan(config)
 
 
-def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path):
+def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path, capsys):
     config = tiny.config()
     config["stages"]["target/b"]["lr"] = 1e30
     workdir = tiny.copy(tmp_path)
@@ -202,6 +202,9 @@ def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path):
     assert "finite" in lost["diverged"] or "loss is" in lost["diverged"]
     outcome = study.run(config, workdir)  # not trained again for nothing
     assert outcome.states["target/b"] == "diverged" and outcome.ok
+    preview.show(plan, ".*", workdir)
+    out = capsys.readouterr().out
+    assert "diverged before" in out and "To run: 0 steps" in out
     with open(workdir / "report" / "results.csv") as file:
         assert "target/a" not in file.read()  # the selection stands for it
 
