@@ -86,8 +86,12 @@ class Combined:
     def totals(
         self, labels: Int[Array, " b *s"], valid: Bool[Array, " b *s"]
     ) -> dict[str, reduce.Total]:
-        """{"images", "pixels": valid ones, "weights": sum over them}."""
-        counts = {"images": len(labels), "pixels": jnp.sum(valid)}
+        """{"images", "known": those with a valid pixel, "pixels": all valid ones,
+        "weights": the sum over them}.
+        """
+        known = jnp.any(valid, axis=tuple(range(1, valid.ndim)))
+        counts = {"images": len(labels), "known": jnp.sum(known)}
+        counts["pixels"] = jnp.sum(valid)
         if self.class_weights is None:
             return counts
         weights = jnp.asarray(self.class_weights, jnp.float32)
@@ -149,6 +153,8 @@ class Combined:
         losses = segmentation.soft_dice(
             probabilities, labels, valid, self.dice_per_image, self.dice_epsilon
         )
+        if self.dice_per_image:
+            return reduce.over(losses, totals["known"] * losses.shape[-1])
         return len(labels) / totals["images"] * jnp.mean(losses)
 
     def _lovasz(

@@ -16,7 +16,7 @@ from jaxseg.losses import segmentation as losses
 from jaxseg.metrics import classification as metrics
 from jaxseg.tasks import task
 
-VERSION = 2  # goes up when the same weights would give another loss or metric
+VERSION = 3  # goes up when the same weights would give another loss or metric
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,3 +145,11 @@ def test_nothing_known_gives_nothing(binary, ohem):
 def test_what_cannot_be(options, words):
     with pytest.raises(errors.UserError, match=words):
         combined.Combined(**options)
+
+
+def test_images_without_a_known_pixel_count_in_no_mean():
+    loss = made(("dice", 1.0), dice_per_image=True)
+    valid = VALID.copy()
+    valid[1] = False
+    alone, _ = value(loss, LOGITS[:1], LABELS[:1], VALID[:1])
+    assert value(loss, valid=valid)[0] == pytest.approx(alone, rel=1e-6)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
+from jaxseg.data.dataset import IGNORE
 from jaxseg.tasks import classification
 
 LOGITS = jnp.asarray(np.log(np.array([[1, 3], [1, 3], [2, 2]], np.float32)))
@@ -60,3 +61,16 @@ def test_several_labels_per_image():
 def test_smoothing_that_cannot_be(smoothing, multilabel):
     with pytest.raises(errors.UserError, match="task/label_smoothing"):
         classification.build(2, multilabel=multilabel, label_smoothing=smoothing)
+
+
+def test_an_image_mixed_with_one_of_unknown_class_counts_nowhere():
+    built = classification.build(2)
+    batch = {
+        "label": jnp.array([1, 0, 1]),
+        "other_label": jnp.array([0, -1, IGNORE]),
+        "mix": jnp.full(3, 0.3),
+    }
+    loss, logs = built.loss(LOGITS, batch)
+    one, other = built.loss(LOGITS[:1], {k: x[:1] for k, x in batch.items()})
+    assert float(loss) == pytest.approx(float(one), rel=1e-6)
+    assert float(logs["top1"]) == float(other["top1"])
