@@ -8,6 +8,7 @@ change once more without a new stamp.
 """
 
 import contextlib
+import contextvars
 import functools
 import hashlib
 import logging
@@ -15,10 +16,10 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,15 +39,30 @@ TABLE = (
     "CREATE TABLE IF NOT EXISTS sums (name BLOB, whole INTEGER, size INTEGER, "
     "mtime INTEGER, ctime INTEGER, sum BLOB, PRIMARY KEY (name, whole)) WITHOUT ROWID"
 )
+_settled: contextvars.ContextVar[dict[Any, str] | None]
+_settled = contextvars.ContextVar("settled", default=None)
+Stamp = tuple[int, int, int]  # size, mtime, ctime: what changes when a file does
 File = tuple[bytes, bool]  # name below the root, whether all of it counts
 
 
-class Stamp(NamedTuple):
-    """What changes when a file does."""
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """Within, each folder is looked at once: a plan is made of data as they are."""
+    before = _settled.set({})
+    try:
+        yield
+    finally:
+        _settled.reset(before)
 
-    size: int
-    mtime: int
-    ctime: int
+
+def once(key: Any, make: Callable[[], str]) -> str:
+    """What `make` returns; within `settled`, what it returned for this key before."""
+    known = _settled.get()
+    if known is None:
+        return make()
+    if key not in known:
+        known[key] = make()
+    return known[key]
 
 
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
@@ -58,7 +74,7 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     names = sorted({*images} | whole)
     total = hashlib.sha256()
     for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
-        if found == MISSING and os.path.islink(root / name):
+        if found == MISSING and os.path.islink(os.path.join(root, name)):
             images_lib.num_bytes(root / name)  # says why not
         total.update(os.fsencode(name) + b"\0" + found)
     return total.hexdigest()
@@ -84,7 +100,7 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
     trusted = [
         (*files[place], *now, each)
         for place, (now, each, taken) in zip(missing, fresh)
-        if now is not None and max(now.mtime, now.ctime) + RACY < taken
+        if now is not None and max(now[1:]) + RACY < taken
     ]
     if trusted:
         _keep(path, trusted)
@@ -137,7 +153,7 @@ def _stamp(path: bytes) -> Stamp | None:
 def _stamp_of(facts: os.stat_result) -> Stamp | None:
     if not stat.S_ISREG(facts.st_mode):
         return None
-    return Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def _read_all(below: bytes, files: list[File]) -> list[tuple[Stamp | None, bytes, int]]:
@@ -158,10 +174,10 @@ def _read(path: bytes, whole: bool) -> tuple[Stamp | None, bytes, int]:
     try:
         with open(path, "rb", buffering=0) as file:
             now = _stamp_of(os.fstat(file.fileno()))
-            total = hashlib.sha256(b"%d\0" % (now.size if now else -1))
+            total = hashlib.sha256(b"%d\0" % (now[0] if now else -1))
             if now is None:
                 return None, MISSING, taken
-            if whole or now.size <= 2 * END:
+            if whole or now[0] <= 2 * END:
                 while block := file.read(1 << 20):
                     total.update(block)
             else:
@@ -198,7 +214,7 @@ def _kept(path: Path, files: Collection[File]) -> dict[File, tuple[Stamp, bytes]
     except sqlite3.Error as error:
         _log.warning("%s: cannot be read (%s): files are read again", path, error)
         return {}
-    return {(row[0], bool(row[1])): (Stamp(*row[2:5]), row[5]) for row in rows}
+    return {(row[0], bool(row[1])): (row[2:5], row[5]) for row in rows}
 
 
 def _keep(path: Path, rows: list[tuple]) -> None:

@@ -240,10 +240,15 @@ def fingerprint(
     if not facts.own:
         return text
     folder = find_root(name, root)
-    images, labels = _module(name.split("/")[0]).files(folder, **options)
-    if full_digest:
-        images, labels = (), [*images, *labels]
-    return f"{text}:{contents.digest(folder, images, labels)}"
+
+    def digest() -> str:
+        images, labels = _module(name.split("/")[0]).files(folder, **options)
+        if full_digest:
+            images, labels = (), [*images, *labels]
+        return contents.digest(folder, images, labels)
+
+    key = (name, folder, hashing.canonical(options), full_digest)
+    return f"{text}:{contents.once(key, digest)}"
 
 
 def describe(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, licences, lookup, records
+from jaxseg.data import contents
 from jaxseg.train import hooks
 from jaxseg.transfer import labels, provenance, reuse, stage, store, work
 
@@ -80,6 +81,7 @@ def bind(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"study": study, "stages": stages}
 
 
+@contents.settled()
 def plan(bound: Mapping[str, Any], config: str = "", argument: str = "") -> Plan:
     """Stages with keys, in an order in which each comes after its parents."""
     sections = bound["stages"]

@@ -7,7 +7,9 @@ kind is opened in a process of its own; its files are written into a temporary f
 Seen on two cores that other work shared, with a million records: csv 1.3 s and 81 MiB,
 parquet 0.1 s and 95 MiB, array_record 0.1 s and 28 MiB. With 100,000: folders 1.2 s and
 8 MiB (the size of each file is asked for, twice), coco 7 s and 131 MiB before and 98
-after its records were made on demand; its JSON is parsed whole.
+after its records were made on demand; its JSON is parsed whole. Since then each image
+of a folder or table is part of the fingerprint: 100,000 small files took 2.2 s of a
+core when they were first read, and 0.75 s where only their stamps were looked at.
 """
 
 import json
@@ -107,7 +109,10 @@ def main(count, kinds):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / kind
             write(kind, root, count)
-            subprocess.run([sys.executable, __file__, kind, str(root)], check=True)
+            own = os.environ | {"JAXSEG_CACHE": str(Path(folder) / "cache")}
+            for _ in range(2):  # with no digest of a file known, and with all
+                arguments = [sys.executable, __file__, kind, str(root)]
+                subprocess.run(arguments, check=True, env=own)
 
 
 if __name__ == "__main__":

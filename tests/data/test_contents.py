@@ -127,6 +127,19 @@ def test_a_file_is_read_once_until_its_stamp_changes(tmp_path, patient, monkeypa
     assert contents.sums(tmp_path, names[7:8]) == [contents.MISSING]
 
 
+def test_a_plan_looks_at_a_folder_once(tmp_path, monkeypatch):
+    image = write_folder(tmp_path / "data")
+
+    def taken():
+        return sources.fingerprint("folder/segmentation", root=tmp_path / "data")
+
+    with contents.settled():
+        before = taken()
+        replace(image)
+        assert taken() == before
+    assert taken() != before
+
+
 def test_a_file_just_written_is_not_trusted(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
     first = contents.sums(tmp_path, [("a", False)])
