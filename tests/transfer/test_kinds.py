@@ -103,6 +103,19 @@ def test_of_equals_the_first_by_name_wins():
     assert score_candidates(equal)["winner"] == "a"
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_score_that_is_not_finite_never_wins(higher):
+    nan, inf = float("nan"), float("inf") if higher else -float("inf")
+    values = {
+        role: {"validation": 0.5, "held_out": value}
+        for role, value in (("a", nan), ("b", 0.1), ("c", inf))
+    }
+    assert score_candidates(values, higher)["winner"] == "b"
+    del values["b"]
+    with pytest.raises(errors.Diverged, match="no candidate has a finite score"):
+        score_candidates(values, higher)
+
+
 def test_an_evaluation_that_candidates_lack():
     with pytest.raises(errors.UserError, match=r"no evaluation 'held_out'.*validation"):
         score_candidates({"a": {"validation": 0.5}})

@@ -7,6 +7,7 @@ images is trained again on all of them: the result is that training.
 """
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -103,8 +104,11 @@ def run(job: work.Work) -> dict[str, Any]:
     manifests = {role: store.read_manifest(f) for role, f in job.parents.items()}
     scores = {role: _score(m, spec["evaluation"]) for role, m in manifests.items()}
     best = max if next(iter(scores.values()))["higher_is_better"] else min
-    # The first of equals wins, everywhere.
-    winner = best(sorted(scores), key=lambda role: scores[role]["value"])
+    values = {role: score["value"] for role, score in scores.items()}
+    finite = [role for role in sorted(values) if math.isfinite(values[role])]
+    if not finite:
+        raise errors.Diverged(f"no candidate has a finite score; they have {values}")
+    winner = best(finite, key=values.__getitem__)  # of equals the first, everywhere
     candidate = job.stage.made_from.get(winner)
     if candidate is not None and refits(spec, candidate):
         facts = _refit(job, candidate, job.parents[winner], manifests[winner])
