@@ -65,8 +65,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
         "task": task.name,
-        "data": {key: data[key] for key in ("name", "split", "seed", "part")}
-        | {"count": len(source), "fingerprint": source.fingerprint},
+        "data": planning.describe_source(data, source)
+        | {key: data[key] for key in ("seed", "part")},
         "protocol": evaluator.protocol,
         "headline": evaluator.headline,
         "higher_is_better": evaluator.higher_is_better,

@@ -43,7 +43,7 @@ def describe_source(data: Mapping[str, Any], source: sources.Source) -> dict[str
         "root": None if source.root is None else str(source.root.resolve()),
         "fingerprint": source.fingerprint,
         "digest": source.digest(),
-        "full_digest": data["full_digest"],
+        "full_digest": data.get("full_digest", False),
     }
 
 

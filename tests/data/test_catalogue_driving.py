@@ -127,6 +127,7 @@ def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
 
 
 def test_single_classes_are_the_images_that_show_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))  # known by content
     shown = {"a": [7, 26], "b": [28, 7], "c": [7, 33], "d": [26, 28]}
     for name, values in shown.items():
         write_cityscapes(tmp_path, values, "val" if name == "d" else "train", name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import pipeline, sources
+from jaxseg.data import pipeline, sources, transforms
 from jaxseg.data.datasets import _labels, yolo
 from tests.data import layouts
 
@@ -59,11 +59,10 @@ def test_coco_areas(tmp_path, kind):
     assert source[0]["area"].tolist() == expected
     assert source[0]["area"].dtype == source[1]["area"].dtype == np.float32
     assert source[1]["area"].shape == (0,)
-    fields = ("image", "boxes", "area")
+    given = {"batch_size": 2, "fields": ("image", "boxes", "area"), "threads": 0}
+    given["whiten"] = transforms.Whiten((100.0,) * 3, (50.0,) * 3)
     for size in ((64, 64), (10, 10)):  # in pixels of the image, whatever the canvas
-        (batch,) = pipeline.eval_batches(
-            source, size=size, batch_size=2, fields=fields, threads=0
-        )
+        (batch,) = pipeline.eval_batches(source, size=size, **given)
         assert batch["area"][0, : len(expected)].tolist() == expected
 
 

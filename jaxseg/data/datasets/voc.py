@@ -140,11 +140,8 @@ def files(
 ) -> tuple[list[str], list[str]]:
     """The images, and the XML files and lists."""
     labels = [*root.glob(f"{annotations}/*.xml"), *root.glob("ImageSets/*/*.txt")]
-    seen = root.glob(f"{images}/*")
-    return tuple(
-        [path.relative_to(root).as_posix() for path in paths]
-        for paths in (seen, labels)
-    )
+    below = [path.relative_to(root).as_posix() for path in labels]
+    return list(_labels.below(root, images).values()), below
 
 
 def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:
