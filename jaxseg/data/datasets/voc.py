@@ -22,6 +22,7 @@ import numpy as np
 from defusedxml import ElementTree
 
 from jaxseg.core import errors
+from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _labels, _voc_masks, ilsvrc
@@ -140,8 +141,12 @@ def files(
 ) -> tuple[list[str], list[str]]:
     """The images, and the XML files and lists."""
     labels = [*root.glob(f"{annotations}/*.xml"), *root.glob("ImageSets/*/*.txt")]
-    below = [path.relative_to(root).as_posix() for path in labels]
-    return list(_labels.below(root, images).values()), below
+    there = root.glob(f"{images}/*")
+    seen = [path for path in there if path.suffix.lower() in images_lib.SUFFIXES]
+    return tuple(
+        [path.relative_to(root).as_posix() for path in paths]
+        for paths in (seen, labels)
+    )
 
 
 def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:
