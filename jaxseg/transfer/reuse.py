@@ -64,7 +64,7 @@ def _other_copy(
     root = sources.find_root(data["name"], data["root"])
     new, old = (text.rpartition(":")[2][:SHOWN] for text in (now, then["digest"]))
     return errors.UserError(
-        f"stages/{one.name}: {data['name']} {data['split']} ({name}) has another "
+        f"stages/{one.name}: {data['name']} {data['split']} ({name}) has other "
         f"content than when this stage was made: digest {new} in {root}, then {old} "
         f"in {then['root']}. Fix: restore the data, or set copy=NAME in "
         f"stages/{one.name}/data, so that both copies have results of their own."

@@ -46,7 +46,7 @@ def test_all_official_sets_are_planned_without_data(monkeypatch):
 
 
 def camvid(root, **data):
-    data = {"name": "camvid/11", "root": str(root), "size": [12, 16]} | data
+    data = {"name": "camvid/11", "root": str(root), "size": [32, 32]} | data
     return tiny.plan({"stages": {"x": tiny.train(data=data, batch_size=2)}}).stages
 
 
@@ -112,7 +112,7 @@ def test_what_is_not_here_is_not_compared(trained, monkeypatch, caplog):
 def test_own_data_that_change_after_the_plan_stop_the_run(tmp_path):
     trees.write_folder(tmp_path / "data", "abcdef", values=(0, 1))
     data = {"name": "folder/segmentation", "root": str(tmp_path / "data")}
-    data |= {"size": [12, 16], "options": {"binary": True}}
+    data |= {"size": [32, 32], "options": {"binary": True}}
     evaluations = {"validation": {"count": 1}}
     made = tiny.train(data=data, batch_size=2, evaluations=evaluations)
     (one,) = tiny.plan({"stages": {"x": made}}).stages
@@ -123,7 +123,7 @@ def test_own_data_that_change_after_the_plan_stop_the_run(tmp_path):
 
 def test_whole_images_are_looked_at_where_asked_for(tmp_path):
     trees.write_folder(tmp_path, "abcdef", values=(0, 1))
-    data = {"name": "folder/segmentation", "root": str(tmp_path), "size": [12, 16]}
+    data = {"name": "folder/segmentation", "root": str(tmp_path), "size": [32, 32]}
     data |= {"options": {"binary": True}}
     changed = tmp_path / "images/f.jpg"
     changed.write_bytes(changed.read_bytes() + bytes(300_000))
