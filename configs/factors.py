@@ -55,7 +55,7 @@ def get_config(arg=""):
     """Arguments: sizes of the study, and `real` with `root` for a set on disk."""
     arg = common.parse(
         arg,
-        seeds=2,
+        seeds=3,
         sources=SOURCES,
         targets=TARGETS,
         target_images=30,

@@ -53,7 +53,7 @@ def test_factors_is_the_study_of_the_issue():
     assert len(sources) >= 6 and len({c["target"] for c in cells}) >= 5
     assert len([pair for pair in pairs if pair[1] in sources]) >= 25
     assert {"random", "websearch"} <= {c["source"] for c in cells}
-    assert len({c["seed"] for c in cells}) == 2
+    assert len({c["seed"] for c in cells}) == 3
     domains = {c["source_domain"] for c in cells if c["source"] in sources}
     assert len(domains) >= 4
     within = [c for c in cells if c["source_domain"] == c["target_domain"]]
@@ -86,7 +86,7 @@ def test_one_seed_draws_the_same_images_for_every_source():
         s for s in plan.stages if s.name.startswith("targets/small/indoor_office/")
     ]
     drawn = {(s.spec["seed"], json.dumps(s.spec["data"])) for s in small}
-    assert len(drawn) == 2 and len(small) == 18
+    assert len(drawn) == 3 and len(small) == 27
 
 
 def test_rates_become_candidates_and_a_selection():
