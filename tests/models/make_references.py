@@ -31,6 +31,7 @@ WHOLE = ((96, 128), (64, 160))  # multiples of 32
 PATCHES = ((224, 224), (96, 128))
 TIMM = {
     "hrnet_w18_small": WHOLE,
+    "hrnet_w18_small_bilinear": ANY,
     "hrnet_w18": WHOLE,
     "hrnet_w32": WHOLE,
     "hrnet_w48": WHOLE,
@@ -68,11 +69,45 @@ def network(name):
         return family.vit_b_16(weights=None)
     import timm
 
+    if name.endswith("_bilinear"):
+        return fused_bilinearly(timm.create_model(name.removesuffix("_bilinear")))
     base, _, stride = name.partition("_os")
     options = {"output_stride": int(stride)} if stride else {}
     if base.startswith("vit"):
         options["dynamic_img_size"] = True
     return timm.create_model(base, pretrained=False, **options)
+
+
+def fused_bilinearly(module):
+    """timm's HRNet with the fusion of the authors' segmentation code.
+
+    HRNet-Semantic-Segmentation, lib/models/seg_hrnet.py: a smaller map is resized to
+    the size of the map it is added to, `F.interpolate(size=..., mode="bilinear")`.
+    """
+    from timm.models import hrnet
+
+    def forward(self, x):
+        if self.num_branches == 1:
+            return [self.branches[0](x[0])]
+        x = [branch(each) for branch, each in zip(self.branches, x)]
+        fused = []
+        for target, layers in enumerate(self.fuse_layers):
+            size = x[target].shape[-2:]
+            parts = [
+                layer(each)
+                if source <= target
+                else torch.nn.functional.interpolate(
+                    layer[:2](each), size=size, mode="bilinear"
+                )
+                for source, (layer, each) in enumerate(zip(layers, x))
+            ]
+            fused.append(self.fuse_act(sum(parts[1:], parts[0])))
+        return fused
+
+    for each in module.modules():
+        if isinstance(each, hrnet.HighResolutionModule):
+            each.forward = forward.__get__(each)
+    return module
 
 
 def maps(module, name, image):
