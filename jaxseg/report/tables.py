@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxseg.report import gains, rows
@@ -46,7 +46,7 @@ class Axis:
 
     name: str
     domain: str
-    images: int
+    images: tuple[int, ...] = ()  # trained on; more than one where cells differ
     detail: str = ""  # what tells two rows of one name apart
     real: bool = False  # real images in a grid that has embedded ones as well
     resolution: str = ""
@@ -55,8 +55,11 @@ class Axis:
 
     @property
     def label(self) -> str:
-        """The name, marked where a grid mixes real images with embedded ones."""
-        return f"{self.name} (real)" if self.real else self.name
+        """The name, with what its cells do not have in common with the others."""
+        several = len(self.images) > 1
+        sizes = f"{', '.join(map(str, self.images))} images" * several
+        words = "; ".join(filter(None, ("real" * self.real, sizes)))
+        return f"{self.name} ({words})" if words else self.name
 
     @property
     def heading(self) -> str:
@@ -174,10 +177,9 @@ def place_of(grid: Grid) -> tuple[str, ...]:
 
 def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mapping]):
     """One grid from its gain rows and planned cells."""
-    marks = _protocols([*found, *cells])
-    several, mixed = _resolutions([*found, *cells]), _mixed([*found, *cells])
-    target = lambda row: _target(row, several, marks, mixed)
-    source = lambda row: _source(row, mixed)
+    targets, sources = _targets([*found, *cells]), _sources([*found, *cells])
+    target = lambda row: targets[_target(row)]
+    source = lambda row: sources[row["source"]]
     filled = {(target(row), source(row)): row for row in found}
     lines = {target(row) for row in (*found, *cells) if row["protocol"]}
     holes = {}
@@ -242,33 +244,58 @@ def _mixed(cells: Iterable[Mapping]) -> bool:
     return len({rows.embedded(name) for name in names if name}) > 1
 
 
-def _target(
-    row: Mapping[str, Any], several: set[str], marks: Mapping[str, str], mixed: bool
-) -> Axis:
-    """The row of a target. Its resolution and protocol tell it from its namesakes."""
-    protocol, resolution = row["protocol"] or "", str(row.get("resolution") or "")
-    return Axis(
-        row["target"],
-        row["target_domain"],
-        int(row.get("target_images") or 0),
-        detail=resolution if row["target"] in several else "",
-        real=mixed and not rows.embedded(row["target_dataset"]),
-        resolution=resolution,
-        protocol=protocol,
-        mark=marks.get(protocol, ""),
-    )
+def _target(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What makes a row of a grid, as in `gains.SAME`; all else only describes it."""
+    return row["target"], str(row.get("resolution") or ""), row["protocol"] or ""
 
 
-def _source(row: Mapping[str, Any], mixed: bool) -> Axis:
-    if row["source"] == gains.RANDOM:  # it has neither domain nor images
-        return Axis(gains.RANDOM, "", 0)
-    task = row.get("source_task", "")
-    detail = "" if task == row["target_task"] else str(task)
-    images = int(row.get("source_images") or 0)
-    domain = row.get("source_domain") or ""
-    dataset = row.get("source_dataset")
-    real = mixed and bool(dataset) and not rows.embedded(dataset)
-    return Axis(row["source"], domain, images, detail, real)
+def _targets(every: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Axis]:
+    """{_target: its row}. Resolution and protocol tell it from its namesakes."""
+    several, marks, mixed = _resolutions(every), _protocols(every), _mixed(every)
+    found = {}
+    for key, same in _grouped(every, _target).items():
+        name, resolution, protocol = key
+        found[key] = Axis(
+            name,
+            same[0]["target_domain"],
+            _images(same, "target_images"),
+            detail=resolution if name in several else "",
+            real=mixed and not rows.embedded(same[0]["target_dataset"]),
+            resolution=resolution,
+            protocol=protocol,
+            mark=marks.get(protocol, ""),
+        )
+    return found
+
+
+def _sources(every: Sequence[Mapping[str, Any]]) -> dict[str, Axis]:
+    """{name: its column}. The random start has neither domain nor images."""
+    mixed, found = _mixed(every), {gains.RANDOM: Axis(gains.RANDOM, "")}
+    for name, same in _grouped(every, lambda row: row["source"]).items():
+        row = same[0]
+        task, dataset = str(row.get("source_task", "")), row.get("source_dataset")
+        axis = Axis(
+            name,
+            row.get("source_domain") or "",
+            _images(same, "source_images"),
+            detail="" if task == row["target_task"] else task,
+            real=mixed and bool(dataset) and not rows.embedded(dataset),
+        )
+        found.setdefault(name, axis)
+    return found
+
+
+def _grouped(every: Iterable[Mapping], key: Callable) -> dict[Any, list[Mapping]]:
+    groups = collections.defaultdict(list)
+    for row in every:
+        groups[key(row)].append(row)
+    return groups
+
+
+def _images(same: Sequence[Mapping[str, Any]], column: str) -> tuple[int, ...]:
+    """All numbers of images; of what is measured, since a plan is no count."""
+    measured = [row for row in same if row["metric"] is not None] or same
+    return tuple(sorted({int(row[column]) for row in measured if row.get(column)}))
 
 
 def _order(axis: Axis) -> tuple:
@@ -277,7 +304,15 @@ def _order(axis: Axis) -> tuple:
     place = DOMAINS.index(axis.domain) if known else len(DOMAINS)
     last = axis.name == gains.RANDOM
     namesakes = axis.resolution, axis.protocol
-    return last, axis.detail, place, axis.domain, -axis.images, axis.name, *namesakes
+    return (
+        last,
+        axis.detail,
+        place,
+        axis.domain,
+        -max(axis.images, default=0),
+        axis.name,
+        *namesakes,
+    )
 
 
 def blocks(axes: Sequence[Axis]) -> list[tuple[str, int, int]]:

@@ -48,7 +48,10 @@ def test_holes_say_why(grid):
 
 
 def test_within_a_domain_the_larger_comes_first():
-    small, large = tables.Axis("a", "driving", 10), tables.Axis("b", "driving", 90)
+    small, large = (
+        tables.Axis("a", "driving", (10,)),
+        tables.Axis("b", "driving", (90,)),
+    )
     assert sorted([small, large], key=tables._order) == [large, small]
 
 
@@ -226,3 +229,23 @@ def test_lower_is_better_is_said(tmp_path):
     )
     text = texts.terminal(grid)
     assert "% better than websearch (RMSE, lower is better)" in text and "+20.0" in text
+
+
+def test_cells_of_other_numbers_of_images_stay_in_one_row(tmp_path):
+    label = workdirs.target
+    _, (grid,) = of(
+        tmp_path,
+        ("a", label("night", "websearch", target_images=24), 0.5, {}),
+        ("b", label("night", "day", target_images=30), 0.6, {}),
+        ("c", label("night", "fog", target_images=30, source_images=50), 0.6, {}),
+        ("d", label("rooms", "websearch"), 0.5, {}),
+        ("e", label("rooms", "fog", source_images=70), 0.6, {}),
+        ("f", label("rooms", "day", target_images=99), None, {}),
+    )
+    headings = [target.heading for target in grid.targets]
+    assert headings == ["rooms", "night (24, 30 images)"]
+    labels = [source.label for source in grid.sources]
+    assert labels == ["day", "fog (50, 70 images)"]
+    assert len(grid.cells) == 3 and list(grid.holes.values()) == ["pending"]
+    text = texts.terminal(grid)
+    assert text.count("night (24, 30 images)") == 1 and "0.500" in text
