@@ -8,11 +8,13 @@ A dataset is a file in `data/datasets/` with
 
 and, where they say more than that,
 
-  reads(record, root, variant) -> Sequence[str]          files below root that parse
-      opens, the image first; else these are the strings of a record but id and where
+  reads(record, root, variant) -> (images, labels)       files below root that parse
+      opens; else the strings of a record but id and where, the image first
   describe(variant, root, **options) -> Dataset          the facts with what was found
   files(root, **options) -> (images, labels)             names of all files of a user's
       own folder, whose content is its fingerprint
+
+What holds labels is among these, be it an image too: images count by their ends only.
 
 A catalogue set is known by its name and version, so that plans need no data; the
 digest of what was read of it is taken when a stage runs.
@@ -154,12 +156,12 @@ class Source:
         file, variant = self.name.split("/")
         module = importlib.import_module(f"{PACKAGE}.{file}")
         if hasattr(module, "reads"):
-            names = module.reads(record, self.root, variant)
+            images, labels = module.reads(record, self.root, variant)
         else:
-            names = contents.files_in(record)
-        return [
-            (name, self._full_digest or place > 0) for place, name in enumerate(names)
-        ]
+            image, *labels = contents.files_in(record) or [None]
+            images = [image] if image else []
+        both = [(name, self._full_digest) for name in images]
+        return both + [(name, True) for name in labels]
 
     def _read(self, index: int) -> Example:
         file, variant = self.name.split("/")

@@ -1,15 +1,17 @@
 """What enters a key is content; stamps only say whether a file is read again."""
 
+import io
 import os
 import threading
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 from jaxseg.data import contents, sources
-from jaxseg.data.datasets import _tiles
+from jaxseg.data.datasets import _tiles, nyu, shards
 from tests.data import layouts, trees
 
 
@@ -196,6 +198,54 @@ def test_two_copies_of_a_catalogue_set_have_two_digests(tmp_path):
     assert digests[0] == digests[2] and digests[0][0].startswith("camvid/11@1:")
     assert digests[0][0] != digests[1][0]  # and where nothing differs is read
     assert digests[0][1] == digests[1][1]
+
+
+def encoded(seed):
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 255, (100, 100, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_label_corrected_in_the_middle_of_shards_changes_the_key(tmp_path):
+    (tmp_path / "classes.txt").write_text("x\ny\n")
+    images, prints = [encoded(seed) for seed in range(15)], set()
+    for label in (0, 1):
+        rows = [{"image": image, "label": 0} for image in images]
+        rows[7]["label"] = label
+        shards.write(tmp_path, "train", rows, kind=shards.ARRAY_RECORD)
+        (path,) = tmp_path.glob("train*.array_record")
+        assert path.stat().st_size > 4 * contents.END
+        prints.add(sources.fingerprint("shards/classification", root=tmp_path))
+    assert len(prints) == 2
+
+
+def test_the_middle_of_prepared_examples_changes_the_key(tmp_path):
+    folder = tmp_path / "tiny/1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text("{}")
+    path = folder / "tiny-train.array_record-00000-of-00001"
+    path.write_bytes(bytes(4 * contents.END))
+
+    def taken():
+        options = {"name": "tiny"}
+        return sources.fingerprint("tfds/detection", root=tmp_path, options=options)
+
+    before = taken()
+    replace(path, place=2 * contents.END)
+    assert taken() != before
+
+
+def test_the_middle_of_a_file_of_images_and_labels_is_in_the_digest(tmp_path):
+    scipy.io.savemat(tmp_path / nyu.SPLITS, {"trainNdxs": [[1]], "testNdxs": [[2]]})
+    scipy.io.savemat(tmp_path / nyu.MAPPING, {"mapClass": [[1]]})
+    path = tmp_path / nyu.LABELED
+    path.write_bytes(bytes(4 * contents.END))
+    for variant in nyu.DATASETS:
+        source = sources.open(f"nyu/{variant}", split="train", root=tmp_path)
+        before = source.digest()
+        replace(path, place=2 * contents.END)
+        assert source.digest() != before
 
 
 def test_digests_of_what_is_rendered_and_of_own_data_are_fingerprints(tmp_path):

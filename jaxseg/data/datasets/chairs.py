@@ -127,9 +127,11 @@ def describe(
     return dataclasses.replace(facts, splits=splits, size=(size, size))
 
 
-def reads(record: compositor.Pair, root: Path, variant: str) -> tuple[str, str]:
-    """The background, and the foreground, whose alpha is the label."""
-    return str(record.background), str(record.foreground)
+def reads(
+    record: compositor.Pair, root: Path, variant: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The background; the foreground, whose alpha is the label."""
+    return [str(record.background)], [str(record.foreground)]
 
 
 def files(

@@ -131,10 +131,12 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
     return {"image": example["image"], "segmentation": flower, "id": record.image}
 
 
-def reads(record: Labelled, root: Path, variant: str) -> list[str]:
-    """The image, and its mask where there are masks."""
+def reads(
+    record: Labelled, root: Path, variant: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The image; its mask where there are masks."""
     masked = variant == "17_masks"
-    return [record.image, *[_mask(record.image)] * masked]
+    return [record.image], [_mask(record.image)] * masked
 
 
 def _mask(image: str) -> str:

@@ -51,7 +51,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
 
 
 def parse(record: str, root: Path, variant: str) -> Example:
-    path, mask = (root / name for name in reads(record, root, variant))
+    path, mask = root / record, root / _mask(record)
     return {
         "image": images_lib.read(path),
         "segmentation": folder.to_binary(images_lib.read_ids(mask), mask),
@@ -59,10 +59,14 @@ def parse(record: str, root: Path, variant: str) -> Example:
     }
 
 
-def reads(record: str, root: Path, variant: str) -> tuple[str, str]:
-    """The image and its mask."""
-    path = PurePosixPath(record)
-    return record, (path.parent / MASKS / f"{path.stem}.png").as_posix()
+def reads(record: str, root: Path, variant: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The image; its mask."""
+    return [record], [_mask(record)]
+
+
+def _mask(image: str) -> str:
+    path = PurePosixPath(image)
+    return (path.parent / MASKS / f"{path.stem}.png").as_posix()
 
 
 def _drawn(names: list[str], split: str) -> list[str]:

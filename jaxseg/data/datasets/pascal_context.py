@@ -53,7 +53,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
 
 
 def parse(record: str, root: Path, variant: str) -> Example:
-    image, path, names = (root / name for name in reads(record, root, variant))
+    (image,), labels = reads(record, root, variant)
+    path, names = (root / name for name in labels)
     table = _table(_labels.stamp(names))
     raw = np.asarray(_mat.read(path, ("LabelMap",))["LabelMap"]).astype(np.int64)
     if raw.min() < 0 or raw.max() >= len(table):
@@ -62,15 +63,15 @@ def parse(record: str, root: Path, variant: str) -> Example:
             f"{len(table) - 1}, as in labels.txt. Fix: get the official file again."
         )
     return {
-        "image": images.read(image),
+        "image": images.read(root / image),
         "segmentation": table[raw],
         "id": record,
     }
 
 
-def reads(record: str, root: Path, variant: str) -> tuple[str, ...]:
-    """The image, its labels and the names of all labels."""
-    return f"JPEGImages/{record}.jpg", f"trainval/{record}.mat", "labels.txt"
+def reads(record: str, root: Path, variant: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The image; its labels and the names of all labels."""
+    return [f"JPEGImages/{record}.jpg"], [f"trainval/{record}.mat", "labels.txt"]
 
 
 @functools.lru_cache(maxsize=8)

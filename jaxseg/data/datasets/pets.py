@@ -119,11 +119,11 @@ def records(
 
 
 def parse(record: Pet, root: Path, variant: str) -> Example:
-    image, *trimaps = (root / name for name in reads(record, root, variant))
-    example = {"image": images_lib.read(image), "id": record.name}
+    (image,), trimaps = reads(record, root, variant)
+    example = {"image": images_lib.read(root / image), "id": record.name}
     if not trimaps:
         return example | {"label": np.array(record.label, np.int32)}
-    (trimap,) = trimaps
+    trimap = root / trimaps[0]
     ids = images_lib.read_ids(trimap)
     if not ((ids >= 1) & (ids <= 3)).all():  # 0 would silently stay background
         raise errors.UserError(
@@ -133,11 +133,11 @@ def parse(record: Pet, root: Path, variant: str) -> Example:
     return example | {"segmentation": ids}
 
 
-def reads(record: Pet, root: Path, variant: str) -> list[str]:
-    """The image, and its trimap where that is the label."""
+def reads(record: Pet, root: Path, variant: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The image; its trimap where that is the label."""
     masked = "segmentation" in DATASETS[variant].fields
     trimaps = [f"annotations/trimaps/{record.name}.png"] * masked
-    return [f"images/{record.name}.jpg", *trimaps]
+    return [f"images/{record.name}.jpg"], trimaps
 
 
 def describe(variant: str, root: Path, *, border: str) -> Dataset:

@@ -97,10 +97,13 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     }
 
 
-def reads(record: tuple[str, str], root: Path, variant: str) -> tuple[str, ...]:
-    """The picture, its label, and the table where labels are ScanNet's own."""
-    raw = PurePosixPath(record[1]).parent.name == RAW_LABEL
-    return (*record, TABLE) if raw and variant != "depth" else record
+def reads(
+    record: tuple[str, str], root: Path, variant: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The picture; its label, and the table where labels are ScanNet's own."""
+    picture, label = record
+    raw = PurePosixPath(label).parent.name == RAW_LABEL and variant != "depth"
+    return [picture], [label, *[TABLE] * raw]
 
 
 def _frames(root: Path, folder: str, kinds: Sequence[str]) -> list[tuple[str, str]]:

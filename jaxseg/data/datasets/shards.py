@@ -5,7 +5,9 @@ train-00000-of-00010.array_record and so on, or one train.array_record; the same
 of a PNG of ids, or `label`, the number of a class; in ArrayRecord as MessagePack, in
 Parquet as columns (an image may be a struct with the field `bytes`). Names of classes
 are given by an option or lie in classes.txt, one a line. Opening reads only the ends
-of the files, so a million records cost no more than ten. `write` makes such files.
+of the files, so a million records cost no more than ten; but as labels lie anywhere in
+them, they are read whole for the digest, once when they have changed. `write` makes
+such files.
 """
 
 import bisect
@@ -117,10 +119,9 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
 
 
 def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
-    """The shards, of which only the ends are read, and the names of the classes."""
-    return [name for names in find_shards(root).values() for name in names], [
-        table.CLASSES
-    ]
+    """No image alone; the shards and the names of the classes."""
+    shards = [name for names in find_shards(root).values() for name in names]
+    return [], [*shards, table.CLASSES]
 
 
 def find_shards(root: Path) -> dict[str, list[str]]:

@@ -2,7 +2,9 @@
 
 root is the folder of the prepared sets (`~/tensorflow_datasets` where nobody said
 otherwise), which holds NAME/VERSION or NAME/CONFIG/VERSION. They must lie as
-ArrayRecord: reading those needs no TensorFlow, preparing most sets does.
+ArrayRecord: reading those needs no TensorFlow, preparing most sets does. As labels lie
+in the files of examples, these are read whole for the digest, once when they have
+changed.
 """
 
 import dataclasses
@@ -133,12 +135,10 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
 
 
 def files(root: Path, *, name: str = "", **_: Any) -> tuple[list[str], list[str]]:
-    """The files of examples, of which only the ends are read, and the descriptions."""
+    """No image alone; the files of examples and the descriptions."""
     folder = find_folder(root, name)
     there = [path for path in folder.iterdir() if path.is_file()]
-    below = [path.relative_to(root).as_posix() for path in there]
-    texts = [file for file in below if file.endswith((".json", ".txt"))]
-    return below, texts
+    return [], [path.relative_to(root).as_posix() for path in there]
 
 
 def find_folder(root: Path, name: str) -> Path:
