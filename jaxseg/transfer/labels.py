@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from jaxseg.core import trees
 from jaxseg.data import subsets
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.kinds import select, train
@@ -16,7 +17,7 @@ def complete(
     trained = _trained(stage, by_name)
     if trained is None:
         return dict(label)
-    parent = _first_parent(trained, by_name)
+    parent = _parent(trained, by_name)
     spec = trained.spec
     backbone = spec["model"]["backbone"]
     derived = {
@@ -37,26 +38,33 @@ def complete(
 def _side(
     side: str, stage: stages.Stage | None, by_name: Mapping[str, stages.Stage]
 ) -> dict[str, Any]:
-    """Data set, task, domain and images of a target or a source.
+    """Data set, task, domain and images of a target or a source, of all that is mixed.
 
-    images: what is trained on; set_images: all that the training split has.
+    images: what is trained on; set_images: all that the training splits have.
     """
     trained = None if stage is None else _trained(stage, by_name)
     if trained is None:
         names = ("dataset", "task", "domain", "images", "set_images")
         return {f"{side}_{what}": None for what in names}
     data = trained.spec["data"]
-    facts = train.find(data)
-    total = facts.splits.get(data["split"], 0)
-    count = subsets.share(total, data["count"], data["fraction"], what=data["name"])
-    drawn = count or total  # 0: only counted in the folder
+    every = (data, *data["mix"])
+    images, totals = zip(*map(_images, every))
+    domains = dict.fromkeys(train.find(one).domain for one in every)
     return {
-        f"{side}_dataset": data["name"],
+        f"{side}_dataset": " + ".join(dict.fromkeys(one["name"] for one in every)),
         f"{side}_task": trained.spec["task"]["name"],
-        f"{side}_domain": facts.domain,
-        f"{side}_images": subsets.part_size(drawn, data["part"]) if drawn else None,
-        f"{side}_set_images": total or None,
+        f"{side}_domain": " + ".join(domains),
+        f"{side}_images": sum(images) if all(images) else None,
+        f"{side}_set_images": sum(totals) if all(totals) else None,
     }
+
+
+def _images(data: Mapping[str, Any]) -> tuple[int, int]:
+    """How many a data section takes, of how many; 0 where only the folder tells."""
+    total = train.find(data).splits.get(data["split"], 0)
+    count = subsets.share(total, data["count"], data["fraction"], what=data["name"])
+    drawn = count or total
+    return subsets.part_size(drawn, data["part"]) if drawn else 0, total
 
 
 def _trained(
@@ -73,16 +81,24 @@ def _trained(
     return stage if stage.kind == "train" else None
 
 
-def _first_parent(
+def _parent(
     stage: stages.Stage, by_name: Mapping[str, stages.Stage]
 ) -> stages.Stage | None:
+    """Where its backbone comes from, or else what its first start takes."""
     starts = stage.spec["starts"]
-    return by_name[stage.parents[starts[0]["parent"]]] if starts else None
+    if not starts:
+        return None
+    filling = [
+        start
+        for start in starts
+        if any(trees.under("backbone", prefix) for prefix in start["take"])
+    ]
+    return by_name[stage.parents[(filling or starts)[0]["parent"]]]
 
 
 def _chain(stage: stages.Stage, by_name: Mapping[str, stages.Stage]) -> list[str]:
     """Names of what `stage` starts from, the first training first."""
-    parent = _first_parent(stage, by_name)
+    parent = _parent(stage, by_name)
     if parent is None:
         return []
     trained = _trained(parent, by_name)

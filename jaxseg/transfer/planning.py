@@ -12,7 +12,7 @@ from jaxseg.models import initial
 from jaxseg.models import model as models
 from jaxseg.tasks import task as tasks
 from jaxseg.train import optim
-from jaxseg.transfer import choosing
+from jaxseg.transfer import choosing, transplant
 
 OPENED = ("split", "root", "count", "fraction", "seed", "part", "options", "cache")
 OPENED += ("full_digest",)  # of a data section, what says which examples these are
@@ -68,6 +68,8 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     if spec["multipliers"]:  # a pattern that matches nothing is found before training
         network = abstract_variables(spec, facts)
         optim.leaf_scales(network["params"], spec["multipliers"])
+    if len(spec["starts"]) > 1:
+        transplant.check_apart(abstract_variables(spec, facts), spec["starts"])
 
 
 def check_evaluation(

@@ -79,6 +79,29 @@ def transplant(
     return trees.unflatten(new | copied), receipt
 
 
+def check_apart(target: Variables, starts: Sequence[Mapping[str, Any]]) -> None:
+    """TransplantError where a later start would write over what an earlier one took.
+
+    starts: {parent, take, reinit}, in order; target: variables or their shapes.
+    """
+    new = trees.flatten(target)
+    owner: dict[str, str] = {}  # {leaf of the target: whose it will be}
+    for start in starts:
+        role, fresh = start["parent"], _reinitialised(new, start["reinit"])
+        for to, frm in start["take"].items():
+            rule = f"transplant {{{to} <- {frm}}} of {role!r}"
+            leaves = set(_under(new, to, f"{rule}: the target").values()) - fresh
+            twice = sorted(leaves & owner.keys())
+            if twice:
+                raise TransplantError(
+                    f"{rule}: {twice[0]} is taken by an earlier rule as well, of "
+                    f"{owner[twice[0]]!r}, and would be lost ({len(twice)} leaves). "
+                    "Fix: prefixes that do not overlap, or reinit=[...] with a regex "
+                    "for the leaves that one of them shall leave alone."
+                )
+            owner |= dict.fromkeys(leaves, role)
+
+
 def check_function(
     take: Mapping[str, str],
     here: Mapping[str, Any],

@@ -81,3 +81,26 @@ def test_all_images_of_a_split_are_counted():
     config = tiny.config()
     config["stages"]["source"]["data"] = {"name": "worlds/driving_day"}
     assert labels(config, "source")["target_images"] == splits("driving_day")
+
+
+def test_all_sets_of_a_mix_are_counted():
+    other = {"name": "bdd/19", "split": "train", "count": 50}
+    data = {"name": "cityscapes/19", "split": "train", "fraction": 0.5, "mix": [other]}
+    one = tiny.train(data=data, labels=[{}], evaluations={"validation": {}})
+    found = labels({"stages": {"one": one}}, "one")
+    assert found["target_dataset"] == "cityscapes/19 + bdd/19"
+    assert found["target_domain"] == "driving"
+    assert found["target_images"] == 1488 + 50
+    assert found["target_set_images"] == 2975 + 7000
+
+
+def test_the_source_is_what_fills_the_backbone():
+    config = tiny.config()
+    config["stages"]["other"] = tiny.train(seed=1)
+    head = {"parent": "head", "take": {"heads_segmentation": "heads_segmentation"}}
+    both = tiny.candidate(0.1) | {"labels": [{}]}
+    both["parents"] = both["parents"] | {"head": "other"}
+    both["starts"] = [head, *both["starts"]]
+    config["stages"]["both"] = both
+    found = labels(config, "both")
+    assert found["source"] == found["start"] == "source"

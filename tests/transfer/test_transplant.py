@@ -195,6 +195,43 @@ def test_two_rules_for_one_leaf(second):
         assert "transplant {backbone <- backbone/stem}" in text
 
 
+STEM = "backbone/stem"
+
+
+def two_starts(first, second, reinit=()):
+    """A plan with a child of two parents, whose starts take these prefixes."""
+    config = tiny.config()
+    config["stages"]["other"] = tiny.train(seed=1)
+    child = tiny.candidate(0.1)
+    child["parents"] = {"p": "source", "q": "other"}
+    child["starts"] = [
+        {"parent": "p", "take": {first: first}},
+        {"parent": "q", "take": {second: second}, "reinit": list(reinit)},
+    ]
+    config["stages"]["child"] = child
+    return tiny.plan(config)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("backbone", "backbone"),
+        ("backbone", STEM),
+        (STEM, "backbone"),
+    ],
+)
+def test_two_starts_for_one_leaf_are_refused_by_the_plan(first, second):
+    text = r"stages/child: transplant .* of 'q': .* by an earlier rule as well, of 'p'"
+    with pytest.raises(transplant.TransplantError, match=text):
+        two_starts(first, second)
+
+
+def test_two_starts_that_do_not_overlap():
+    assert two_starts("backbone", "heads_segmentation")
+    assert two_starts("backbone/stage1", STEM)
+    assert two_starts("backbone/stage1", "backbone", reinit=["backbone/stage1/.*"])
+
+
 def test_a_failed_transplant_changes_nothing():
     target = make(0)
     source = make(1, **{"params/backbone/stem/bias": (5,)})
