@@ -143,8 +143,9 @@ def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[St
     """
     stages, by_key = [], {}
     for entry in planned:
-        artifact = open_artifact(entry["key"])
-        status, error = _status(entry, workdir, artifact, by_key)
+        status, error = _status(entry, workdir, by_key)
+        artifact = None if status in BROKEN else open_artifact(entry["key"])
+        status = "done" if artifact else status
         winner = artifact.manifest.get("winner") if artifact else None
         stage = Stage(
             name=entry["name"],
@@ -162,22 +163,34 @@ def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[St
     return stages
 
 
-def _status(entry, workdir, artifact, before: Mapping[str, Stage]) -> tuple[str, str]:
-    """(status, why) of one stage, from files and from the stages before it."""
-    if artifact:
-        return "done", ""
+def _status(entry, workdir, before: Mapping[str, Stage]) -> tuple[str, str]:
+    """(status, why) of a stage that is broken, as a run has it; else pending or done.
+
+    What a run has refused is failed although it is there: damaged, or made of other
+    data. Nothing is read from it, nor from what descends from it.
+    """
+    held_up = _held_up(entry, before)
+    if held_up:
+        return "blocked", held_up
     failure = workdir / "running" / entry["key"][:20] / "error.json"
     if failure.is_file():
         value = records.read_json(failure)
         return value.get("state", "failed"), str(value.get("error", "no message"))
-    parents = [before[key] for key in entry["parents"].values() if key in before]
-    for parent in parents:
-        if parent.status == "diverged" and entry["kind"] == "select":
-            continue  # others may stand in for it
-        if parent.status in BROKEN:
-            did = "is blocked" if parent.status == "blocked" else parent.status
-            return "blocked", f"needs {parent.name}, which {did}"
     return "pending", ""
+
+
+def _held_up(entry, before: Mapping[str, Stage]) -> str:
+    """Which parents block a stage, by the rule of `transfer.chain`; or ''."""
+    parents = [before[key] for key in entry["parents"].values() if key in before]
+    diverged = [parent for parent in parents if parent.status == "diverged"]
+    others = [parent for parent in parents if parent.status in ("failed", "blocked")]
+    if entry["does_without"] and len(diverged) < len(parents):
+        diverged = []  # others stand in for them
+    for parent in [*others, *diverged]:
+        did = "is blocked" if parent.status == "blocked" else parent.status
+        alike = " as did all others" * (len(diverged) > 1)
+        return f"needs {parent.name}, which {did}{alike}"
+    return ""
 
 
 def _artifact(workdir: Path, key: str) -> Artifact | None:

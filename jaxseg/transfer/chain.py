@@ -107,6 +107,7 @@ def write(plan: Plan, workdir: Path) -> None:
             "kind": s.kind,
             "parents": s.parent_keys,
             "parent_names": s.parents,
+            "does_without": _does_without(s),
             "labels": list(s.labels),
         }
         for s in plan.stages
@@ -208,7 +209,10 @@ def _known(
             box.verify(one.key)
             reuse.check(one, box.manifest(one.key), digests)
         except errors.UserError as error:
+            with store.writable(box.workdir):
+                box.fail(one.key, str(error))  # the report leaves it out, and says why
             return "failed", str(error)
+        box.accept(one.key)
         return "cached", ""
     reason = box.diverged(one.key)
     if reason is None:

@@ -26,7 +26,7 @@ def check(one: stage.Stage, manifest: Mapping[str, Any], known: Known) -> None:
             continue
         now = _digest(dict(data) | {"full_digest": then["full_digest"]}, known)
         if now not in (None, then["digest"]):
-            raise _other_copy(one, name, data, now, then)
+            raise _other_copy(name, data, now, then)
 
 
 def _digest(data: Mapping[str, Any], known: Known) -> str | None:
@@ -55,17 +55,13 @@ def _found(data: Mapping[str, Any]) -> str | None:
 
 
 def _other_copy(
-    one: stage.Stage,
-    name: str,
-    data: Mapping[str, Any],
-    now: str,
-    then: Mapping[str, Any],
+    name: str, data: Mapping[str, Any], now: str, then: Mapping[str, Any]
 ) -> errors.UserError:
     root = sources.find_root(data["name"], data["root"])
     new, old = (text.rpartition(":")[2][:SHOWN] for text in (now, then["digest"]))
     return errors.UserError(
-        f"stages/{one.name}: {data['name']} {data['split']} ({name}) has other "
-        f"content than when this stage was made: digest {new} in {root}, then {old} "
-        f"in {then['root']}. Fix: restore the data, or set copy=NAME in "
-        f"stages/{one.name}/data, so that both copies have results of their own."
+        f"{data['name']} {data['split']} ({name}) has other content than when this "
+        f"stage was made: digest {new} in {root}, then {old} in {then['root']}. Fix: "
+        "restore the data, or add --set 'stages/.*/data/copy=\"NAME\"' to the command, "
+        "so that both copies have results of their own."
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich import console, markup, progress
 
+from jaxseg.report import gains
 from jaxseg.transfer import chain, stage, store
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
@@ -14,8 +15,8 @@ COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan"}
 class Status(chain.Watcher):
     """One line for each stage that ends; on a terminal also where the present one is.
 
-    A finished target shows its headline metric and its gain over the baseline of the
-    same seed, so that the table can be watched as it grows.
+    A finished stage shows its headline metric, and what learning nothing gives where
+    that is not beaten. Gains are the report's: one run of a cell decides none.
     """
 
     def __init__(self, stages: list[stage.Stage], box: store.Store):
@@ -35,7 +36,6 @@ class Status(chain.Watcher):
         self.all = self.bars.add_task("stages", total=self.total, rate="", text="")
         self.one: progress.TaskID | None = None
         self.began = 0.0
-        self.values: dict[tuple, float] = {}
         self.cached = 0
 
     def __enter__(self) -> "Status":
@@ -84,18 +84,13 @@ class Status(chain.Watcher):
         self.cached = 0
 
     def _result(self, one: stage.Stage) -> str:
-        """'miou 0.412 (+12.3 % over websearch)' of a finished stage."""
+        """'miou 0.412', or 'miou 0.037 (learning nothing gives 0.057)'."""
         metrics = self.box.manifest(one.key).get("metrics", [])
         headline = next((m for m in metrics if m["headline"]), None)
         if headline is None:
             return ""
+        floor = headline.get("floor")
         text = f"{headline['name']} {headline['value']:.3f}"
-        for label in one.labels:
-            cell = tuple(label.get(k) for k in ("setting", "target", "variant", "seed"))
-            self.values[(*cell, label.get("source"))] = headline["value"]
-            base = self.values.get((*cell, label.get("baseline")))
-            if base and label.get("source") != label.get("baseline"):
-                sign = 1 if headline["higher_is_better"] else -1
-                gain = sign * 100 * (headline["value"] / base - 1)
-                text += f" ({gain:+.1f} % over {label['baseline']})"
-        return text
+        if floor is None or gains.learned(headline):
+            return text
+        return f"{text} (learning nothing gives {floor:.3f})"

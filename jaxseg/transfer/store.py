@@ -62,9 +62,17 @@ class Store:
         shutil.rmtree(self.running(key), ignore_errors=True)
 
     def fail(self, key: str, error: str, state: str = "failed") -> None:
-        """Leaves the reason beside what was done so far; state: failed or diverged."""
+        """Leaves the reason beside what was done so far; state: failed or diverged.
+
+        Of a finished artifact: why it may not be used.
+        """
         value = {"error": error, "state": state, "when": now()}
         records.write_json(self.running(key) / ERROR, value)
+
+    def accept(self, key: str) -> None:
+        """The artifact is there and right: what an earlier run held against it goes."""
+        if self.failure(key):
+            shutil.rmtree(self.running(key), ignore_errors=True)
 
     def failure(self, key: str) -> dict[str, str] | None:
         """{error, state} of the last try of this stage, if it failed."""

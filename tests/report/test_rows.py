@@ -83,12 +83,15 @@ def test_a_cell_with_select_is_its_winner(tmp_path):
 def test_what_diverged_has_a_status_of_its_own(tmp_path):
     made = workdirs.Workdir(tmp_path)
     lost = made.failed("lost", error="loss is nan", state="diverged")
-    made.stage("best", kind="select", parents=[lost])  # may do without it
+    other = made.stage("other")
+    made.stage("best", kind="select", parents=[lost, other])  # may do without it
+    made.stage("none", kind="select", parents=[lost])
     made.stage("child", parents=[lost])
     study = load(made.plan())
     stages = {stage.name: (stage.status, stage.error) for stage in study.stages}
     assert stages["lost"] == ("diverged", "loss is nan")
     assert stages["best"] == ("pending", "")
+    assert stages["none"] == ("blocked", "needs lost, which diverged")
     assert stages["child"] == ("blocked", "needs lost, which diverged")
     assert study.counts()["diverged"] == 1 and study.counts()["failed"] == 0
 

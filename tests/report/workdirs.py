@@ -59,6 +59,7 @@ class Workdir:
                 "parents": parents,
                 "parent_names": parents,
                 "labels": list(labels),
+                "does_without": kind == "select",
             }
         )
         return key

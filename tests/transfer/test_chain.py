@@ -5,6 +5,7 @@ import pytest
 
 from jaxseg import artifacts
 from jaxseg.core import errors, lookup, records
+from jaxseg.report import workdir
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
 from tests import tiny
@@ -247,6 +248,22 @@ def test_a_damaged_artifact_ends_its_branch_alone(runs, tmp_path):
     assert run([fake("a"), fake("b", "a")], tmp_path)[0].ok
 
 
+def test_what_a_run_refuses_is_failed_in_the_report_as_well(runs, tmp_path):
+    made = chain.Plan("tests", (fake("a"), fake("b", "a"), fake("c")))
+    chain.write(made, tmp_path)
+    run(made.stages, tmp_path)
+    path = store.Store(tmp_path).folder(hexed("a")) / "file"
+    path.write_text("b")
+    outcome, _ = run(made.stages, tmp_path)
+    stages = workdir.load(tmp_path)[0].stages
+    assert [s.status for s in stages] == ["failed", "blocked", "done"]
+    assert stages[0].error == outcome.errors["a"] and stages[0].artifact is None
+    assert stages[1].error == "needs a, which failed"
+    path.write_text("a")  # mended by hand
+    assert run(made.stages, tmp_path)[0].ok
+    assert [s.status for s in workdir.load(tmp_path)[0].stages] == ["done"] * 3
+
+
 def diverging(runs):
     """Of three candidates the first diverges; somebody starts from it as well."""
     runs.errors["a"] = errors.Diverged("loss is nan at step 3.")
@@ -304,6 +321,9 @@ def test_a_choice_among_none_is_blocked(runs, tmp_path):
     outcome, heard = run(stages, tmp_path)
     assert outcome.states["best"] == "blocked" and set(outcome.errors) == set("abc")
     assert heard[-1] == "blocked best a parent diverged"
+    chain.write(chain.Plan("tests", tuple(stages)), tmp_path)
+    best = workdir.load(tmp_path)[0].stages[-1]
+    assert best.status == "blocked" and "needs a, which diverged" in best.error
 
 
 def test_a_stage_that_another_process_makes_has_not_failed(runs, tmp_path):

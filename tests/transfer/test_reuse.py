@@ -1,9 +1,12 @@
 """Plans need no data of catalogue sets; results of other data are not reused."""
 
+import re
+
 import pytest
 
+from jaxseg import main
 from jaxseg.data import sources
-from jaxseg.transfer import chain, planning, stage, store
+from jaxseg.transfer import chain, planning, stage, store, study
 from jaxseg.transfer.kinds import train
 from tests import tiny
 from tests.data import trees
@@ -88,7 +91,11 @@ def test_another_copy_of_a_set_is_not_given_the_results_of_the_first(trained):
     for part in (now.split(":")[1][:16], then.split(":")[1][:16], "camvid/11 validat"):
         assert part in text
     assert str(trained / "one") in text and str(trained / "two") in text
-    assert "copy=NAME" in text and "stages/x" in text
+    change = re.search(r"--set '(.*)=(.*)'", text).groups()
+    assert not text.startswith("stages/")  # the line it stands in names the stage
+    config = {"stages": {"x": section("camvid/11")}}
+    config = study.override(config, [(change[0], main.value_of(change[1]))])
+    assert config["stages"]["x"]["data"]["copy"] == "NAME"
     assert run(camvid(trained / "three"), trained / "workdir").states["x"] == "cached"
 
 
