@@ -16,12 +16,13 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 4  # goes up when the same weights would give another loss or metric
+VERSION = 5  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
     "voc": (metrics.VocBoxes, ("ap50",)),
     "voc07": (lambda k: metrics.VocBoxes(k, interpolation="11"), ("ap50",)),
 }
+BOXES = 100  # predicted per image; what COCO's AP looks at
 DRAWN = 0.3  # lowest score of a box that pictures show
 
 
@@ -31,7 +32,7 @@ class Detection(task.Task):
 
     offset_weight: float = 1.0
     size_weight: float = 0.1
-    boxes: int = 100  # of highest score, per image
+    boxes: int = BOXES  # of highest score, per image
     nms: float | None = None  # IoU above which the lower score of a class is dropped
     protocol: str = "coco"
     headline: str = "map"
@@ -76,6 +77,11 @@ class Detection(task.Task):
         return METRICS[self.protocol][0](self.num_outputs)
 
     def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """What is counted how, and which predictions, where that is not usual."""
+        nms = () if self.nms is None else (f"NMS {self.nms:g}",)
+        return (*self._curve_and_areas(facts), *nms, *at_most(self.boxes))
+
+    def _curve_and_areas(self, facts: Dataset) -> tuple[str, ...]:
         """Which curve VOC's AP is of; by which areas COCO sorts objects into sizes."""
         if self.protocol != "coco":
             points = "11 points" if self.protocol == "voc07" else "all points"
@@ -112,7 +118,7 @@ def build(
     num_outputs: int,
     offset_weight: float = 1.0,
     size_weight: float = 0.1,
-    boxes: int = 100,
+    boxes: int = BOXES,
     nms: float | None = None,
     protocol: str | None = None,
     headline: str | None = None,
@@ -190,6 +196,11 @@ def to_pixels(places: np.ndarray, batch: Batch) -> np.ndarray:
     scaled = np.tile(batch["scaled"].astype(np.float32), 2)[:, None]
     size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
     return np.clip(np.asarray(places) * canvas / scaled * size, 0, size)
+
+
+def at_most(count: int) -> tuple[str, ...]:
+    """What a protocol says of the number of predictions per image: no word on BOXES."""
+    return () if count == BOXES else (f"up to {count} predictions an image",)
 
 
 def true_rows(batch: Batch) -> dict[str, np.ndarray]:

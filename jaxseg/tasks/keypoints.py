@@ -14,7 +14,8 @@ from jaxseg.losses import reduce
 from jaxseg.metrics import keypoints as metrics
 from jaxseg.tasks import detection, targets, task
 
-VERSION = 4  # goes up when the same weights would give another loss or metric
+VERSION = 5  # goes up when the same weights would give another loss or metric
+POINTLESS = {"ignored": "ignored", "background": "not there"}  # {rule: in words}
 DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
 
@@ -23,7 +24,7 @@ class Keypoints(task.Task):
     """Six maps, losses L1 to L6; average precision by object keypoint similarity."""
 
     weights: tuple[float, ...] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0)  # of L1 to L6
-    objects: int = 100  # of highest score, per image
+    objects: int = detection.BOXES  # of highest score, per image
     sigmas: tuple[float, ...] = ()  # of the keypoints; (): by their number
     pointless: str = "ignored"  # objects without a known keypoint; or "background"
     headline: str = "ap50"
@@ -114,6 +115,21 @@ class Keypoints(task.Task):
         return metrics.Oks(self.num_outputs, tuple(sigmas))
 
     def counting(self, facts: Dataset) -> tuple[str, ...]:
+        """What is counted how, and which predictions, where that is not usual."""
+        words = [*self._areas(facts), *self._given_sigmas()]
+        if self.pointless != usual_pointless(facts):
+            words.append(f"objects without keypoints {POINTLESS[self.pointless]}")
+        return (*words, *detection.at_most(self.objects))
+
+    def _given_sigmas(self) -> tuple[str, ...]:
+        """Those of OKS where they are not the ones of that number of keypoints."""
+        if self.sigmas in ((), metrics.default_sigmas(self.num_outputs)):
+            return ()
+        alike = len(set(self.sigmas)) == 1
+        shown = self.sigmas[:1] if alike else self.sigmas
+        return (f"sigmas {' '.join(f'{sigma:g}' for sigma in shown)}",)
+
+    def _areas(self, facts: Dataset) -> tuple[str, ...]:
         """What stands for the areas of segments where nobody knows them."""
         if "area" in facts.fields:
             return ()
@@ -160,7 +176,7 @@ class Keypoints(task.Task):
 def build(
     num_outputs: int,
     weights: Sequence[float] = (1.0, 1.0, 0.1, 1.0, 1.0, 1.0),
-    objects: int = 100,
+    objects: int = detection.BOXES,
     sigmas: Sequence[float] | None = None,
     pointless: str | None = None,
     headline: str = "ap50",
@@ -184,10 +200,14 @@ def build(
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     """What the data set decides: sigmas, and what objects without keypoints are."""
     section = task.judged(section, facts)
-    rule = "ignored" if facts.num_classes <= 1 else "background"
     for name, allowed in (
-        ("pointless", ("ignored", "background", None)),
+        ("pointless", (*POINTLESS, None)),
         ("headline", ("ap", "ap50", "ap75")),
     ):
         task.check_choice(section[name], allowed, name)
-    return section | {"pointless": section["pointless"] or rule}
+    return section | {"pointless": section["pointless"] or usual_pointless(facts)}
+
+
+def usual_pointless(facts: Dataset) -> str:
+    """What objects without a known keypoint are where nothing else is said."""
+    return "ignored" if facts.num_classes <= 1 else "background"

@@ -7,6 +7,7 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import dataset, sources
+from jaxseg.metrics.keypoints import default_sigmas
 from jaxseg.tasks import depth, detection, keypoints, targets
 
 CANVAS, MAP = (64, 96), (16, 24)
@@ -221,3 +222,36 @@ def test_depth_learns_only_where_it_is_known():
     nothing = {"depth": jnp.zeros((2, 4, 4))}
     loss, grad = jax.value_and_grad(lambda x: task.loss(x, nothing)[0])(found)
     assert loss == 0 and not grad.any()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({}, ()),
+        ({"boxes": 100}, ()),
+        ({"nms": 0.3}, ("NMS 0.3",)),
+        ({"boxes": 5}, ("up to 5 predictions an image",)),
+        ({"protocol": "voc", "nms": 0.5}, ("VOC, all points", "NMS 0.5")),
+    ],
+)
+def test_the_protocol_says_what_boxes_are_counted(options, words):
+    facts = sources.find("coco/boxes80")
+    assert "area" in facts.fields
+    assert detection.build(3, **options).counting(facts) == words
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({}, ()),
+        ({"sigmas": list(default_sigmas(17))}, ()),
+        ({"sigmas": [0.1] * 17}, ("sigmas 0.1",)),
+        ({"sigmas": [0.1, 0.2]}, ("sigmas 0.1 0.2",)),
+        ({"pointless": "background"}, ("objects without keypoints not there",)),
+        ({"objects": 3}, ("up to 3 predictions an image",)),
+    ],
+)
+def test_the_protocol_says_what_keypoints_are_counted(options, words):
+    facts = sources.find("coco/person17")
+    assert "area" in facts.fields
+    assert keypoints.build(17, **options).counting(facts) == words
