@@ -12,7 +12,7 @@ from matplotlib import colors, patches
 from matplotlib.backends import backend_svg
 from matplotlib.figure import Figure
 
-from jaxseg.report import tables, texts
+from jaxseg.report import shares, tables, texts
 
 GAIN_COLOURS = colors.LinearSegmentedColormap.from_list(  # negative, none, positive
     "gain", ["#5b2a86", "#a884c6", "#ffffff", "#7cc08f", "#1b6e3c"]
@@ -101,7 +101,7 @@ def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
 
 def _limit(grid: tables.Grid) -> float:
     """Gain of the full colour: the random start may be far off and does not count."""
-    sizes = [abs(r["gain"]) for r in grid.rows() if r["source_domain"] and r["gain"]]
+    sizes = [abs(row["gain"]) for row in shares.measured(grid.rows()) if row["gain"]]
     return float(np.clip(np.percentile(sizes, 95) if sizes else 10, 10, 100))
 
 

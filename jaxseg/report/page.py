@@ -71,6 +71,7 @@ def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
     if not measured:
         return ["No source has been compared with a baseline yet."]
     name, metric = measured[0]["baseline_source"], tables.shown(measured[0]["metric"])
+    name = "random weights" if name == gains.RANDOM else f"{name} alone"
     within, cross = (shares.select(found, side) for side in ("within", "cross"))
     parts = [
         f"{_average(kept, metric)} when the source shows {what}"
@@ -80,15 +81,15 @@ def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         if kept
     ]
+    if not parts:
+        parts = [_average(measured, metric)]
     best = shares.best(measured)
     top = max(best, key=lambda row: row["gain"])
     helped = sum(row["mean_effect"] in ("P", "VP") for row in best)
     sure = sum(row["effect"] in ("P", "VP") for row in best if row["significant"])
     surely = f" ({sure} of them surely)" if top["several"] else ""
     return [
-        f"Fine-tuning from a source instead of {name} alone "
-        + ", and ".join(parts)
-        + ".",
+        f"Fine-tuning from a source instead of {name} " + ", and ".join(parts) + ".",
         f"{helped} of {len(best)} targets have a source that brings more than 2 %"
         f"{surely}; the largest gain is {figures.signed(top['gain'])} % on "
         f"{top['target']} from {top['source']} ({_chosen(top)}).",
@@ -210,12 +211,11 @@ def _gain(row: Mapping[str, Any], target: tables.Axis) -> dict[str, Any]:
         for name, side in (("source", row["rows"]), ("baseline", row["baseline_rows"]))
     }
     first = row["rows"][min(row["rows"])]["stage"].result
-    domain = "" if row["source"] == gains.RANDOM else "cross"
     return dict(row) | {
         "heading": target.heading,
         "artifacts": sides,
         "receipt": receipt(first),
-        "side": "within" if domain and shares.same_domain(row) else domain,
+        "side": shares.side(row, "domain"),
     }
 
 

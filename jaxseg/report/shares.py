@@ -29,14 +29,13 @@ def measured(rows: Iterable[Mapping[str, Any]]) -> Rows:
     return [r for r in rows if r["source"] != gains.RANDOM and r["gain"] is not None]
 
 
-def same_domain(row: Mapping[str, Any]) -> bool:
-    """Whether source and target show the same image domain."""
-    return row["source_domain"] == row["target_domain"]
-
-
-def same_task(row: Mapping[str, Any]) -> bool:
-    """Whether source and target solve the same task type."""
-    return row["source_task"] == row["target_task"]
+def side(row: Mapping[str, Any], what: str) -> str:
+    """'within' where source and target share the `what`, domain or task, 'cross' where
+    they do not, '' where the source's is not known: it then counts as neither."""
+    source = row[f"source_{what}"]
+    if source in (None, "", "unknown"):
+        return ""
+    return "within" if source == row[f"target_{what}"] else "cross"
 
 
 def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:
@@ -44,8 +43,7 @@ def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:
     return [
         row
         for row in measured(rows)
-        if domain in ("all", "within" if same_domain(row) else "cross")
-        and task in ("all", "within" if same_task(row) else "cross")
+        if domain in ("all", side(row, "domain")) and task in ("all", side(row, "task"))
     ]
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from jaxseg.report import gains, rows
 
+UNKNOWN = "unknown"  # domain, task or data set of weights from elsewhere
+UNSAID = (None, "", UNKNOWN)
+
 DOMAINS = [
     "consumer",
     "driving",
@@ -241,7 +244,7 @@ def _mixed(cells: Iterable[Mapping]) -> bool:
     names = [
         row.get(f"{side}_dataset") for row in cells for side in ("target", "source")
     ]
-    return len({rows.embedded(name) for name in names if name}) > 1
+    return len({rows.embedded(name) for name in names if name not in UNSAID}) > 1
 
 
 def _target(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -273,13 +276,13 @@ def _sources(every: Sequence[Mapping[str, Any]]) -> dict[str, Axis]:
     mixed, found = _mixed(every), {gains.RANDOM: Axis(gains.RANDOM, "")}
     for name, same in _grouped(every, lambda row: row["source"]).items():
         row = same[0]
-        task, dataset = str(row.get("source_task", "")), row.get("source_dataset")
+        task, dataset = row.get("source_task"), row.get("source_dataset")
         axis = Axis(
             name,
-            row.get("source_domain") or "",
+            row.get("source_domain") or UNKNOWN,
             _images(same, "source_images"),
-            detail="" if task == row["target_task"] else task,
-            real=mixed and bool(dataset) and not rows.embedded(dataset),
+            detail="" if task in (None, UNKNOWN, row["target_task"]) else task,
+            real=mixed and dataset not in UNSAID and not rows.embedded(dataset),
         )
         found.setdefault(name, axis)
     return found

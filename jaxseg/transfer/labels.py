@@ -7,7 +7,7 @@ from typing import Any
 from jaxseg.core import trees
 from jaxseg.data import subsets
 from jaxseg.transfer import stage as stages
-from jaxseg.transfer.kinds import select, train
+from jaxseg.transfer.kinds import imported, select, train
 
 
 def complete(
@@ -42,6 +42,9 @@ def _side(
 
     images: what is trained on; set_images: all that the training splits have.
     """
+    if stage is not None and stage.kind == "imported":
+        origin = imported.came_from(stage.spec)
+        return {f"{side}_{what}": value for what, value in origin.items()}
     trained = None if stage is None else _trained(stage, by_name)
     if trained is None:
         names = ("dataset", "task", "domain", "images", "set_images")

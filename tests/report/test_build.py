@@ -246,3 +246,17 @@ def test_what_chance_would_give_is_said(tmp_path):
     assert "chance alone would mark 0.4 &plusmn; 1.0 of them" in text
     assert "Intervals hold for the one source model that was trained" in text
     assert ", as the best of 8)" in text
+
+
+@pytest.mark.parametrize("unknown", ["unknown", None])
+def test_a_start_of_unknown_origin_is_not_given_one(tmp_path, unknown):
+    made = workdirs.Workdir(tmp_path, "finetune")
+    about = dict.fromkeys(("source_task", "source_domain", "source_dataset"), unknown)
+    for source, value in (("random", 0.3), ("start", 0.33)):
+        more = about if source == "start" else {}
+        made.cell(workdirs.target("own", source, baseline="random", **more), value)
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "another image domain" not in text and "scratch" not in text
+    assert ">cross<" not in text and ">None<" not in text and ">unknown<" in text
+    assert "instead of random weights improved mIoU by 10.0 % on average" in text

@@ -103,3 +103,13 @@ def test_what_chance_alone_makes_sure():
     marked = np.abs((normal[1:] - normal[0]) / np.sqrt(2) / chi) > 2.262157
     assert deviation == pytest.approx(marked.sum(0).std(), rel=0.02)
     assert shares.chance([row(5, "driving")]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("unknown", ["unknown", None])
+def test_a_source_of_unknown_origin_is_neither_within_nor_cross(unknown):
+    one = row(5.0, unknown, source_task=unknown)
+    for what in ("within", "cross"):
+        assert shares.select([one], what) == shares.select([one], "all", what) == []
+    assert shares.select([one]) == [one]
+    assert shares.side(row(5.0, "driving"), "domain") == "within"
+    assert shares.side(row(5.0, "indoor"), "domain") == "cross"

@@ -1,4 +1,9 @@
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
 from jaxseg.data import sources
+from jaxseg.transfer import artifact
 from tests import tiny
 
 
@@ -104,3 +109,32 @@ def test_the_source_is_what_fills_the_backbone():
     config["stages"]["both"] = both
     found = labels(config, "both")
     assert found["source"] == found["start"] == "source"
+
+
+def from_elsewhere(**weights):
+    """The labels of a training that starts from an imported stage."""
+    weights = {"kind": "imported", **weights}
+    one = tiny.train(parents={"start": "weights"}, labels=[{}])
+    take = {"parent": "start", "take": {"backbone": "backbone"}}
+    return labels(
+        {"stages": {"weights": weights, "one": one | {"starts": [take]}}}, "one"
+    )
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_an_imported_start_is_what_its_artifact_was_trained_on(name):
+    found = from_elsewhere(file=str(tiny.artifact(name)))
+    spec = artifact.load(tiny.artifact(name)).manifest["spec"]
+    assert found["source"] == "weights" and found["source_task"] == "segmentation"
+    assert found["source_dataset"] == spec["data"]["name"]
+    facts = sources.find(spec["data"]["name"])
+    assert found["source_domain"] == facts.domain
+    assert found["source_set_images"] == facts.splits["train"]
+    assert found["source_images"] == spec["data"]["count"]
+
+
+def test_a_file_of_weights_says_nothing_of_its_data(tmp_path):
+    safetensors.save_file({"params/x": np.zeros(1)}, tmp_path / "x.safetensors")
+    found = from_elsewhere(file=str(tmp_path / "x.safetensors"), model=tiny.MODEL)
+    about = ("source_dataset", "source_task", "source_domain", "source_images")
+    assert [found[name] for name in about] == ["unknown"] * 3 + [None]

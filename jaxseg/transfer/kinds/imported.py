@@ -1,5 +1,6 @@
 """Weights from elsewhere: published, of another workdir, or a file of our own."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import checkpoint, errors, hashing, licences, lookup, sections, trees
+from jaxseg.data import sources
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import artifact, store, work
 
 VERSION = 2  # goes up when the same file would give other weights
+UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
 COLLECTIONS = ("params", "batch_stats")
 # What an artifact says of itself that stays true of its weights elsewhere.
 KNOWN = {
@@ -86,6 +89,29 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
     task = None if spec["arch"] is None else _task(convert.find(spec["arch"]).task)
     return dict(spec) | {"task": task, "content": hashing.file_sum(path)}
+
+
+def came_from(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Data set, task, domain and images of what the weights were trained on, "unknown"
+    or None where neither the artifact nor the architecture says it.
+    """
+    task = (spec["task"] or {}).get("name", UNKNOWN)
+    found = {"dataset": UNKNOWN, "task": task, "domain": UNKNOWN}
+    found |= {"images": None, "set_images": None}
+    path = torch_file.locate(spec["file"])
+    manifest = artifact.load(path).manifest if path.is_dir() else {}
+    read = manifest.get("data", {}).items()
+    data = [one for name, one in read if re.fullmatch(r"train|mix\d+", name)]
+    if not data:
+        return found
+    every = [sources.find(one["name"]) for one in data]
+    totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
+    return found | {
+        "dataset": " + ".join(dict.fromkeys(one["name"] for one in data)),
+        "domain": " + ".join(dict.fromkeys(facts.domain for facts in every)),
+        "images": sum(one["count"] for one in data),
+        "set_images": sum(totals) if all(totals) else None,
+    }
 
 
 def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
