@@ -54,6 +54,13 @@ def restore_tree(folder: Path) -> dict[str, Any]:
     return _orbax().restore(folder.absolute())
 
 
+def shapes(folder: Path) -> dict[str, Any]:
+    """The nested dict that `save_tree` wrote, without values: leaves with a `shape` and
+    a `dtype`.
+    """
+    return _orbax().metadata(folder.absolute()).item_metadata.tree
+
+
 class Checkpoints:
     """Checkpoints of one running stage: asynchronous, summed, the newest kept.
 

@@ -1,6 +1,6 @@
 """A model is a backbone and its heads: trees `backbone/...` and `heads_<name>/...`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import flax
@@ -130,28 +130,31 @@ def unlike(
     here: Mapping[str, Any],
     there: Mapping[str, Any],
     image_shape: tuple[int, ...],
+    allow: Collection[str] = (),
 ) -> list[str]:
-    """Fields of "backbone" or "head" in which two bound model sections differ although
-    the weights of one fit the other: with them the same weights compute another thing.
+    """Fields of "backbone" or "head", of one name in two bound model sections, in which
+    they differ although the weights of one fit the other: with them the same weights
+    compute another thing.
 
-    Fields that change a shape are left out: whoever compares leaves sees these.
+    Fields that change a shape are left out: whoever compares leaves sees these; so are
+    those in `allow`.
     """
     own, other = here[part], there[part]
-    if own["name"] != other["name"]:
-        return ["name"]
     package = {"backbone": BACKBONES, "head": HEADS}[part]
     free = (*FREE, *getattr(lookup.load(package, own["name"]), "FREE", ()))
     differing = [
         field
         for field in sorted(own.keys() & other.keys())
-        if field not in free and _plain(own[field]) != _plain(other[field])
+        if field not in (*free, *allow) and _plain(own[field]) != _plain(other[field])
     ]
 
     def shapes(**changes: Any) -> dict[str, Any]:
         section = dict(here) | {part: dict(own) | changes}
         model = build_model(section, head_outputs={"any": 1})
         module = model.backbone if part == "backbone" else model
-        return trees.flatten(initial.shapes(module, image_shape))
+        *size, channels = image_shape[-3:]  # padded as the model does
+        size = [n + -n % model.backbone.multiple for n in size]
+        return trees.flatten(initial.shapes(module, (*size, channels)))
 
     return [field for field in differing if shapes(**{field: other[field]}) == shapes()]
 

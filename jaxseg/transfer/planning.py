@@ -196,9 +196,20 @@ def _backbone(spec: Mapping[str, Any]) -> Any:
 
 def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
     """Shapes of all variables, without computing any."""
+    return network_shapes(network(spec, facts), image_shape(spec, facts))
+
+
+def network(spec: Mapping[str, Any], facts: dataset.Dataset) -> str:
+    """Model, task and number of outputs as canonical JSON, for `network_shapes`."""
     outputs = predict.outputs_for(spec["task"], facts)
-    model, _ = predict.build(spec["model"], spec["task"], outputs)
-    return initial.shapes(model, image_shape(spec, facts))
+    return hashing.canonical([spec["model"], spec["task"], outputs])
+
+
+@functools.lru_cache(maxsize=256)  # a study has many stages and few networks
+def network_shapes(network: str, image_shape: tuple[int, ...]) -> Any:
+    """Shapes of all variables of a `network` for images [H, W, C]."""
+    model, _ = predict.build(*json.loads(network))
+    return initial.shapes(model, image_shape)
 
 
 def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, ...]:
@@ -208,9 +219,7 @@ def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, .
 
 def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
     """For the plan: parameters, steps, examples seen, bytes on disk when done."""
-    outputs = predict.outputs_for(spec["task"], facts)
-    network = hashing.canonical([spec["model"], spec["task"], outputs])
-    parameters, size = _network_size(network, image_shape(spec, facts))
+    parameters, size = _network_size(network(spec, facts), image_shape(spec, facts))
     return {
         "parameters": parameters,
         "steps": spec["steps"],
@@ -220,8 +229,7 @@ def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=256)
-def _network_size(network: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Parameters and bytes; a study has many stages and few networks."""
-    model, _ = predict.build(*json.loads(network))
-    variables = initial.shapes(model, shape)
+def _network_size(network: str, image_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Parameters and bytes."""
+    variables = network_shapes(network, image_shape)
     return trees.num_parameters(variables["params"]), trees.num_bytes(variables)

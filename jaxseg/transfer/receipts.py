@@ -28,6 +28,7 @@ def transplanted(
     compute something else in the section `model`.
     """
     take = start["take"]
+    transplant.check_names(take, model, parent.section)
     variables, receipt = transplant.transplant(
         target, parent.variables, take, start["reinit"]
     )

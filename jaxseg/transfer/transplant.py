@@ -102,6 +102,21 @@ def check_apart(target: Variables, starts: Sequence[Mapping[str, Any]]) -> None:
             owner |= dict.fromkeys(leaves, role)
 
 
+def check_names(
+    take: Mapping[str, str], here: Mapping[str, Any], there: Mapping[str, Any]
+) -> None:
+    """TransplantError where model section `there` has another backbone or head than
+    `here`: leaves that fit all the same would be those of another network.
+    """
+    for part, rule in _parts(take):
+        own, other = here[part]["name"], there[part]["name"]
+        if own != other:
+            raise TransplantError(
+                f"transplant {rule}: another {part}, its weights do not fit: {own!r} "
+                f"here and {other!r} in the source. Fix: the same {part} on both sides."
+            )
+
+
 def check_function(
     take: Mapping[str, str],
     here: Mapping[str, Any],
@@ -114,26 +129,29 @@ def check_function(
 
     allow: fields of the backbone or the head that may differ all the same.
     """
-    known = {field for part in PARTS for field in here[part]}
+    known = {field for part in PARTS for field in here[part]} - {"name"}
     for field in allow:
         if field not in known:
             raise TransplantError(str(lookup.unknown(field, known, kind="allow")))
-    for part in PARTS:
-        rules = [
-            f"{{{to} <- {frm}}}"
-            for to, frm in take.items()
-            if to.startswith(part) and frm.startswith(part)
-        ]
-        fields = models.unlike(part, here, there, image_shape) if rules else []
-        for field in fields:
-            if field in allow:
-                continue
+    for part, rule in _parts(take):
+        for field in models.unlike(part, here, there, image_shape, allow):
             raise TransplantError(
-                f"transplant {rules[0]}: the weights fit, but would compute something "
+                f"transplant {rule}: the weights fit, but would compute something "
                 f"else: {field} of the {part} is {here[part][field]!r} here and "
                 f"{there[part][field]!r} in the source. Fix: the same {field}, or "
                 f"allow=[{field!r}] in this start if that is meant."
             )
+
+
+def _parts(take: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(part of a model section, first rule that takes it from the same part)."""
+    rules = {
+        part: f"{{{to} <- {frm}}}"
+        for to, frm in reversed(take.items())
+        for part in PARTS
+        if to.startswith(part) and frm.startswith(part)
+    }
+    return [(part, rules[part]) for part in PARTS if part in rules]
 
 
 def _pair(

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, licences, lookup, sections, trees
+from jaxseg.core import (
+    checkpoint,
+    errors,
+    hashing,
+    licences,
+    lookup,
+    sections,
+    trees,
+    types,
+)
 from jaxseg.data import sources
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
@@ -135,6 +144,22 @@ def check_parents(
     """UserError where there are any."""
     if parents:
         raise errors.UserError(f"{where}: an imported stage has no parents")
+
+
+def network(spec: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """What decides the shapes of the weights: the arguments of `shapes`. None of a
+    file, which is read when the stage runs, and of an artifact kept without weights.
+    """
+    path = torch_file.locate(spec["file"])
+    if not (path / store.MANIFEST).is_file():
+        return None
+    weights = artifact.load(path).folder / "weights"
+    return (weights, spec["content"]) if weights.is_dir() else None
+
+
+def shapes(weights: Path, content: str) -> types.Variables:
+    """Shapes and dtypes of the weights in a folder with this content."""
+    return checkpoint.shapes(weights)
 
 
 def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:

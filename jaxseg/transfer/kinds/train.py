@@ -8,7 +8,7 @@ from jaxseg.data import dataset, recipes, sources, subsets, transforms
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
-from jaxseg.transfer import planning, transplant, work
+from jaxseg.transfer import fitting, planning, work
 
 VERSION = 4  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
@@ -213,6 +213,15 @@ def find(data: Mapping[str, Any]) -> dataset.Dataset:
     return open_source(data).dataset if facts.own else facts
 
 
+def network(spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides the shapes of the artifact's weights: the arguments of `shapes`."""
+    facts = find(spec["data"])
+    return planning.network(spec, facts), planning.image_shape(spec, facts)
+
+
+shapes = planning.network_shapes
+
+
 def open_source(data: Mapping[str, Any]) -> sources.Source:
     """The examples of a data section."""
     return planning.open_source(data)
@@ -250,7 +259,7 @@ def check_parents(
     spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
 ) -> None:
     """UserError where a start names a role that is no parent, or one is never used, or
-    the parent's weights would compute something else here.
+    the parent's weights do not fit or would compute something else here.
     """
     used = [start["parent"] for start in spec["starts"]]
     for role in used:
@@ -262,22 +271,7 @@ def check_parents(
             f"{where}: parent {unused[0]!r} is in no `starts`, so nothing of it would "
             "be used. Fix: add starts=[{parent, take}] or remove it."
         )
-    for start in spec["starts"]:
-        there = _model_of(parents[start["parent"]])
-        if there is not None:
-            shape = planning.image_shape(spec, find(spec["data"]))
-            transplant.check_function(
-                start["take"], spec["model"], there, shape, start["allow"]
-            )
-
-
-def _model_of(parent: Any) -> Mapping[str, Any] | None:
-    """The model section of a parent stage; None where only its weights tell."""
-    if parent is not None and parent.kind == "select":
-        return _model_of(next(iter(parent.made_from.values()), None))
-    if parent is None or parent.spec.get("arch"):  # a file may know better
-        return None
-    return parent.spec.get("model")
+    fitting.check(spec, network(spec), parents)
 
 
 def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:

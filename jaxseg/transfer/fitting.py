@@ -1,0 +1,60 @@
+"""Whether the weights that a training starts from fit it, as far as a plan can know."""
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jaxseg.core import hashing, lookup
+from jaxseg.transfer import planning, stage, transplant
+
+Network = tuple[Any, ...]  # what `network` of a kind returns and its `shapes` takes
+
+
+def check(
+    spec: Mapping[str, Any],
+    network: Network,
+    parents: Mapping[str, stage.Stage | None],
+) -> None:
+    """TransplantError where one of the `starts` of a training of this network would
+    fail when it runs.
+
+    Of a file of weights only the names are compared: its shapes, and what it may know
+    better than its architecture (HRNet's fusion), are known when it is read.
+    """
+    for start in spec["starts"]:
+        parent = _holder(parents[start["parent"]])
+        if parent is None:
+            continue
+        there = parent.spec["model"]
+        transplant.check_names(start["take"], spec["model"], there)
+        source = lookup.load(stage.KINDS, parent.kind).network(parent.spec)
+        rules = {key: start[key] for key in ("take", "reinit", "allow")}
+        if source is not None:
+            _check_shapes(network, parent.kind, source, hashing.canonical(rules))
+        if not parent.spec.get("arch"):
+            _check_function(network, *map(hashing.canonical, (there, rules)))
+
+
+def _holder(parent: stage.Stage | None) -> stage.Stage | None:
+    """The stage with the model; of a selection a candidate, if any stands for all."""
+    if parent is not None and parent.kind == "select":
+        candidates = [_holder(one) for one in parent.made_from.values()]
+        models = {one and hashing.canonical(one.spec["model"]) for one in candidates}
+        return candidates[0] if len(models) == 1 else None
+    return parent if parent is not None and parent.spec.get("model") else None
+
+
+# A study has many stages and few pairs of networks.
+@functools.lru_cache(maxsize=4096)
+def _check_shapes(network: Network, kind: str, source: Network, rules: str) -> None:
+    start, shapes = json.loads(rules), lookup.load(stage.KINDS, kind).shapes(*source)
+    target = planning.network_shapes(*network)
+    transplant.transplant(target, shapes, start["take"], start["reinit"])
+
+
+@functools.lru_cache(maxsize=4096)
+def _check_function(network: Network, there: str, rules: str) -> None:
+    (here, *_), shape = json.loads(network[0]), network[1]
+    start, there = json.loads(rules), json.loads(there)
+    transplant.check_function(start["take"], here, there, shape, start["allow"])
