@@ -24,6 +24,13 @@ def parse(arg, **defaults):
     return values
 
 
+def seeds(count):
+    """0, 1, ... of a study with that many; ValueError below one, which plans no cell."""
+    if count < 1:
+        raise ValueError(f"seeds={count}: allowed are 1 and more")
+    return range(count)
+
+
 def study(name, stages):
     """The config of a study; its stages run in this order, parents first."""
     config = mlc.ConfigDict({"study": name})

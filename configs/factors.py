@@ -78,7 +78,7 @@ def get_config(arg=""):
     for target in [*arg.targets, *filter(None, [arg.real])]:
         starts = {PRETRAINING: PRETRAINING, "random": None}
         starts |= {s: f"sources/{s}" for s in arg.sources if meet(s, target, arg)}
-        for seed in range(arg.seeds):
+        for seed in common.seeds(arg.seeds):
             for start, parent in starts.items():
                 stages |= cell(target, start, parent, seed, arg)
     stages["domain_distance"] = distances(arg)

@@ -57,7 +57,7 @@ def get_config(arg=""):
     stages = {}
     if arg.start:
         stages["start"] = common.imported(arg.start, arch=arg.arch or None)
-    for seed in range(arg.seeds):
+    for seed in common.seeds(arg.seeds):
         for name in ["random", "start"] if arg.start else ["random"]:
             stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
     return common.study("finetune", stages)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jaxseg import main
+from jaxseg.core import errors
 from jaxseg.transfer import chain, choosing, study
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +124,12 @@ def test_a_real_set_joins_the_targets(real_data):
     assert len(real) == 8
     assert {s.labels[0]["target_domain"] for s in real} == {"driving"}
     assert {tuple(s.spec["data"]["size"]) for s in real} == {(96, 128)}
+
+
+@pytest.mark.parametrize("name", ["factors", "finetune"])
+def test_a_study_has_a_seed(name, own_folder):
+    with pytest.raises(errors.UserError, match="seeds=0: allowed are 1 and more"):
+        load(name, own_folder, "seeds=0")
 
 
 def test_an_unknown_argument_is_named():

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, hashing, trees
@@ -51,11 +51,10 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
     task = predict.build_task(spec["task"], 1)
     _check_fields(task, spec["data"]["name"], facts, where)
-    for name, allowed in (("keep", ("last", "best")),):
-        if spec[name] not in allowed:
-            raise errors.UserError(
-                f"{where}/{name}: found {spec[name]!r}, allowed: {', '.join(allowed)}"
-            )
+    if spec["keep"] not in ("last", "best"):
+        raise errors.UserError(
+            f"{where}/keep: found {spec['keep']!r}, allowed: last, best"
+        )
     _check_numbers(spec, where)
     _check_size(spec, where)
     if spec["mixup"] and "label" not in task.fields:
@@ -106,6 +105,7 @@ def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> N
 
 
 def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
+    batch, microbatches = spec["batch_size"], spec["accumulate"]
     ema, patience, clip = spec["ema"], spec["patience"], spec["optimizer"]["clip"]
     rules = {
         "1 or more": ("steps", "batch_size", "accumulate"),
@@ -117,6 +117,9 @@ def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
         for name in names
         if spec[name] < int(rule[0])
     ]
+    if microbatches > 0 and batch % microbatches:
+        rule = f"multiples of accumulate={microbatches}"
+        wrong.append(("batch_size", batch, rule))
     if ema is not None and not 0 < ema < 1:
         wrong.append(("ema", ema, "between 0 and 1"))
     if patience is not None and patience < 1:
@@ -142,11 +145,9 @@ def _check_size(spec: Mapping[str, Any], where: str) -> None:
     size, step = crop_size(spec["data"]), backbone.multiple
     if not any(n % step for n in size):
         return
-    nearest = [
-        [max(n // step, 1) * step for n in size],
-        [-(-n // step) * step for n in size],
-    ]
-    shown = " or ".join(dict.fromkeys(f"{h} x {w}" for h, w in nearest))
+    larger = tuple(-(-n // step) * step for n in size)
+    offered = dict.fromkeys((rounded(size, step), larger))
+    shown = ", or larger ".join(f"{h} x {w}" for h, w in offered)
     other = getattr(backbone, "any_size", None)
     raise errors.UserError(
         f"{where}/data/size: found {size[0]} x {size[1]}, allowed for "
@@ -171,8 +172,12 @@ def default_size(
     """The data set's own size, each side rounded to what the backbone does not pad."""
     if facts.size is None:
         return None
-    step = _backbone(spec).multiple
-    height, width = (max((n + step // 2) // step, 1) * step for n in facts.size)
+    return rounded(facts.size, _backbone(spec).multiple)
+
+
+def rounded(size: Sequence[int], step: int) -> tuple[int, int]:
+    """Each side to the nearest multiple of `step`, of two the larger, and never to 0."""
+    height, width = (max((n + step // 2) // step, 1) * step for n in size)
     return height, width
 
 

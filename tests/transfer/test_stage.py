@@ -164,6 +164,7 @@ def test_binding_changes_nothing_of_what_it_is_given():
             r"stages/x.*w84",
         ),
         (dict(steps=0), r"stages/x/steps: found 0, allowed: 1 or more"),
+        (dict(accumulate=2, batch_size=15), r"batch_size: found 15.*accumulate=2"),
         (dict(keep="bset"), r"stages/x/keep: found 'bset', allowed: last, best"),
         (dict(headline="test"), r"unknown evaluation.*headline 'test'.*validation"),
         (dict(patience=2), r"patience needs eval_every"),
@@ -204,17 +205,21 @@ def sized(name="worlds/driving_day", backbone="hrnet", augment="factors", **opti
 def test_crops_that_would_be_padded_are_refused_with_the_nearest_that_would_not():
     text = (
         r"data/size: found 713 x 96, allowed for hrnet: multiples of 32, .*statistics. "
-        r"Nearest: 704 x 96 or 736 x 96; or fusion=\"bilinear\" .* takes any size"
+        r"Nearest: 704 x 96, or larger 736 x 96; or fusion=\"bilinear\" .* takes any size"
     )
     with pytest.raises(errors.UserError, match=text):
         sized(size=[713, 96])
     crop = {"name": "crop", "height": 48, "width": 64}
     with pytest.raises(
-        errors.UserError, match=r"found 48 x 64, .*Nearest: 32 x 64 or 64"
+        errors.UserError, match=r"found 48 x 64, .*Nearest: 64 x 64; or fusion"
     ):
         sized(size=[64, 64], augment=[crop])
     with pytest.raises(
-        errors.UserError, match=r"unet: multiples of 4, .*: 60 x 64 or 64"
+        errors.UserError, match=r"Nearest: 64 x 64, or larger 64 x 96; or fusion"
+    ):
+        sized(size=[50, 70])
+    with pytest.raises(
+        errors.UserError, match=r"unet: multiples of 4, .*: 64 x 64$"
     ):
         sized(size=[62, 64], backbone="unet")
     with pytest.raises(errors.UserError, match=r"vit: multiples of 16, .*: 16 x 16$"):
