@@ -25,7 +25,7 @@ def parse(arg, **defaults):
 
 
 def seeds(count):
-    """0, 1, ... of a study with that many; ValueError below one, which plans no cell."""
+    """0, 1, ... of a study with that many; ValueError below one: no cell at all."""
     if count < 1:
         raise ValueError(f"seeds={count}: allowed are 1 and more")
     return range(count)

@@ -176,7 +176,7 @@ def default_size(
 
 
 def rounded(size: Sequence[int], step: int) -> tuple[int, int]:
-    """Each side to the nearest multiple of `step`, of two the larger, and never to 0."""
+    """Each side to the nearest multiple of `step`, of two the larger, never to 0."""
     height, width = (max((n + step // 2) // step, 1) * step for n in size)
     return height, width
 
