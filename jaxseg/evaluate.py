@@ -60,18 +60,18 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         put=lambda batch: mesh.put_batch(batch, devices),
         how=how,
     )
-    values, floor = evaluator.measure(mesh.put_state(model.variables, devices))
+    measured = evaluator.measure(mesh.put_state(model.variables, devices))
     return {
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
         "task": task.name,
         "data": planning.describe_source(data, source)
         | {key: data[key] for key in ("seed", "part")},
-        "protocol": evaluator.protocol,
+        "protocol": measured.protocol,
         "headline": evaluator.headline,
         "higher_is_better": evaluator.higher_is_better,
-        "floor": floor,  # of the headline: what learning nothing gives
-        "metrics": values,
+        "floor": measured.floor,  # of the headline: what learning nothing gives
+        "metrics": measured.values,
     }
 
 

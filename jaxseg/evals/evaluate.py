@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,6 +10,14 @@ import numpy as np
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import dataset, pipeline, sources, transforms
 from jaxseg.evals import averaged, predict, protocol
+
+
+class Measured(NamedTuple):
+    """What an evaluation gives."""
+
+    values: dict[str, float]  # by the names of metrics
+    floor: float | None  # what learning nothing gives of the headline metric
+    protocol: str  # how the numbers came about; carried by each of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,26 +35,27 @@ class Evaluator:
     put: Any = jax.device_put  # NumPy batch -> arrays on the devices
     how: protocol.Protocol = protocol.WHOLE  # whole images, or averaged views
 
-    @property
-    def protocol(self) -> str:
-        """How the numbers came about; carried by each of them."""
-        words = [self.how.text(self.size)]
-        words += ["labels at original size"] if self._task.dense else []
-        return ", ".join([*words, *self._task.counting(self.source.dataset)])
-
     def __call__(self, variables: Variables) -> dict[str, float]:
         """{metric: value} over the whole source."""
-        return self.measure(variables)[0]
+        return self.measure(variables).values
 
-    def measure(self, variables: Variables) -> tuple[dict[str, float], float | None]:
-        """{metric: value}, and what learning nothing gives of the headline metric."""
+    def measure(self, variables: Variables) -> Measured:
+        """The metrics over the whole source, and what must be said of them."""
         metric = self._task.metric()
         state = metric.zeros()
         for batch, (predictions, counts) in self._behind(variables):
             rows = self._task.rows(counts, predictions, batch)
             state = metric.merge(state, rows)
         values = metric.compute(state, self.source.dataset.classes)
-        return values, metric.floor(state, self.headline)
+        return Measured(
+            values, metric.floor(state, self.headline), self._protocol(state)
+        )
+
+    def _protocol(self, state: Any) -> str:
+        words = [self.how.text(self.size)]
+        words += ["labels at original size"] if self._task.dense else []
+        words += self._task.counting(self.source.dataset, state)
+        return ", ".join(words)
 
     def predictions(self, variables: Variables, count: int) -> list[dict[str, Any]]:
         """{"example", "prediction"} of the first `count` examples, in order.

@@ -252,6 +252,22 @@ def annotations(images: Images, area_factor: float = 1.0) -> list[dict[str, Any]
     return found
 
 
+def without_area(images: Images, crowds: bool = True) -> str | None:
+    """Whose area is that of a box: "" of all objects, words of some; None of none.
+
+    crowds: whether those of crowds are used.
+    """
+    lacking, objects = 0, 0
+    for image in images:
+        counted = crowds | ~image["crowd"]
+        known = image.get("area", np.zeros(len(counted))) > 0
+        lacking += int((counted & ~known).sum())
+        objects += int(counted.sum())
+    if not lacking:
+        return None
+    return "" if lacking == objects else " where the data have none"
+
+
 def _results(images: Images) -> list[dict[str, Any]]:
     """COCO results of all predictions, in order."""
     return [

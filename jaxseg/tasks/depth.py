@@ -63,7 +63,7 @@ class Depth(task.Task):
         """Sums of errors over all valid pixels of a set."""
         return metrics.DepthErrors(self.maximum)
 
-    def counting(self, facts: Dataset) -> tuple[str, ...]:
+    def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
         """Beyond which depth nothing counts."""
         return () if self.maximum is None else (f"up to {self.maximum:g} m",)
 

@@ -16,7 +16,7 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 5  # goes up when the same weights would give another loss or metric
+VERSION = 6  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
     "voc": (metrics.VocBoxes, ("ap50",)),
@@ -76,17 +76,18 @@ class Detection(task.Task):
         """Average precision by the protocol."""
         return METRICS[self.protocol][0](self.num_outputs)
 
-    def counting(self, facts: Dataset) -> tuple[str, ...]:
+    def counting(self, facts: Dataset, state: metrics.Images) -> tuple[str, ...]:
         """What is counted how, and which predictions, where that is not usual."""
         nms = () if self.nms is None else (f"NMS {self.nms:g}",)
-        return (*self._curve_and_areas(facts), *nms, *at_most(self.boxes))
+        return (*self._curve_and_areas(state), *nms, *at_most(self.boxes))
 
-    def _curve_and_areas(self, facts: Dataset) -> tuple[str, ...]:
+    def _curve_and_areas(self, state: metrics.Images) -> tuple[str, ...]:
         """Which curve VOC's AP is of; by which areas COCO sorts objects into sizes."""
         if self.protocol != "coco":
             points = "11 points" if self.protocol == "voc07" else "all points"
             return (f"VOC, {points}",)
-        return () if "area" in facts.fields else ("sizes by areas of boxes",)
+        found = metrics.without_area(state, crowds=False)
+        return (f"sizes by areas of boxes{found}",) if found is not None else ()
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels."""

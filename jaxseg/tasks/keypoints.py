@@ -11,10 +11,11 @@ from jaxseg.core.types import Array, Batch, Example, Logs, Totals
 from jaxseg.data.dataset import Dataset
 from jaxseg.losses import detection as losses
 from jaxseg.losses import reduce
+from jaxseg.metrics import detection as box_metrics
 from jaxseg.metrics import keypoints as metrics
 from jaxseg.tasks import detection, targets, task
 
-VERSION = 5  # goes up when the same weights would give another loss or metric
+VERSION = 6  # goes up when the same weights would give another loss or metric
 POINTLESS = {"ignored": "ignored", "background": "not there"}  # {rule: in words}
 DRAWN, DRAWN_POINT = 0.3, 0.1  # lowest scores of objects and points in pictures
 
@@ -114,9 +115,9 @@ class Keypoints(task.Task):
         sigmas = self.sigmas or metrics.default_sigmas(self.num_outputs)
         return metrics.Oks(self.num_outputs, tuple(sigmas))
 
-    def counting(self, facts: Dataset) -> tuple[str, ...]:
+    def counting(self, facts: Dataset, state: box_metrics.Images) -> tuple[str, ...]:
         """What is counted how, and which predictions, where that is not usual."""
-        words = [*self._areas(facts), *self._given_sigmas()]
+        words = [*self._areas(state), *self._given_sigmas()]
         if self.pointless != usual_pointless(facts):
             words.append(f"objects without keypoints {POINTLESS[self.pointless]}")
         return (*words, *detection.at_most(self.objects))
@@ -129,11 +130,12 @@ class Keypoints(task.Task):
         shown = self.sigmas[:1] if alike else self.sigmas
         return (f"sigmas {' '.join(f'{sigma:g}' for sigma in shown)}",)
 
-    def _areas(self, facts: Dataset) -> tuple[str, ...]:
+    def _areas(self, state: box_metrics.Images) -> tuple[str, ...]:
         """What stands for the areas of segments where nobody knows them."""
-        if "area" in facts.fields:
+        found, factor = box_metrics.without_area(state), self.metric().area_factor
+        if found is None:
             return ()
-        return (f"OKS by {self.metric().area_factor:g} of the areas of boxes",)
+        return (f"OKS by {factor:g} of the areas of boxes{found}",)
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels; the metric knows one class."""

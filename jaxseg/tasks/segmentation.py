@@ -109,7 +109,7 @@ class Segmentation(task.Task):
             return binary_metrics.Binary()
         return segmentation.Confusion(self.num_outputs, self.uncounted)
 
-    def counting(self, facts: Dataset) -> tuple[str, ...]:
+    def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
         """The classes that do not count; a background has another name in each set."""
         names = [
             "background" if label == facts.background else facts.classes[label]

@@ -44,9 +44,12 @@ class Task:
         there = [name for name in self.judging if name in facts.fields]
         return (*self.fields_of(facts), *there)
 
-    def counting(self, facts: Dataset) -> tuple[str, ...]:
+    def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
         """How the metric counts on a data set, where it is not as usual: words that
         the protocol carries.
+
+        state: of the metric, with all examples that were evaluated. Only what it says
+        of the truths may change the words, not what was predicted.
         """
         return ()
 

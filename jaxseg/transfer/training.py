@@ -259,11 +259,11 @@ class Training:
         evaluator = self.evaluators[name]
 
         def measure(variables: Variables, step: int) -> float:
-            values = evaluator(variables)
-            self._record(name, evaluator, values, step)
-            for metric, value in values.items():
+            measured = evaluator.measure(variables)
+            self._record(name, measured, step)
+            for metric, value in measured.values.items():
                 writer.add_scalar(f"{name}/{metric}", value, step)
-            return values[evaluator.headline]
+            return measured.values[evaluator.headline]
 
         watch = hooks.Evaluate(
             lambda step: choosing.due(self.spec, step),
@@ -293,18 +293,18 @@ class Training:
     def _evaluate_all(self, variables: Variables, step: int) -> list[dict[str, Any]]:
         rows = []
         for name, evaluator in self.evaluators.items():
-            values, floor = evaluator.measure(variables)
-            self._record(name, evaluator, values, step, final=True)
+            measured = evaluator.measure(variables)
+            self._record(name, measured, step, final=True)
             data = self.spec["evaluations"][name]
             said = choosing.words(self.spec, name)
-            for metric, value in values.items():
-                of = {"floor": floor} if metric == evaluator.headline else {}
+            for metric, value in measured.values.items():
+                of = {"floor": measured.floor} if metric == evaluator.headline else {}
                 rows.append(
                     of
                     | {
                         "name": metric,
                         "value": value,
-                        "protocol": evaluator.protocol + said,
+                        "protocol": measured.protocol + said,
                         "evaluation": name,
                         "split": data["split"],
                         "dataset": data["name"],
@@ -318,13 +318,13 @@ class Training:
     def _record(
         self,
         name: str,
-        evaluator: evaluate.Evaluator,
-        values: dict[str, float],
+        measured: evaluate.Measured,
         step: int,
         final: bool = False,
     ) -> None:
-        row = {"kind": "evaluation", "step": step, "split": name, "metrics": values}
-        row |= {"protocol": evaluator.protocol, "final": final}
+        row = {"kind": "evaluation", "step": step, "split": name}
+        row |= {"metrics": measured.values, "protocol": measured.protocol}
+        row |= {"final": final}
         records.append(self.metrics, row)
 
     def _draw_samples(self, variables: Variables, step: int) -> None:

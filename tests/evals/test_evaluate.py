@@ -132,7 +132,8 @@ def test_images_are_normalized_by_the_statistics_of_training(network, how):
         options = how | {"normalization": normalization}
         made = evaluate.Evaluator(**given, **trained, how=protocol.build(**options))
         found = made.predictions({}, 9)
-        return made.protocol, [x["prediction"]["segmentation"] for x in found]
+        maps = [x["prediction"]["segmentation"] for x in found]
+        return made.measure({}).protocol, maps
 
     red = [example["image"][..., 0] for example in source.examples]
     words, found = answers("training")
@@ -156,5 +157,6 @@ def test_predictions_are_those_of_the_first_examples(evaluator):
 
 def test_the_protocol_says_what_was_done(evaluator):
     made = evaluator(Source([(6, 7)]), 1)
-    assert made.protocol == "whole image, one scale 6x7, labels at original size"
+    said = made.measure({}).protocol
+    assert said == "whole image, one scale 6x7, labels at original size"
     assert made.headline == "miou" and made.higher_is_better

@@ -17,6 +17,8 @@ from jaxseg.metrics import detection, keypoints
 
 SIZES = ((120, 160), (200, 90), (64, 64), (300, 260), (150, 150))
 POINTS = ("nose", "tail", "left_ear", "right_ear")
+ALL, SOME, NONE = 6 * len(SIZES), " where the data have none", ""
+WHOLE = "whole image, one scale 120x120"
 SIGMAS = keypoints.default_sigmas(len(POINTS))
 KINDS = {  # task: (variant, name of the file, kind of pycocotools, its numbers' names)
     "detection": ("instances", "instances", "bbox", detection.COCO_NAMES),
@@ -25,7 +27,10 @@ KINDS = {  # task: (variant, name of the file, kind of pycocotools, its numbers'
 
 
 def content(task, areas):
-    """Objects whose segments fill a tenth of their boxes, some of them crowds."""
+    """Objects whose segments fill a tenth of their boxes, some of them crowds.
+
+    areas: of how many of the first objects the file says them.
+    """
     rng, found = np.random.default_rng(0), []
     for number, size in enumerate(SIZES):
         for _ in range(6):
@@ -34,7 +39,7 @@ def content(task, areas):
             entry = {"id": len(found) + 1, "image_id": number + 1}
             entry |= {"category_id": int(rng.integers(1, 3)), "iscrowd": 0}
             entry |= {"bbox": [col, row, *sides[::-1]]}
-            if areas:
+            if len(found) < areas:
                 entry["area"] = 0.1 * sides.prod()
             if task == "keypoints":
                 places = np.array([col, row]) + rng.uniform(0, 1, (4, 2)) * sides[::-1]
@@ -113,18 +118,22 @@ def as_predictions(task, found, canvas):
     return {name: np.stack([one[name] for one in made]) for name in made[0]}
 
 
-@pytest.mark.parametrize("areas", [True, False])
+@pytest.mark.parametrize("areas, said", [(ALL, None), (20, SOME), (0, NONE)])
 @pytest.mark.parametrize("task", KINDS)
-def test_the_same_numbers(task, areas, tmp_path, monkeypatch):
+def test_the_same_numbers(task, areas, said, tmp_path, monkeypatch):
+    """Other splits have areas, which say nothing of this one."""
     variant, prefix, kind, names = KINDS[task]
     truth, canvas = content(task, areas), (120, 120)
-    (tmp_path / "val").mkdir()
-    for number, size in enumerate(SIZES):
-        picture = Image.fromarray(np.full((*size, 3), number, np.uint8))
-        picture.save(tmp_path / "val" / f"{number}.png")
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+        for number, size in enumerate(SIZES):
+            picture = Image.fromarray(np.full((*size, 3), number, np.uint8))
+            picture.save(tmp_path / split / f"{number}.png")
     path = tmp_path / "annotations" / f"{prefix}_val.json"
     path.parent.mkdir()
     path.write_text(json.dumps(truth))
+    other = path.with_name(f"{prefix}_train.json")
+    other.write_text(json.dumps(content(task, ALL)))
     found = results(task, truth)
     predictions = as_predictions(task, found, canvas)
 
@@ -147,7 +156,7 @@ def test_the_same_numbers(task, areas, tmp_path, monkeypatch):
         std=(1.0,),
         threads=1,
     )
-    values = evaluator({})
+    values, _, protocol = evaluator.measure({})
     factor = 1.0 if task == "detection" else 0.53
     for entry in truth["annotations"]:
         entry.setdefault("area", factor * entry["bbox"][2] * entry["bbox"][3])
@@ -155,4 +164,5 @@ def test_the_same_numbers(task, areas, tmp_path, monkeypatch):
     wanted = official(path, found, kind)
     for name, number in zip(names, wanted):
         assert values.get(name, -1) == pytest.approx(number, abs=1e-6), name
-    assert ("areas of boxes" in evaluator.protocol) != areas
+    words = "sizes by areas" if task == "detection" else "OKS by 0.53 of the areas"
+    assert protocol == WHOLE + ("" if said is None else f", {words} of boxes{said}")

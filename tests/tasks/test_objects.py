@@ -236,8 +236,7 @@ def test_depth_learns_only_where_it_is_known():
 )
 def test_the_protocol_says_what_boxes_are_counted(options, words):
     facts = sources.find("coco/boxes80")
-    assert "area" in facts.fields
-    assert detection.build(3, **options).counting(facts) == words
+    assert detection.build(3, **options).counting(facts, []) == words
 
 
 @pytest.mark.parametrize(
@@ -253,5 +252,12 @@ def test_the_protocol_says_what_boxes_are_counted(options, words):
 )
 def test_the_protocol_says_what_keypoints_are_counted(options, words):
     facts = sources.find("coco/person17")
-    assert "area" in facts.fields
-    assert keypoints.build(17, **options).counting(facts) == words
+    assert keypoints.build(17, **options).counting(facts, []) == words
+
+
+def test_an_area_that_only_crowds_lack_matters_to_keypoints_alone():
+    image = {"crowd": np.array([False, True]), "area": np.float32([5, 0])}
+    facts, found = sources.find("coco/person17"), [image, {"crowd": np.zeros(0, bool)}]
+    assert detection.build(3).counting(facts, found) == ()
+    words = "OKS by 0.53 of the areas of boxes where the data have none"
+    assert keypoints.build(17).counting(facts, found) == (words,)

@@ -41,8 +41,8 @@ def test_ignored_classes_are_neither_in_the_loss_nor_in_the_metric():
     assert counts.tolist() == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
     known = built.metric().compute(np.array(counts, np.int64), ("a", "b", "c"))
     assert set(known) == {"miou", "pixel_accuracy", "iou/a", "iou/c"}
-    assert built.counting(FACTS) == ("without background",)
-    assert segmentation.build(3, uncounted=(0, 2)).counting(FACTS) == (
+    assert built.counting(FACTS, None) == ("without background",)
+    assert segmentation.build(3, uncounted=(0, 2)).counting(FACTS, None) == (
         "without a and c",
     )
 
@@ -51,7 +51,7 @@ def test_what_the_metric_counts_can_be_said():
     built = segmentation.build(3, ignored=(1,), uncounted=())
     counts = built.update(built.decode(LOGITS), {"segmentation": LABELS})
     assert counts.tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
-    assert built.counting(FACTS) == ()
+    assert built.counting(FACTS, None) == ()
 
 
 def test_no_gradient_at_ignored_void_or_unknown_pixels():

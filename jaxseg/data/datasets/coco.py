@@ -3,9 +3,9 @@
 instances, keypoints and panoptic read any file in COCO's JSON format; those under the
 official names, annotations/{instances,person_keypoints,panoptic}_{train,val}*.json, are
 found. Classes are the categories of all splits in the order of their ids; an unnamed id
-in between leaves no gap. `crowd` is iscrowd; `area` is there where any file has it.
-Images without annotations are kept. Boxes are cut at the image; those without an area
-left are dropped and their number is logged.
+in between leaves no gap. `crowd` is iscrowd; `area` is there where any file has it, 0
+where an annotation does not say. Images without annotations are kept. Boxes are cut at
+the image; those without an area left are dropped and their number is logged.
 Points are taken as pixels from the upper left corner; those outside become unknown.
 
 The others are COCO 2017 itself, whose categories are checked. panoptic134 has void as
