@@ -22,7 +22,7 @@ class Report:
 
     def text(self, width: int = 100) -> str:
         """The gain tables and what came of the stages, for a terminal."""
-        parts = [texts.terminal(grid, width) for grid in self.grids if grid.baseline]
+        parts = [texts.terminal(grid, width) for grid in self.grids if grid.compares]
         for study in self.studies:
             counts = [f"{n} {status}" for status, n in study.counts().items() if n]
             parts.append(f"{study.name}: {', '.join(counts)}")

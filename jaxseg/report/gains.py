@@ -149,7 +149,7 @@ def _target(starts: Mapping[str, Seeds]) -> list[dict[str, Any]]:
     named = collections.defaultdict(list)
     for source, seeds in starts.items():
         baseline = next(iter(seeds.values()))["baseline_source"]
-        if source != baseline:
+        if baseline is not None and source != baseline:
             named[baseline].append(source)
     found = []
     for baseline, sources in named.items():

@@ -106,13 +106,35 @@ def _chosen(top: Mapping[str, Any]) -> str:
     return f"95 % interval {figures.interval(top)}{among}"
 
 
-def _alone(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def _alone(scores: Sequence[Mapping[str, Any]]) -> list[str]:
     """What was reached where the plan compares nothing."""
     return [
-        f"{tables.shown(row['metric'])} {row['value']:.3f} on {row['target']}, "
-        f"start: {row['start']}."
-        for row in results[:3]
+        f"{tables.shown(line['metric'])} {line['shown']} on {line['target']}, "
+        f"start: {line['start']}."
+        for line in scores[:3]
     ] or ["Nothing has been measured yet."]
+
+
+def _scores(own: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One line for each start of a target: its values by seed, mean and deviation."""
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in own:
+        names = ("target", "resolution", "protocol", "start")
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return [_score(group) for group in groups.values()]
+
+
+def _score(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values = [row["value"] for row in group]
+    several = len(values) > 1
+    spread = f" ± {np.std(values, ddof=1):.3f}" if several else ""
+    return dict(group[0]) | {
+        "shown": f"{np.mean(values):.3f}{spread}",
+        "several": several,
+        "mean": float(np.mean(values)),
+        "seeds": [(row["seed"], row["value"]) for row in group],
+        "learned": all(map(gains.learned, group)),
+    }
 
 
 def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
@@ -166,8 +188,9 @@ def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
     own = [row for row in own if row["role"] == "target"]
     return {
         "grid": grid,
-        "headline": headline(found) if grid.baseline else _alone(own),
-        "heatmap": figures.heatmap(grid) if grid.baseline and grid.targets else "",
+        "headline": headline(found) if grid.compares else _alone(_scores(own)),
+        "heatmap": figures.heatmap(grid) if grid.compares and grid.targets else "",
+        "scores": [] if grid.compares else _scores(own),
         "summary": _summary(found),
         "best": _summary(found, only_best=True),
         "top": shares.best(shares.measured(found)),
@@ -188,11 +211,20 @@ def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
             (target, pictures.curves(cast), [entry[:2] for entry in cast])
             for target, cast in casts
         ],
+        "roles": _roles([cast for _, cast in casts]),
         "examples": [(target, pictures.examples(cast)) for target, cast in casts],
         "embedded": {
             cell["target"]: rows.embedded(cell["target_dataset"]) for cell in own
         },
     }
+
+
+def _roles(casts: Sequence[pictures.Cast]) -> str:
+    """'Baseline and best source': who has curves."""
+    names = {"baseline": "baseline", "random": "random start", "best": "best source"}
+    there = {role for cast in casts for role, *_ in cast}
+    *most, last = [name for role, name in names.items() if role in there] or [""]
+    return (", ".join(most) + " and " * bool(most) + last).capitalize()
 
 
 def _summary(found: Sequence[Mapping[str, Any]], only_best: bool = False) -> list[dict]:

@@ -16,12 +16,16 @@ Cast = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows by 
 
 
 def cast(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Cast:
-    """The baseline, the random start and the best source of one target, if measured."""
+    """The baseline, the random start and the best source of one target, if measured.
+
+    Without a comparison the random start and the source of the best value.
+    """
     here = [row for row in rows if _is_of(row, grid, target)]
     by_source: dict[str, list[Mapping]] = {}
     for row in here:
         by_source.setdefault(row["source"], []).append(row)
-    chosen = {grid.baseline: "baseline", gains.RANDOM: "random"}
+    chosen = {grid.baseline: "baseline"} if grid.compares else {}
+    chosen = chosen | {gains.RANDOM: "random"} | chosen  # which may be the baseline
     chosen |= dict.fromkeys(_best(grid, target, by_source), "best")
     return [(role, s, by_source[s]) for s, role in chosen.items() if s in by_source]
 
@@ -95,7 +99,8 @@ def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[st
     if best:
         return [max(best, key=lambda row: row["gain"])["source"]]
     others = [row for rows in by_source.values() for row in rows]
-    others = [r for r in others if r["source"] not in (grid.baseline, gains.RANDOM)]
+    known = (grid.baseline, gains.RANDOM) if grid.compares else (gains.RANDOM,)
+    others = [row for row in others if row["source"] not in known]
     value = lambda row: row["value"] if row["higher_is_better"] else -row["value"]
     return [max(others, key=value)["source"]] if others else []
 

@@ -95,6 +95,11 @@ class Grid:
         return ", ".join(part for part in parts if part)
 
     @property
+    def compares(self) -> bool:
+        """Whether the plan has a start to compare with the baseline."""
+        return bool(self.baseline and self.sources)
+
+    @property
     def direction(self) -> str:
         """'RMSE, lower is better': the metric, with its direction if it is that one."""
         rows = self.rows()
@@ -186,7 +191,8 @@ def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mappin
     filled = {(target(row), source(row)): row for row in found}
     lines = {target(row) for row in (*found, *cells) if row["protocol"]}
     holes = {}
-    for row in cells:
+    compared = [row for row in cells if row["baseline_source"] is not None]
+    for row in compared:
         status = "no result" if row["status"] == "done" else row["status"]
         for line in _lines(target(row), lines):
             pair = line, source(row)
@@ -195,7 +201,7 @@ def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mappin
     pairs = [*filled, *holes]
     return Grid(
         *key,
-        targets=sorted({pair[0] for pair in pairs}, key=_order),
+        targets=sorted({pair[0] for pair in pairs} or lines, key=_order),
         sources=sorted({pair[1] for pair in pairs}, key=_order),
         cells=filled,
         holes=holes,

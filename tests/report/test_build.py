@@ -117,6 +117,43 @@ def test_a_study_without_a_baseline(tmp_path):
     report = build.build(made.plan())
     assert report.text() == "single: 1 done"
     assert "mIoU 0.310 on night, start: random." in workdirs.html_text(tmp_path)
+    assert report.gains == []
+
+
+def own_data(folder, **more):
+    """Two seeds of a model for own data, named as a baseline of nothing."""
+    made = workdirs.Workdir(folder, "finetune")
+    ids, image = np.zeros((16, 16), int), np.full((16, 16, 3), 120, np.uint8)
+    files = workdirs.samples(ids, image, ids)
+    for seed, value in ((0, 0.3), (1, 0.4)):
+        label = workdirs.target("own", "random", seed, "own", baseline="random")
+        made.cell(label | more, value, floor=0.35, files=files)
+    return made.plan()
+
+
+@pytest.mark.parametrize("baseline", ["random", None])
+def test_what_is_compared_with_nothing_is_shown(tmp_path, baseline):
+    report = build.build(own_data(tmp_path, baseline=baseline))
+    text = workdirs.html_text(tmp_path)
+    assert report.gains == [] and report.text() == "finetune: 2 done"
+    assert "mIoU 0.350 ± 0.071 on own, start: random." in text
+    assert "0: 0.3000" in text and "1: 0.4000" in text
+    assert ">0.3500<" in text  # what learning nothing gives
+    assert text.count("<svg") == 2 and "data:image/png" in text
+    assert "No source has been compared" not in text
+    assert "start: random<br>" in text and "Random start of each target" in text
+
+
+def test_a_baseline_that_is_the_random_start_has_its_picture(tmp_path):
+    made = workdirs.Workdir(tmp_path, "finetune")
+    ids, image = np.zeros((16, 16), int), np.full((16, 16, 3), 120, np.uint8)
+    for source, value in (("random", 0.3), ("start", 0.4)):
+        label = workdirs.target("own", source, baseline="random")
+        made.cell(label, value, files=workdirs.samples(ids, image, ids))
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "baseline: random" in text and "best source: start" in text
+    assert "Baseline and best source of each target" in text
 
 
 def test_nothing_has_run_yet(tmp_path):
