@@ -19,8 +19,9 @@ Transfer Learning across Diverse Appearance Domains and Task Types"
 - A baseline that has not learned on every shared seed has no gain, only words.
 - A start of 0 on all seeds, over a learned baseline, is -100 % without an interval and
   counts as N; a start of 0 on some seeds has no gain.
-- Where the baseline scatters more than three times as much as the rest of the pool the
-  target is *undecided*: paired intervals, nothing sure.
+- A start that scatters more than the rest of the pool, by an F test at 1 %, leaves it
+  and has its paired interval. Where this is the baseline, and more than three times as
+  much, the target is *undecided*: paired intervals, nothing sure.
 - `effect` is I wherever several seeds do not prove more: the interval covers 0, or
   there is none. With one seed in the whole layout it is that of the mean.
 - The best of many is not one of one: `best` widens the lower end of a best start's
@@ -229,18 +230,24 @@ def _on(words: str, number: int, of: Sequence) -> str:
 def _sure(row: Mapping[str, Any], compared: layout.Comparison, index: int) -> dict:
     """The interval of a gain, and what may be read from it."""
     error, dof = float(compared.error[index]), int(compared.dof[index])
-    excess = float(compared.excess)
     found = {"error": None, "dof": None, "gain_low": None, "gain_high": None}
-    found["undecided"] = row["gain"] is not None and excess > layout.EXCESS
+    found["undecided"] = row["gain"] is not None and bool(compared.apart[0])
     if row["gain"] is not None and row["value"] > 0 and np.isfinite(error):
         low, high = ends(row, float(layout.half_width(error, dof)))
         found |= {"error": error, "dof": dof, "gain_low": low, "gain_high": high}
+    words = ""
     if found["undecided"]:
-        times = f"{min(excess, 999):.1f} times as much as the sources"
-        words = f"undecided: the baseline scatters {times}"
-        note = "; ".join(filter(None, (words, row["note"])))
-        found |= {"trouble": words, "note": note}
+        words = f"undecided: the baseline scatters {_times(compared, 0)} the sources"
+        found["trouble"] = words
+    elif compared.apart[index]:
+        words = f"scatters {_times(compared, index)} the others"
+    found["note"] = "; ".join(filter(None, (words, row["note"])))
     return found | verdict(row | found)
+
+
+def _times(compared: layout.Comparison, index: int) -> str:
+    """'3.2 times as much as', said of the scatter of a start over its seeds."""
+    return f"{min(float(compared.excess[index]), 999):.1f} times as much as"
 
 
 def ends(row: Mapping[str, Any], half: float) -> tuple[float, float]:

@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-EXCESS = 3  # times the pool's residual deviation: another scatter
+EXCESS = 3  # times the pool's residual deviation: a baseline that decides nothing
 LEVEL = 0.95
+RARE = 0.01  # probability below which a scatter is another than the pool's
 NOISE = 1e-20  # variance of what is the same but for rounding
 Array = np.ndarray | np.generic  # no leading axes: NumPy gives scalars
 
 
 class Fit(NamedTuple):
-    """Effects of seeds [..., seeds]; residual variance (NaN if none) and dof [...]."""
+    """Residual squares, their variance (NaN if none) and degrees of freedom, [...]."""
 
-    seeds: Array
+    squares: Array
     variance: Array
     dof: Array
 
@@ -29,7 +30,7 @@ class Comparison(NamedTuple):
     """Each start against the first one, [..., starts]; NaN where there is none.
 
     difference: mean difference over the `shared` seeds; error: its standard error, of
-    `dof` degrees of freedom; excess, [...]: see `compare`.
+    `dof` degrees of freedom; excess and apart: see `compare`.
     """
 
     difference: Array
@@ -37,6 +38,7 @@ class Comparison(NamedTuple):
     dof: Array
     shared: Array
     excess: Array
+    apart: Array
 
 
 def fit(table: Array) -> Fit:
@@ -59,7 +61,7 @@ def fit(table: Array) -> Fit:
     effects = _centred(np.where(here, seeds[..., None, :], 0), here, count)
     squares = ((centred - effects) ** 2).sum((-1, -2))
     dof = here.sum((-1, -2)) - here.any(-1).sum(-1) - kept.sum(-1)
-    return Fit(seeds, _ratio(squares, dof), dof)
+    return Fit(squares, _ratio(squares, dof), dof)
 
 
 def compare(table: Array, pooled: Array) -> Comparison:
@@ -68,23 +70,28 @@ def compare(table: Array, pooled: Array) -> Comparison:
     The difference is the mean over the seeds that both have: the fit's own difference
     where no cell is missing, and always the ratio of two geometric means. Its variance
     is 2 MSE / shared seeds. A start outside the pool has the variance of its paired
-    differences; so has every start where the baseline is outside, or scatters more than
-    EXCESS times as much as the rest of the pool around its fit (`excess`).
+    differences; so has every start where the baseline is outside.
+
+    excess: residual deviation of a start over that of the rest of the pool. A start is
+    apart, and leaves the pool, where chance alone gives its excess in less than RARE
+    and it has the residuals of three seeds: with two its own variance says no more and
+    choosing it costs coverage. The baseline is apart where its excess is above EXCESS
+    as well, with two seeds too, since its whole target is then undecided.
     """
     paired = table - table[..., :1, :]
     both = np.isfinite(paired)
     shared = both.sum(-1)
     difference = _ratio(np.where(both, paired, 0).sum(-1), shared)
-    pool = fit(np.where(pooled[..., None], table, np.nan))
-    excess = _excess(table, pooled)
-    own = ~pooled | ~pooled[..., :1] | (excess > EXCESS)[..., None]
+    excess, apart = _apart(table, pooled)
+    pooled = pooled & ~apart
+    pool = fit(_only(table, pooled))
+    own = ~pooled | ~pooled[..., :1]
     around = np.where(both, paired - difference[..., None], 0)
     variance = _ratio((around**2).sum(-1), shared - 1)
     variance = np.where(own, variance, 2 * pool.variance[..., None])
     dof = np.where(own, shared - 1, pool.dof[..., None])
-    return Comparison(
-        difference, np.sqrt(_ratio(variance, shared)), dof, shared, excess
-    )
+    error = np.sqrt(_ratio(variance, shared))
+    return Comparison(difference, error, dof, shared, excess, apart)
 
 
 def half_width(error: Array | float, dof: Array | int) -> Array:
@@ -132,16 +139,34 @@ def _quadrature(dof: int) -> tuple[Array, ...]:
     return nodes, weights / weights.sum(), np.sqrt(chi / dof), shares / 2
 
 
-def _excess(table: Array, pooled: Array) -> Array:
-    """Residual deviation of the baseline over that of the rest of the pool, [...]."""
-    others = pooled & (np.arange(pooled.shape[-1]) > 0)
-    others = np.where(others[..., None], table, np.nan)
-    rest = fit(others)
-    seen = np.isfinite(others).any(-2) & np.isfinite(table[..., 0, :])
-    count = seen.sum(-1, keepdims=True)
-    left = _centred(np.where(seen, table[..., 0, :] - rest.seeds, 0), seen, count)
-    variance = _ratio((left**2).sum(-1), count[..., 0] - 1)
-    return np.sqrt(variance / np.maximum(rest.variance, NOISE))
+def _apart(table: Array, pooled: Array) -> tuple[Array, Array]:
+    """`excess` and `apart` of `compare`, [..., starts]."""
+    baseline = np.arange(pooled.shape[-1]) == 0
+    excess, chance, dof = _excess(table, pooled)
+    apart = ~baseline & (chance < RARE) & (dof > 1)
+    # Against what is left, and even if it is in no pool itself.
+    known, rare, _ = _excess(table, pooled & ~apart | baseline)
+    wild = baseline & (known > EXCESS) & (rare < RARE)
+    return np.where(baseline, known, excess), apart | wild
+
+
+def _excess(table: Array, pooled: Array) -> tuple[Array, Array, Array]:
+    """Each start's residual deviation over the rest's, its probability, and its dof.
+
+    By what the start adds to squares and dof of the fit: exactly F where deviations are
+    equal, whatever is missing. NaN outside the pool and where nothing is left.
+    """
+    every = fit(_only(table, pooled))
+    others = pooled[..., None, :] & ~np.eye(pooled.shape[-1], dtype=bool)
+    rest = fit(_only(table[..., None, :, :], others))
+    more = every.dof[..., None] - rest.dof
+    added = np.maximum(every.squares[..., None] - rest.squares, 0)
+    ratio = _ratio(added, more) / np.maximum(rest.variance, NOISE)
+    return np.sqrt(ratio), special.fdtrc(more, rest.dof, ratio), more
+
+
+def _only(table: Array, pooled: Array) -> Array:
+    return np.where(pooled[..., None], table, np.nan)
 
 
 def _centred(values: Array, here: Array, count: Array) -> Array:

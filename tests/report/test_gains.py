@@ -202,6 +202,23 @@ def test_a_baseline_that_scatters_leaves_its_target_undecided(tmp_path):
     row = found["a"]
     assert row["effect"] == "I" and row["mean_effect"] == "VP"
     assert row["note"].startswith("undecided: the baseline scatters ")
+    assert row["note"] == row["trouble"]
+
+
+def test_a_baseline_that_may_scatter_by_chance_decides(tmp_path):
+    cells = table(websearch=[0.5, 0.6], a=[0.55, 0.55], b=[0.6, 0.61])
+    found = measure(tmp_path, cells)  # 6 times as much, but of one degree of freedom
+    assert not any(row["undecided"] or row["note"] for row in found.values())
+
+
+def test_a_source_that_scatters_says_so_and_has_its_own_interval(tmp_path):
+    calm = {n: [0.60, 0.61 + i / 99, 0.6] for i, n in enumerate("abcdef")}
+    cells = table(websearch=[0.5, 0.51, 0.5], wild=[0.1, 0.5, 0.9], **calm)
+    found = measure(tmp_path, cells)
+    row = found["wild"]
+    assert row["note"].startswith("scatters ") and row["note"].endswith("as the others")
+    assert row["dof"] == 2 and not row["significant"] and not row["undecided"]
+    assert found["a"]["note"] == row["trouble"] == "" and found["a"]["significant"]
 
 
 @pytest.mark.parametrize(
