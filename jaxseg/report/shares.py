@@ -48,10 +48,10 @@ def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:
 
 
 def by_target(rows: Rows) -> dict[tuple, list[Mapping[str, Any]]]:
-    """{target: its rows}."""
+    """{target and baseline: its rows}. What has another baseline is another gain."""
     found = collections.defaultdict(list)
     for row in rows:
-        found[tuple(row[name] for name in gains.SAME)].append(row)
+        found[tuple(row[n] for n in (*gains.SAME, "baseline_source"))].append(row)
     return dict(found)
 
 

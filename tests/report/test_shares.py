@@ -113,3 +113,10 @@ def test_a_source_of_unknown_origin_is_neither_within_nor_cross(unknown):
     assert shares.select([one]) == [one]
     assert shares.side(row(5.0, "driving"), "domain") == "within"
     assert shares.side(row(5.0, "indoor"), "domain") == "cross"
+
+
+def test_sources_of_two_baselines_are_not_one_choice():
+    found = [row(20, "driving"), row(50, "driving") | {"baseline_source": "scratch"}]
+    best = [(line["gain"], line["among"]) for line in shares.best(found)]
+    assert best == [(20, 1), (50, 1)]
+    assert shares.summary(found, only_best=True)[0]["count"] == 2
