@@ -20,8 +20,9 @@ Transfer Learning across Diverse Appearance Domains and Task Types"
 - A start of 0 on all seeds, over a learned baseline, is -100 % without an interval and
   counts as N; a start of 0 on some seeds has no gain.
 - A start that scatters more than the rest of the pool, by an F test at 1 %, leaves it
-  and has its paired interval. Where this is the baseline, and more than three times as
-  much, the target is *undecided*: paired intervals, nothing sure.
+  and has its paired interval. Where this is the baseline, all intervals are paired, and
+  where it scatters more than three times as much the target is *undecided*: nothing
+  is sure.
 - `effect` is I wherever several seeds do not prove more: the interval covers 0, or
   there is none. With one seed in the whole layout it is that of the mean.
 - The best of many is not one of one: `best` widens the lower end of a best start's
@@ -231,13 +232,14 @@ def _sure(row: Mapping[str, Any], compared: layout.Comparison, index: int) -> di
     """The interval of a gain, and what may be read from it."""
     error, dof = float(compared.error[index]), int(compared.dof[index])
     found = {"error": None, "dof": None, "gain_low": None, "gain_high": None}
-    found["undecided"] = row["gain"] is not None and bool(compared.apart[0])
+    found["undecided"] = row["gain"] is not None and bool(compared.undecided)
     if row["gain"] is not None and row["value"] > 0 and np.isfinite(error):
         low, high = ends(row, float(layout.half_width(error, dof)))
         found |= {"error": error, "dof": dof, "gain_low": low, "gain_high": high}
     words = ""
-    if found["undecided"]:
-        words = f"undecided: the baseline scatters {_times(compared, 0)} the sources"
+    if compared.apart[0] and row["gain"] is not None:
+        words = f"the baseline scatters {_times(compared, 0)} the sources"
+        words = "undecided: " * found["undecided"] + words
         found["trouble"] = words
     elif compared.apart[index]:
         words = f"scatters {_times(compared, index)} the others"

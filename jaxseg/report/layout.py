@@ -40,6 +40,11 @@ class Comparison(NamedTuple):
     excess: Array
     apart: Array
 
+    @property
+    def undecided(self) -> Array:
+        """Whether the baseline scatters too much for anything to be sure, [...]."""
+        return self.apart[..., 0] & (self.excess[..., 0] > EXCESS)
+
 
 def fit(table: Array) -> Fit:
     """The two-way fit of a table [..., starts, seeds], NaN where a value is missing.
@@ -75,8 +80,8 @@ def compare(table: Array, pooled: Array) -> Comparison:
     excess: residual deviation of a start over that of the rest of the pool. A start is
     apart, and leaves the pool, where chance alone gives its excess in less than RARE
     and it has the residuals of three seeds: with two its own variance says no more and
-    choosing it costs coverage. The baseline is apart where its excess is above EXCESS
-    as well, with two seeds too, since its whole target is then undecided.
+    choosing it costs coverage. A baseline above EXCESS is apart with two seeds too: its
+    whole target is undecided.
     """
     paired = table - table[..., :1, :]
     both = np.isfinite(paired)
@@ -145,8 +150,8 @@ def _apart(table: Array, pooled: Array) -> tuple[Array, Array]:
     excess, chance, dof = _excess(table, pooled)
     apart = ~baseline & (chance < RARE) & (dof > 1)
     # Against what is left, and even if it is in no pool itself.
-    known, rare, _ = _excess(table, pooled & ~apart | baseline)
-    wild = baseline & (known > EXCESS) & (rare < RARE)
+    known, rare, left = _excess(table, pooled & ~apart | baseline)
+    wild = baseline & (rare < RARE) & ((left > 1) | (known > EXCESS))
     return np.where(baseline, known, excess), apart | wild
 
 
