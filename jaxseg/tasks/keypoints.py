@@ -132,9 +132,10 @@ class Keypoints(task.Task):
 
     def _areas(self, state: box_metrics.Images) -> tuple[str, ...]:
         """What stands for the areas of segments where nobody knows them."""
-        found, factor = box_metrics.without_area(state), self.metric().area_factor
+        found = box_metrics.without_area(state)
         if found is None:
             return ()
+        factor = self.metric().area_factor
         return (f"OKS by {factor:g} of the areas of boxes{found}",)
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
