@@ -1,9 +1,9 @@
 """Decoded examples on disk: read once, then loaded as plain arrays.
 
-One uncompressed .npz file an example, named by the content it was made of, in a folder
-of its own for each data set and set of options. The format holds a checksum of every
-array, so a damaged file is read anew, never used. Files are written under another name
-and then renamed.
+One uncompressed .npz file an example, named by the content and the stamps of the files
+it was made of, in a folder of its own for each data set and set of options. The format
+holds a checksum of every array, so a damaged file is read anew, never used. Files are
+written under another name and then renamed.
 """
 
 import logging
@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxseg.core.types import Example
 
-VERSION = 3  # goes up when an example of the same data set is another one
+VERSION = 4  # goes up when an example of the same data set is another one
 LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
 _log = logging.getLogger(__name__)
 

@@ -107,6 +107,11 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
     return found
 
 
+def stamps(root: Path, names: Iterable[str]) -> list[Stamp | None]:
+    """What changes with any edit of each file; None for what is no file."""
+    return [_stamp(os.path.join(os.fsencode(root), os.fsencode(n))) for n in names]
+
+
 def files_in(record: Any) -> list[str]:
     """The strings of a record, which name its files, but its id and where it stands."""
     if isinstance(record, str):

@@ -145,8 +145,10 @@ class Source:
                 self[index]
 
     def _key(self, record: int) -> str:
-        if record not in self._keys:
-            self._keys[record] = self.contents([record])[0]
+        if record not in self._keys:  # a digest does not know the middle of an image
+            files = [name for name, _ in self._files(self._records[record])]
+            stamps = contents.stamps(self.root, files)
+            self._keys[record] = hashing.key([*self.contents([record]), stamps])
         return self._keys[record]
 
     def _files(self, record: Any) -> list[tuple[str, bool]]:

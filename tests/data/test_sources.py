@@ -1,6 +1,7 @@
 """Sources by name: subsets, parts, caches, checks, errors that explain themselves."""
 
 import collections.abc
+import os
 import pickle
 import threading
 from pathlib import Path
@@ -272,6 +273,28 @@ def test_the_disk_cache_follows_content_not_places(camvid, monkeypatch, tmp_path
         assert example["id"] == plain["id"]
         for name in ("image", "segmentation"):
             np.testing.assert_array_equal(example[name], plain[name])
+
+
+def test_an_edit_in_the_middle_of_a_large_image_is_decoded(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
+    for name in "ab":  # 270 kB, not compressed
+        trees.write_image(tmp_path / f"data/images/{name}.bmp", size=(300, 300))
+        trees.write_mask(tmp_path / f"data/masks/{name}.png", size=(300, 300))
+
+    def opened(cache="disk"):
+        given = {"root": tmp_path / "data", "cache": cache}
+        given["options"] = {"classes": ["x", "y", "z"]}
+        return sources.open("folder/segmentation", split="train", **given)
+
+    path = tmp_path / "data" / opened()[0]["id"]
+    before, time = opened()[0]["image"], path.stat().st_mtime_ns
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    os.utime(path, ns=(time, time))
+    after = opened()[0]["image"]
+    assert not np.array_equal(after, before)
+    np.testing.assert_array_equal(after, opened("none")[0]["image"])
 
 
 def test_a_damaged_file_of_the_cache_is_decoded_anew(camvid, monkeypatch, tmp_path):
