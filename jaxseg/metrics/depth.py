@@ -16,6 +16,9 @@ NAMES = ("abs_rel", "delta1", "delta2", "delta3", "mae")  # means; rmse is its o
 class DepthErrors:
     """Sums over valid pixels: float32 per image on device, float64 over the set.
 
+    Squares of depths would cancel in float32, those of distances to the mean do not:
+    depths are summed relative to a shift that each image has for itself.
+
     Of the pixels marked valid those count whose truth is finite, above 0 and not
     above `maximum`. Predictions are clipped to [0.001, maximum] metres.
     """
@@ -23,7 +26,9 @@ class DepthErrors:
     maximum: float | None = None  # metres, the cap of the benchmark; None: no cap
 
     def zeros(self) -> Float[np.ndarray, "9"]:
-        """Zeros, in the order of `update`."""
+        """Zeros: the first seven of `update`, mean depth (m) and sum of squares about
+        it (m^2).
+        """
         return np.zeros(9, np.float64)
 
     def update(
@@ -31,10 +36,10 @@ class DepthErrors:
         predictions: Float[Array, "b h w"],
         truth: Float[Array, "b h w"],
         valid: Bool[Array, "b h w"],
-    ) -> Float[Array, "b 9"]:
+    ) -> Float[Array, "b 10"]:
         """Per image: valid pixels, sums of squared error (m^2) and |error| / truth,
-        pixels with max(p / t, t / p) < 1.25, 1.25^2, 1.25^3, sums of |error| (m), of
-        the truth (m) and of its square (m^2).
+        pixels with max(p / t, t / p) < 1.25, 1.25^2, 1.25^3, sums of |error| (m), a
+        shift (m) near the mean truth, sums of truth - shift (m) and of its square.
         """
         valid = valid & (truth > 0) & jnp.isfinite(truth)
         if self.maximum is not None:
@@ -45,16 +50,26 @@ class DepthErrors:
         error = jnp.abs(guess - true)
         ratio = jnp.maximum(guess / true, true / guess)
         close = [(ratio < delta) & valid for delta in DELTAS]
-        truths = [jnp.where(valid, true**power, 0.0) for power in (1, 2)]
-        parts = [valid, error**2, error / true, *close, error, *truths]
+        count = jnp.maximum(jnp.sum(valid, axis=(1, 2)), 1)
+        shift = jnp.sum(true, axis=(1, 2), where=valid) / count
+        apart = jnp.where(valid, true - shift[:, None, None], 0.0)
+        parts = [valid, error**2, error / true, *close, error, apart, apart**2]
         sums = [jnp.sum(part.astype(jnp.float32), axis=(1, 2)) for part in parts]
-        return jnp.stack(sums, axis=1)
+        return jnp.stack([*sums[:7], shift, *sums[7:]], axis=1)
 
     def merge(
-        self, state: Float[np.ndarray, "9"], rows: Float[Array | np.ndarray, "b 9"]
+        self, state: Float[np.ndarray, "9"], rows: Float[Array | np.ndarray, "b 10"]
     ) -> Float[np.ndarray, "9"]:
         """Adds the images of one batch in float64."""
-        return state + np.asarray(rows, np.float64).sum(axis=0)
+        rows = np.asarray(rows, np.float64)
+        counts, (shifts, firsts, seconds) = rows[:, 0], rows[:, 7:].T
+        each = np.maximum(counts, 1.0)
+        moments = _pooled(
+            np.append(counts, state[0]),
+            np.append(shifts + firsts / each, state[7]),
+            np.append(seconds - firsts**2 / each, state[8]),
+        )
+        return np.concatenate([state[:7] + rows[:, :7].sum(axis=0), moments])
 
     def compute(
         self, state: Float[np.ndarray, "9"], classes: Sequence[str]
@@ -71,5 +86,14 @@ class DepthErrors:
         """The RMSE of the mean depth as the answer everywhere, metres."""
         if name != "rmse" or not state[0]:
             return None
-        mean, square = state[7:] / state[0]
-        return float(np.sqrt(max(square - mean**2, 0.0)))
+        return float(np.sqrt(max(state[8], 0.0) / state[0]))
+
+
+def _pooled(
+    counts: Float[np.ndarray, " n"],
+    means: Float[np.ndarray, " n"],
+    squares: Float[np.ndarray, " n"],
+) -> tuple[float, float]:
+    """Mean and sum of squares about it of all parts together (Chan et al. 1983)."""
+    mean = counts @ means / max(counts.sum(), 1.0)
+    return mean, squares.sum() + counts @ (means - mean) ** 2

@@ -14,7 +14,7 @@ from jaxseg.losses import reduce
 from jaxseg.metrics import depth as metrics
 from jaxseg.tasks import task
 
-VERSION = 1  # goes up when the same weights would give another loss or metric
+VERSION = 2  # goes up when the same weights would give another loss or metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Depth(task.Task):
         return () if self.maximum is None else (f"up to {self.maximum:g} m",)
 
     def update(self, predictions: Array, batch: Batch) -> Array:
-        """[B, 9] sums of one batch."""
+        """[B, 10] sums of one batch."""
         return self.metric().update(predictions, batch["depth"], self._valid(batch))
 
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:

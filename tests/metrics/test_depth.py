@@ -29,7 +29,9 @@ def update(predictions, truth, valid=None, metric=ERRORS):
 def test_by_hand():
     counts = update([1.0, 3.0, 8.0, 4.0], [1.0, 2.0, 4.0, 8.0])
     # Errors 0, 1, 4, 4; ratios 1, 1.5, 2, 2.
-    assert counts.tolist() == [[4.0, 33.0, 2.0, 1.0, 2.0, 2.0, 9.0, 15.0, 85.0]]
+    # Truths are 3.75 in the mean and apart by -2.75, -1.75, 0.25, 4.25.
+    apart = [3.75, 0.0, 28.75]
+    assert counts.tolist() == [[4.0, 33.0, 2.0, 1.0, 2.0, 2.0, 9.0, *apart]]
     expected = dict(rmse=np.sqrt(33 / 4), abs_rel=0.5, mae=9 / 4)
     expected |= dict(delta1=0.25, delta2=0.5, delta3=0.5, valid_pixels=4.0)
     assert values(counts) == pytest.approx(expected)
@@ -89,13 +91,29 @@ def test_the_floor_is_the_deviation_from_the_mean_depth():
     assert ERRORS.floor(ERRORS.zeros(), "rmse") is None
 
 
+def test_the_floor_of_far_and_flat_depth():
+    rng = np.random.default_rng(3)
+    shape = (2, 500, 1000)
+    for means in ([[[80.0]], [[80.0]]], [[[80.0]], [[80.1]]]):
+        truth = (rng.normal(0, 0.02, shape) + means).astype(np.float32)
+        valid = np.ones(shape, bool)
+        state = ERRORS.zeros()
+        for one in (slice(0, 1), slice(1, 2), slice(0, 0)):  # as two batches, and none
+            counts = UPDATE(truth[one], truth[one], valid[one])
+            state = ERRORS.merge(state, counts)
+        exact = truth.astype(np.float64).std()
+        assert ERRORS.floor(state, "rmse") == pytest.approx(exact, rel=1e-5)
+        together = ERRORS.merge(ERRORS.zeros(), UPDATE(truth, truth, valid))
+        assert ERRORS.floor(together, "rmse") == pytest.approx(exact, rel=1e-5)
+
+
 def test_rows_that_fill_up_change_nothing():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 5, (4, 6, 6)).astype(np.float32)
     guess = rng.uniform(0, 5, (4, 6, 6)).astype(np.float32)
     valid = np.arange(4)[:, None, None] < np.full((4, 6, 6), 3)
     full = UPDATE(guess, truth, valid)
-    assert full[3].tolist() == [0.0] * 9
+    assert full[3].tolist() == [0.0] * 10
     assert values(full) == values(UPDATE(guess[:3], truth[:3], valid[:3]))
 
 
@@ -115,6 +133,6 @@ def test_float32_sums_of_an_image_and_float64_of_a_set():
     expected = [np.sqrt((error**2).mean()), (np.abs(error) / truth).mean()]
     assert [found["rmse"], found["abs_rel"]] == pytest.approx(expected, rel=1e-5)
     assert found["valid_pixels"] == 50 * truth.size  # beyond float32's 2^24
-    far = np.array([[2.0**24, *[0] * 8]], np.float32)
+    far = np.array([[2.0**24, *[0] * 9]], np.float32)
     one = update([1.0], [1.0])
     assert values(far, one)["valid_pixels"] == 2**24 + 1
