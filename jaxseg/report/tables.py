@@ -112,7 +112,7 @@ class Grid:
         return [self.cells[pair] for pair in order if pair in self.cells]
 
     def notes(self) -> list[str]:
-        """What must be said in words: protocols, and baselines that decide nothing."""
+        """What must be said in words: protocols, baselines and cells that need it."""
         protocols = {t.mark: t.protocol for t in self.targets if t.protocol}
         lines = [
             f"{mark or 'protocol:'} {text}" for mark, text in sorted(protocols.items())
@@ -121,7 +121,15 @@ class Grid:
             rows = [row for (line, _), row in self.cells.items() if line == target]
             words = dict.fromkeys(row["trouble"] for row in rows if row["trouble"])
             lines += [f"{target.heading}: {text}" for text in words]
-        return lines
+        return lines + self._of_cells()
+
+    def _of_cells(self) -> list[str]:
+        """A line for each distinct note that is a cell's own and not its baseline's."""
+        places = collections.defaultdict(list)
+        for (target, source), row in self.cells.items():
+            if row["note"] and not row["trouble"]:
+                places[row["note"]].append(f"{target.heading} from {source.label}")
+        return [f"{', '.join(where)}: {text}" for text, where in places.items()]
 
 
 def grids(found: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:

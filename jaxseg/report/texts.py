@@ -53,7 +53,7 @@ def header(grid: tables.Grid) -> list[str]:
 
 
 def markdown(grid: tables.Grid) -> str:
-    """The grid as a Markdown table, domains of the sources in a first line."""
+    """The grid as a Markdown table, sources' domains first; its legend and notes."""
     domains = [
         "",
         "",
@@ -62,7 +62,16 @@ def markdown(grid: tables.Grid) -> str:
     ]
     rule = ["---", "---", *["---:"] * (len(domains) - 2)]
     lines = [header(grid), rule, domains, *texts(grid)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    notes = [f"- {line}" for line in grid.notes()]
+    return "\n".join([table, legend(grid), "", *notes, ""])
+
+
+def legend(grid: tables.Grid) -> str:
+    """What a number of the grid is, and its marks."""
+    metric = f" ({grid.direction})" if grid.metric else ""
+    text = f"% better than {grid.baseline}{metric}; * 95 % interval leaves out 0"
+    return text + "; ? undecided" * any(row["undecided"] for row in grid.rows())
 
 
 def latex(grid: tables.Grid) -> str:
@@ -106,11 +115,8 @@ def terminal(grid: tables.Grid, width: int = 100) -> str:
     for first in range(3, max(4, len(head)), fits):
         columns = slice(first, first + fits)
         parts.append(_block(grid, head, body, columns, [*left, cell]))
-    metric = f" ({grid.direction})" if grid.metric else ""
-    note = f"% better than {grid.baseline}{metric}; * 95 % interval leaves out 0"
-    note += "; ? undecided" if any(row["undecided"] for row in grid.rows()) else ""
     words = [textwrap.fill(line, max(width, 40)) for line in grid.notes()]
-    return "\n".join([grid.title, note, "", *parts, *words, ""])
+    return "\n".join([grid.title, legend(grid), "", *parts, *words, ""])
 
 
 def _block(grid: tables.Grid, head, body, columns: slice, widths: Sequence[int]) -> str:

@@ -82,7 +82,9 @@ def test_real_sets_are_marked_among_embedded_ones(tmp_path):
 
 
 def test_markdown(grid):
-    lines = texts.markdown(grid).splitlines()
+    table, legend = texts.markdown(grid).split("\n\n")[:2]
+    assert legend == "% better than websearch (mIoU); * 95 % interval leaves out 0"
+    lines = table.splitlines()
     assert lines[0] == (
         "| domain | target | websearch | street_scenes | driving_day | reef | random |"
     )
@@ -249,3 +251,24 @@ def test_cells_of_other_numbers_of_images_stay_in_one_row(tmp_path):
     assert len(grid.cells) == 3 and list(grid.holes.values()) == ["pending"]
     text = texts.terminal(grid)
     assert text.count("night (24, 30 images)") == 1 and "0.500" in text
+
+
+def test_what_a_cell_alone_has_to_say_stands_below_the_grid(tmp_path):
+    label = workdirs.target
+    cells = [
+        (f"{name}{seed}", label("coral", name, seed), value, {})
+        for name, values in (
+            ("websearch", [0.5, 0.6]),
+            ("day", [0.0, 0.7]),
+            ("fog", [0.0, 0.0]),
+            ("reef", [0.0, 0.6]),
+        )
+        for seed, value in enumerate(values)
+    ]
+    _, (grid,) = of(tmp_path, *cells)
+    lines = [line for line in grid.notes() if line.startswith("coral")]
+    assert sorted(lines) == [
+        "coral from day, coral from reef: undecided: scored 0 on 1 of 2 seeds",
+        "coral from fog: learned nothing",
+    ]
+    assert all(f"- {line}\n" in texts.markdown(grid) for line in lines)
