@@ -78,7 +78,7 @@ def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure((3.5, 2.2))
-        axes = figure.add_axes((0.115, 0.19, 0.87, 0.69))
+        axes = figure.add_axes((0, 0.19, 1, 0.69))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eef1f4")
         axes.locator_params(nbins=5)
@@ -86,6 +86,9 @@ def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
             marker = {"marker": "o", "markersize": 3.5} if len(points) < 12 else {}
             steps, values = np.asarray(_thinned(points)).T
             axes.plot(steps, values, color=CURVES[role], lw=1.6, alpha=0.8, **marker)
+        ticks = axes.yaxis.get_major_formatter().format_ticks(axes.get_yticks())
+        left = (0.12 + 0.085 * max(map(len, ticks))) / 3.5  # inches: tick, then digits
+        axes.set_position((left, 0.19, 0.985 - left, 0.69))
         axes.set_title(title, loc="left", fontsize=9.5, color=INK)
         axes.set_xlabel("step", color=FAINT)
         return _svg(figure, {})

@@ -46,7 +46,7 @@ def curves(members: Cast) -> dict[str, str]:
     return {
         name: figures.curves([line for line in lines if line[1]], title)
         for name, (lines, title) in panels.items()
-        if any(line[1] for line in lines)
+        if any(len(line[1]) > 1 for line in lines)
     }
 
 
@@ -115,7 +115,10 @@ def evaluated(lines, metric: str) -> figures.Points:
     """Of the evaluation that ran in between; the others have only the last step."""
     of = next((line["split"] for line in lines if line["kind"] == "evaluation"), None)
     read = lambda line: line["metrics"].get(metric) if line["split"] == of else None
-    return _series(lines, "evaluation", read)
+    first: dict[int, float] = {}  # kept weights are looked at again at the last step
+    for step, value in _series(lines, "evaluation", read):
+        first.setdefault(step, value)
+    return list(first.items())
 
 
 def _sample_names(result: workdir.Artifact) -> list[str]:

@@ -25,6 +25,7 @@ DOMAINS = [
 
 METRICS = {
     "miou": "mIoU",
+    "iou_pooled": "IoU",
     "top1": "top-1",
     "pixel_accuracy": "pixel accuracy",
     "rmse": "RMSE",

@@ -44,7 +44,7 @@ def test_a1_pretraining_beats_scratch(values, verdict):
 
 def test_a1_tells_the_gain_of_the_pretraining():
     line = lines([random(0.4)])[0]
-    assert line["measured"].startswith("+25.0 to +25.0 %") and line["count"] == 1
+    assert line["measured"].startswith("+25.0 %, better") and line["count"] == 1
 
 
 def test_a1_a_random_start_that_learned_nothing_speaks_for_pretraining():
@@ -105,6 +105,20 @@ def test_a3_pairs_by_target():
     assert verdicts([row(1, "driving"), row(2, "indoor")])["A3"] == claims.NOT
     near[1] = row(-60, "driving", "b")  # +30 and -51
     assert verdicts(near + far)["A3"] == claims.UNDECIDED
+
+
+def test_a3_of_one_target_without_a_sure_cell_is_undecided():
+    wide = {"low": -45.0, "high": 43.0}
+    near, far = row(1.0, "driving", **wide), row(2.0, "indoor", **wide)
+    for pair in (
+        [near, far],
+        [row(2.0, "driving", **wide), row(1.0, "indoor", **wide)],
+    ):
+        assert verdicts(pair)["A3"] == claims.UNDECIDED
+    text = next(
+        line["measured"] for line in lines([near, far]) if line["claim"] == "A3"
+    )
+    assert text.endswith("within is 1.0 points behind, one target")
 
 
 def test_a3_task_type():

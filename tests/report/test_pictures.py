@@ -1,6 +1,10 @@
 """What curves are drawn of."""
 
-from jaxseg.report import pictures
+import re
+
+import pytest
+
+from jaxseg.report import figures, pictures
 
 
 def test_a_curve_is_of_one_evaluation():
@@ -16,3 +20,22 @@ def test_a_curve_is_of_one_evaluation():
     ]
     assert pictures.evaluated(lines, "miou") == [(1, 0.1), (2, 0.2)]
     assert pictures.evaluated(lines[:1], "miou") == []
+
+
+def test_the_weights_that_are_kept_are_no_second_point_of_the_last_step():
+    lines = [
+        {"kind": "evaluation", "step": step, "split": "x", "metrics": {"miou": value}}
+        for step, value in [(1, 0.3), (2, 0.2), (2, 0.3)]
+    ]
+    assert pictures.evaluated(lines, "miou") == [(1, 0.3), (2, 0.2)]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0123, 12345.0])
+def test_no_digit_of_a_tick_is_cut(scale):
+    points = [(step, scale * (1 + step / 1000)) for step in range(20)]
+    svg = figures.curves([("best", points)], "loss")
+    found = re.findall(r'text-anchor: end[^>]* x="([-.0-9]+)"[^>]*>([^<]+)<', svg)
+    ticks = [(float(right), text) for right, text in found]
+    assert ticks
+    for right, text in ticks:  # 9 pt digits are 5.7 wide
+        assert right - 5.7 * len(text) > 0, (right, text)

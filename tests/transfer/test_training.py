@@ -235,3 +235,13 @@ def test_the_report_has_the_metrics_of_the_manifest():
     manifest = store.read_manifest(tiny.artifact("target"))
     (headline,) = [m for m in manifest["metrics"] if m["headline"]]
     assert float(rows["target"]["value"]) == headline["value"]
+
+
+@pytest.mark.parametrize(
+    "steps, run, period",
+    [(10, {}, 1), (40, {}, 2), (5000, {}, 50), (40, {"log_every": 7}, 7)],
+)
+def test_a_short_run_logs_often_enough_for_a_curve(steps, run, period):
+    section = tiny.train(steps=steps, run=run)
+    (one,) = tiny.plan({"stages": {"x": section}}).stages
+    assert one.spec["run"]["log_every"] == period

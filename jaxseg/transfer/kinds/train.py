@@ -126,12 +126,15 @@ def evaluation_arguments(*, protocol: Mapping[str, Any] | None = None) -> None:
 
 def run_arguments(
     *,
-    log_every: int = 50,
+    log_every: int | None = None,
     checkpoint_every: int = 500,
     threads: int = 2,
     workers: int = 0,
 ) -> None:
-    """Periods in steps; threads that read data, or instead of them worker processes."""
+    """Periods in steps; threads that read data, or instead of them worker processes.
+
+    log_every: None: a twentieth of the steps, from 1 to 50.
+    """
 
 
 def start_arguments(
@@ -182,6 +185,9 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
 def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What the data decide written in; UserError on what cannot work."""
     spec = dict(spec)
+    if spec["run"]["log_every"] is None:
+        period = max(1, min(50, spec["steps"] // 20))
+        spec["run"] = spec["run"] | {"log_every": period}
     facts = find(spec["data"])
     spec["task"] = lookup.load("jaxseg.tasks", spec["task"]["name"]).resolve(
         spec["task"], facts
