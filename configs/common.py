@@ -1,6 +1,7 @@
 """What configs share: arguments, sections of stages, the small size for a first try."""
 
 import difflib
+import pathlib
 
 import ml_collections as mlc
 
@@ -29,6 +30,13 @@ def seeds(count):
     if count < 1:
         raise ValueError(f"seeds={count}: allowed are 1 and more")
     return range(count)
+
+
+def folder(path, key):
+    """The path; ValueError naming the argument where it is no folder."""
+    if not pathlib.Path(path).is_dir():
+        raise ValueError(f"{key}={path}: no such folder")
+    return path
 
 
 def study(name, stages):

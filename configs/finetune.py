@@ -54,6 +54,8 @@ def get_config(arg=""):
         raise ValueError(f"choose={arg.choose!r}: allowed are {allowed}")
     if not arg.data:
         raise ValueError("data=DIR is missing: the folder of your images and masks")
+    if arg.dataset.startswith("folder/"):  # known sets are planned without their files
+        common.folder(arg.data, "data")
     stages = {}
     if arg.start:
         stages["start"] = common.imported(arg.start, arch=arg.arch or None)

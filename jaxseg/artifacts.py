@@ -168,7 +168,7 @@ def _find(box: Any, given: str, also: Sequence[str] = ()) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise lookup.unknown(given, known, kind=f"artifact in {box.workdir}")
+        raise lookup.unknown(given, known, kind="artifact", where=str(box.workdir))
     raise errors.UserError(f"{given!r} is the beginning of {len(found)}: {found}")
 
 

@@ -43,7 +43,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     how = _protocol(arguments)
     model = artifact.load(Path(arguments.artifact).expanduser())
     task = check_head(model)
-    data = data_section(arguments)
+    data = data_section(arguments, model)
     source = planning.open_source(data)
     check_data(model, task, source)
     mean, std = _statistics(model, how, source)
@@ -118,11 +118,13 @@ def check_head(model: Any) -> Any:
     return predict.build_task(task, outputs[model.head])
 
 
-def data_section(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `planning.open_source`: a catalogue name, or a user's folder."""
+def data_section(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """Arguments of `planning.open_source`: a catalogue name, or a user's folder, which
+    is read as the one that the model was trained on unless --options say otherwise.
+    """
     from jaxseg.data import sources
 
-    name, root = arguments.data, arguments.root
+    name, root, options = arguments.data, arguments.root, _options(arguments.options)
     known = sources.names()
     if name not in known and Path(name).expanduser().is_dir():
         if root is not None:
@@ -130,6 +132,9 @@ def data_section(arguments: argparse.Namespace) -> dict[str, Any]:
                 f"--root={root}: --data={name} is a folder itself. Fix: drop --root"
             )
         name, root = FOLDER, str(Path(name).expanduser())
+        trained = model.manifest["spec"].get("data") or {}
+        if arguments.options is None and trained.get("name") == FOLDER:
+            options = trained["options"]
     elif name not in known:
         try:
             sources.find(name)
@@ -142,7 +147,7 @@ def data_section(arguments: argparse.Namespace) -> dict[str, Any]:
         "count": arguments.count,
         "seed": arguments.seed,
         "part": arguments.part,
-        "options": _options(arguments.options),
+        "options": options,
         "cache": "none",  # everything is read once
     }
 
@@ -195,8 +200,7 @@ def _protocol(arguments: argparse.Namespace) -> Any:
     try:
         return protocol.build(**{k: v for k, v in given.items() if v is not None})
     except errors.UserError as error:
-        text = str(error)
-        raise errors.UserError(text if text[0] == "u" else f"--{text}") from None
+        raise errors.UserError(f"--{error}") from None
 
 
 def _scales(text: str | None) -> list[float] | None:
@@ -265,7 +269,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", required=True, metavar="NAME", help="of the catalogue, or a folder")
     add("--split", default="validation", help="(default: validation)")
     add("--root", metavar="DIR", help="where the data set lies, if on disk")
-    add("--options", metavar="JSON", help="of its reader")
+    add(
+        "--options",
+        metavar="JSON",
+        help="of its reader (default: for a folder, those of training)",
+    )
     add("--count", type=_count, metavar="N", help="only N examples, drawn by --seed")
     add("--seed", type=int, default=0, metavar="N", help="(default: 0)")
     add("--part", default="all", help="all, fit or held_out (default: all)")

@@ -127,7 +127,8 @@ def load_config(path: Path, argument: str) -> Any:
     try:
         return module.get_config(argument)
     except ValueError as error:  # how configs.common refuses an argument
-        raise errors.UserError(f"--config: {path}:{argument}: {error}") from None
+        given = f"{path}:{argument}" if argument else path
+        raise errors.UserError(f"--config: {given}: {error}") from None
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_diff(command):
 
 def test_an_unknown_key(command):
     code, _, err = command("show", "zz")
-    assert code == 2 and "unknown artifact in" in err and short("source") in err
+    assert code == 2 and ": unknown artifact 'zz'" in err and short("source") in err
     wrong = short("source")[:-1] + "x"
     assert f"Did you mean '{short('source')}'?" in command("show", wrong)[2]
 

@@ -126,6 +126,17 @@ def test_a_real_set_joins_the_targets(real_data):
     assert {tuple(s.spec["data"]["size"]) for s in real} == {(96, 128)}
 
 
+def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):
+    file = ROOT / "configs" / "finetune.py"
+    with pytest.raises(errors.UserError) as caught:
+        main.load_config(file, "data=/nowhere")
+    text = f"--config: {file}:data=/nowhere: data=/nowhere: no such folder"
+    assert str(caught.value) == text
+    with pytest.raises(errors.UserError, match=r"finetune.py: data=DIR is missing"):
+        main.load_config(file, "")
+    assert main.load_config(file, "data=/nowhere,dataset=camvid/11")
+
+
 @pytest.mark.parametrize("name", ["factors", "finetune"])
 def test_a_study_has_a_seed(name, own_folder):
     with pytest.raises(errors.UserError, match="seeds=0: allowed are 1 and more"):

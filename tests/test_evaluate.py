@@ -13,7 +13,7 @@ from jaxseg import evaluate
 from jaxseg.core import records
 from jaxseg.data import sources
 from jaxseg.metrics import segmentation
-from jaxseg.transfer import store
+from jaxseg.transfer import store, study
 from tests import tiny
 
 DAY = ("--data=worlds/driving_day", "--count=3")
@@ -111,6 +111,28 @@ def test_a_folder_of_images_and_masks(command, folder, tmp_path):
     assert found["data"]["fingerprint"].startswith("folder/segmentation@1:")
 
 
+def test_a_folder_is_read_as_that_of_training_was(folder, tmp_path, capsys):
+    """Masks of a binary model, without a word about them."""
+    masks = tmp_path / "own" / "masks"
+    shutil.copytree(folder, tmp_path / "own")
+    for path in masks.glob("*/*.png"):
+        Image.fromarray(255 * (np.asarray(Image.open(path)) > 2).astype(np.uint8)).save(
+            path
+        )
+    section = {"name": "folder/segmentation", "root": str(tmp_path / "own")}
+    section |= {"options": {"binary": True}, "size": [64, 64], "split": "validation"}
+    stage = tiny.train(data=section, task={"name": "segmentation", "binary": True})
+    stage |= {"batch_size": 2, "evaluations": {"validation": {}}}
+    config = {"study": "own", "stages": {"own": stage}}
+    assert study.run(config, tmp_path / "w").ok
+    made = tmp_path / "w" / "artifacts" / tiny.plan(config).by_name["own"].short
+    data = [f"--artifact={made}", f"--data={tmp_path / 'own'}"]
+    capsys.readouterr()
+    assert evaluate.main(data) == 0
+    assert "2 examples" in capsys.readouterr().out
+    assert evaluate.main([*data, "--options={}"]) == 2  # said otherwise
+
+
 def test_images_are_normalized_as_in_training(command, tmp_path):
     """A brighter set gives the digits of the loaded model."""
     model = jaxseg.load(tiny.artifact("source"))
@@ -155,11 +177,17 @@ def test_another_number_of_classes_is_refused(command, folder):
         (("--data=worlds/driving_dya",), ["--data: no such", "worlds/driving_day"]),
         (("--data=nowhere",), ["--data: no such folder", "unknown dataset"]),
         (("--data=worlds/websearch",), ["needs segmentation"]),
-        ((*DAY, "--split=tset"), ["unknown split", "train, validation"]),
+        (
+            (*DAY, "--split=tset"),
+            ["driving_day: unknown split 'tset'", "train, validation"],
+        ),
         ((*DAY, "--part=half"), ["unknown part", "held_out"]),
         ((*DAY, "--size=64"), ["--size: found '64'", "HxW"]),
-        ((*DAY, "--mode=slidng"), ["unknown mode", "Did you mean 'sliding'"]),
-        ((*DAY, "--normalization=own"), ["unknown normalization", "target, training"]),
+        ((*DAY, "--mode=slidng"), ["--mode: unknown mode", "Did you mean 'sliding'"]),
+        (
+            (*DAY, "--normalization=own"),
+            ["--normalization: unknown", "target, training"],
+        ),
         ((*DAY, "--overlap=0.2"), ["--overlap: found 0.2", "mode"]),
         ((*DAY, "--mode=sliding", "--overlap=1"), ["--overlap: found 1.0", "[0, 1)"]),
         ((*DAY, "--scales=1,x"), ["--scales: found '1,x'"]),

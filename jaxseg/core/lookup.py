@@ -54,10 +54,16 @@ def fields(
     return {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
 
 
-def unknown(name: str, known: Iterable[str], *, kind: str) -> errors.UserError:
-    """The error for a name that does not exist: what does, and what was meant."""
+def unknown(
+    name: str, known: Iterable[str], *, kind: str, where: str = ""
+) -> errors.UserError:
+    """The error for a name that does not exist: what does, and what was meant.
+
+    where: what a message begins with, a file, field or section.
+    """
     known = sorted(map(str, known))
     text = f"unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}."
+    text = f"{where}: {text}" if where else text
     return errors.UserError(text + did_you_mean(name, known))
 
 

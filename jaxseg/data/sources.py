@@ -367,7 +367,7 @@ def _records(
 ) -> Sequence[Any]:
     file, variant = name.split("/")
     if split not in facts.splits:
-        raise lookup.unknown(split, facts.splits, kind=f"split of {name}")
+        raise lookup.unknown(split, facts.splits, kind="split", where=name)
     records = _module(file).records(variant, split, root, **options)
     if not len(records):
         raise errors.UserError(f"{name}: split {split!r} in {root} holds no records")

@@ -63,11 +63,13 @@ def build(
     (whole) or of the image (sliding); scores are averaged. flip: mirrored as well.
     normalization: by the mean and std the model was trained with, or by those of the
     "target", the set evaluated; of a training on mixed sets, by those of the first.
+    UserErrors begin with the name of the field.
     """
     if mode not in MODES:
-        raise lookup.unknown(mode, MODES, kind="mode")
+        raise lookup.unknown(mode, MODES, kind="mode", where="mode")
     if normalization not in NORMALIZATIONS:
-        raise lookup.unknown(normalization, NORMALIZATIONS, kind="normalization")
+        kind = "normalization"
+        raise lookup.unknown(normalization, NORMALIZATIONS, kind=kind, where=kind)
     if not 0 <= overlap < 1:
         raise errors.UserError(f"overlap: found {overlap}, allowed: [0, 1)")
     if mode == "whole" and overlap != OVERLAP:
@@ -91,7 +93,7 @@ def bind(section: Any, where: str) -> dict[str, Any] | None:
     try:
         built = build(**bound)
     except errors.UserError as error:
-        raise errors.UserError(f"{where}: {error}") from None
+        raise errors.UserError(f"{where}/{error}") from None
     if built == WHOLE:
         return None
     return dataclasses.asdict(built) | {"scales": list(built.scales)}

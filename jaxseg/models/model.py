@@ -97,7 +97,7 @@ def build_model(
         raise lookup.unknown(
             next(iter(section)), ("backbone", "head", "dtype"), kind="model key"
         )
-    _check_dtype(dtype, "dtype")
+    _check_dtype(dtype)
     heads = {
         name: _build(HEADS, head, dtype, num_outputs=outputs)
         for name, outputs in head_outputs.items()
@@ -112,9 +112,9 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     known = {"backbone": None, "head": None, "dtype": "float32"}
     unknown = [key for key in section if key not in known]
     if unknown:
-        raise lookup.unknown(unknown[0], known, kind=f"key in {where}")
+        raise lookup.unknown(unknown[0], known, kind="key", where=where)
     bound = known | dict(section)
-    _check_dtype(bound["dtype"], f"{where}/dtype")
+    _check_dtype(bound["dtype"], where)
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
         build = lookup.load(package, sections.name_of(bound[part], place)).build
@@ -163,9 +163,9 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _check_dtype(dtype: Any, kind: str) -> None:
+def _check_dtype(dtype: Any, where: str = "") -> None:
     if dtype not in DTYPES:
-        raise lookup.unknown(dtype, DTYPES, kind=kind)
+        raise lookup.unknown(dtype, DTYPES, kind="dtype", where=where)
 
 
 def _build(package: str, section: Mapping[str, Any], dtype: str, **fields) -> nn.Module:

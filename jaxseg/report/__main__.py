@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = build.build(options.workdir)
     except errors.UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"jaxseg: {error}", file=sys.stderr)
         return 2
     print(report.text(shutil.get_terminal_size((100, 24)).columns))
     print()

@@ -64,7 +64,7 @@ def bind(config: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(config) - {"study", "stages"}
     if unknown:
         raise lookup.unknown(
-            min(unknown), ("study", "stages"), kind="key in the config"
+            min(unknown), ("study", "stages"), kind="key", where="the config"
         )
     if not isinstance(config.get("stages"), Mapping) or not config["stages"]:
         raise errors.UserError(
@@ -155,6 +155,9 @@ class Watcher:
 
     def progress(self, one: stage.Stage, done: int, of: int, text: str) -> None:
         """`done` of `of` steps."""
+
+    def note(self, one: stage.Stage, text: str) -> None:
+        """Something a reader of the log should know of the stage that runs."""
 
     def end(self, one: stage.Stage, state: str, text: str = "") -> None:
         """A stage has ended in one of the states of an Outcome."""
@@ -302,6 +305,7 @@ def run_stage(
             folder=box.start(one.key),
             scratch=box.running(one.key),
             progress=lambda done, of, text: watcher.progress(one, done, of, text),
+            note=lambda text: watcher.note(one, text),
             interrupted=interrupted,
         )
         parents = {role: store.read_manifest(f) for role, f in job.parents.items()}
@@ -340,7 +344,9 @@ def _sorted(sections: Mapping[str, Any]) -> list[str]:
     for name, section in sections.items():
         for parent in section["parents"].values():
             if parent not in sections:
-                raise lookup.unknown(parent, sections, kind=f"parent of stages/{name}")
+                raise lookup.unknown(
+                    parent, sections, kind="parent", where=f"stages/{name}"
+                )
     order: dict[str, None] = {}
 
     def visit(name: str, path: tuple[str, ...]) -> None:

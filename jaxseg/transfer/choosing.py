@@ -35,7 +35,7 @@ def check(spec: Mapping[str, Any], where: str) -> None:
         name = spec[field]
         if name is not None and name not in spec["evaluations"]:
             raise lookup.unknown(
-                name, spec["evaluations"], kind=f"evaluation, {where}/{field}"
+                name, spec["evaluations"], kind="evaluation", where=f"{where}/{field}"
             )
     if chooses(spec) and not spec["eval_every"]:
         field = "patience" if spec["patience"] is not None else "keep='best'"

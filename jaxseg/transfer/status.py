@@ -58,6 +58,12 @@ class Status(chain.Watcher):
         if self.one is not None:
             self.bars.update(self.one, completed=done, total=of, text=text, rate=shown)
 
+    def note(self, one: stage.Stage, text: str) -> None:
+        """A line for the log, above the bars."""
+        self._say_cached()
+        place = " " * len(self._place())
+        self.console.print(f"{place} note     {markup.escape(f'{one.name}  {text}')}")
+
     def end(self, one: stage.Stage, state: str, text: str = "") -> None:
         """A line for the log."""
         self.ended += 1
@@ -73,9 +79,10 @@ class Status(chain.Watcher):
         spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
         told = markup.escape(f"{one.name}  {result}  {spent}".rstrip())
-        self.console.print(
-            f"[{self.ended:>3}/{self.total}] [{color}]{state:8}[/] {told}", markup=True
-        )
+        self.console.print(f"{self._place()} [{color}]{state:8}[/] {told}", markup=True)
+
+    def _place(self) -> str:
+        return f"[{self.ended:>3}/{self.total}]"
 
     def _say_cached(self) -> None:
         """Stages that were there already, in one line."""

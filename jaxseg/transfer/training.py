@@ -67,7 +67,7 @@ class Training:
             source.prepare()
             checks.once(source)
         for text in planning.notes(self.spec, self.facts, self.task):
-            self.job.progress(0, self.spec["steps"], text)
+            self.job.note(text)
         prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()
         state, clock, watch = self._fit(state, first, best, window)
@@ -122,7 +122,7 @@ class Training:
         """Options of the task that come from the training examples, said aloud."""
         measured = predict.build_task(self.spec["task"], outputs).measured(self.source)
         for name, value in measured.items():
-            self.job.progress(0, self.spec["steps"], f"{name} measured: {value}")
+            self.job.note(f"{name} measured: {value}")
         return measured
 
     def _restore_or_start(self) -> tuple[states.TrainState, int, dict, list]:
@@ -182,7 +182,7 @@ class Training:
             except transplant.TransplantError as error:
                 where = f"stages/{self.job.stage.name}/starts, from {parent.folder}"
                 raise transplant.TransplantError(f"{where}: {error}") from None
-            self.job.progress(0, self.spec["steps"], summary)
+            self.job.note(summary)
             self.receipts.append(row)
         return variables
 

@@ -13,6 +13,8 @@ Progress = Callable[[int, int, str], None]  # (done, of, text)
 class Work:
     """One stage at work; `folder` becomes the artifact, `scratch` is deleted.
 
+    progress: where it stands, seen while it does. note: what it does that its section
+    does not say, a line that stays.
     lost: {role: why} of parents that diverged, for a kind that does without some.
     """
 
@@ -22,4 +24,5 @@ class Work:
     scratch: Path
     lost: Mapping[str, str] = dataclasses.field(default_factory=dict)
     progress: Progress = lambda done, of, text: None
+    note: Callable[[str], None] = lambda text: None
     interrupted: Callable[[], bool] = lambda: False

@@ -37,9 +37,7 @@ def test_unknown_names_say_what_exists(camvid):
     ):
         with pytest.raises(errors.UserError, match=hint):
             sources.find(name)
-    with pytest.raises(
-        errors.UserError, match=r"unknown split of camvid/11 'val'.*vali"
-    ):
+    with pytest.raises(errors.UserError, match=r"camvid/11: unknown split 'val'.*vali"):
         sources.open("camvid/11", split="val", root=camvid)
     with pytest.raises(errors.UserError, match="unknown part 'some'"):
         sources.open("camvid/11", split="train", root=camvid, part="some")

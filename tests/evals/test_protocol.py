@@ -239,9 +239,9 @@ def test_the_words(how, words):
 @pytest.mark.parametrize(
     "section, words",
     [
-        ({"mode": "slidng"}, "s/protocol: unknown mode.*Did you mean 'sliding'"),
+        ({"mode": "slidng"}, "s/protocol/mode: unknown mode.*Did you mean 'sliding'"),
         ({"mod": "sliding"}, "unknown key 'mod'.*Did you mean 'mode'"),
-        ({"mode": "sliding", "overlap": 1.0}, r"s/protocol: overlap.*\[0, 1\)"),
+        ({"mode": "sliding", "overlap": 1.0}, r"s/protocol/overlap.*\[0, 1\)"),
         ({"mode": "sliding", "overlap": -0.1}, "overlap: found -0.1"),
         ({"overlap": 0.2}, "mode 'whole', which has no windows"),
         ({"scales": []}, "scales: found .*one or more"),

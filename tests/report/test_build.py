@@ -191,7 +191,7 @@ def test_the_command(study, tmp_path, capsys):
     assert command.main([f"--workdir={tmp_path}"]) == 2
     assert command.main([f"--workdir={tmp_path / 'none'}"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2 and all(line.startswith("error: ") for line in lines)
+    assert len(lines) == 2 and all(line.startswith("jaxseg: ") for line in lines)
 
 
 def test_a_flipped_byte_stops_the_command(tmp_path, capsys):

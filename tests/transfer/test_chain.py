@@ -56,9 +56,7 @@ def test_a_circle_is_spelt_out():
 def test_an_unknown_parent():
     with pytest.raises(errors.UserError) as caught:
         plan(source=None, b="sorce")
-    text = (
-        "unknown parent of stages/b 'sorce'. Known: b, source. Did you mean 'source'?"
-    )
+    text = "stages/b: unknown parent 'sorce'. Known: b, source. Did you mean 'source'?"
     assert text in str(caught.value)
 
 
@@ -68,7 +66,7 @@ def test_an_unknown_parent():
         ({"study": "x"}, "stages: found None"),
         ({"study": "x", "stages": {}}, "stages: found {}"),
         ({"stages": 5}, "stages: found 5"),
-        ({"stage": {}, "stages": {}}, "unknown key in the config 'stage'.*'stages'"),
+        ({"stage": {}, "stages": {}}, "the config: unknown key 'stage'.*'stages'"),
         ({"study": "../x", "stages": {"a": tiny.train()}}, "study: found '../x'"),
         ({"study": 3, "stages": {"a": tiny.train()}}, "study: found 3"),
     ],

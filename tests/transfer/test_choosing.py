@@ -64,7 +64,7 @@ def test_evaluations_follow_these_steps():
 @pytest.mark.parametrize(
     "changes, text",
     [
-        ({"choose_by": "held"} | BEST, "unknown evaluation, stages/x/choose_by 'held'"),
+        ({"choose_by": "held"} | BEST, "stages/x/choose_by: unknown evaluation 'held'"),
         ({"keep": "best"}, "keep='best' needs eval_every, found 0. Fix: eval_every=N"),
     ],
 )

@@ -1,6 +1,8 @@
 import pytest
+from rich import console
 
-from jaxseg.transfer import status, store
+from jaxseg.transfer import status, store, study
+from tests import tiny
 from tests.transfer import test_chain as chains
 
 
@@ -34,3 +36,35 @@ def test_a_value_its_floor_and_no_gain(
     facts = {"value": value, "floor": floor, "higher_is_better": higher}
     text = line(monkeypatch, capsys, tmp_path, **facts)
     assert words in text and "%" not in text
+
+
+def test_what_a_section_does_not_say_stands_in_the_log(tmp_path, capsys):
+    """No terminal: no bar that would show it."""
+    stages = {"source": tiny.config()["stages"]["source"]}
+    task = {"name": "segmentation", "class_weights": "auto"}
+    start = {"parent": "start", "take": {"backbone": "backbone"}}
+    stages["child"] = tiny.train(
+        task=task, accumulate=2, parents={"start": "source"}, starts=[start]
+    )
+    workdir = tiny.copy(tmp_path)
+    capsys.readouterr()  # what making it printed
+    assert study.run({"study": "said", "stages": stages}, workdir).ok
+    lines = [line for line in capsys.readouterr().out.splitlines() if " note " in line]
+    notes = [line.split("child  ")[1] for line in lines]
+    assert notes[0].startswith("class_weights measured: ")
+    assert notes[1] == "accumulate 2: batch statistics are of each microbatch"
+    assert notes[2].startswith("copied 265 leaves (") and len(notes) == 3
+
+
+def test_on_a_terminal_a_note_stays_above_the_bars(tmp_path, monkeypatch, capsys):
+    made = console.Console
+    monkeypatch.setattr(
+        status.console, "Console", lambda **how: made(**how, force_terminal=True)
+    )
+    one = chains.fake("a")
+    with status.Status([one], store.Store(tmp_path)) as watcher:
+        watcher.begin(one)
+        watcher.note(one, "one [b]line[/] of text")
+        watcher.progress(one, 1, 2, "loss 1")
+    text = capsys.readouterr().out
+    assert text.count("note     a  one [b]line[/] of text") == 1

@@ -117,7 +117,7 @@ def check_parents(
     """UserError unless there is exactly the model."""
     if set(parents) != {"model"}:
         raise lookup.unknown(
-            ", ".join(parents) or "none", ["model"], kind=f"{where} parent"
+            ", ".join(parents) or "none", ["model"], kind="parent", where=where
         )
 
 

@@ -70,7 +70,7 @@ def check_parents(
         known = candidate.spec.get("evaluations", {spec["evaluation"]: None})
         if spec["evaluation"] not in known:
             raise lookup.unknown(
-                spec["evaluation"], known, kind=f"evaluation of {candidate.name}"
+                spec["evaluation"], known, kind="evaluation", where=candidate.name
             )
         if not refits(spec, candidate):
             continue

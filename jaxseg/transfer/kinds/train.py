@@ -270,7 +270,9 @@ def check_parents(
     used = [start["parent"] for start in spec["starts"]]
     for role in used:
         if role not in parents:
-            raise lookup.unknown(role, parents, kind=f"parent role in {where}/starts")
+            raise lookup.unknown(
+                role, parents, kind="parent role", where=f"{where}/starts"
+            )
     unused = sorted(set(parents) - set(used))
     if unused:
         raise errors.UserError(
