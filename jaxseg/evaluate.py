@@ -67,12 +67,35 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "task": task.name,
         "data": planning.describe_source(data, source)
         | {key: data[key] for key in ("seed", "part")},
-        "protocol": measured.protocol,
+        "protocol": measured.protocol + _chosen(arguments, model, data, source),
         "headline": evaluator.headline,
         "higher_is_better": evaluator.higher_is_better,
         "floor": measured.floor,  # of the headline: what learning nothing gives
         "metrics": measured.values,
     }
+
+
+def _chosen(
+    arguments: argparse.Namespace, model: Any, data: Mapping[str, Any], source: Any
+) -> str:
+    """What the artifact says of its metrics on images that chose it, if these may be
+    among them.
+    """
+    from jaxseg.transfer import choosing, store
+
+    sections = model.manifest["spec"].get("evaluations", {})  # none: imported
+    given = {key: data.get(key) for key in ("part", *choosing.DRAW)}
+    own = store.read_manifest(Path(arguments.artifact).expanduser())  # not the winner's
+    for row in own.get("metrics", ()):
+        name = row["evaluation"]
+        if not row.get("chosen"):
+            continue
+        read, seen = model.manifest["data"][name], sections.get(name)
+        found = (read["fingerprint"], read["split"])
+        same = found == (source.fingerprint, data["split"])
+        if same and (seen is None or choosing.overlap(seen | given, seen)):
+            return row["chosen"]
+    return ""
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -75,6 +75,21 @@ def test_a_part_of_the_training_split_too(command, tmp_path):
     assert records.read_json(path)["metrics"] == stored("target/a", "held_out")
 
 
+def test_images_that_chose_are_named(tmp_path, capsys):
+    folder = tiny.chosen(tmp_path)  # by the held-out part
+    night = ["--data=worlds/driving_night", "--seed=0", f"--artifact={folder}"]
+    text = ", best of 2 candidates on this set"
+    said = {}
+    for part in ("held_out", "fit", "all"):
+        given = ["--split=train", "--count=8", f"--part={part}"]
+        assert evaluate.main([*night, *given]) == 0
+        said[part] = text in capsys.readouterr().out
+    assert evaluate.main([*night, "--count=3"]) == 0
+    said["validation"] = text in capsys.readouterr().out
+    expected = {"held_out": True, "fit": False, "all": True, "validation": False}
+    assert said == expected
+
+
 def test_the_table_is_aligned_and_begins_with_the_headline(command):
     code, out, _ = command("--data=worlds/driving_night", "--count=2")
     lines = out.splitlines()

@@ -77,10 +77,21 @@ class Log:
         )
 
 
+def check_metric(value: float, what: str, step: int) -> None:
+    """Diverged where a headline metric is not finite: nothing would ever beat NaN."""
+    if not math.isfinite(value):
+        raise errors.Diverged(
+            f"{what} is {value} after step {step}: predictions are not finite, or the "
+            "images have nothing to measure it on. Fix: a lower lr, optimizer.clip, or "
+            "other images for that evaluation."
+        )
+
+
 class Evaluate:
     """Metrics during training; keeps the best weights and ends a run that stands still.
 
     patience: evaluations in a row without a better headline metric; None: never ends.
+    what: that metric, for the message when it is not finite, which ends the run.
     """
 
     def __init__(
@@ -92,10 +103,11 @@ class Evaluate:
         higher_is_better: bool,
         best: checkpoint.Checkpoints | None,
         patience: int | None,
+        what: str = "the headline metric",
     ):
         self.when, self.evaluate, self.log, self.best = when, evaluate, log, best
         self.sign = 1.0 if higher_is_better else -1.0
-        self.patience = patience
+        self.patience, self.what = patience, what
         self.seconds = 0.0
         self.kept: dict[str, Any] = {"value": None, "step": None, "bad": 0}
 
@@ -110,6 +122,9 @@ class Evaluate:
         start = time.perf_counter()
         variables = event.state.variables()
         value = self.evaluate(variables, event.step)
+        if not math.isfinite(value):
+            states.check_finite(variables, event.step)  # says more, if that is why
+        check_metric(value, self.what, event.step)
         best = self.kept["value"]
         if best is None or self.sign * value > self.sign * best:
             self.kept = {"value": value, "step": event.step, "bad": 0}

@@ -36,6 +36,11 @@ class Clock:
     # Of one step, see `Program.cost`.
     cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
+    @property
+    def beside(self) -> float:
+        """All but the steps."""
+        return self.data_wait + self.compile + self.hooks
+
 
 Hook = Callable[[Event], None]
 
@@ -50,10 +55,14 @@ def fit(
     steps: int,
     mesh: jax.sharding.Mesh,
     hooks: Sequence[Hook],
+    clock: Clock | None = None,
 ) -> tuple[states.TrainState, Clock]:
-    """Trains from finished step `first` to `steps`, or until a hook says stop."""
-    clock, run, logs = Clock(), None, None
-    begin = time.perf_counter()
+    """Trains from finished step `first` to `steps`, or until a hook says stop.
+
+    clock: of the sittings before; it goes on, and is up to date whenever hooks run.
+    """
+    clock, run, logs = clock or Clock(), None, None
+    begin = time.perf_counter() - clock.steps - clock.beside
     for index in range(first, steps):
         start = time.perf_counter()
         batch, ids = next(batches)
@@ -67,14 +76,14 @@ def fit(
         state, logs = run(state, arrays, lr)
         event = Event(index + 1, state, logs, float(lr), ids)
         start = time.perf_counter()
+        clock.steps = start - begin - clock.beside
         for hook in hooks:
             hook(event)
         clock.hooks += time.perf_counter() - start
         if event.stop:
             break
     jax.block_until_ready(state)
-    beside = clock.compile + clock.hooks + clock.data_wait
-    clock.steps = time.perf_counter() - begin - beside
+    clock.steps = time.perf_counter() - begin - clock.beside
     return state, clock
 
 
@@ -88,7 +97,7 @@ def _compile(
     before = program.seconds
     run = program.compiled(state, batch, lr, key=batch)
     clock.cost = program.cost(state, batch, lr, key=batch)
-    clock.compile = program.seconds - before
+    clock.compile += program.seconds - before
     return run
 
 

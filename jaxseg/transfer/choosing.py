@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxseg.core import errors, lookup
 
-IMAGES = ("name", "root", "split", "part", "count", "fraction", "seed", "options")
+SPLIT = ("name", "root", "options", "copy", "split")  # of which set
+DRAW = ("count", "fraction", "seed")  # of which of its images a part is
 
 
 def chooser(spec: Mapping[str, Any]) -> str:
@@ -45,13 +46,36 @@ def check(spec: Mapping[str, Any], where: str) -> None:
         )
 
 
+def overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two data sections may share images: all of one split but the parts of
+    one draw.
+    """
+    if any(one[key] != other[key] for key in SPLIT):
+        return False
+    apart = {one["part"], other["part"]} == {"fit", "held_out"}
+    return not apart or any(one[key] != other[key] for key in DRAW)
+
+
+def candidates(spec: Mapping[str, Any], name: str, decided: str, count: int) -> str:
+    """What the protocol of an evaluation adds where its images chose one of `count`
+    candidates of this spec, by the evaluation `decided`.
+    """
+    if count == 1:
+        return ""
+    known = spec.get("evaluations", {})  # a selection among selections has none
+    both = name in known and decided in known
+    if name == decided or (both and overlap(known[name], known[decided])):
+        return f", best of {count} candidates on this set"
+    return ""
+
+
 def words(spec: Mapping[str, Any], name: str) -> str:
-    """What the protocol of an evaluation adds where its own images chose the weights.
+    """What the protocol of an evaluation adds where its images chose the weights too.
 
     The same for all runs of a spec, whenever patience ended them: rows compare.
     """
     data, chosen = spec["evaluations"][name], spec["evaluations"][chooser(spec)]
-    if not chooses(spec) or any(data[key] != chosen[key] for key in IMAGES):
+    if not chooses(spec) or not overlap(data, chosen):
         return ""
     count = -(-spec["steps"] // spec["eval_every"])  # the last step has one as well
     if count == 1:

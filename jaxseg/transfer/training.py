@@ -59,6 +59,8 @@ class Training:
         devices = f"{self.mesh.size} x {jax.devices()[0].platform}"
         self.environments = [{"step": 0, **provenance.environment(devices)}]
         self.begin = time.perf_counter()
+        self.clock = loop.Clock()
+        self.prepare = self.evaluation = 0.0  # seconds
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
@@ -68,25 +70,19 @@ class Training:
             checks.once(source)
         for text in planning.notes(self.spec, self.facts, self.task):
             self.job.note(text)
-        prepare = self._elapsed()
+        self.prepare = self._elapsed()
         state, first, best, window = self._restore_or_start()
-        state, clock, watch = self._fit(state, first, best, window)
+        state, watch = self._fit(state, first, best, window)
         variables, best_step = self._final_variables(state, watch)
         states.check_finite(variables, int(state.step))
         start = time.perf_counter()
         metrics = self._evaluate_all(variables, step=int(state.step))
         self._draw_samples(variables, step=int(state.step))
-        evaluation = time.perf_counter() - start + watch.seconds
+        self.evaluation = time.perf_counter() - start + watch.seconds
         weights = artifact.save_weights(self.job.folder, jax.device_get(variables))
         self._write_subsets()
         seconds = self._elapsed()
-        timing = {
-            "prepare": prepare,
-            "steps": clock.steps,
-            "data_wait": clock.data_wait,
-            "compile": clock.compile,
-            "evaluation": evaluation,
-        }
+        timing = self._timing()
         timing["other"] = seconds - sum(timing.values())
         rounded = {name: round(value, 3) for name, value in timing.items()}
         return (
@@ -98,8 +94,8 @@ class Training:
                 "best_step": best_step,
                 "seconds": round(seconds, 3),
                 "timing": rounded,
-                "flops": self._flops(clock, int(state.step)),
-                "peak_bytes": clock.cost.get("bytes"),  # of one device
+                "flops": self._flops(int(state.step)),
+                "peak_bytes": self.clock.cost.get("bytes"),  # of one device
                 "parameters": trees.num_parameters(variables["params"]),
             }
         )
@@ -151,6 +147,10 @@ class Training:
     def _go_on(self, meta: Mapping[str, Any]) -> None:
         """Takes over what a checkpoint says of the run; says where it goes on."""
         self.begin -= meta["seconds"]
+        spent = dict(meta["timing"])
+        self.prepare += spent.pop("prepare")
+        self.evaluation = spent.pop("evaluation")
+        self.clock = loop.Clock(**spent)
         now = self.environments[-1] | {"step": meta["step"]}
         self.environments = meta["environments"]
         before = self.environments[-1] | {"step": meta["step"]}
@@ -163,9 +163,17 @@ class Training:
                 provenance.changes(before, now),
             )
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, watch: hooks.Evaluate) -> dict[str, Any]:
         """What a checkpoint says of the run, for `_go_on`."""
-        return {"seconds": self._elapsed(), "environments": self.environments}
+        timing = self._timing() | {"evaluation": watch.seconds}
+        about = {"seconds": self._elapsed(), "timing": timing}
+        return about | {"environments": self.environments}
+
+    def _timing(self) -> dict[str, float]:
+        """Seconds by what they were spent on, in all sittings."""
+        clock = self.clock
+        spent = {"prepare": self.prepare, "evaluation": self.evaluation}
+        return spent | {n: getattr(clock, n) for n in ("steps", "data_wait", "compile")}
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
@@ -188,7 +196,7 @@ class Training:
 
     def _fit(
         self, state: states.TrainState, first: int, best: dict, window: list
-    ) -> tuple[states.TrainState, loop.Clock, hooks.Evaluate]:
+    ) -> tuple[states.TrainState, hooks.Evaluate]:
         spec, steps = self.spec, self.spec["steps"]
         with tensorboardX.SummaryWriter(
             str(self.job.folder / "events"), purge_step=first + 1 if first else None
@@ -210,12 +218,12 @@ class Training:
                 self.job.interrupted,
                 watch,
                 log,
-                self._about,
+                lambda: self._about(watch),
             )
             curve = optim.schedule(steps=steps, **spec["schedule"])
             batches = self._batches(first)
             try:
-                state, clock = loop.fit(
+                state, self.clock = loop.fit(
                     state,
                     batches,
                     programs.train_program(spec, self.task.num_outputs),
@@ -224,13 +232,14 @@ class Training:
                     steps=steps if watch.going_on() else first,
                     mesh=self.mesh,
                     hooks=(log, watch, save),
+                    clock=self.clock,
                 )
                 log.read()  # whatever ended the run
             finally:
                 batches.close()
                 self.checkpoints.wait()
                 self.best.wait()
-        return state, clock, watch
+        return state, watch
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
         data, run = self.spec["data"], self.spec["run"]
@@ -272,8 +281,9 @@ class Training:
             higher_is_better=evaluator.higher_is_better,
             best=self.best if self.spec["keep"] == "best" else None,
             patience=self.spec["patience"],
+            what=f"{evaluator.headline} of evaluation {name!r}",
         )
-        watch.kept = best or watch.kept
+        watch.kept, watch.seconds = best or watch.kept, self.evaluation
         return watch
 
     def _final_variables(
@@ -294,9 +304,12 @@ class Training:
         rows = []
         for name, evaluator in self.evaluators.items():
             measured = evaluator.measure(variables)
-            self._record(name, measured, step, final=True)
+            said = choosing.words(self.spec, name) + self.job.said.get(name, "")
+            self._record(name, measured, step, final=True, said=said)
+            if name == self.spec["headline"]:
+                what = f"{evaluator.headline} of evaluation {name!r}"
+                hooks.check_metric(measured.values[evaluator.headline], what, step)
             data = self.spec["evaluations"][name]
-            said = choosing.words(self.spec, name)
             for metric, value in measured.values.items():
                 of = {"floor": measured.floor} if metric == evaluator.headline else {}
                 rows.append(
@@ -305,6 +318,7 @@ class Training:
                         "name": metric,
                         "value": value,
                         "protocol": measured.protocol + said,
+                        "chosen": said,
                         "evaluation": name,
                         "split": data["split"],
                         "dataset": data["name"],
@@ -321,9 +335,10 @@ class Training:
         measured: evaluate.Measured,
         step: int,
         final: bool = False,
+        said: str = "",
     ) -> None:
         row = {"kind": "evaluation", "step": step, "split": name}
-        row |= {"metrics": measured.values, "protocol": measured.protocol}
+        row |= {"metrics": measured.values, "protocol": measured.protocol + said}
         row |= {"final": final}
         records.append(self.metrics, row)
 
@@ -346,8 +361,8 @@ class Training:
             how=protocol.build(**data["protocol"] or {}),
         )
 
-    def _flops(self, clock: loop.Clock, steps: int) -> float | None:
-        per_step = clock.cost.get("flops")
+    def _flops(self, steps: int) -> float | None:
+        per_step = self.clock.cost.get("flops")
         return None if per_step is None else per_step * steps
 
     def _elapsed(self) -> float:

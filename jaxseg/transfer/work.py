@@ -16,6 +16,7 @@ class Work:
     progress: where it stands, seen while it does. note: what it does that its section
     does not say, a line that stays.
     lost: {role: why} of parents that diverged, for a kind that does without some.
+    said: {evaluation: what its protocol adds} by what was chosen before.
     """
 
     stage: stages.Stage
@@ -23,6 +24,7 @@ class Work:
     folder: Path
     scratch: Path
     lost: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    said: Mapping[str, str] = dataclasses.field(default_factory=dict)
     progress: Progress = lambda done, of, text: None
     note: Callable[[str], None] = lambda text: None
     interrupted: Callable[[], bool] = lambda: False

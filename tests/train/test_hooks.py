@@ -156,6 +156,16 @@ def test_weights_that_are_not_finite_are_not_the_best():
     assert [step for step, _ in box.saved] == [1]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_metric_that_is_not_finite_ends_the_run(value):
+    """Nothing compares with NaN: it would stay the best for ever."""
+    hook = evaluate([3.0, value, 1.0], higher=False, best=(box := Box()))
+    hook(event(1))
+    with pytest.raises(errors.Diverged, match=f"metric is {value} after step 2"):
+        hook(event(2))
+    assert [step for step, _ in box.saved] == [1]
+
+
 def save(log, interrupted=lambda: False, best=None):
     box = Box()
     hook = hooks.Save(

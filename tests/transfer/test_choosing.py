@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.core import errors
+from jaxseg.core import errors, records
 from jaxseg.transfer import choosing, store, study
 from tests import tiny
 
@@ -39,12 +39,50 @@ def test_words_of_a_set_that_chooses(changes, text):
     assert choosing.words(spec(**changes), "validation") == text
 
 
-def test_the_same_images_choose_under_any_protocol():
+def test_images_of_the_same_split_choose_under_any_protocol():
     views = {"validation": {"count": 3}, "flips": {"count": 3}, "more": {"count": 4}}
     views["flips"]["protocol"] = {"flip": True}
+    views["train"] = {"split": "train", "count": 4}
     found = spec(evaluations=views, **BEST)
     said = {name: bool(choosing.words(found, name)) for name in views}
-    assert said == {"validation": True, "flips": True, "more": False}
+    assert said == {"validation": True, "flips": True, "more": True, "train": False}
+
+
+@pytest.mark.parametrize(
+    "other, shared",
+    [
+        ({}, True),
+        ({"count": 40}, True),
+        ({"fraction": 0.5}, True),
+        ({"seed": 3}, True),
+        ({"part": "held_out"}, True),
+        ({"split": "train"}, False),
+        ({"name": "worlds/driving_night"}, False),
+    ],
+)
+def test_images_that_overlap_choose(other, shared):
+    sections = {"validation": {}, "quick": other}
+    found = spec(evaluations=sections, choose_by="quick", **BEST)
+    text = ", best of 3 evaluations of this set" if shared else ""
+    assert choosing.words(found, "validation") == text
+
+
+@pytest.mark.parametrize("seed, shared", [(0, False), (1, True)])
+def test_parts_of_one_draw_do_not_overlap(seed, shared):
+    parts = {"fit": {"part": "fit"}, "held_out": {"part": "held_out", "seed": seed}}
+    found = spec(evaluations=parts, choose_by="held_out", headline="fit", **BEST)
+    assert bool(choosing.words(found, "fit")) == shared
+
+
+def test_images_that_chose_between_candidates():
+    evaluations = {"validation": {}, "quick": {"count": 4}, "held_out": HELD_OUT}
+    found = spec(evaluations=evaluations)
+    text = ", best of 3 candidates on this set"
+    assert choosing.candidates(found, "validation", "validation", 3) == text
+    assert choosing.candidates(found, "validation", "quick", 3) == text
+    assert choosing.candidates(found, "validation", "held_out", 3) == ""
+    assert choosing.candidates(found, "validation", "validation", 1) == ""
+    assert choosing.candidates({}, "validation", "validation", 2)
 
 
 def test_images_that_are_held_out_choose():
@@ -84,3 +122,7 @@ def test_a_run_keeps_what_the_held_out_images_liked_best(tmp_path):
     assert rows["held_out"]["protocol"].endswith(", best of 2 evaluations of this set")
     assert "best of" not in rows["validation"]["protocol"]
     assert manifest["best_step"] in (2, 4)
+    folder = store.Store(tmp_path).folder(manifest["key"])
+    logged = records.read(folder / "metrics.jsonl")
+    said = {row["split"]: row["protocol"] for row in logged if row.get("final")}
+    assert said == {name: row["protocol"] for name, row in rows.items()}

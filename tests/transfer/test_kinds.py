@@ -46,7 +46,12 @@ def test_select_takes_the_best_and_says_why(tmp_path):
     assert manifest["winner"] == tiny.key(best)
     assert [row["candidate"] for row in rows if row["winner"]] == [best]
     assert {row["lr"] for row in rows} == {0.001, 0.01}
-    assert manifest["metrics"] == manifests[best]["metrics"]
+    text = ", best of 2 candidates on this set"
+    said = {"validation": "", "held_out": text}
+    for row, own in zip(manifest["metrics"], manifests[best]["metrics"], strict=True):
+        more = said[own["evaluation"]]
+        changed = {"protocol": own["protocol"] + more, "chosen": more}
+        assert row == own | changed
     assert not (folder / "weights").exists()
 
 
@@ -145,7 +150,25 @@ def test_the_winner_is_trained_again_on_all_of_its_images():
     )
     (receipt,) = records.read_json(folder / "receipt.json")
     assert receipt["source_name"] == "source"
-    assert records.read(folder / "metrics.jsonl")[-1]["final"]
+    last = records.read(folder / "metrics.jsonl")[-1]
+    assert last["final"] and "best of" not in last["protocol"]
+
+
+def test_a_refit_says_what_its_reported_images_chose(tmp_path):
+    stages = tiny.config()["stages"]
+    section = {"kind": "select", "evaluation": "validation"}
+    section["parents"] = stages["target"]["parents"]
+    stages = {n: s | {"labels": []} for n, s in stages.items()} | {"x": section}
+    outcome = study.run({"stages": stages}, tiny.copy(tmp_path), only="x")
+    assert outcome.ok, outcome.errors
+    key = tiny.plan({"stages": stages}).by_name["x"].key
+    folder = tmp_path / "workdir" / "artifacts" / key[:20]
+    manifest = store.read_manifest(folder)
+    assert "refit_of" in manifest
+    (row,) = (row for row in manifest["metrics"] if row["headline"])
+    assert row["protocol"].endswith(", best of 2 candidates on this set")
+    logged = records.read(folder / "metrics.jsonl")[-1]
+    assert logged["final"] and logged["protocol"] == row["protocol"]
 
 
 def test_a_refit_that_is_interrupted_ends_the_same(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import checkpoint, records, trees
+from jaxseg.evals import evaluate
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, provenance, store, study, training
 from tests import tiny
@@ -187,6 +188,43 @@ def test_the_last_update_can_diverge_too(tmp_path, monkeypatch):
     text = failure(long(), tmp_path)
     leaf = "batch_stats/backbone/stem/conv1/norm/var"
     assert text.startswith(f"{leaf} is not finite after step 5")
+
+
+def test_a_headline_that_is_not_finite_leaves_no_artifact(tmp_path, monkeypatch):
+    measure = evaluate.Evaluator.measure
+
+    def spoilt(self, variables):
+        measured = measure(self, variables)
+        return measured._replace(values=measured.values | {"miou": np.nan})
+
+    monkeypatch.setattr(evaluate.Evaluator, "measure", spoilt)
+    where = "miou of evaluation 'validation' is nan after step"
+    assert failure(long(), tmp_path / "end").startswith(f"{where} 5")
+    during = failure(long(eval_every=2), tmp_path / "during")
+    assert during.startswith(f"{where} 2")
+
+
+def test_the_clock_goes_on_after_a_resume(tmp_path, monkeypatch):
+    config = long(eval_every=1)
+    asked = iter([False, False, False, True])
+    with pytest.raises(hooks.Interrupted):
+        run(config, tmp_path, interrupted=asked.__next__)
+    restore = training.Training._go_on
+    before = {"prepare": 100.0, "steps": 200.0, "data_wait": 300.0}
+    before |= {"compile": 400.0, "evaluation": 500.0}
+
+    def older(self, meta):
+        assert set(meta["timing"]) == set(before)
+        assert all(seconds >= 0 for seconds in meta["timing"].values())
+        assert sum(meta["timing"].values()) <= meta["seconds"]
+        restore(self, meta | {"timing": before, "seconds": 1600.0})
+
+    monkeypatch.setattr(training.Training, "_go_on", older)
+    manifest, _ = run(config, tmp_path)
+    timing = manifest["timing"]
+    for name, seconds in (before | {"other": 100}).items():
+        assert seconds <= timing[name] < seconds + 60, name
+    assert sum(timing.values()) == pytest.approx(manifest["seconds"], abs=0.01)
 
 
 @pytest.mark.slow  # a program of its own

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, lookup, records
+from jaxseg.transfer import choosing, store, work
 from jaxseg.transfer import stage as stages
-from jaxseg.transfer import store, work
 
-VERSION = 2  # goes up when the same candidates would give another result
+VERSION = 3  # goes up when the same candidates would give another result
 DOES_WITHOUT = True  # candidates that diverged
 COPIED = {"metrics", "classes", "palette", "heads", "outputs", "data", "preprocessing"}
 COPIED |= {"weights"}
@@ -117,6 +117,7 @@ def run(job: work.Work) -> dict[str, Any]:
     else:
         found = manifests[winner]
         facts = {name: found[name] for name in COPIED & found.keys()} | {
+            "metrics": [_chosen(job, found["spec"], row) for row in found["metrics"]],
             "winner": found["key"],
             "steps": found.get("steps", 0),
             "seconds": 0.0,  # the candidates' own stages count theirs
@@ -182,9 +183,30 @@ def _refit(
         stage=dataclasses.replace(job.stage, spec=spec),
         parents={role: folder.parent / key[:20] for role, key in keys.items()},
         scratch=scratch,
+        said={
+            name: choosing.words(candidate.spec, name)  # which set its steps
+            + _said(job, candidate.spec, name)
+            for name in spec["evaluations"]
+        },
     )
     facts = training.Training(inner).run()
     return facts | {"spec": job.stage.spec | spec, "refit_of": manifest["key"]}
+
+
+def _said(job: work.Work, spec: Mapping[str, Any], evaluation: str) -> str:
+    """What the protocol of an evaluation of the winner adds by the choice made here."""
+    count = len(job.parents) + len(job.lost)
+    decided = job.stage.spec["evaluation"]
+    return choosing.candidates(spec, evaluation, decided, count)
+
+
+def _chosen(
+    job: work.Work, spec: Mapping[str, Any], row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A metric of the winner, whose protocol says that its images made it one."""
+    said = _said(job, spec, row["evaluation"])
+    more = {name: row.get(name, "") + said for name in ("protocol", "chosen")}
+    return dict(row) | more
 
 
 def _rows(
@@ -211,8 +233,12 @@ def _rows(
             "evaluation": job.stage.spec["evaluation"],
             "value": value,
             "winner": role == winner,
-            "diverged": job.lost.get(role),
+            "diverged": job.lost.get(role) or _not_finite(value),
         }
+
+
+def _not_finite(value: float) -> str | None:
+    return None if math.isfinite(value) else f"its score is {value}"
 
 
 def _score(manifest: Mapping[str, Any], evaluation: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxseg.models import model as models
 from jaxseg.train import optim
 from jaxseg.transfer import fitting, planning, work
 
-VERSION = 4  # goes up when the same spec would give another result
+VERSION = 5  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
 COPY = ("name", "root", "options", "copy", "full_digest")
 SAME_SET = (*ANY_SET, *COPY)  # where they name no other set
