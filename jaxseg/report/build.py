@@ -26,8 +26,10 @@ class Report:
         for study in self.studies:
             counts = [f"{n} {status}" for status, n in study.counts().items() if n]
             parts.append(f"{study.name}: {', '.join(counts)}")
-            broken = [s for s in study.stages if s.status in ("failed", "diverged")]
+            broken = [s for s in study.broken if s.status != "blocked"]
             parts += [f"  {stage.name}: {_last_line(stage.error)}" for stage in broken]
+            names = ", ".join(stage.name for stage in study.spared)
+            parts += [f"  diverged, and done without: {names}"] if names else []
         return "\n".join(parts)
 
 

@@ -116,6 +116,11 @@ def learned(row: Mapping[str, Any]) -> bool:
     return value > floor if higher else value < floor
 
 
+def floor(row: Mapping[str, Any]) -> float | None:
+    """What learning nothing gives on the target of a gain row; None: not known."""
+    return next(iter(row["rows"].values()))["floor"]
+
+
 def gains(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per source and target cell that was measured, the baseline left out.
 

@@ -91,9 +91,17 @@ def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"Fine-tuning from a source instead of {name} " + ", and ".join(parts) + ".",
         f"{helped} of {len(best)} targets have a source that brings more than 2 %"
-        f"{surely}; the largest gain is {figures.signed(top['gain'])} % on "
-        f"{top['target']} from {top['source']} ({_chosen(top)}).",
+        f"{surely}; {_largest(top)} on {top['target']} from {top['source']} "
+        f"({_chosen(top)}).",
     ]
+
+
+def _largest(top: Mapping[str, Any]) -> str:
+    """The best gain of all, which may be a loss."""
+    if top["gain"] > 0:
+        return f"the largest gain is {figures.signed(top['gain'])} %"
+    size = figures.signed(abs(top["gain"])).lstrip("+")
+    return f"none gains anything, the smallest loss is {size} %"
 
 
 def _chosen(top: Mapping[str, Any]) -> str:
@@ -139,11 +147,12 @@ def _score(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
     positive = sum(row["mean_effect"] in ("P", "VP") for row in kept)
+    pairs = "pair" if len(kept) == 1 else "pairs"
     mean = float(np.mean([row["gain"] for row in kept]))
     size = figures.signed(abs(mean)).lstrip("+")
     return (
         f"{'improved' if mean >= 0 else 'worsened'} {metric} by {size} % on average "
-        f"({positive} of {len(kept)} pairs positive)"
+        f"({positive} of {len(kept)} {pairs} positive)"
     )
 
 
@@ -165,7 +174,8 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "longest": max((stage["seconds"] or 0 for stage in stages), default=0) or 1,
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
         "waiting": _waiting(stages),
-        "broken": [s for s in study.stages if s.status in workdir.BROKEN],
+        "broken": study.broken,
+        "spared": study.spared,
     }
 
 
@@ -245,6 +255,7 @@ def _gain(row: Mapping[str, Any], target: tables.Axis) -> dict[str, Any]:
     first = row["rows"][min(row["rows"])]["stage"].result
     return dict(row) | {
         "heading": target.heading,
+        "floor": gains.floor(row),
         "artifacts": sides,
         "receipt": receipt(first),
         "side": shares.side(row, "domain"),

@@ -122,7 +122,14 @@ class Grid:
             rows = [row for (line, _), row in self.cells.items() if line == target]
             words = dict.fromkeys(row["trouble"] for row in rows if row["trouble"])
             lines += [f"{target.heading}: {text}" for text in words]
-        return lines + self._of_cells()
+        return lines + self._of_cells() + self._floors()
+
+    def _floors(self) -> list[str]:
+        """What learning nothing gives on each target, in one line."""
+        known = {line: gains.floor(row) for (line, _), row in self.cells.items()}
+        known = {line: floor for line, floor in known.items() if floor is not None}
+        words = [f"{t.heading} {known[t]:.3f}" for t in self.targets if t in known]
+        return [f"learning nothing gives: {', '.join(words)}"] if words else []
 
     def _of_cells(self) -> list[str]:
         """A line for each distinct note that is a cell's own and not its baseline's."""

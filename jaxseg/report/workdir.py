@@ -90,6 +90,23 @@ class Study:
     created: str
     stages: Sequence[Stage]
 
+    @property
+    def spared(self) -> Sequence[Stage]:
+        """What diverged, while all that descends from it is done without it."""
+        children = collections.defaultdict(list)
+        for stage in self.stages:
+            for parent in stage.parents.values():
+                children[parent].append(stage.status)
+        lost = [stage for stage in self.stages if stage.status == "diverged"]
+        return [stage for stage in lost if set(children[stage.key]) == {"done"}]
+
+    @property
+    def broken(self) -> Sequence[Stage]:
+        """What will not come by itself, and is missed."""
+        spared = {stage.key for stage in self.spared}
+        stages = [stage for stage in self.stages if stage.status in BROKEN]
+        return [stage for stage in stages if stage.key not in spared]
+
     def counts(self) -> dict[str, int]:
         """Number of stages by status, in the order in which one asks."""
         found = collections.Counter(stage.status for stage in self.stages)

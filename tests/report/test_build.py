@@ -120,6 +120,35 @@ def test_a_study_without_a_baseline(tmp_path):
     assert report.gains == []
 
 
+def test_words_of_one_pair_that_loses(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    made.cell(workdirs.target("night", "websearch"), 0.5, floor=0.057)
+    made.cell(workdirs.target("night", "day"), 0.4, floor=0.057, flops=2.5e9)
+    report = build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "learning nothing gives: night 0.057" in report.text()
+    assert "learning nothing gives: night 0.057" in text and ">0.0570<" in text
+    assert "0 of 1 pair positive" in text and "1 pairs" not in text
+    assert "none gains anything, the smallest loss is 20.0 % on night" in text
+    assert "I (insignificant)" in text and ">#<" not in text and ">2.5</td>" in text
+
+
+def test_what_selections_did_without_is_not_wrong(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    lost = made.failed("lr10", error="loss is nan", state="diverged")
+    best = made.done("lr0.1", 0.4)
+    label = workdirs.target("night", "websearch")
+    made.done("best", 0, [label], "select", [lost, best], winner=best)
+    report = build.build(made.plan())
+    assert "diverged, and done without: lr10" in report.text()
+    text = workdirs.html_text(tmp_path)
+    assert "What selections did without" in text and "What went wrong" not in text
+    made.stage("child", parents=[lost])
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert "What went wrong" in text and "What selections did without" not in text
+
+
 def own_data(folder, **more):
     """Two seeds of a model for own data, named as a baseline of nothing."""
     made = workdirs.Workdir(folder, "finetune")

@@ -205,7 +205,7 @@ def _manifest(key, name, kind, value, more) -> dict:
             "compile": 0.0,
             "other": seconds * 0.08,
         },
-        "flops": None,
+        "flops": more.get("flops"),
         "peak_bytes": 310 * 2**20,
         "cores": 2,
         "devices": "1 x cpu",
