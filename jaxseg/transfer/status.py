@@ -37,6 +37,7 @@ class Status(chain.Watcher):
         self.one: progress.TaskID | None = None
         self.began = 0.0
         self.cached = 0
+        self.told: set[str] = set()
 
     def __enter__(self) -> "Status":
         self.bars.start()
@@ -59,7 +60,10 @@ class Status(chain.Watcher):
             self.bars.update(self.one, completed=done, total=of, text=text, rate=shown)
 
     def note(self, one: stage.Stage, text: str) -> None:
-        """A line for the log, above the bars."""
+        """A line for the log, above the bars; the same words only once a run."""
+        if text in self.told:
+            return
+        self.told.add(text)
         self._say_cached()
         place = " " * len(self._place())
         self.console.print(f"{place} note     {markup.escape(f'{one.name}  {text}')}")

@@ -68,3 +68,13 @@ def test_on_a_terminal_a_note_stays_above_the_bars(tmp_path, monkeypatch, capsys
         watcher.progress(one, 1, 2, "loss 1")
     text = capsys.readouterr().out
     assert text.count("note     a  one [b]line[/] of text") == 1
+
+
+def test_the_same_words_are_said_once(tmp_path, capsys):
+    stages = [chains.fake("a"), chains.fake("b")]
+    with status.Status(stages, store.Store(tmp_path)) as watcher:
+        for one in stages:
+            watcher.note(one, "copied 2 leaves")
+            watcher.note(one, f"measured for {one.name}")
+    text = capsys.readouterr().out
+    assert text.count("copied 2 leaves") == 1 and text.count("measured for") == 2
