@@ -4,6 +4,7 @@ Orbax restores a flipped byte silently, so sums are compared before any restore.
 Arrays are written as NumPy: what was saved on eight devices loads on one and back.
 """
 
+import copy
 import errno
 import logging
 import os
@@ -74,9 +75,10 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def save(self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Starts writing `tree` as of `step`; waits for the save before it."""
+        """Starts writing `tree` and `meta` as they are; waits for the save before."""
         self.wait()
-        arguments = (step, _numpy(tree), dict(meta))
+        # The caller goes on with its lists while the thread still writes.
+        arguments = (step, _numpy(tree), copy.deepcopy(dict(meta)))
         self._thread = threading.Thread(target=self._write, args=arguments)
         self._thread.start()
 

@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +50,28 @@ def test_what_a_killed_try_left_is_overwritten(tmp_path):
     checkpoint.save_tree(tmp_path / "weights", tree(2))
     assert_same_bits(checkpoint.restore_tree(tmp_path / "weights"), tree(2))
     assert [p.name for p in tmp_path.iterdir()] == ["weights"]
+
+
+def test_a_slow_save_holds_what_was_true_when_it_began(tmp_path, monkeypatch):
+    """Hooks hand over lists that they go on filling while the thread writes."""
+    began, go_on, save = threading.Event(), threading.Event(), checkpoint.save_tree
+
+    def slowly(folder, value):
+        began.set()
+        assert go_on.wait(10)
+        save(folder, value)
+
+    monkeypatch.setattr(checkpoint, "save_tree", slowly)
+    meta = {"window": [{"loss": 1.0}], "best": {"bad": 0}}
+    checkpoints = checkpoint.Checkpoints(tmp_path)
+    checkpoints.save(3, tree(), meta)
+    assert began.wait(10)
+    meta["window"].append({"loss": 2.0})
+    meta["best"]["bad"] = 1
+    go_on.set()
+    checkpoints.wait()
+    _, stored = checkpoints.restore()
+    assert stored["window"] == [{"loss": 1.0}] and stored["best"] == {"bad": 0}
 
 
 def test_a_flipped_byte_in_each_stored_file_is_named(tmp_path):
