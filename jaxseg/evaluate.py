@@ -81,10 +81,11 @@ def _chosen(
     """What the artifact says of its metrics on images that chose it, if these may be
     among them.
     """
+    from jaxseg.data import subsets
     from jaxseg.transfer import choosing, store
 
     sections = model.manifest["spec"].get("evaluations", {})  # none: imported
-    given = {key: data.get(key) for key in ("part", *choosing.DRAW)}
+    given = {key: data.get(key) for key in ("part", *subsets.DRAW)}
     own = store.read_manifest(Path(arguments.artifact).expanduser())  # not the winner's
     for row in own.get("metrics", ()):
         name = row["evaluation"]
@@ -177,41 +178,22 @@ def data_section(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
 
 def check_data(model: Any, task: Any, source: Any) -> None:
     """UserError where the data lack what the task needs or want another head."""
-    from jaxseg.evals import predict
+    from jaxseg.transfer import planning
 
-    facts = source.dataset
-    missing = [name for name in task.fields if name not in facts.fields]
-    if missing:
-        raise errors.UserError(
-            f"--data: task {task.name!r} needs {', '.join(missing)}; {source.name} has "
-            f"{', '.join(facts.fields)}"
-        )
-    wanted = predict.outputs_for(model.manifest["spec"]["task"], facts)
-    if wanted != task.num_outputs:
-        raise errors.UserError(
-            f"the head of {model.folder} has {task.num_outputs} outputs "
-            f"({_listed(model.manifest['classes'])}), {source.name} needs {wanted} "
-            f"({_listed(facts.keypoints or facts.classes)}). Fix: data with the same "
-            "classes, or train a head for these (configs/finetune.py)"
-        )
-    channels = (model.manifest.get("preprocessing") or {}).get("channels")
-    if channels is not None and channels != len(facts.mean):
-        raise errors.UserError(
-            f"--data: images of {source.name} have {len(facts.mean)} channels, the "
-            f"model takes {channels}. Fix: a model trained on such images"
-        )
-    ours = [name.lower() for name in model.manifest["classes"]]
+    manifest, facts = model.manifest, source.dataset
+    channels = (manifest.get("preprocessing") or {}).get("channels")
+    head = planning.Head(
+        manifest["spec"]["task"], task.num_outputs, channels, manifest["classes"]
+    )
+    planning.check_evaluation(head, source.name, facts, "--data")
+    ours = [name.lower() for name in head.classes]
     theirs = [name.lower() for name in facts.classes]
     if task.name != "keypoints" and ours and ours != theirs:
         print(
             f"jaxseg: careful, class names differ; they are matched by number: "
-            f"{_listed(model.manifest['classes'])} against {_listed(facts.classes)}",
+            f"{planning.listed(head.classes)} against {planning.listed(facts.classes)}",
             file=sys.stderr,
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return "classes: " + ", ".join(names) if names else "no class names"
 
 
 def _protocol(arguments: argparse.Namespace) -> Any:

@@ -183,7 +183,8 @@ def test_another_number_of_classes_is_refused(command, folder):
     options = json.dumps({"classes": [f"c{n}" for n in range(7)]})
     code, out, err = command(f"--data={folder}", f"--options={options}")
     assert (code, out) == (2, "")
-    assert "has 6 outputs (classes: " in err and "needs 7 (classes: c0, c1" in err
+    assert "needs a head of 7 outputs (classes: c0, c1" in err
+    assert "this one has 6 (classes: " in err and err.startswith("jaxseg: --data: ")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 from jaxseg.core import errors
 
 PARTS = ("all", "fit", "held_out")
+DRAW = ("count", "fraction", "seed")  # of a data section: what parts are parts of
 
 
 def share(

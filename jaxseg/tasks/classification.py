@@ -20,19 +20,25 @@ VERSION = 3  # goes up when the same weights would give another loss or metric
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification(task.Task):
+class OfImages(task.Task):
+    """What both have in common: a loss that is a mean over known labels."""
+
+    name = "classification"
+    dense = False
+
+    def totals(self, batch: Batch) -> Totals:
+        """Labels that are known, of all images."""
+        return {"known": jnp.sum(self._valid(batch))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification(OfImages):
     """Softmax cross entropy; top-1 accuracy."""
 
     label_smoothing: float = 0.0
 
-    name = "classification"
     fields = ("label",)
     headline = "top1"
-    dense = False
-
-    def totals(self, batch: Batch) -> Totals:
-        """Images whose class is known."""
-        return {"known": jnp.sum(self._valid(batch))}
 
     def loss(
         self, outputs: Array, batch: Batch, totals: Totals | None = None
@@ -74,17 +80,11 @@ class Classification(task.Task):
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiLabel(task.Task):
+class MultiLabel(OfImages):
     """Any number of classes per image: a sigmoid for each; mean average precision."""
 
-    name = "classification"
     fields = ("labels",)
     headline = "map"
-    dense = False
-
-    def totals(self, batch: Batch) -> Totals:
-        """Labels that are known, of all images."""
-        return {"known": jnp.sum(self._valid(batch))}
 
     def loss(
         self, outputs: Array, batch: Batch, totals: Totals | None = None

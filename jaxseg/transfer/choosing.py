@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.core import errors, lookup
+from jaxseg.data import subsets
 
-SPLIT = ("name", "root", "options", "copy", "split")  # of which set
-DRAW = ("count", "fraction", "seed")  # of which of its images a part is
+SET = ("name", "root", "options", "copy")  # of a data section: whose images
 
 
 def chooser(spec: Mapping[str, Any]) -> str:
@@ -50,10 +50,15 @@ def overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two data sections may share images: all of one split but the parts of
     one draw.
     """
-    if any(one[key] != other[key] for key in SPLIT):
+    if not same_split(one, other):
         return False
     apart = {one["part"], other["part"]} == {"fit", "held_out"}
-    return not apart or any(one[key] != other[key] for key in DRAW)
+    return not apart or any(one[key] != other[key] for key in subsets.DRAW)
+
+
+def same_split(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two data sections draw from the same images."""
+    return all(one[key] == other[key] for key in (*SET, "split"))
 
 
 def candidates(spec: Mapping[str, Any], name: str, decided: str, count: int) -> str:

@@ -3,10 +3,10 @@
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxseg.core import errors, hashing, trees
-from jaxseg.data import dataset, sources, transforms
+from jaxseg.data import dataset, sources, subsets, transforms
 from jaxseg.evals import predict
 from jaxseg.models import initial
 from jaxseg.models import model as models
@@ -14,8 +14,8 @@ from jaxseg.tasks import task as tasks
 from jaxseg.train import optim
 from jaxseg.transfer import choosing, transplant
 
-OPENED = ("split", "root", "count", "fraction", "seed", "part", "options", "cache")
-OPENED += ("full_digest",)  # of a data section, what says which examples these are
+# Of a data section, what says which examples these are.
+OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
 
 
 def open_source(data: Mapping[str, Any]) -> sources.Source:
@@ -71,28 +71,44 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
         transplant.check_apart(abstract_variables(spec, facts), spec["starts"])
 
 
-def check_evaluation(
-    spec: Mapping[str, Any],
-    facts: dataset.Dataset,
-    name: str,
-    other: dataset.Dataset,
-    where: str,
-) -> None:
-    """UserError where the set called `name` cannot judge a head trained on `facts`."""
-    task = spec["task"]
-    _check_fields(predict.build_task(task, 1), name, other, where)
-    trained, found = (predict.outputs_for(task, each) for each in (facts, other))
-    if found != trained:
+class Head(NamedTuple):
+    """A head that is to be judged, and what it was trained for."""
+
+    task: Mapping[str, Any]  # its section
+    outputs: int
+    channels: int | None  # of images; None: not known of imported weights
+    classes: Sequence[str]
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], facts: dataset.Dataset) -> "Head":
+        """That of a `train` section on a set with these facts."""
+        outputs = predict.outputs_for(spec["task"], facts)
+        channels = image_shape(spec, facts)[-1]
+        return cls(spec["task"], outputs, channels, facts.keypoints or facts.classes)
+
+
+def check_evaluation(head: Head, name: str, facts: dataset.Dataset, where: str) -> None:
+    """UserError where the set called `name` cannot judge a head."""
+    _check_fields(predict.build_task(head.task, 1), name, facts, where)
+    wanted = predict.outputs_for(head.task, facts)
+    if wanted != head.outputs:
         raise errors.UserError(
-            f"{where}: {name} needs a head of {found} outputs, that of "
-            f"{spec['data']['name']} has {trained}. Fix: data with the same classes"
+            f"{where}: {name} needs a head of {wanted} outputs "
+            f"({listed(facts.keypoints or facts.classes)}), this one has "
+            f"{head.outputs} ({listed(head.classes)}). Fix: data with the same "
+            "classes, or train a head for these (configs/finetune.py)"
         )
-    channels, seen = (image_shape(spec, each)[-1] for each in (facts, other))
-    if seen != channels:
+    channels = len(facts.mean or (0, 0, 0))
+    if head.channels not in (None, channels):
         raise errors.UserError(
-            f"{where}: images of {name} have {seen} channels, those of "
-            f"{spec['data']['name']} {channels}. Fix: data with as many channels"
+            f"{where}: images of {name} have {channels} channels, those of the "
+            f"training {head.channels}. Fix: data with as many channels"
         )
+
+
+def listed(classes: Sequence[str]) -> str:
+    """Class names as messages show them."""
+    return "classes: " + ", ".join(classes) if classes else "no class names"
 
 
 def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> None:

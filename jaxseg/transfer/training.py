@@ -30,7 +30,7 @@ from jaxseg.transfer.kinds import train
 
 
 class Training:
-    """A stage's parts, built once; `run` is the story."""
+    """A stage's parts, built once; `run` trains, evaluates and writes."""
 
     def __init__(self, job: work.Work):
         self.job, self.spec = job, dict(job.stage.spec)
@@ -115,7 +115,7 @@ class Training:
                 path.write_text("\n".join([*source.listing(), ""]))
 
     def _measure(self, outputs: int) -> dict[str, Any]:
-        """Options of the task that come from the training examples, said aloud."""
+        """Options of the task that the training examples decide; noted in the log."""
         measured = predict.build_task(self.spec["task"], outputs).measured(self.source)
         for name, value in measured.items():
             self.job.note(f"{name} measured: {value}")

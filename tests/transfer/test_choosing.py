@@ -4,6 +4,7 @@ import pytest
 
 from jaxseg.core import errors, records
 from jaxseg.transfer import choosing, store, study
+from jaxseg.transfer.kinds import select
 from tests import tiny
 
 BEST = {"eval_every": 2, "keep": "best"}
@@ -126,3 +127,16 @@ def test_a_run_keeps_what_the_held_out_images_liked_best(tmp_path):
     logged = records.read(folder / "metrics.jsonl")
     said = {row["split"]: row["protocol"] for row in logged if row.get("final")}
     assert said == {name: row["protocol"] for name, row in rows.items()}
+
+
+def test_a_refit_keeps_evaluations_on_another_copy_of_the_set():
+    """Images held out of one copy are not those of another."""
+    same = {"name": "camvid/11", "root": None, "options": {}, "split": "train"}
+    data = same | {"copy": None, "part": "fit", "mix": []}
+    evaluations = {
+        "own": same | {"copy": None, "part": "held_out"},
+        "other": same | {"copy": "b", "part": "held_out"},
+    }
+    spec = {"data": data, "evaluations": evaluations, "steps": 4}
+    spec |= {"schedule": {"warmup_steps": 0}}
+    assert set(select.on_all_images(spec)["evaluations"]) == {"other"}

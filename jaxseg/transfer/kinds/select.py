@@ -145,10 +145,8 @@ def on_all_images(spec: Mapping[str, Any], steps: int | None = None) -> dict[str
     whole = [one | {"part": "all"} if one["part"] == "fit" else one for one in read]
 
     def seen(evaluation: Mapping[str, Any]) -> bool:
-        same = ("name", "split", "root")
-        return evaluation["part"] == "held_out" and any(
-            all(evaluation[key] == one[key] for key in same) for one in read
-        )
+        held_out = evaluation["part"] == "held_out"
+        return held_out and any(choosing.same_split(evaluation, one) for one in read)
 
     schedule = dict(spec["schedule"])
     schedule["warmup_steps"] = min(schedule["warmup_steps"], steps)

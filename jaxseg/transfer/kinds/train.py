@@ -8,13 +8,11 @@ from jaxseg.data import dataset, recipes, sources, subsets, transforms
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
-from jaxseg.transfer import fitting, planning, work
+from jaxseg.transfer import choosing, fitting, planning, work
 
 VERSION = 5  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
-COPY = ("name", "root", "options", "copy", "full_digest")
-SAME_SET = (*ANY_SET, *COPY)  # where they name no other set
-SUBSET = ("count", "fraction", "seed")  # and where the split is the same
+SAME_SET = (*ANY_SET, *choosing.SET, "full_digest")  # where they name no other set
 # Where and how fast: they change no number, so they stay out of the content key.
 NOT_IN_KEY = ("run", "root", "cache", "full_digest")
 
@@ -204,10 +202,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         for name, data in spec["evaluations"].items()
     }
     planning.check(spec, facts, where)
-    task = predict.build_task(spec["task"], 1)
+    task, head = predict.build_task(spec["task"], 1), planning.Head.of(spec, facts)
     for name, data in spec["evaluations"].items():
         place = f"{where}/evaluations/{name}"
-        planning.check_evaluation(spec, facts, data["name"], find(data), place)
+        planning.check_evaluation(head, data["name"], find(data), place)
         how = protocol.build(**data["protocol"] or {})
         protocol.check(how, task, f"{place}/protocol")
     return spec
@@ -324,7 +322,7 @@ def _bind_evaluation(
     section = _inherited(data, own)
     same = section.get("name") == data["name"] and own["split"] == data["split"]
     if same and not {"count", "fraction"} & set(own):
-        section |= {key: data[key] for key in SUBSET}
+        section |= {key: data[key] for key in subsets.DRAW}
     section |= own
     bound = sections.bind(
         data_arguments, evaluation_arguments, section=section, where=where
