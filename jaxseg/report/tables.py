@@ -187,16 +187,9 @@ def place(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def place_of(grid: Grid) -> tuple[str, ...]:
-    """What `place` says of the rows of `grid`."""
-    return (
-        grid.study,
-        grid.setting,
-        grid.task,
-        grid.backbone,
-        grid.variant,
-        grid.baseline,
-        grid.metric,
-    )
+    """What `place` says of the rows of `grid`: its first fields, as it is made."""
+    names = [field.name for field in dataclasses.fields(grid)[: len(PLACE)]]
+    return tuple(getattr(grid, name) for name in names)
 
 
 def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mapping]):

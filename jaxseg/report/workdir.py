@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, outcomes, records
 
 SCHEMA = 1  # of plan.json and manifest.json
 BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
@@ -186,28 +186,16 @@ def _status(entry, workdir, before: Mapping[str, Stage]) -> tuple[str, str]:
     What a run has refused is failed although it is there: damaged, or made of other
     data. Nothing is read from it, nor from what descends from it.
     """
-    held_up = _held_up(entry, before)
-    if held_up:
-        return "blocked", held_up
+    parents = [before[key] for key in entry["parents"].values() if key in before]
+    states = {parent.name: parent.status for parent in parents}
+    blocked = outcomes.blocked(states, entry["does_without"])
+    if blocked:
+        return "blocked", blocked
     failure = workdir / "running" / entry["key"][:20] / "error.json"
     if failure.is_file():
         value = records.read_json(failure)
         return value.get("state", "failed"), str(value.get("error", "no message"))
     return "pending", ""
-
-
-def _held_up(entry, before: Mapping[str, Stage]) -> str:
-    """Which parents block a stage, by the rule of `transfer.chain`; or ''."""
-    parents = [before[key] for key in entry["parents"].values() if key in before]
-    diverged = [parent for parent in parents if parent.status == "diverged"]
-    others = [parent for parent in parents if parent.status in ("failed", "blocked")]
-    if entry["does_without"] and len(diverged) < len(parents):
-        diverged = []  # others stand in for them
-    for parent in [*others, *diverged]:
-        did = "is blocked" if parent.status == "blocked" else parent.status
-        alike = " as did all others" * (len(diverged) > 1)
-        return f"needs {parent.name}, which {did}{alike}"
-    return ""
 
 
 def _artifact(workdir: Path, key: str) -> Artifact | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, licences, lookup, records
+from jaxseg.core import errors, licences, lookup, outcomes, records
 from jaxseg.data import contents
 from jaxseg.train import hooks
 from jaxseg.transfer import labels, provenance, reuse, stage, store, work
@@ -117,15 +117,9 @@ def write(plan: Plan, workdir: Path) -> None:
     records.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
 
 
-# How a stage of a run ends.
-THERE = ("cached", "done")
-LOST = ("failed", "blocked")  # blocked: what it descends from failed
-HELD = ("busy", "waiting")  # busy: another process makes it; waiting: or a parent of it
-
-
 @dataclasses.dataclass
 class Outcome:
-    """How each stage of a run ended: {stage name: THERE, LOST, HELD or diverged}.
+    """How each stage of a run ended: {stage name: a state of `core.outcomes`}.
 
     errors: {stage name: text} of what failed, and of what diverged unless others stood
     in for it everywhere.
@@ -144,7 +138,7 @@ class Outcome:
         """0, 1 where something failed, 3 where only other processes are at it still."""
         if self.errors:
             return 1
-        return 3 if any(state in HELD for state in self.states.values()) else 0
+        return 3 if any(state in outcomes.HELD for state in self.states.values()) else 0
 
 
 class Watcher:
@@ -204,7 +198,7 @@ def _known(
         return held_up
     if one.key in first:
         state = states[first[one.key]]
-        if state in THERE:
+        if state in outcomes.THERE:
             return "cached", ""
         return state, f"is the same as {first[one.key]}"
     if box.done(one.key):
@@ -226,13 +220,11 @@ def _known(
 
 def _held_up(one: stage.Stage, states: Mapping[str, str]) -> tuple[str, str]:
     """("blocked" or "waiting", why) by what became of the parents, else ("", "")."""
-    parents = [states.get(name, "done") for name in one.parents.values()]
-    if any(state in LOST for state in parents):
-        return "blocked", "a parent failed"
-    diverged = [state == "diverged" for state in parents]
-    if all(diverged) if _does_without(one) and diverged else any(diverged):
-        return "blocked", "a parent diverged"
-    if any(state in HELD for state in parents):
+    parents = {name: states.get(name, "done") for name in one.parents.values()}
+    blocked = outcomes.blocked(parents, _does_without(one))
+    if blocked:
+        return "blocked", blocked
+    if any(state in outcomes.HELD for state in parents.values()):
         return "waiting", "another process makes a parent"
     return "", ""
 
@@ -253,7 +245,8 @@ def _stood_in_for(
     return [
         name
         for name, own in children.items()
-        if states.get(name) == "diverged" and all(state in THERE for state in own)
+        if states.get(name) == "diverged"
+        and all(state in outcomes.THERE for state in own)
     ]
 
 

@@ -318,7 +318,7 @@ def test_a_choice_among_none_is_blocked(runs, tmp_path):
     runs.errors |= dict.fromkeys("bc", errors.Diverged("loss is inf"))
     outcome, heard = run(stages, tmp_path)
     assert outcome.states["best"] == "blocked" and set(outcome.errors) == set("abc")
-    assert heard[-1] == "blocked best a parent diverged"
+    assert heard[-1] == "blocked best needs a, which diverged as did all others"
     chain.write(chain.Plan("tests", tuple(stages)), tmp_path)
     best = workdir.load(tmp_path)[0].stages[-1]
     assert best.status == "blocked" and "needs a, which diverged" in best.error
