@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.report",
         description="Rebuilds report/ of a workdir from its files alone: results.csv, "
-        "gains.csv, claims.csv and index.html. Needs no accelerator and no JAX.",
+        "gains.csv, claims.csv, tables.md, tables.tex and index.html. Needs no "
+        "accelerator and no JAX.",
     )
     parser.add_argument("--workdir", required=True, help="the workdir of a run")
     options = parser.parse_args(arguments)

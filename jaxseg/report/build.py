@@ -47,6 +47,7 @@ def read(folder: Path | str) -> Report:
     cells = [cell for study in studies for cell in rows.planned(study)]
     found = gains.gains(results)
     names = ("results.csv", "gains.csv", "claims.csv", "index.html")
+    names += ("tables.md", "tables.tex")
     return Report(
         studies=studies,
         results=results,
@@ -58,16 +59,21 @@ def read(folder: Path | str) -> Report:
 
 
 def build(folder: Path | str) -> Report:
-    """Writes report/{results,gains,claims}.csv and report/index.html of a workdir."""
+    """Writes report/{results,gains,claims}.csv, the gain tables as report/tables.md and
+    tables.tex, and report/index.html of a workdir.
+    """
     report = read(folder)
-    texts = {
+    grids = [grid for grid in report.grids if grid.compares]
+    written = {
         "results.csv": rows.write_csv(report.results, rows.COLUMNS),
         "gains.csv": rows.write_csv(report.gains, gains.COLUMNS),
         "claims.csv": rows.write_csv(report.claims, claims.COLUMNS),
         "index.html": page.render(report),
+        "tables.md": "\n".join(map(texts.markdown, grids)),
+        "tables.tex": "\n".join(map(texts.latex, grids)),
     }
     try:
-        for name, text in texts.items():
+        for name, text in written.items():
             records.write_text(report.files[name], text)
     except OSError as error:
         raise errors.UserError(

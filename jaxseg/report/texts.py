@@ -53,7 +53,9 @@ def header(grid: tables.Grid) -> list[str]:
 
 
 def markdown(grid: tables.Grid) -> str:
-    """The grid as a Markdown table, sources' domains first; its legend and notes."""
+    """The grid as a Markdown table under its title; sources' domains first, then its
+    legend and notes.
+    """
     domains = [
         "",
         "",
@@ -64,7 +66,7 @@ def markdown(grid: tables.Grid) -> str:
     lines = [header(grid), rule, domains, *texts(grid)]
     table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
     notes = [f"- {line}" for line in grid.notes()]
-    return "\n".join([table, legend(grid), "", *notes, ""])
+    return "\n".join([f"## {grid.title}", "", table, legend(grid), "", *notes, ""])
 
 
 def legend(grid: tables.Grid) -> str:
@@ -75,12 +77,16 @@ def legend(grid: tables.Grid) -> str:
 
 
 def latex(grid: tables.Grid) -> str:
-    """The grid as a LaTeX tabular (booktabs), significant gains in bold."""
+    """The grid as a LaTeX tabular (booktabs), significant gains in bold; title, legend
+    and notes as comments.
+    """
     spans = ["", "", _tex(grid.metric)] + [
         rf"\multicolumn{{{end - first}}}{{c}}{{{_tex(domain)}}}"
         for domain, first, end in tables.blocks(grid.sources)
     ]
-    lines = [rf"\begin{{tabular}}{{ll{'r' * (len(grid.sources) + 1)}}}", r"\toprule"]
+    words = [grid.title, legend(grid).replace("* ", "bold: "), *grid.notes()]
+    lines = [f"% {line}" for line in words]
+    lines += [rf"\begin{{tabular}}{{ll{'r' * (len(grid.sources) + 1)}}}", r"\toprule"]
     lines += [_tex_row(spans), _tex_row(map(_tex, header(grid))), r"\midrule"]
     domain = None
     for line in texts(grid):

@@ -46,7 +46,12 @@ def test_the_files(study):
         "gains.csv",
         "index.html",
         "results.csv",
+        "tables.md",
+        "tables.tex",
     ]
+    for name, mark in (("tables.md", "## "), ("tables.tex", "% ")):
+        text = report.files[name].read_text()
+        assert all(f"{mark}{grid.title}\n" in text for grid in report.grids)
     with open(report.files["results.csv"], newline="") as file:
         assert len(list(csv.DictReader(file))) == 13
     with open(report.files["gains.csv"], newline="") as file:

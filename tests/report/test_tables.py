@@ -82,7 +82,8 @@ def test_real_sets_are_marked_among_embedded_ones(tmp_path):
 
 
 def test_markdown(grid):
-    table, legend = texts.markdown(grid).split("\n\n")[:2]
+    title, table, legend = texts.markdown(grid).split("\n\n")[:3]
+    assert title == f"## {grid.title}"
     assert legend == "% better than websearch (mIoU); * 95 % interval leaves out 0"
     lines = table.splitlines()
     assert lines[0] == (
@@ -98,6 +99,8 @@ def test_latex(grid):
     text = texts.latex(grid)
     assert r"\textbf{+33.5}" in text and r"street\_scenes" in text
     assert r"\begin{tabular}{llrrrrr}" in text and text.count(r"\addlinespace") == 1
+    assert text.startswith(f"% {grid.title}\n% % better than websearch")
+    assert "; bold: 95 % interval leaves out 0" in text
 
 
 def test_terminal_fits_its_width(grid):
