@@ -103,6 +103,12 @@ class Checkpoints:
             return restore_tree(path / "state"), meta
         return None
 
+    def forget(self, after: int) -> None:
+        """Deletes those of later steps: damaged, or of a try that went another way."""
+        for path in self.folder.glob("step_*"):
+            if int(path.name.removeprefix("step_")) > after:
+                shutil.rmtree(path)
+
     def _write(self, step: int, tree: Mapping[str, Any], meta: dict[str, Any]) -> None:
         try:
             path = self.folder / f"step_{step:08d}"
@@ -111,6 +117,8 @@ class Checkpoints:
             sums = hashing.folder_sums(path)
             durable.sync_folder(path)
             records.write_sealed(path / META, meta | {"step": step, "files": sums})
+            for holder in (path, self.folder):  # before those that it replaces go
+                durable.sync(holder)
             for old in self._finished()[: -self.keep]:
                 shutil.rmtree(old)
         except BaseException as error:  # handed to the caller by `wait`

@@ -1,12 +1,15 @@
 """JSON and JSON lines on disk: appended whole, replaced atomically, sealed by a sum."""
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, hashing
+
+SCRATCH = ".*.tmp"  # what a file is called until it is whole
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
@@ -62,6 +65,14 @@ def read_json(path: Path) -> Any:
         raise errors.UserError(f"{path}: not valid JSON ({error})") from error
 
 
+def rewind(path: Path, text: str) -> None:
+    """Cuts `path` back to the `text` that it began with; a warning where it did not."""
+    found = path.read_bytes() if path.is_file() else b""
+    if not found.startswith(text.encode()):
+        logging.warning("%s: damaged or gone; taken from the checkpoint.", path)
+    write_text(path, text)
+
+
 def _render(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
@@ -69,7 +80,7 @@ def _render(value: Any) -> str:
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` by `text`: a reader sees the old or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch = path.with_name(SCRATCH.replace("*", f"{path.name}.{os.getpid()}"))
     try:
         with open(scratch, "w", encoding="utf-8") as file:
             file.write(text)

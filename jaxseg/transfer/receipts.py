@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxseg.core import errors, hashing, records, trees
+from jaxseg.core import errors, hashing, trees
 from jaxseg.core.types import Variables
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, transplant
@@ -102,20 +102,17 @@ def _text(fingerprint: Mapping[str, Any]) -> str:
     return f"sum {fingerprint['sum']:.6g} and norm {fingerprint['norm']:.6g}"
 
 
-def keep(path: Path, rows: Sequence[Row]) -> None:
-    """Writes receipt.json at the start; UserError where a resumed training's parents
-    now hold other weights than those that it began with.
+def compare(began: Sequence[Row], rows: Sequence[Row], scratch: Path) -> None:
+    """UserError where a resumed training's parents now hold other weights than those
+    that it `began` with.
     """
-    if not path.is_file():
-        records.write_json(path, rows)
-        return
-    for before, now in zip(records.read_json(path), rows, strict=True):
+    for before, now in zip(began, rows, strict=True):
         if _sums(before) != _sums(now):
             raise errors.UserError(
-                f"{path}: this training began with other weights of "
+                f"{scratch}: this training began with other weights of "
                 f"{now['source_name']} ({now['source_key'][:20]}) than are there now: "
-                f"it was made again in between. Fix: delete {path.parent.parent}, so "
-                "that the training starts anew."
+                f"it was made again in between. Fix: delete {scratch}, so that the "
+                "training starts anew."
             )
 
 

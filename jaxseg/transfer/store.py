@@ -70,9 +70,10 @@ class Store:
         records.write_json(self.running(key) / ERROR, value)
 
     def accept(self, key: str) -> None:
-        """The artifact is there and right: what an earlier run held against it goes."""
-        if self.failure(key):
-            shutil.rmtree(self.running(key), ignore_errors=True)
+        """The artifact is there and right: what an earlier run held against it goes,
+        and what one killed just after the rename left.
+        """
+        shutil.rmtree(self.running(key), ignore_errors=True)
 
     def failure(self, key: str) -> dict[str, str] | None:
         """{error, state} of the last try of this stage, if it failed."""
@@ -130,6 +131,8 @@ def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
     speaks of files that are there.
     """
     (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
+    for scratch in folder.rglob(records.SCRATCH):  # or in the middle of a file
+        scratch.unlink()
     sums = hashing.folder_sums(folder)
     durable.sync_folder(folder)
     records.write_sealed(folder / MANIFEST, manifest | {"files": sums})

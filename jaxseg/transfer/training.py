@@ -127,21 +127,22 @@ class Training:
         variables = self._initial_variables()
         averaged = self.spec["ema"] is not None
         state = states.create(variables, tx, seed=self.spec["seed"], ema=averaged)
-        found = self.checkpoints.restore()
-        if found is None:
+        fresh = {"step": 0, "best": {}, "window": []}
+        flat, meta = self.checkpoints.restore() or (None, fresh)
+        for box in (self.checkpoints, self.best):
+            box.forget(after=meta["step"])
+        if flat is None:
             shutil.rmtree(self.job.folder)  # what an unfinished try left
             self.job.folder.mkdir()
+            self.metrics.touch()
             state = mesh.put_state(state, self.mesh)
             receipts.check(self.receipts, state)
-            receipts.keep(self.job.folder / receipts.FILE, self.receipts)
-            return state, 0, {}, []
-        receipts.keep(self.job.folder / receipts.FILE, self.receipts)
-        flat, meta = found
-        state = states.from_flat(state, flat)
-        rows = [r for r in records.read(self.metrics) if r["step"] <= meta["step"]]
-        records.write(self.metrics, rows)
-        state = mesh.put_state(state, self.mesh)
-        self._go_on(meta)
+        else:
+            receipts.compare(meta["receipts"], self.receipts, self.job.scratch)
+            records.rewind(self.metrics, meta["log"])
+            state = mesh.put_state(states.from_flat(state, flat), self.mesh)
+            self._go_on(meta)
+        records.write_json(self.job.folder / receipts.FILE, self.receipts)
         return state, meta["step"], meta["best"], meta["window"]
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
@@ -164,10 +165,14 @@ class Training:
             )
 
     def _about(self, watch: hooks.Evaluate) -> dict[str, Any]:
-        """What a checkpoint says of the run, for `_go_on`."""
-        timing = self._timing() | {"evaluation": watch.seconds}
-        about = {"seconds": self._elapsed(), "timing": timing}
-        return about | {"environments": self.environments}
+        """What a checkpoint says of the run: a resume trusts no file beside it."""
+        return {
+            "seconds": self._elapsed(),
+            "timing": self._timing() | {"evaluation": watch.seconds},
+            "environments": self.environments,
+            "receipts": self.receipts,
+            "log": self.metrics.read_text(encoding="utf-8"),
+        }
 
     def _timing(self) -> dict[str, float]:
         """Seconds by what they were spent on, in all sittings."""
@@ -178,9 +183,8 @@ class Training:
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
         shape = planning.image_shape(self.spec, self.facts)
-        variables = jax.device_get(
-            initial.variables(self.model, shape, self.spec["seed"])
-        )
+        fresh = initial.variables(self.model, shape, self.spec["seed"])
+        variables = jax.device_get(fresh)
         for start in self.spec["starts"]:
             parent = artifact.load(self.job.parents[start["parent"]])
             try:
@@ -337,9 +341,8 @@ class Training:
         final: bool = False,
         said: str = "",
     ) -> None:
-        row = {"kind": "evaluation", "step": step, "split": name}
+        row = {"kind": "evaluation", "step": step, "split": name, "final": final}
         row |= {"metrics": measured.values, "protocol": measured.protocol + said}
-        row |= {"final": final}
         records.append(self.metrics, row)
 
     def _draw_samples(self, variables: Variables, step: int) -> None:

@@ -85,12 +85,11 @@ def test_two_values_that_change_places_are_another_leaf():
 
 def test_a_resumed_training_refuses_a_parent_that_was_made_again(tmp_path):
     (row,) = records.read_json(tiny.artifact("target/a") / "receipt.json")
-    path = tmp_path / "key" / "artifact" / "receipt.json"
-    receipts.keep(path, [row])
-    receipts.keep(path, [row])  # the same: goes on
+    receipts.compare([row], [row], tmp_path)
     changed = {LEAF: receipts.fingerprint(np.zeros(3))}
+    other = row | {"fingerprints": row["fingerprints"] | changed}
     with pytest.raises(errors.UserError, match=r"began with other weights of source"):
-        receipts.keep(path, [row | {"fingerprints": row["fingerprints"] | changed}])
+        receipts.compare([row], [other], tmp_path)
 
 
 def test_weights_of_a_folder_that_was_made_again_are_read_again(tmp_path):

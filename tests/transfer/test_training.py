@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,9 +51,7 @@ def test_the_log_has_all_steps(unbroken):
 
 
 def test_asked_to_end_it_saves_and_the_next_try_ends_the_same(unbroken, tmp_path):
-    asked = iter([False, False, False, True])  # before the stage and after each step
-    with pytest.raises(hooks.Interrupted, match=r"saved at step 3$"):
-        run(long(), tmp_path, interrupted=asked.__next__)
+    stopped(long(), tmp_path)
     assert store.Store(tmp_path).stored() == []
     manifest, folder = run(long(), tmp_path)
     assert results(manifest, folder) == unbroken
@@ -115,6 +114,60 @@ def test_killed_near_the_end_it_ends_the_same(
     box.verify(short)
     names = set(box.manifest(short)["files"])
     assert not [name for name in names if "tmp" in name or "checkpoints" in name]
+
+
+def stopped(config, workdir):
+    """A try that was asked to end after step 3; its unfinished folder."""
+    asked = iter([False, False, False, True])  # before the stage and after each step
+    with pytest.raises(hooks.Interrupted, match=r"saved at step 3$"):
+        run(config, workdir, interrupted=asked.__next__)
+    (folder,) = workdir.glob("running/*/artifact")
+    return folder
+
+
+def other_digit(path):
+    path.write_text(path.read_text().replace('"loss": 1', '"loss": 2', 1))
+
+
+def no_text(path):
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+
+
+def no_json(path):
+    path.write_text(path.read_text().replace("{", "", 1))
+
+
+@pytest.mark.parametrize(
+    "damage", [no_json, no_text, other_digit, Path.unlink], ids=lambda f: f.__name__
+)
+def test_a_damaged_log_is_taken_from_the_checkpoint(unbroken, tmp_path, caplog, damage):
+    path = stopped(long(), tmp_path) / "metrics.jsonl"
+    before = path.read_bytes()
+    damage(path)
+    assert not path.exists() or path.read_bytes() != before
+    assert results(*run(long(), tmp_path)) == unbroken
+    assert f"{path}: damaged" in caplog.text and "checkpoint" in caplog.text
+
+
+def test_a_damaged_receipt_is_no_obstacle(unbroken, tmp_path):
+    path = stopped(long(), tmp_path) / "receipt.json"
+    path.write_text("[")
+    manifest, folder = run(long(), tmp_path)
+    assert results(manifest, folder) == unbroken
+    assert records.read_json(folder / "receipt.json") == []
+
+
+def test_the_best_of_another_try_is_not_taken_for_the_best(tmp_path):
+    """Elsewhere the digits may differ, and with them the step that was best."""
+    config = long(eval_every=1, keep="best", lr=1.0)
+    whole = results(*run(config, tmp_path / "whole"))
+    stopped(config, tmp_path)
+    (best,) = tmp_path.glob("running/*/best")
+    box = checkpoint.Checkpoints(best, keep=9)
+    for step in (50, 51):
+        box.save(step, box.restore()[0], {"value": 0.9})
+    box.wait()
+    assert results(*run(config, tmp_path)) == whole
 
 
 @pytest.mark.slow
