@@ -12,17 +12,25 @@ def parse(arg, **defaults):
     A bare word is a flag; `+` separates the items of a list; types are those of the
     defaults. ValueError on an unknown key, naming the known ones.
     """
-    values = mlc.ConfigDict(defaults)
+    values, given = mlc.ConfigDict(defaults), set()
     for part in filter(None, arg.split(",")):
         key, equals, text = part.partition("=")
+        if key in given:
+            raise ValueError(f"{key!r} is given twice")
+        given.add(key)
         if key not in defaults:
-            close = difflib.get_close_matches(key, defaults, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"unknown {key!r}. Known: {', '.join(defaults)}.{hint}")
+            raise unknown("argument", key, defaults)
         values[key] = (
             _typed(text, defaults[key], key) if equals else _flag(key, defaults)
         )
     return values
+
+
+def unknown(kind, name, known):
+    """The ValueError for a name that does not exist: what does, and what was meant."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return ValueError(f"unknown {kind} {name!r}. Known: {', '.join(known)}.{hint}")
 
 
 def seeds(count):
@@ -73,6 +81,7 @@ def select(candidates, **section):
     return dict(kind="select", parents=parents, **section)
 
 
+TYPES = {int: "a whole number", float: "a number"}
 # The head of each task in the factors paper (4.2), and how wide on the tiny backbone.
 HEADS = {
     "segmentation": ("linear", {}),
@@ -85,6 +94,8 @@ HEADS = {
 
 def hrnet(variant, task="segmentation", **fields):
     """HRNetV2 of a variant with the head of a task; the tiny one's head is tiny."""
+    if task not in HEADS:
+        raise unknown("task", task, HEADS)
     name, tiny = HEADS[task]
     head = {"name": name} | (tiny if variant == "tiny" else {})
     backbone = {"name": "hrnet", "variant": variant}
@@ -103,5 +114,11 @@ def _typed(text, default, key):
             raise ValueError(f"{key}={text!r}: allowed are true and false")
         return text in ("true", "True", "1")
     if isinstance(default, tuple):
-        return tuple(type(default[0])(item) for item in text.split("+") if item)
-    return type(default)(text) if default is not None else text
+        items = [_typed(item, default[0], key) for item in text.split("+") if item]
+        if not items and not isinstance(default[0], str):  # no targets: a real one only
+            raise ValueError(f"{key}={text!r}: allowed are numbers with + between")
+        return tuple(items)
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise ValueError(f"{key}={text!r}: allowed is {TYPES[type(default)]}") from None

@@ -170,13 +170,19 @@ def cell(target, start, parent, seed, arg):
     # candidates do not train on; the paper does not say on what it chose.
     evaluations["held_out"] = dict(split="train", part="held_out")
     candidates = {
-        f"{name}/lr{lr:.0e}": common.train(
+        f"{name}/lr{rate(lr)}": common.train(
             data | dict(part="fit"), lr=lr, evaluations=evaluations, **stage
         )
         for lr in arg.lrs
     }
     chosen = common.select(candidates, evaluation="held_out", labels=labels)
     return {**candidates, name: chosen}
+
+
+def rate(lr):
+    """0.001 as "1e-03", 0.0015 as "0.0015": no two rates have one name."""
+    short = f"{lr:.0e}"
+    return short if float(short) == lr else repr(lr)
 
 
 def target_data(target, arg):

@@ -74,7 +74,7 @@ def model(arg, start, seed):
     if arg.dataset.startswith("folder/"):
         options["binary"] = arg.binary
         options["mask_size"] = "resize" if arg.resize_masks else "refuse"
-        if arg.classes[0]:
+        if any(arg.classes):
             options["classes"] = list(arg.classes)
     label = dict(setting="own", target="own", source=start, baseline="random")
     return common.train(

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, hashing, lookup, records
+from jaxseg.core import command, errors, hashing, lookup, records
 
 
-def main(argv: list[str] | None = None) -> int:
+@command.entry
+def main(argv: Sequence[str]) -> int | None:
     """Exit code: 0, 1 where `list --verify` found something, 2 on a mistake."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.artifacts",
@@ -36,11 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         "--yes", action="store_true", help="delete; without it only say what would go"
     )
     arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments) or 0
-    except errors.UserError as error:
-        print(f"jaxseg: {error}", file=sys.stderr)
-        return 2
+    return arguments.run(arguments)
 
 
 def list_(arguments: argparse.Namespace) -> int:

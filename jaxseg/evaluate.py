@@ -14,24 +14,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors
+from jaxseg.core import command, errors
 
 FOLDER = "folder/segmentation"  # the reader of a user's own images and masks
 BATCH = 16  # where the artifact does not say with how many it was evaluated
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command.entry
+def main(argv: Sequence[str]) -> None:
     """Exit code: 0, or 2 on a mistake."""
+    from jaxseg.core import records
+
     arguments = _parser().parse_args(argv)
-    try:
-        found = measure(arguments)
-        print(table(found))
-        if arguments.output is not None:
-            write(Path(arguments.output).expanduser(), found)
-    except errors.UserError as error:
-        print(f"jaxseg: {error}", file=sys.stderr)
-        return 2
-    return 0
+    found = measure(arguments)
+    print(table(found))
+    if arguments.output is not None:
+        records.write_json(arguments.output, found)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -115,18 +113,6 @@ def table(found: Mapping[str, Any]) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
-
-
-def write(path: Path, found: Mapping[str, Any]) -> None:
-    """JSON; UserError where the disk refuses."""
-    from jaxseg.core import records
-
-    try:
-        records.write_json(path, found)
-    except OSError as error:
-        raise errors.UserError(
-            f"--output: {path}: {error.strerror}. Fix: an existing, writable folder"
-        ) from error
 
 
 def check_head(model: Any) -> Any:
@@ -256,12 +242,6 @@ def _options(text: str | None) -> dict[str, Any]:
     return found
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, allowed: 1 or more")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.evaluate",
@@ -279,8 +259,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="of its reader (default: for a folder, those of training)",
     )
-    add("--count", type=_count, metavar="N", help="only N examples, drawn by --seed")
-    add("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    add(
+        "--count",
+        type=command.count,
+        metavar="N",
+        help="only N examples, drawn by --seed",
+    )
+    add("--seed", type=command.at_least(0), default=0, metavar="N", help="(default: 0)")
     add("--part", default="all", help="all, fit or held_out (default: all)")
     add("--size", metavar="HxW", help="canvas or window (default: that of training)")
     add("--mode", help="whole or sliding (default: whole)")
@@ -288,8 +273,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--scales", metavar="X,X", help="scores are averaged (default: 1)")
     add("--flip", action="store_true", help="average with the mirrored image")
     add("--normalization", help="by mean and std of training or target")
-    add("--batch", type=_count, metavar="N", help="images or windows at once")
-    add("--output", metavar="FILE", help="the same as JSON")
+    add("--batch", type=command.count, metavar="N", help="images or windows at once")
+    add(
+        "--output",
+        metavar="FILE",
+        type=command.output_file,
+        help="the same as JSON",
+    )
     return parser
 
 

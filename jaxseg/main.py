@@ -9,26 +9,26 @@ import json
 import logging
 import re
 import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxseg.core import command as commands
 from jaxseg.core import errors
 
 DEFAULT_WORKDIR = "runs"
 
 
-def main(argv: list[str] | None = None) -> int:
+@commands.entry
+def main(argv: Sequence[str]) -> int:
     """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 3 other processes still
     make what is missing, 130 interrupted.
     """
-    arguments, changes = parse(sys.argv[1:] if argv is None else argv)
+    arguments, changes = parse(argv)
     sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        return command(arguments, changes)
-    except errors.UserError as error:
-        print(f"jaxseg: {error}", file=sys.stderr)
-        return 2
+    return command(arguments, changes)
 
 
 def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
@@ -63,7 +63,7 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     return outcome.exit_code
 
 
-def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]]]:
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]]]:
     """Flags, and the changes that --set and --config.a.b ask for, in order."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.main",
@@ -108,12 +108,16 @@ def value_of(text: str) -> Any:
     """JSON where it is JSON, else the text itself."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # a number or nesting beyond what Python reads
         return text
 
 
 def load_config(path: Path, argument: str) -> Any:
-    """What `get_config(argument)` of a file returns; its checkout leads sys.path."""
+    """What `get_config(argument)` of a file returns; its checkout leads sys.path.
+
+    UserError with the line for whatever else the file raises: it is the user's own.
+    """
+    given = f"{path}:{argument}" if argument else path
     if not path.is_file():
         raise errors.UserError(f"--config: no such file {path}")
     sys.path.insert(0, str(path.resolve().parent.parent))
@@ -121,14 +125,28 @@ def load_config(path: Path, argument: str) -> Any:
     if spec is None:
         raise errors.UserError(f"--config: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise errors.UserError(f"--config: {path} defines no get_config(arg)")
     try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise errors.UserError(f"--config: {path} defines no get_config(arg)")
         return module.get_config(argument)
+    except errors.UserError:
+        raise
     except ValueError as error:  # how configs.common refuses an argument
-        given = f"{path}:{argument}" if argument else path
-        raise errors.UserError(f"--config: {given}: {error}") from None
+        raise errors.UserError(f"--config: {given}: {error}") from error
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        where = f"{given}{_line(path, error)}"
+        raise errors.UserError(f"--config: {where}: {text}") from error
+
+
+def _line(path: Path, error: Exception) -> str:
+    """ ", line 3" of the config, as far as it came; "" where it did not begin."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines = [error.lineno]
+    return f", line {lines[-1]}" if lines else ""
 
 
 if __name__ == "__main__":

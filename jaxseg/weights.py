@@ -12,17 +12,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import errors
+from jaxseg.core import command, errors
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command.entry
+def main(argv: Sequence[str]) -> int:
     """Exit code: 2 where the file does not fit."""
     arguments = _parser().parse_args(argv)
-    try:
-        return list_architectures() if arguments.list else import_file(arguments)
-    except errors.UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return list_architectures() if arguments.list else import_file(arguments)
 
 
 def list_architectures() -> int:
@@ -92,7 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", metavar="DIR", help="the artifact; new or empty")
     parser.add_argument(
-        "--channels", type=int, default=3, help="of images; an RGB stem is adapted"
+        "--channels",
+        type=command.count,
+        default=3,
+        help="of images; an RGB stem is adapted",
     )
     parser.add_argument(
         "--licence", metavar="TEXT", help="of the weights, where the file says none"

@@ -144,7 +144,9 @@ def test_a_study_has_a_seed(name, own_folder):
 
 
 def test_an_unknown_argument_is_named():
-    with pytest.raises(Exception, match=r"unknown 'sed'.*Did you mean 'seeds'"):
+    with pytest.raises(
+        Exception, match=r"unknown argument 'sed'.*Did you mean 'seeds'"
+    ):
         load("factors", more="sed=3")
 
 

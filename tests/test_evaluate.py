@@ -221,12 +221,14 @@ def test_a_mistake_is_one_message(command, arguments, words):
         assert word in err
 
 
-def test_an_output_that_cannot_be_written(command, tmp_path):
+def test_an_output_that_cannot_be_written(command, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "found.json"
-    code, out, err = command(*DAY, f"--output={path}")
-    assert code == 2 and err.startswith(f"jaxseg: --output: {path}") and "Fix" in err
-    assert "miou" in out  # what took the time is not lost
+    with pytest.raises(SystemExit) as stop:
+        command(*DAY, f"--output={path}")  # before the time is spent
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and f"--output: '{path}'" in err and "Fix" in err
+    assert "miou" not in out
 
 
 def test_what_is_no_artifact_with_a_head(command, tmp_path, capsys):

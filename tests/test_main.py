@@ -93,7 +93,7 @@ def test_arguments_of_a_config(command):
     stage = json.loads(out)["stages"]["model"]
     assert code == 0 and (stage["steps"], stage["batch_size"]) == (12, 4)
     code, _, err = command(f"{SINGLE}:stps=12", "--print")
-    assert code == 2 and "unknown 'stps'" in err and "mean 'steps'" in err
+    assert code == 2 and "unknown argument 'stps'" in err and "mean 'steps'" in err
 
 
 def test_what_follows_from_a_replaced_value_follows(command):
@@ -160,13 +160,13 @@ def test_a_mistake_is_one_message(command, change, text):
     [
         (
             ["--set", "stages/model/stpes=1"],
-            r"matches no key.*mean 'stages/model/steps'",
+            r"matches no key.*mean 'stages/model/steps=1'",
         ),
         (["--set", "[=1"], r"not a regex"),
         (["--set", "stages/model/lr"], r"write PATTERN=VALUE"),
         (
             ["--config.stages.model.stpes=1"],
-            r"matches no key.*mean 'stages/model/steps'",
+            r"matches no key.*mean 'stages/model/steps=1'",
         ),
         (["--confg.x=1"], r"unknown argument '--confg\.x=1'"),
         (["--workdr=x"], r"unknown argument '--workdr=x'"),

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import draw, errors, images
+from jaxseg.core import command, draw, errors, images
 from jaxseg.core.types import Example
 from jaxseg.data import checks, dataset, guess, sources, statistics, transforms
 
@@ -30,13 +30,11 @@ UNION = "trainval"  # VOC's name for a split that holds others
 PREVIEW_SIDE = 240  # small images are enlarged, large ones reduced, to about this
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(arguments)
-    try:
-        return args.run(args)
-    except errors.UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@command.entry
+def main(argv: Sequence[str]) -> int:
+    """Exit code: 0, 1 where `check` found something wrong, 2 on a mistake."""
+    args = _parser().parse_args(argv)
+    return args.run(args)
 
 
 def list_datasets(args: argparse.Namespace) -> int:
@@ -94,7 +92,7 @@ def preview(args: argparse.Namespace) -> int:
     facts = source.dataset
     palette = draw.full_palette(facts.palette, facts.num_classes)
     key = draw.legend(facts.classes, palette, sheet.shape[1])
-    output = Path(args.output or f"{source.name.replace('/', '_')}.png")
+    output = args.output or Path(f"{source.name.replace('/', '_')}.png")
     output.write_bytes(images.encode_png(draw.stack([sheet, key])))
     print(f"{output}: {len(chosen)} of {len(source)} examples of {source.name}")
     return 0
@@ -156,7 +154,7 @@ def stats(args: argparse.Namespace) -> int:
 
 def init(args: argparse.Namespace) -> int:
     """Looks at a folder and writes a config that trains on it."""
-    root, output = Path(args.folder), Path(args.output)
+    root, output = Path(args.folder), args.output
     if output.exists():
         raise errors.UserError(
             f"{output}: exists already. Fix: name another with --output FILE."
@@ -311,9 +309,9 @@ def _as_json(problems: Sequence[checks.Problem], records: int) -> dict[str, Any]
     return {"records": records, "problems": [each._asdict() for each in problems]}
 
 
-def _write_json(path: str | None, report: dict[str, Any]) -> None:
+def _write_json(path: Path | None, report: dict[str, Any]) -> None:
     if path is not None:
-        Path(path).write_text(json.dumps(report, indent=1), encoding="utf-8")
+        path.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 def _open(args: argparse.Namespace) -> sources.Source:
@@ -325,12 +323,15 @@ def _open(args: argparse.Namespace) -> sources.Source:
 
 def _options(text: str) -> dict[str, Any]:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        found = error
+    if not isinstance(found, dict):
         raise errors.UserError(
-            f"--options {text!r} is not JSON ({error}). Fix: write it like "
+            f"--options {text!r} is not JSON of {{option: value}}. Fix: write it like "
             "'{\"binary\": true}'."
-        ) from None
+        )
+    return found
 
 
 def _is_here(name: str) -> str:
@@ -349,38 +350,40 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    file: dict[str, Any] = {"metavar": "FILE", "type": command.output_file}
+    number: dict[str, Any] = {"metavar": "N", "type": command.count}
 
-    def command(name: str, run: Any) -> argparse.ArgumentParser:
+    def add(name: str, run: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
         sub.set_defaults(run=run)
         return sub
 
-    command("list", list_datasets)
-    command("show", show).add_argument("name", help="such as camvid/11")
+    add("list", list_datasets)
+    add("show", show).add_argument("name", help="such as camvid/11")
     for name, run, split in (
         ("preview", preview, "train"),
         ("check", check, None),
         ("stats", stats, "train"),
     ):
-        sub = command(name, run)
+        sub = add(name, run)
         optional = {"nargs": "?"} if run is check else {}
         sub.add_argument("name", help="such as camvid/11, or a folder", **optional)
         sub.add_argument("--root", help="folder; default $JAXSEG_DATA/<file>")
         sub.add_argument("--split", default=split, help=f"default {split or 'all'}")
         sub.add_argument("--options", default="{}", help="options of the reader, JSON")
         if run is not preview:
-            sub.add_argument("--json", metavar="FILE", help="the report as JSON")
+            sub.add_argument("--json", help="the report as JSON", **file)
         if run is preview:
-            sub.add_argument("--output", help="PNG file; default NAME.png")
+            sub.add_argument("--output", help="PNG; default NAME.png", **file)
             sub.add_argument("--augment", action="store_true", help="beside each image")
-            sub.add_argument("--count", type=int, default=12, help="default 12")
+            sub.add_argument("--count", default=12, help="default 12", **number)
         if run is check:
             sub.add_argument("--across", nargs=2, metavar=("A", "B"), help="shared?")
             sub.add_argument("--fix-report", action="store_true", help="what mends it")
-            sub.add_argument("--limit", type=int, default=20, help="lines of a kind")
-    sub = command("init", init)
+            sub.add_argument("--limit", default=20, help="lines of a kind", **number)
+    sub = add("init", init)
     sub.add_argument("folder", help="images with labels")
-    sub.add_argument("--output", default="config.py", help="default config.py")
+    sub.add_argument("--output", default="config.py", help="default config.py", **file)
     return parser
 
 

@@ -7,6 +7,7 @@ python -m jaxseg.models --heads --backbone=hrnet/w48 --outputs=20
 
 import argparse
 import functools
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,24 +15,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core import errors, lookup, trees
+from jaxseg.core import command, errors, lookup, trees
 from jaxseg.models import initial
 from jaxseg.models import model as models
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command.entry
+def main(argv: Sequence[str]) -> None:
     """Exit code: 2 on a name or size that does not exist."""
     arguments = _parser().parse_args(argv)
-    try:
-        size = _size(arguments.size)
-        if arguments.heads:
-            list_heads(arguments.backbone, size, arguments.outputs)
-        else:
-            list_backbones(arguments.names, size)
-    except errors.UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    size = _size(arguments.size)
+    if arguments.heads:
+        list_heads(arguments.backbone, size, arguments.outputs)
+    else:
+        list_backbones(arguments.names, size)
 
 
 def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
@@ -48,7 +45,13 @@ def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
 
 def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
     """A line per head on one backbone."""
-    ((name, variant),) = chosen([backbone])
+    found = chosen([backbone])
+    if len(found) != 1:
+        names = ", ".join(f"{name}/{variant}" for name, variant in found)
+        raise errors.UserError(
+            f"--backbone={backbone}: write NAME/VARIANT, one of {names}"
+        )
+    ((name, variant),) = found
     row = "{:16} {:>12} {:>9}  {}".format
     print(f"heads on {name}/{variant} with {outputs} outputs, {size[0]}x{size[1]}")
     print(row("head", "parameters", "GFLOPs", "output"))
@@ -103,9 +106,9 @@ def _joined(shapes: dict[str, str]) -> str:
 
 
 def _size(text: str) -> tuple[int, int]:
-    height, by, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and by):
+    if not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", text):
         raise errors.UserError(f"--size={text}: write HEIGHTxWIDTH, such as 224x224")
+    height, width = text.split("x")
     return int(height), int(width)
 
 
@@ -121,7 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", default="224x224", metavar="HxW")
     parser.add_argument("--heads", action="store_true", help="heads on one backbone")
     parser.add_argument("--backbone", default="hrnet/w48", metavar="NAME/VARIANT")
-    parser.add_argument("--outputs", type=int, default=20, help="of the heads")
+    parser.add_argument(
+        "--outputs", type=command.count, default=20, help="of the heads"
+    )
     return parser
 
 

@@ -5,11 +5,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from jaxseg.core import errors
+from jaxseg.core import command
 from jaxseg.report import build
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command.entry
+def main(arguments: Sequence[str]) -> None:
     """Builds the report, prints the gain table and the files; 2 on a user's mistake."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.report",
@@ -19,16 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--workdir", required=True, help="the workdir of a run")
     options = parser.parse_args(arguments)
-    try:
-        report = build.build(options.workdir)
-    except errors.UserError as error:
-        print(f"jaxseg: {error}", file=sys.stderr)
-        return 2
+    report = build.build(options.workdir)
     print(report.text(shutil.get_terminal_size((100, 24)).columns))
     print()
     for name, path in report.files.items():
         print(f"{name:<12} {path}")
-    return 0
 
 
 if __name__ == "__main__":

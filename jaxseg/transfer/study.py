@@ -1,6 +1,8 @@
 """A config from beginning to end: bind, plan, run what is missing, report."""
 
 import contextlib
+import difflib
+import json
 import re
 import shutil
 import signal
@@ -11,7 +13,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import errors, lookup, user_cache
+from jaxseg.core import errors, user_cache
 from jaxseg.transfer import chain, status, store
 from jaxseg.transfer import stage as stages
 
@@ -91,11 +93,7 @@ def override(config: Any, changes: Overrides) -> dict[str, Any]:
         except re.error as error:
             raise errors.UserError(f"--set {pattern!r}: not a regex: {error}") from None
         if not found:
-            known = ["/".join(path) for path in paths]
-            hint = lookup.did_you_mean(pattern, known)
-            raise errors.UserError(
-                f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
-            )
+            raise _no_key(pattern, value, paths)
         for *sections, key in found:
             section = config
             for name in sections:
@@ -104,6 +102,24 @@ def override(config: Any, changes: Overrides) -> dict[str, Any]:
                 section = section[name]
             section[key] = value
     return chain.bind(config)
+
+
+def _no_key(
+    pattern: str, value: Any, paths: Sequence[Sequence[str]]
+) -> errors.UserError:
+    """What is said of a pattern that matches nothing: one that does, if one is near."""
+    known = ["/".join(path) for path in paths]
+    *front, last = pattern.split("/")
+    ends = difflib.get_close_matches(last, {path[-1] for path in paths})
+    tries = ["/".join([*front, end]) for end in (last, *ends)]
+    tries = [start + text for text in tries for start in ("", ".*/")]
+    near = [text for text in tries if any(re.fullmatch(text, key) for key in known)]
+    near += difflib.get_close_matches(pattern, known, n=1)
+    given = value if isinstance(value, str) else json.dumps(value)
+    hint = f" Did you mean '{near[0]}={given}'?" if near else ""
+    return errors.UserError(
+        f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
+    )
 
 
 def use_compilation_cache() -> None:

@@ -190,12 +190,13 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec["task"] = lookup.load("jaxseg.tasks", spec["task"]["name"]).resolve(
         spec["task"], facts
     )
-    size = spec["data"]["size"] or planning.default_size(spec, facts)
+    size = spec["data"]["size"]
+    size = planning.default_size(spec, facts) if size is None else size
     spec["data"] = _resolve_data(spec["data"] | {"size": size}, facts, f"{where}/data")
     spec["data"] |= _resolve_training(spec["data"], facts, f"{where}/data")
     spec["evaluations"] = {
         name: _resolve_data(
-            data | {"size": data["size"] or spec["data"]["size"]},
+            {**data, "size": spec["data"]["size"]} if data["size"] is None else data,
             find(data),
             f"{where}/evaluations/{name}",
         )
@@ -333,7 +334,7 @@ def _bind_evaluation(
 def _resolve_data(
     data: Mapping[str, Any], facts: dataset.Dataset, where: str
 ) -> dict[str, Any]:
-    size = data["size"] or facts.size
+    size = facts.size if data["size"] is None else data["size"]
     if size is None:
         raise errors.UserError(
             f"{where}: {data['name']} has no size of its own. Fix: set size=[h, w]"

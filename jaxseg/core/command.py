@@ -1,0 +1,120 @@
+"""Where a command starts: what a user can mend ends in a message, not a traceback."""
+
+import argparse
+import errno
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jaxseg.core import errors
+
+MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # as shells count signals
+OURS = (Path(__file__).parent.parent, Path(sys.prefix))
+SPACE = "free space there, or give another path"
+OTHER = "give another path"
+PERMISSION = "change its permissions, or give another path"
+FIXES = {
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: SPACE,
+    errno.EFBIG: "raise `ulimit -f`",
+    errno.EMFILE: "raise `ulimit -n`",
+    errno.EROFS: OTHER,
+    errno.EIO: "look at the disk",
+    errno.ENOENT: "make it first, or give another path",
+    errno.EACCES: PERMISSION,
+    errno.EPERM: PERMISSION,
+    errno.ENOTDIR: "a part of this path is a file; " + OTHER,
+    errno.EISDIR: "this is a folder; give the path of a file",
+    errno.EEXIST: OTHER,
+    errno.ELOOP: OTHER,
+    errno.ENAMETOOLONG: OTHER,
+    errno.EINVAL: OTHER,
+}
+ANYWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO)
+
+
+def entry(
+    main: Callable[[Sequence[str]], int | None],
+) -> Callable[[Sequence[str] | None], int]:
+    """A `main(argv)` that ends with an exit code whatever the user did: its own, 2 with
+    one message for a UserError or a path that the system refuses, 130 for Ctrl-C, 141
+    in silence where the reader of a pipe has gone. Anything else is a bug and raised.
+    """
+
+    @functools.wraps(main)
+    def started(argv: Sequence[str] | None = None) -> int:
+        sys.stdout.reconfigure(errors="backslashreplace")  # names need not be text
+        try:
+            return _run(main, sys.argv[1:] if argv is None else argv)
+        except BrokenPipeError:
+            # Python flushes once more when it ends; there must be somewhere to.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
+
+    return started
+
+
+def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:
+    try:
+        try:
+            return main(argv) or 0
+        finally:
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can be told
+    except errors.UserError as error:
+        text = str(error)
+    except KeyboardInterrupt:
+        print("jaxseg: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        text = refused(error)
+        if not text:
+            raise
+    print(f"jaxseg: {text}", file=sys.stderr)
+    return MISTAKE
+
+
+def refused(error: OSError) -> str:
+    """The path that the system refused, why, and the fix; "" where the path is none of
+    the user's, or the refusal none that a user can mend.
+    """
+    named = error.filename is not None
+    if error.errno not in (FIXES if named else ANYWHERE):
+        return ""
+    if not named:
+        return f"{error.strerror}. Fix: {FIXES[error.errno]}"
+    where = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else None
+    where = str(error.filename) if where is None else where
+    if any(Path(where).absolute().is_relative_to(own) for own in OURS):
+        return ""
+    return f"{where!r}: {error.strerror}. Fix: {FIXES[error.errno]}"
+
+
+def output_file(text: str) -> Path:
+    """For argparse: a file that can be written, asked before the work and not after."""
+    path = Path(text).expanduser()
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: no such folder {str(path.parent)!r}. Fix: make it first"
+        )
+    if not text or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder. Fix: name a file")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r}: no permission to write there")
+    return path
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """For argparse: a whole number from `low`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or int(text) < low:
+            raise argparse.ArgumentTypeError(f"found {text!r}, allowed: {low} or more")
+        return int(text)
+
+    return read
+
+
+count = at_least(1)
