@@ -53,8 +53,9 @@ def mixed_batches(
         batch_size,
         pipeline.check_shard(shard, batch_size),
     )
+    what = " and ".join(source.name for source in sources)
     return pipeline.ahead(
-        make, start, threads=threads, workers=workers, prefetch=prefetch
+        make, start, what, threads=threads, workers=workers, prefetch=prefetch
     )
 
 

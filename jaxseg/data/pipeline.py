@@ -8,8 +8,12 @@ import dataclasses
 import functools
 import itertools
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from concurrent.futures import process
 from typing import Any
 
 import grain
@@ -54,7 +58,9 @@ def train_batches(
     """
     draw = Draw.of(source, transforms, (seed,), fields)
     make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))
-    return ahead(make, start, threads=threads, workers=workers, prefetch=prefetch)
+    return ahead(
+        make, start, source.name, threads=threads, workers=workers, prefetch=prefetch
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,17 +288,23 @@ def _needed(example: Example, fields: Sequence[str]) -> Example:
 
 
 def ahead(
-    make: Callable[[int], Any], start: int, *, threads: int, workers: int, prefetch: int
+    make: Callable[[int], Any],
+    start: int,
+    what: str,
+    *,
+    threads: int,
+    workers: int,
+    prefetch: int,
 ) -> Iterator[Any]:
-    """make(start), make(start + 1), ... in order, made ahead of the caller."""
+    """make(start), make(start + 1), ... of `what`, in order, ahead of the caller."""
     if workers:
-        return _in_processes(make, start, workers, prefetch)
+        return _in_processes(make, start, what, workers, prefetch)
     numbers = grain.MapDataset.range(ENDLESS)[start:]
     return _in_threads(numbers.map(make), threads, prefetch)
 
 
 def _in_processes(
-    make: Callable[[int], Any], start: int, workers: int, prefetch: int
+    make: Callable[[int], Any], start: int, what: str, workers: int, prefetch: int
 ) -> Iterator[Any]:
     """As `_in_threads`; grain's own processes need command-line flags to be parsed."""
     pool = futures.ProcessPoolExecutor(
@@ -301,13 +313,19 @@ def _in_processes(
         initializer=_keep,
         initargs=(make,),
     )
+    pending: list[futures.Future] = []
     try:
-        first = start + workers + prefetch
-        pending = [pool.submit(_make, number) for number in range(start, first)]
-        for number in itertools.count(first):
-            ready = pending.pop(0).result()
-            pending.append(pool.submit(_make, number))
-            yield ready
+        for number in itertools.count(start):
+            later = range(number + len(pending), number + workers + prefetch + 1)
+            pending += [pool.submit(_make, other) for other in later]
+            yield pending.pop(0).result()
+    except process.BrokenProcessPool as error:
+        raise errors.UserError(
+            f"{what}: a process that made batches, now number {number} and on, ended: "
+            "most likely killed by the system, out of memory. Fix: fewer run/workers "
+            f"(found {workers}; 0: threads), a smaller batch_size or size; the same "
+            "command goes on from the last checkpoint."
+        ) from error
     finally:  # the caller may stop anywhere
         pool.shutdown(cancel_futures=True)
 
@@ -317,6 +335,14 @@ _kept: list[Callable[[int], Any]] = []  # in a worker process: what it was start
 
 def _keep(make: Callable[[int], Any]) -> None:
     _kept[:] = [make]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent saves first
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed outright has no time to stop its workers."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _make(number: int) -> Any:

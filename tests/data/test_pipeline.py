@@ -32,12 +32,15 @@ def source(count=10, size=(12, 16)):
     )
 
 
-def take(count, **options):
+def stream(**options):
     given = {"transforms": STEPS, "batch_size": 4, "seed": 0, "fields": FIELDS}
     data = options.pop("source", None) or source()
-    stream = pipeline.train_batches(data, **given | options)
-    with contextlib.closing(stream):
-        return list(itertools.islice(stream, count))
+    return pipeline.train_batches(data, **given | options)
+
+
+def take(count, **options):
+    with contextlib.closing(stream(**options)) as batches:
+        return list(itertools.islice(batches, count))
 
 
 def assert_same(one, other):
