@@ -10,16 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import command, errors, hashing, lookup, records
+from jaxseg.core import command, errors, hashing, lookup, manifest, records
+
+WRONG = ("damaged", "with extra files", "made from parents that were built again")
 
 
 @command.entry
 def main(argv: Sequence[str]) -> int | None:
-    """Exit code: 0, 1 where `list --verify` found something, 2 on a mistake."""
+    """Exit code: 0, 1 where something is damaged, 2 on a mistake, 3 where another
+    process is at work on it.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.artifacts",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="exit codes: 0 all is well, 1 something is damaged, 2 a mistake in the "
+        "command, 3 another process is at work on it",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(
@@ -28,7 +34,7 @@ def main(argv: Sequence[str]) -> int | None:
         "--verify",
         action="store_true",
         help="compare every file with its checksum, and parents with those it was "
-        "made from",
+        "made from; exit code 1 if anything is wrong",
     )
     _add(commands, "show", show, "what made an artifact, checked byte by byte", 1)
     _add(commands, "diff", diff, "how the specs and metrics of two differ", 2)
@@ -44,39 +50,29 @@ def list_(arguments: argparse.Namespace) -> int:
     """One line each, oldest first."""
     from jaxseg.transfer import store
 
-    box, damaged, stale = _box(arguments), 0, 0
-    rows = sorted(
-        (_listed(box, key) for key in box.stored()), key=lambda m: m["created"]
-    )
-    for manifest in rows:
-        key, state = manifest["key"][:20], ""
-        if arguments.verify:
-            try:
-                box.verify(key)
-                told = _rebuilt(box, manifest)
-                stale, state = stale + bool(told), told or "  ok"
-            except errors.Damaged as error:
-                damaged, state = damaged + 1, f"  DAMAGED {error}"
+    box, counts = _box(arguments), dict.fromkeys(WRONG, 0)
+    rows = [(key, _listed(box, key)) for key in box.folders()]
+    for key, row in sorted(rows, key=lambda pair: pair[1]["created"]):
+        kind, told = _wrong(box, key) if arguments.verify else ("", "")
+        state = f"  {told or 'ok'}" if arguments.verify else ""
+        if kind:
+            counts[kind] += 1
         size = store.size(box.folder(key)) / 2**20
         print(
-            f"{key}  {manifest['kind']:8}  {size:8.1f} MiB  {headline(manifest):18}  "
-            f"{manifest['name']}{state}"
+            f"{key}  {row['kind']:8}  {size:8.1f} MiB  {headline(row):18}  "
+            f"{row['name']}{state}"
         )
-    text = f", {damaged} damaged" if damaged else ""
-    text += f", {stale} made from parents that were built again" if stale else ""
+    text = "".join(f", {count} {kind}" for kind, count in counts.items() if count)
     print(f"{len(rows)} artifacts{text}")
-    return 1 if damaged or stale else 0
+    return 1 if text else 0
 
 
 def show(arguments: argparse.Namespace) -> None:
     """The manifest without its list of files, and what was transplanted."""
     box = _box(arguments)
     key = _find(box, arguments.keys[0])
-    box.verify(key)
-    manifest = {
-        k: v for k, v in box.manifest(key).items() if k not in ("files", "self")
-    }
-    print(json.dumps(manifest, indent=1))
+    shown = {k: v for k, v in box.verify(key).items() if k not in ("files", "self")}
+    print(json.dumps(shown, indent=1))
     receipt = box.folder(key) / "receipt.json"
     for row in records.read_json(receipt) if receipt.is_file() else ():
         print(
@@ -103,38 +99,49 @@ def remove(arguments: argparse.Namespace) -> None:
     for given in arguments.keys:
         key = _find(box, given, also=box.unfinished())
         name = _name(box, key)
-        with box.lock("main", "a run"):
+        with box.lock("main", "a run"), box.lock(key, f"stage {name}"):
             box.remove(key)
         print(f"removed {key} {name}")
 
 
 def collect(arguments: argparse.Namespace) -> None:
-    """Artifacts and unfinished work that no plan.json of the workdir names."""
+    """Artifacts and unfinished work that no plan.json of the workdir names.
+
+    Each under the lock of its stage, after a look whether a plan names it by now:
+    workers write theirs before they take such a lock.
+    """
     from jaxseg.transfer import store
 
-    box = _box(arguments)
-    named = set()
-    for path in box.workdir.glob("studies/*/plan.json"):
-        named |= {stage["key"][:20] for stage in records.read_sealed(path)["stages"]}
-    # Folders without a manifest too: what a kill left of a removal.
-    folders = [*box.workdir.glob("artifacts/*"), *box.workdir.glob("running/*")]
-    loose = sorted({path.name for path in folders if path.is_dir()} - named)
-    freed = 0
+    box, freed, count = _box(arguments), 0, 0
     with box.lock("main", "a run"):
-        for key in loose:
-            places = (box.folder(key), box.running(key))
-            size = sum(store.size(place) for place in places if place.is_dir())
-            freed += size
-            print(f"{key}  {size / 2**20:8.1f} MiB  {_name(box, key)}")
-            if arguments.yes:
-                box.remove(key)
+        for key in sorted({*box.folders(), *box.unfinished()} - _planned(box)):
+            try:
+                with box.lock(key, f"stage {key}"):
+                    if key in _planned(box):
+                        continue
+                    places = (box.folder(key), box.running(key))
+                    size = sum(store.size(place) for place in places if place.is_dir())
+                    print(f"{key}  {size / 2**20:8.1f} MiB  {_name(box, key)}")
+                    if arguments.yes:
+                        box.remove(key)
+            except errors.Busy as error:
+                print(f"{key}  left alone: {error}")
+                continue
+            count, freed = count + 1, freed + size
     verb = "freed" if arguments.yes else "would be freed; --yes does it"
-    print(f"{len(loose)} not named by any plan, {freed / 2**20:.1f} MiB {verb}")
+    print(f"{count} not named by any plan, {freed / 2**20:.1f} MiB {verb}")
 
 
-def headline(manifest: Mapping[str, Any]) -> str:
+def _planned(box: Any) -> set[str]:
+    """Short keys of all stages of all plans in a workdir; Damaged where one is."""
+    plans = box.workdir.glob("studies/*/plan.json")
+    values = [records.read_sealed(path, fix=manifest.PLAN_FIX) for path in plans]
+    return {stage["key"][:20] for value in values for stage in value["stages"]}
+
+
+def headline(found: Mapping[str, Any]) -> str:
     """'miou 0.412' of a manifest."""
-    for metric in manifest.get("metrics", ()):
+    for metric in found.get("metrics", ()):
         if metric["headline"]:
             return f"{metric['name']} {metric['value']:.4f}"
     return ""
@@ -160,7 +167,7 @@ def _box(arguments: argparse.Namespace) -> Any:
 
 def _find(box: Any, given: str, also: Sequence[str] = ()) -> str:
     """The one short key of an artifact, or of those in `also`, that begins so."""
-    known = [*box.stored(), *also]
+    known = list(dict.fromkeys([*box.folders(), *also]))
     found = [key for key in known if key.startswith(given[:20])]
     if len(found) == 1:
         return found[0]
@@ -182,23 +189,38 @@ def _listed(box: Any, key: str) -> dict[str, Any]:
     try:
         return box.manifest(key)
     except errors.UserError:
-        return {"key": key, "kind": "damaged", "name": "(damaged)", "created": ""}
+        return {"kind": "damaged", "name": "(damaged)", "created": ""}
 
 
-def _rebuilt(box: Any, manifest: Mapping[str, Any]) -> str:
+def _wrong(box: Any, key: str) -> tuple[str, str]:
+    """(one of WRONG, what it is about in words) of an artifact, else ("", "")."""
+    try:
+        found = box.verify(key)
+    except errors.UserError as error:
+        return WRONG[0], f"DAMAGED {error}"
+    extra = ", ".join(map(str, manifest.extra(box.folder(key))))
+    if extra:
+        return WRONG[1], f"EXTRA {extra}: not of this artifact. Fix: delete it"
+    rebuilt = _rebuilt(box, found)
+    return (WRONG[2], rebuilt) if rebuilt else ("", "")
+
+
+def _rebuilt(box: Any, found: Mapping[str, Any]) -> str:
     """Which parent holds other weights now than when it was used; "" if none does."""
-    parents = manifest.get("parent_weights", {}).items()
-    pairs = [(manifest["parents"][role], used) for role, used in parents]
-    receipt = box.folder(manifest["key"]) / "receipt.json"
+    pairs = [
+        (found["parents"][role], used)
+        for role, used in found.get("parent_weights", {}).items()
+    ]
+    receipt = box.folder(found["key"]) / "receipt.json"
     rows = records.read_json(receipt) if receipt.is_file() else []
     pairs += [(row["source_key"], row.get("source_weights")) for row in rows]
     for key, used in pairs:
         parent = _listed(box, key) if box.done(key) else {}
         if used and parent.get("weights", used) != used:
             return (
-                f"  PARENT BUILT AGAIN: {parent['name']} ({key[:20]}) has other "
-                f"weights than those this was made from. Fix: remove {manifest['name']}"
-                " as well, and run again"
+                f"PARENT BUILT AGAIN: {parent['name']} ({key[:20]}) has other weights "
+                f"than those this was made from. Fix: remove {found['name']} as well, "
+                "and run again"
             )
     return ""
 

@@ -18,13 +18,18 @@ from jaxseg.core import command as commands
 from jaxseg.core import errors
 
 DEFAULT_WORKDIR = "runs"
+EXIT_CODES = """exit codes:
+  0    all is done
+  1    something failed, diverged or is damaged; the others were made
+  2    a mistake in the command, the config or the data; nothing was made
+  3    busy: another process makes what is missing; look again when it has ended
+  4    early, of --stage: a parent is not done; run it again once it is
+  130  interrupted, and saved: the same command continues"""
 
 
 @commands.entry
 def main(argv: Sequence[str]) -> int:
-    """Exit code: 0 all done, 1 some stage failed, 2 a mistake, 3 other processes still
-    make what is missing, 130 interrupted.
-    """
+    """Exit code: see EXIT_CODES."""
     arguments, changes = parse(argv)
     sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -71,7 +76,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         epilog="--config.x.y=VALUE replaces one key, for example "
-        "--config.stages.websearch.steps=100; VALUE is JSON or plain text.",
+        "--config.stages.websearch.steps=100; VALUE is JSON or plain text."
+        f"\n\n{EXIT_CODES}",
     )
     add = parser.add_argument
     add("--config", required=True, metavar="FILE[:ARG]", help="a file with get_config")
@@ -79,7 +85,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
     add("--plan", action="store_true", help="print the stages and run nothing")
     add("--print", action="store_true", help="print the config with all defaults")
     add("--only", default=".*", metavar="PATTERN", help="regex of stages to run")
-    add("--stage", metavar="KEY", help="run this one stage, for workers")
+    add("--stage", metavar="KEY", help="make this one stage, for workers")
     add("--max_hours", type=float, metavar="H", help="save and stop after H hours")
     add(
         "--set",

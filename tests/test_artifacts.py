@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import records
+from jaxseg.core import errors, records
 from jaxseg.transfer import store
 from tests import tiny
 
@@ -64,6 +64,49 @@ def test_list_goes_on_after_a_damaged_manifest(command, tmp_path):
     assert code == 1 and str(path) in out and out.count("  ok") == 4
 
 
+def test_list_names_what_is_gone(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    gone = tiny.artifact("target/a", inside=workdir) / "receipt.json"
+    gone.unlink()
+    headless = tiny.artifact("distance", inside=workdir)
+    (headless / "manifest.json").unlink()
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and "5 artifacts, 2 damaged" in out and out.count("  ok") == 3
+    assert f"DAMAGED {gone}: damaged" in out and "found no such file" in out
+    assert f"DAMAGED {headless}: not an artifact, it has no manifest.json" in out
+    assert command("list", workdir=workdir)[1].count(short("distance")) == 1
+    assert command("remove", short("distance"), workdir=workdir)[0] == 0
+    assert not headless.exists()
+
+
+def test_list_tells_folders_that_were_swapped_or_renamed(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    a, b = (tiny.artifact(f"target/{x}", inside=workdir) for x in "ab")
+    a.rename(tmp_path / "a")
+    b.rename(a)
+    (tmp_path / "a").rename(b)
+    other = tiny.artifact("distance", inside=workdir).rename(a.with_name("mine"))
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and "5 artifacts, 3 damaged" in out
+    for folder, found in ((a, b), (b, a), (other, tiny.artifact("distance"))):
+        text = "the manifest of another artifact, expected key"
+        found = f"{text} {folder.name}, found {found.name}"
+        assert f"DAMAGED {folder}/manifest.json: {found}" in out
+    with pytest.raises(errors.Damaged, match="manifest of another artifact"):
+        store.read_manifest(a)
+
+
+def test_list_names_files_of_nobody(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    extra = tiny.artifact("target/a", inside=workdir) / "weights" / "more"
+    extra.write_text("")
+    code, out, _ = command("list", "--verify", workdir=workdir)
+    assert code == 1 and "5 artifacts, 1 with extra files" in out
+    assert f"EXTRA {extra}: not of this artifact. Fix: delete it" in out
+    extra.unlink()
+    assert command("list", "--verify", workdir=workdir)[0] == 0
+
+
 def test_list_tells_a_parent_that_was_built_again(command, tmp_path):
     workdir = tiny.copy(tmp_path)
     path = tiny.artifact("source", inside=workdir) / "manifest.json"
@@ -95,7 +138,7 @@ def test_show_checks_what_it_shows(command, tmp_path):
     path = tiny.artifact("source", inside=workdir) / "metrics.jsonl"
     damage(path)
     code, _, err = command("show", short("source"), workdir=workdir)
-    assert code == 2 and f"{path}: damaged" in err
+    assert code == 1 and f"{path}: damaged" in err
 
 
 def test_diff(command):
@@ -136,7 +179,7 @@ def test_remove_waits_for_no_run(command, tmp_path):
     workdir = tiny.copy(tmp_path)
     with store.Store(workdir).lock("main", "a run"):
         code, _, err = command("remove", short("distance"), workdir=workdir)
-    assert code == 2 and "already under way" in err
+    assert code == 3 and "already under way" in err
     assert short("distance") in store.Store(workdir).stored()
 
 
@@ -156,3 +199,48 @@ def test_gc_removes_what_no_plan_names(command, tmp_path):
     code, out, _ = command("gc", "--yes", workdir=workdir)
     assert code == 0 and "freed" in out and not unfinished.exists()
     assert set(box.stored()) == {short(n) for n in ("source", "target/a", "target/b")}
+
+
+def test_gc_touches_nothing_where_a_plan_is_damaged(command, tmp_path):
+    workdir = tiny.copy(tmp_path)
+    plan = workdir / "studies" / "tiny" / "plan.json"
+    damage(plan)
+    store.Store(workdir).start("ef" * 32)
+    code, _, err = command("gc", "--yes", workdir=workdir)
+    assert code == 1 and f"{plan}: damaged" in err
+    assert (workdir / "running" / ("ef" * 10)).exists()
+
+
+def test_gc_looks_again_under_the_lock_of_each_stage(command, tmp_path, monkeypatch):
+    """A worker that begins and ends between the look at the plans and the lock."""
+    workdir, key = tiny.copy(tmp_path), tiny.key("distance")[:20]
+    plan = workdir / "studies" / "tiny" / "plan.json"
+    whole = plan.read_text()
+    value = records.read_json(plan)
+    value["stages"] = [s for s in value["stages"] if s["name"] != "distance"]
+    value.pop("self")
+    records.write_sealed(plan, value)
+    lock = store.Store.lock
+
+    def after_a_worker(box, name, doing):
+        if name == key:
+            plan.write_text(whole)
+        return lock(box, name, doing)
+
+    monkeypatch.setattr(store.Store, "lock", after_a_worker)
+    code, out, _ = command("gc", "--yes", workdir=workdir)
+    assert code == 0 and "0 not named by any plan" in out
+    assert key in store.Store(workdir).stored()
+
+
+@pytest.mark.parametrize("work", ["gc", "remove"])
+def test_a_stage_at_work_is_left_alone(command, tmp_path, work):
+    workdir, key = tiny.copy(tmp_path), "ef" * 32
+    box = store.Store(workdir)
+    folder = box.start(key)
+    arguments = ["gc", "--yes"] if work == "gc" else ["remove", key[:20]]
+    with box.lock(key[:20], "stage x"):
+        code, out, err = command(*arguments, workdir=workdir)
+    assert folder.exists() and code == (0 if work == "gc" else 3)
+    assert "is already under way (process" in out + err
+    assert command(*arguments, workdir=workdir)[0] == 0 and not folder.exists()

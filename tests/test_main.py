@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg import main
+from jaxseg import artifacts, main
 from jaxseg.core import records
+from jaxseg.report import __main__ as report
 from jaxseg.transfer import store
 from tests import tiny
 
@@ -280,8 +281,8 @@ def long_run(tmp_path):
     return write(tmp_path / "c.py", {"study": "long", "stages": {"x": stage}})
 
 
-def start(config, workdir):
-    code = [sys.executable, "-m", "jaxseg.main", config, f"--workdir={workdir}"]
+def start(config, workdir, *more):
+    code = [sys.executable, "-m", "jaxseg.main", config, f"--workdir={workdir}", *more]
     pipes = dict(stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(code, env=environment(), cwd=ROOT, **pipes)
 
@@ -353,8 +354,69 @@ def test_two_runs_in_one_workdir(command, tmp_path):
     try:
         wait_for_step(process, workdir, 2)
         code, _, err = command(config, f"--workdir={workdir}")
-        assert code == 2 and "a run is already under way" in err
+        assert code == 3 and "a run is already under way" in err
         assert f"process {process.pid}" in err and "another --workdir" in err
     finally:
         process.kill()
         process.communicate(timeout=60)
+
+
+# Workers: processes that make one stage each, without a main run.
+
+
+def two_stages(tmp_path):
+    """The config of a long stage and of one that starts from it; {name: --stage}."""
+    run = {"log_every": 2, "checkpoint_every": 10}
+    stages = {"x": tiny.train(steps=STEPS, run=run)}
+    stages["y"] = tiny.train(
+        parents={"start": "x"},
+        starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
+        labels=[{"role": "target", "setting": "small", "target": "day"}],
+    )
+    config = {"study": "workers", "stages": stages}
+    keys = {one.name: one.key for one in tiny.plan(config).stages}
+    given = {name: f"--stage={key}" for name, key in keys.items()}
+    return write(tmp_path / "c.py", config), given
+
+
+@pytest.mark.slow
+def test_a_study_made_by_workers_alone(command, tmp_path, capsys):
+    config, stage = two_stages(tmp_path)
+    workdir = tmp_path / "run"
+    where = f"--workdir={workdir}"
+    code, out, _ = command(config, where, stage["y"])
+    assert code == 4 and "parent x is not done" in out
+    process = start(config, workdir, stage["x"])
+    try:
+        wait_for_step(process, workdir, 4)
+        code, out, _ = command(config, where, stage["x"])  # a duplicate
+        assert code == 3 and f"process {process.pid}" in out
+        code, out, _ = command(config, where, stage["y"])
+        assert code == 4 and "parent x is not done" in out
+        assert not list(workdir.rglob("error.json"))
+        assert artifacts.main(["gc", "--yes", where]) == 0
+        assert "0 not named by any plan" in capsys.readouterr().out
+        (plan,) = workdir.glob("studies/*/plan.json")
+        plan.unlink()  # as if another study of this name had taken its place
+        assert artifacts.main(["gc", "--yes", where]) == 0
+        assert f"left alone: {workdir}: stage" in capsys.readouterr().out
+        assert process.poll() is None
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    assert command(config, where, stage["y"])[0] == 0
+    assert command(config, where, stage["y"])[0] == 0  # done already
+    assert report.main([where]) == 0
+    assert "workers: 2 done" in capsys.readouterr().out
+    assert len(table(workdir)) == 1
+    code, out, _ = command(config, where)
+    assert code == 0 and "2 stages were done already" in out
+
+
+def test_help_says_what_exit_codes_mean(command):
+    code, out, _ = command("--help")
+    assert code == 0 and "exit codes:" in out
+    for number in (0, 1, 2, 3, 4, 130):
+        assert re.search(rf"^  {number} +\w", out, re.M)

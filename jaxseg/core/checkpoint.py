@@ -26,12 +26,16 @@ META = "meta.json"  # written last: a checkpoint without it was never finished
 def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
     """Raises Damaged naming the first missing or changed file among `sums`."""
     for name, expected in sums.items():
-        path = folder / name
-        found = hashing.file_sum(path) if path.is_file() else "no such file"
+        path = Path(folder) / name
+        try:
+            found = hashing.file_sum(path) if path.is_file() else "no such file"
+        except OSError as error:  # a bad sector, or no permission
+            found = error.strerror
         if found != expected:
+            found = f"{found[:16]}..." if len(found) == len(expected) else found
             raise errors.Damaged(
-                f"{path}: damaged. SHA-256 expected {expected[:16]}..., found "
-                f"{found[:16]}. {fix}".rstrip()
+                f"{path}: damaged. SHA-256 expected {expected[:16]}..., found {found}. "
+                f"{fix}".rstrip()
             )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jaxseg.core import errors
 
-MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # as shells count signals
+INTERRUPTED, PIPE_CLOSED = 130, 141  # as shells count signals
 OURS = (Path(__file__).parent.parent, Path(sys.prefix))
 SPACE = "free space there, or give another path"
 OTHER = "give another path"
@@ -39,9 +39,10 @@ ANYWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO)
 def entry(
     main: Callable[[Sequence[str]], int | None],
 ) -> Callable[[Sequence[str] | None], int]:
-    """A `main(argv)` that ends with an exit code whatever the user did: its own, 2 with
-    one message for a UserError or a path that the system refuses, 130 for Ctrl-C, 141
-    in silence where the reader of a pipe has gone. Anything else is a bug and raised.
+    """A `main(argv)` that ends with an exit code whatever the user did: its own; that
+    of a UserError, with its message; 2 for a path that the system refuses; 130 for
+    Ctrl-C; 141 in silence where the reader of a pipe has gone. Anything else is a bug
+    and raised.
     """
 
     @functools.wraps(main)
@@ -64,16 +65,16 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
         finally:
             sys.stdout.flush()  # here, where a full disk or a closed pipe can be told
     except errors.UserError as error:
-        text = str(error)
+        text, code = str(error), error.exit_code
     except KeyboardInterrupt:
         print("jaxseg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        text = refused(error)
+        text, code = refused(error), errors.UserError.exit_code
         if not text:
             raise
     print(f"jaxseg: {text}", file=sys.stderr)
-    return MISTAKE
+    return code
 
 
 def refused(error: OSError) -> str:

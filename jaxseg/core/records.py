@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ def read_sealed(path: Path, fix: str = "") -> dict[str, Any]:
         value = json.loads(text)
         rest = {key: item for key, item in value.items() if key != "self"}
         sound = value["self"] == hashing.key(rest) and text == _render(value)
+    except OSError as error:
+        text = f"{path}: cannot be read ({error.strerror}). {fix}"
+        raise errors.Damaged(text.rstrip()) from error
     except (ValueError, KeyError, AttributeError, TypeError):
         sound = False
     if not sound:
@@ -80,7 +84,8 @@ def _render(value: Any) -> str:
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` by `text`: a reader sees the old or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(SCRATCH.replace("*", f"{path.name}.{os.getpid()}"))
+    own = f"{os.getpid()}.{secrets.token_hex(4)}"  # workers on many hosts share pids
+    scratch = path.with_name(SCRATCH.replace("*", f"{path.name}.{own}"))
     try:
         with open(scratch, "w", encoding="utf-8") as file:
             file.write(text)

@@ -10,13 +10,17 @@ from jaxseg.report import build
 
 
 @command.entry
-def main(arguments: Sequence[str]) -> None:
-    """Builds the report, prints the gain table and the files; 2 on a user's mistake."""
+def main(arguments: Sequence[str]) -> int:
+    """Builds the report, prints the gain table and the files.
+
+    Exit code: 0, 1 where something damaged was left out, 2 on a user's mistake.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.report",
         description="Rebuilds report/ of a workdir from its files alone: results.csv, "
         "gains.csv, claims.csv, tables.md, tables.tex and index.html. Needs no "
-        "accelerator and no JAX.",
+        "accelerator and no JAX. Exit codes: 0 all that is there was used, 1 something "
+        "was left out and is named (damaged, or made of other data), 2 a mistake.",
     )
     parser.add_argument("--workdir", required=True, help="the workdir of a run")
     options = parser.parse_args(arguments)
@@ -25,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     print()
     for name, path in report.files.items():
         print(f"{name:<12} {path}")
+    return 1 if report.left_out else 0
 
 
 if __name__ == "__main__":

@@ -20,21 +20,32 @@ class Report:
     claims: Sequence[Mapping[str, Any]]
     files: Mapping[str, Path]
 
+    @property
+    def left_out(self) -> list[str]:
+        """What is there and was not used, in words: damaged, or made of other data."""
+        studies = [study.error for study in self.studies if study.error]
+        stages = [s for study in self.studies for s in study.stages if s.refused]
+        return studies + [f"{stage.name}: {stage.error}" for stage in stages]
+
     def text(self, width: int = 100) -> str:
         """The gain tables and what came of the stages, for a terminal."""
         parts = [texts.terminal(grid, width) for grid in self.grids if grid.compares]
         for study in self.studies:
+            if study.error:
+                parts.append(f"{study.name}: left out, {study.error}")
+                continue
             counts = [f"{n} {status}" for status, n in study.counts().items() if n]
             parts.append(f"{study.name}: {', '.join(counts)}")
             broken = [s for s in study.broken if s.status != "blocked"]
-            parts += [f"  {stage.name}: {_last_line(stage.error)}" for stage in broken]
+            parts += [f"  {stage.name}: {_why(stage)}" for stage in broken]
             names = ", ".join(stage.name for stage in study.spared)
             parts += [f"  diverged, and done without: {names}"] if names else []
         return "\n".join(parts)
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[-1]
+def _why(stage: workdir.Stage) -> str:
+    last = (stage.error.strip().splitlines() or ["no message"])[-1]
+    return f"left out, {last}" if stage.refused else last
 
 
 def read(folder: Path | str) -> Report:

@@ -49,7 +49,8 @@ def render(report) -> str:
     }
     colours = figures.DOMAIN_COLOURS
     return environment.get_template("index.html").render(
-        studies=[_study(report, study) for study in report.studies],
+        studies=[_study(report, study) for study in report.studies if not study.error],
+        unread=[study for study in report.studies if study.error],
         colour=lambda domain: colours.get(domain, figures.OTHER),
         made=_provenance(report.studies),
         licences=_licences(report.studies),

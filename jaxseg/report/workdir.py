@@ -5,15 +5,14 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, outcomes, records
+from jaxseg.core import errors, manifest, outcomes, records
 
-SCHEMA = 1  # of plan.json and manifest.json
+SCHEMA = 1  # of plan.json
 BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
-PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Artifact:
 
     folder: Path
     manifest: Mapping[str, Any]
-    fix: str
 
     @property
     def key(self) -> str:
@@ -32,14 +30,14 @@ class Artifact:
     def read(self, name: str) -> bytes | None:
         """Bytes of the file `name`; None where the artifact has no such file."""
         path, expected = self.folder / name, self.manifest["files"].get(name)
-        if expected is None or not path.is_file():
+        if expected is None:
             return None
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
+        data = path.read_bytes() if path.is_file() else None
+        found = "no such file" if data is None else hashlib.sha256(data).hexdigest()
         if found != expected:
             raise errors.Damaged(
-                f"{path}: damaged file of artifact {self.key}. SHA-256 expected "
-                f"{expected}, found {found}. {self.fix}"
+                f"{path}: damaged. SHA-256 expected {expected}, found {found}. "
+                f"{manifest.remedy(self.folder)}"
             )
         return data
 
@@ -73,11 +71,15 @@ class Stage:
     error: str  # why it failed, or which stage blocks it
     artifact: Artifact | None
     winner: Artifact | None = None  # of a `select` stage that trained nothing itself
+    refused: bool = False  # failed, yet there: damaged, or made of other data
 
     @property
     def result(self) -> Artifact | None:
         """The artifact whose metrics stand for this stage."""
         return self.winner or self.artifact
+
+
+Look = Callable[[str], tuple[Artifact | None, str]]  # key -> what `_look` finds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Study:
     argument: str
     created: str
     stages: Sequence[Stage]
+    error: str = ""  # why plan.json cannot be read, and all else is empty
 
     @property
     def spared(self) -> Sequence[Stage]:
@@ -123,16 +126,23 @@ def load(workdir: Path) -> list[Study]:
             f"`python -m jaxseg.main --config=configs/factors.py --workdir={workdir}` "
             f"first, or give the workdir of a run."
         )
-    open_artifact = functools.cache(functools.partial(_artifact, workdir))
-    return [_study(path, workdir, open_artifact) for path in plans]
+    look = functools.cache(functools.partial(_look, workdir))
+    return [_study(path, workdir, look) for path in plans]
 
 
-def _study(path: Path, workdir: Path, open_artifact) -> Study:
-    """One plan.json with the state of its stages."""
-    plan = records.read_sealed(path, fix=PLAN_FIX)
+def _study(path: Path, workdir: Path, look: Look) -> Study:
+    """One plan.json with the state of its stages, or why there is none to read."""
+    try:
+        return _planned(path, workdir, look)
+    except errors.UserError as error:
+        return Study(path.parent.name, "", "", "", (), str(error))
+
+
+def _planned(path: Path, workdir: Path, look: Look) -> Study:
+    plan = records.read_sealed(path, fix=manifest.PLAN_FIX)
     _check_schema(path, plan)
     try:
-        stages = _stages(plan["stages"], workdir, open_artifact)
+        stages = _stages(plan["stages"], workdir, look)
         return Study(
             plan["study"], plan["config"], plan["argument"], plan["created"], stages
         )
@@ -153,16 +163,17 @@ def _check_schema(path: Path, value: Any) -> None:
         )
 
 
-def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[Stage]:
+def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage]:
     """One for each entry of the plan, whose order puts parents first.
 
     Entries may share a key, and then an artifact; each has its own name and labels.
     """
     stages, by_key = [], {}
     for entry in planned:
-        status, error = _status(entry, workdir, by_key)
-        artifact = None if status in BROKEN else open_artifact(entry["key"])
-        status = "done" if artifact else status
+        artifact, damage = look(entry["key"])
+        status, error = _status(entry, workdir, by_key, damage)
+        there = artifact is not None or damage
+        artifact = None if status in BROKEN else artifact
         winner = artifact.manifest.get("winner") if artifact else None
         stage = Stage(
             name=entry["name"],
@@ -170,48 +181,45 @@ def _stages(planned: Sequence[Mapping], workdir: Path, open_artifact) -> list[St
             kind=entry["kind"],
             parents=entry["parents"],
             labels=entry["labels"],
-            status=status,
+            status="done" if artifact else status,
             error=error,
             artifact=artifact,
-            winner=open_artifact(winner) if winner else None,
+            winner=look(winner)[0] if winner else None,
+            refused=bool(there) and status == "failed",
         )
         stages.append(stage)
         by_key.setdefault(stage.key, stage)
     return stages
 
 
-def _status(entry, workdir, before: Mapping[str, Stage]) -> tuple[str, str]:
+def _status(
+    entry: Mapping, workdir: Path, before: Mapping[str, Stage], damage: str
+) -> tuple[str, str]:
     """(status, why) of a stage that is broken, as a run has it; else pending or done.
 
-    What a run has refused is failed although it is there: damaged, or made of other
-    data. Nothing is read from it, nor from what descends from it.
+    What a run has refused or would refuse is failed although it is there: damaged, or
+    made of other data. Nothing is read from it, nor from what descends from it.
     """
     parents = [before[key] for key in entry["parents"].values() if key in before]
     states = {parent.name: parent.status for parent in parents}
     blocked = outcomes.blocked(states, entry["does_without"])
     if blocked:
         return "blocked", blocked
-    failure = workdir / "running" / entry["key"][:20] / "error.json"
-    if failure.is_file():
-        value = records.read_json(failure)
-        return value.get("state", "failed"), str(value.get("error", "no message"))
-    return "pending", ""
+    if damage:
+        return "failed", damage
+    failure = outcomes.noted(workdir / "running" / entry["key"][:20])
+    return (failure["state"], failure["error"]) if failure else ("pending", "")
 
 
-def _artifact(workdir: Path, key: str) -> Artifact | None:
-    """The finished artifact `key`; None where it is not finished."""
-    path = workdir / "artifacts" / key[:20] / "manifest.json"
-    if not path.is_file():
-        return None
-    fix = (
-        f"Remove it with `python -m jaxseg.artifacts remove {key[:20]} "
-        f"--workdir={workdir}` and run the study again."
-    )
-    manifest = records.read_sealed(path, f"Artifact {key[:20]}. {fix}")
-    _check_schema(path, manifest)
-    if manifest["key"] != key:
-        raise errors.Damaged(
-            f"{path}: the manifest of another artifact, expected key {key}, found "
-            f"{manifest['key']}. {fix}"
-        )
-    return Artifact(path.parent, manifest, fix)
+def _look(workdir: Path, key: str) -> tuple[Artifact | None, str]:
+    """(artifact, "") where it is sound, (None, what is wrong with it), or neither.
+
+    Weights need only be there: a report reads none, and a run compares their bytes.
+    """
+    folder = workdir / manifest.FOLDER / key[:20]
+    if not folder.is_dir():
+        return None, ""
+    try:
+        return Artifact(folder, manifest.check(folder, weights=False)), ""
+    except errors.UserError as error:
+        return None, str(error)

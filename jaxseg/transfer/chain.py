@@ -122,11 +122,12 @@ class Outcome:
     """How each stage of a run ended: {stage name: a state of `core.outcomes`}.
 
     errors: {stage name: text} of what failed, and of what diverged unless others stood
-    in for it everywhere.
+    in for it everywhere. left_out: texts of what the report could not use.
     """
 
     states: dict[str, str]
     errors: dict[str, str]
+    left_out: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -135,10 +136,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0, 1 where something failed, 3 where only other processes are at it still."""
-        if self.errors:
-            return 1
-        return 3 if any(state in outcomes.HELD for state in self.states.values()) else 0
+        """As `outcomes.exit_code` has it."""
+        return outcomes.exit_code(
+            self.states, failed=bool(self.errors or self.left_out)
+        )
 
 
 class Watcher:
@@ -193,9 +194,13 @@ def _known(
     digests: reuse.Known,
 ) -> tuple[str, str]:
     """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
-    held_up = _held_up(one, states)
-    if held_up[0]:
-        return held_up
+    parents = {
+        name: states.get(name) or _elsewhere(one.parent_keys[role], box)
+        for role, name in one.parents.items()
+    }
+    blocked = outcomes.blocked(parents, _does_without(one))
+    if blocked:
+        return "blocked", blocked
     if one.key in first:
         state = states[first[one.key]]
         if state in outcomes.THERE:
@@ -213,17 +218,28 @@ def _known(
         return "cached", ""
     reason = box.diverged(one.key)
     if reason is None:
-        return "", ""
+        return _held_up(parents)
     again = f"`python -m jaxseg.artifacts remove {one.short} --workdir={box.workdir}`"
     return "diverged", f"in an earlier run, {reason} To try it again: {again}"
 
 
-def _held_up(one: stage.Stage, states: Mapping[str, str]) -> tuple[str, str]:
-    """("blocked" or "waiting", why) by what became of the parents, else ("", "")."""
-    parents = {name: states.get(name, "done") for name in one.parents.values()}
-    blocked = outcomes.blocked(parents, _does_without(one))
-    if blocked:
-        return "blocked", blocked
+def _elsewhere(key: str, box: store.Store) -> str:
+    """The state of a parent that this run does not make, or "" where it is not done."""
+    if not box.done(key):
+        return (box.failure(key) or {"state": ""})["state"]
+    try:
+        box.verify(key)
+    except errors.UserError as error:
+        logging.error("%s", error)
+        return "failed"
+    return "done"
+
+
+def _held_up(parents: Mapping[str, str]) -> tuple[str, str]:
+    """("early" or "waiting", why) by {parent: state}, else ("", "")."""
+    for name, state in parents.items():
+        if not state:
+            return "early", f"parent {name} is not done. Run this again once it is."
     if any(state in outcomes.HELD for state in parents.values()):
         return "waiting", "another process makes a parent"
     return "", ""

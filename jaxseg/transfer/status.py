@@ -9,7 +9,7 @@ from jaxseg.report import gains
 from jaxseg.transfer import chain, stage, store
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
-COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan"}
+COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan", "early": "cyan"}
 
 
 class Status(chain.Watcher):

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import checkpoint, durable, errors, hashing, records
+from jaxseg.core import durable, errors, hashing, outcomes, records
+from jaxseg.core import manifest as manifests
 
-MANIFEST = "manifest.json"  # written last: a folder without it is not an artifact
-ERROR = "error.json"
+MANIFEST = manifests.FILE
+read_manifest, verify, remedy = manifests.read, manifests.check, manifests.remedy
 
 
 class Store:
@@ -25,7 +26,7 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Where the artifact is, or will be."""
-        return self.workdir / "artifacts" / key[:20]
+        return self.workdir / manifests.FOLDER / key[:20]
 
     def running(self, key: str) -> Path:
         """Where it is made: checkpoints, and `artifact/`, which is moved when whole."""
@@ -37,23 +38,26 @@ class Store:
 
     def stored(self) -> list[str]:
         """The short keys of all artifacts."""
-        return sorted(
-            p.parent.name for p in self.workdir.glob(f"artifacts/*/{MANIFEST}")
-        )
+        return [name for name in self.folders() if self.done(name)]
+
+    def folders(self) -> list[str]:
+        """The names of all artifact folders, with a manifest or without."""
+        folders = self.workdir.glob(f"{manifests.FOLDER}/*")
+        return sorted(path.name for path in folders if path.is_dir())
 
     def manifest(self, key: str) -> dict[str, Any]:
         """What made it; Damaged where its bytes are not those written."""
         return read_manifest(self.folder(key))
 
-    def verify(self, key: str, weights: bool = True) -> None:
-        """Damaged naming the file if a byte of the artifact has changed."""
-        verify(self.folder(key), weights=weights)
+    def verify(self, key: str, weights: bool = True) -> dict[str, Any]:
+        """The manifest; Damaged naming the file if a byte of the artifact changed."""
+        return verify(self.folder(key), weights=weights)
 
     def start(self, key: str) -> Path:
         """The `artifact/` folder to fill; may hold what an interrupted try left."""
         folder = self.running(key) / "artifact"
         folder.mkdir(parents=True, exist_ok=True)
-        (self.running(key) / ERROR).unlink(missing_ok=True)
+        (self.running(key) / outcomes.ERROR).unlink(missing_ok=True)
         return folder
 
     def finish(self, key: str, manifest: dict[str, Any]) -> None:
@@ -66,8 +70,7 @@ class Store:
 
         Of a finished artifact: why it may not be used.
         """
-        value = {"error": error, "state": state, "when": now()}
-        records.write_json(self.running(key) / ERROR, value)
+        outcomes.note(self.running(key), error, state, now())
 
     def accept(self, key: str) -> None:
         """The artifact is there and right: what an earlier run held against it goes,
@@ -77,10 +80,7 @@ class Store:
 
     def failure(self, key: str) -> dict[str, str] | None:
         """{error, state} of the last try of this stage, if it failed."""
-        path = self.running(key) / ERROR
-        if not path.is_file():
-            return None
-        return {"state": "failed"} | records.read_json(path)
+        return outcomes.noted(self.running(key))
 
     def diverged(self, key: str) -> str | None:
         """Why this stage diverged, if it did: the same again would do so again."""
@@ -105,7 +105,7 @@ class Store:
         path = self.workdir / "locks" / f"{name}.lock"
         with writable(self.workdir):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+")  # noqa: SIM115 (closed below)
+            file = open(path, "a+", errors="replace")  # noqa: SIM115 (closed below)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,40 +143,6 @@ def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
     os.rename(folder, final)
     for holder in (final.parent, final.parent.parent):
         durable.sync(holder)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an artifact folder; UserError where there is none."""
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise errors.UserError(
-            f"{folder}: not an artifact, it has no {MANIFEST}. Artifacts are the "
-            "folders in WORKDIR/artifacts; `python -m jaxseg.artifacts list "
-            "--workdir=WORKDIR` shows them."
-        )
-    manifest = records.read_sealed(path, fix=remedy(folder))
-    if manifest.get("schema") != 1:
-        raise errors.UserError(
-            f"{path}: schema {manifest.get('schema')}, this version reads 1"
-        )
-    return manifest
-
-
-def verify(folder: Path, weights: bool = True) -> None:
-    """Damaged naming the first file whose bytes changed; `weights` may be left out."""
-    sums = read_manifest(folder)["files"]
-    if not weights:
-        sums = {n: s for n, s in sums.items() if not n.startswith("weights/")}
-    checkpoint.check_sums(folder, sums, fix=remedy(folder))
-
-
-def remedy(folder: Path) -> str:
-    """What to do about a damaged artifact."""
-    folder = Path(folder)
-    return (
-        f"Fix: `python -m jaxseg.artifacts remove {folder.name} "
-        f"--workdir={folder.parent.parent}`, then run the same command again."
-    )
 
 
 @contextlib.contextmanager

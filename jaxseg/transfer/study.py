@@ -35,24 +35,21 @@ def run(
 
     config: a ConfigDict or plain dicts. only: regex of the stages to run; what they
     descend from runs as well. stage: the key of one stage whose parents are done, for
-    workers: no report, no lock but the stage's own.
+    workers: no report, and no lock but the stage's own.
     """
     use_compilation_cache()
     plan = chain.plan(chain.bind(plain(config)), config_file, argument)
+    stages = plan.needed(only) if stage is None else plan.with_key(stage)
     box = store.Store(workdir)
-    if stage is not None:
-        with interruptible(max_hours) as interrupted:
-            return _run(plan.with_key(stage), box, interrupted)
-    with box.lock("main", "a run"), interruptible(max_hours) as interrupted:
+    lock = box.lock("main", "a run") if stage is None else contextlib.nullcontext()
+    with lock, interruptible(max_hours) as interrupted:
         with store.writable(box.workdir):
-            chain.write(plan, box.workdir)
-        outcome = _run(plan.needed(only), box, interrupted)
-    try:
-        show(build_report(box.workdir))
-    except errors.Damaged as error:
-        if outcome.ok:
-            raise
-        print(f"No report before this is mended: {error}")
+            chain.write(plan, box.workdir)  # before any lock of a stage: see `gc`
+        outcome = _run(stages, box, interrupted)
+    if stage is None:
+        report = build_report(box.workdir)
+        show(report)
+        outcome.left_out = report.left_out
     return outcome
 
 

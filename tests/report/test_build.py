@@ -102,17 +102,44 @@ def test_the_page_says_what_ran_and_what_did_not(study):
     assert text.count("<svg") == 1 + 2 * 2  # a heat map, two curves for each target
 
 
-def test_a_missing_piece_leaves_a_hole(tmp_path):
+def test_what_is_gone_is_left_out_and_named(tmp_path):
     folder = small_study(tmp_path)
-    for path in folder.glob("artifacts/*/samples/000_truth.png"):
-        path.unlink()
-    for path in folder.glob("artifacts/*/metrics.jsonl"):
-        path.unlink()
-    for path in folder.glob("artifacts/*/receipt.json"):
-        path.unlink()
-    build.build(folder)
+    path = min(folder.glob("artifacts/*/samples/000_truth.png"))
+    path.unlink()
+    report = build.build(folder)
+    assert len(report.results) == 12 and len(report.left_out) == 1
+    assert f"left out, {path}: damaged" in report.text()
     text = workdirs.html_text(folder)
-    assert text.count('<div class="hole">missing</div>') == 2
+    assert '<span class="pill fail">left out</span>' in text and str(path) in text
+
+
+def test_a_damaged_plan_leaves_out_its_study_alone(tmp_path, capsys):
+    folder = small_study(tmp_path)
+    other = workdirs.Workdir(folder, "other")
+    other.cell(workdirs.target("night", "random"), 0.3)
+    path = other.plan() / "studies" / "other" / "plan.json"
+    workdirs.flip_byte(path)
+    assert command.main([f"--workdir={folder}"]) == 1
+    out = capsys.readouterr().out
+    assert f"other: left out, {path}: damaged" in out and "+32.8*" in out
+    text = workdirs.html_text(folder)
+    assert "Studies left out" in text and f"{path}: damaged" in text
+    workdirs.flip_byte(path)
+    assert command.main([f"--workdir={folder}"]) == 0
+    assert "Studies left out" not in workdirs.html_text(folder)
+
+
+def test_pieces_that_were_never_made_leave_holes(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    ids, image = np.zeros((16, 16), int), np.full((16, 16, 3), 120, np.uint8)
+    for source, value in (("websearch", 0.3), ("day", 0.4)):
+        files = workdirs.samples(ids, image, ids)
+        del files["samples/000_truth.png"]
+        label = workdirs.target("night", source)
+        made.cell(label, value, files=files, curve=[], receipt=None)
+    build.build(made.plan())
+    text = workdirs.html_text(tmp_path)
+    assert text.count('<div class="hole">missing</div>') == 1
     assert "no receipt" in text and "Learning curves" not in text
 
 
@@ -228,13 +255,18 @@ def test_the_command(study, tmp_path, capsys):
     assert len(lines) == 2 and all(line.startswith("jaxseg: ") for line in lines)
 
 
-def test_a_flipped_byte_stops_the_command(tmp_path, capsys):
+def test_the_rest_is_reported_beside_flipped_bytes(tmp_path, capsys):
     folder = small_study(tmp_path)
-    path = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
-    for sample in path:
+    first, *_ = paths = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
+    workdirs.flip_byte(first)
+    assert command.main([f"--workdir={folder}"]) == 1
+    assert f"{first}: damaged" in capsys.readouterr().out
+    for sample in paths[1:]:
         workdirs.flip_byte(sample)
-    assert command.main([f"--workdir={folder}"]) == 2
-    assert "000_prediction.png: damaged" in capsys.readouterr().err
+    assert command.main([f"--workdir={folder}"]) == 1
+    out = capsys.readouterr().out
+    assert all(f"{path}: damaged" in out for path in paths)
+    assert "1 done, 13 failed" in out
 
 
 def test_no_jax_and_no_machine_needed(study):

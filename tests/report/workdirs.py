@@ -70,7 +70,8 @@ class Workdir:
         """A stage that stopped with an error; `more`: state. Returns its key."""
         key = self.stage(name, labels, parents=parents)
         path = self.folder / "running" / key[:20] / "error.json"
-        records.write_json(path, {"error": error, "step": 7} | more)
+        value = {"error": error, "state": "failed", "step": 7}
+        records.write_sealed(path, value | more)
         return key
 
     def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:

@@ -114,7 +114,7 @@ def test_what_holds_no_model_is_refused(tmp_path):
 
 
 def test_changed_weights_are_not_loaded(tmp_path):
-    folder = shutil.copytree(tiny.artifact("source"), tmp_path / "artifacts" / "x")
+    folder = shutil.copytree(tiny.artifact("source"), tmp_path / "x")
     for path in (folder / "weights").rglob("*"):
         if not path.is_file() or not path.stat().st_size:
             continue

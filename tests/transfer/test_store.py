@@ -97,7 +97,7 @@ def test_a_folder_without_a_manifest_is_not_done_and_is_replaced(box):
     (folder / "manifest.json").unlink()
     (folder / "left.txt").write_text("left over")
     assert not box.done(KEY) and box.stored() == []
-    with pytest.raises(errors.UserError, match=r"not an artifact.*artifacts list"):
+    with pytest.raises(errors.UserError, match=r"not an artifact.*artifacts remove"):
         box.manifest(KEY)
     make(box)
     assert box.done(KEY) and not (folder / "left.txt").exists()
@@ -124,6 +124,9 @@ def test_a_missing_file_is_named_and_weights_may_be_left_out(box):
     (folder / "weights" / "w").unlink()
     with pytest.raises(errors.Damaged, match=r"weights/w: damaged.*no such file"):
         box.verify(KEY)
+    with pytest.raises(errors.Damaged, match=r"weights/w: damaged.*no such file"):
+        box.verify(KEY, weights=False)
+    (folder / "weights" / "w").write_text("5678")
     box.verify(KEY, weights=False)
     (folder / "rows.jsonl").unlink()
     with pytest.raises(errors.Damaged, match=r"rows\.jsonl"):

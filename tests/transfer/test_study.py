@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from jaxseg.core import errors
+from jaxseg.report import build
 from jaxseg.transfer import chain, study
 from tests import tiny
 
@@ -92,6 +93,10 @@ def test_only_one_stage_for_a_worker(tmp_path):
     assert not (workdir / "report" / "results.csv").exists()  # no report
 
 
-def test_a_stage_whose_parents_are_not_there(tmp_path):
+def test_a_worker_that_is_early_leaves_the_plan_and_nothing_else(tmp_path):
     outcome = study.run(tiny.config(), tmp_path, stage=tiny.key("target"))
-    assert "not an artifact" in outcome.errors["target"]
+    assert outcome.states == {"target": "early"} and outcome.exit_code == 4
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert files == [tmp_path / "studies" / "tiny" / "plan.json"]
+    found = build.build(tmp_path)  # a report needs no run of the whole
+    assert found.text() == "tiny: 5 pending" and not found.left_out

@@ -101,8 +101,6 @@ def run(job: work.Work) -> dict[str, Any]:
     its refit, whose weights, log and samples are then here.
     """
     spec = job.stage.spec
-    if not job.parents:
-        raise errors.UserError("all candidates diverged. Fix: lower learning rates")
     manifests = {role: store.read_manifest(f) for role, f in job.parents.items()}
     scores = {role: _score(m, spec["evaluation"]) for role, m in manifests.items()}
     best = max if next(iter(scores.values()))["higher_is_better"] else min

@@ -1,0 +1,77 @@
+"""manifest.json: what made an artifact, and whether its folder still agrees with it."""
+
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import checkpoint, errors, records
+
+FILE = "manifest.json"  # written last: a folder without it is not an artifact
+FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
+SCHEMA = 1
+WEIGHTS = "weights/"
+PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact folder; UserError where there is none.
+
+    Damaged where its bytes are not those written, or are those of another artifact.
+    """
+    folder = Path(folder)
+    path, stored = folder / FILE, folder.absolute().parent.name == FOLDER
+    if not path.is_file():
+        text = f"{folder}: not an artifact, it has no {FILE}."
+        if stored and folder.is_dir():
+            raise errors.Damaged(f"{text} {remedy(folder)}")
+        raise errors.UserError(
+            f"{text} Artifacts are the folders in WORKDIR/{FOLDER}; `python -m "
+            "jaxseg.artifacts list --workdir=WORKDIR` shows them."
+        )
+    manifest = records.read_sealed(path, fix=remedy(folder))
+    if manifest.get("schema") != SCHEMA:
+        raise errors.UserError(
+            f"{path}: schema {manifest.get('schema')!r}, this version reads {SCHEMA}. "
+            "Fix: use the version of jaxseg that wrote it, or run the study again."
+        )
+    if stored and not manifest["key"].startswith(folder.name):
+        raise errors.Damaged(
+            f"{path}: the manifest of another artifact, expected key {folder.name}, "
+            f"found {manifest['key'][:20]}. {remedy(folder)}"
+        )
+    return manifest
+
+
+def check(folder: Path, weights: bool = True) -> dict[str, Any]:
+    """The manifest, after every file it lists was found with the bytes it had.
+
+    Damaged naming the first that is gone or changed. weights: False is satisfied with
+    those if they are there, whatever is in them.
+    """
+    manifest = read(folder)
+    sums = manifest["files"]
+    read_in_full = {
+        name: expected
+        for name, expected in sums.items()
+        if weights or not name.startswith(WEIGHTS)
+    }
+    checkpoint.check_sums(folder, read_in_full, fix=remedy(folder))
+    for name in sums.keys() - read_in_full.keys():
+        if not (Path(folder) / name).is_file():
+            checkpoint.check_sums(folder, {name: sums[name]}, fix=remedy(folder))
+    return manifest
+
+
+def extra(folder: Path) -> list[Path]:
+    """Files in an artifact folder that its manifest does not list. None is read."""
+    known = read(folder)["files"].keys() | {FILE}
+    files = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
+    return [path for path in files if path.relative_to(folder).as_posix() not in known]
+
+
+def remedy(folder: Path) -> str:
+    """What to do about a damaged artifact."""
+    folder = Path(folder)
+    return (
+        f"Fix: `python -m jaxseg.artifacts remove {folder.name} "
+        f"--workdir={folder.parent.parent}`, then run the same command again."
+    )
