@@ -12,7 +12,6 @@ python -m jaxseg.data init DIR --output config.py
 """
 
 import argparse
-import functools
 import json
 import sys
 from collections import Counter
@@ -24,9 +23,8 @@ import numpy as np
 
 from jaxseg.core import command, draw, errors, images
 from jaxseg.core.types import Example
-from jaxseg.data import checks, dataset, guess, sources, statistics, transforms
+from jaxseg.data import audit, checks, dataset, guess, sources, statistics, transforms
 
-UNION = "trainval"  # VOC's name for a split that holds others
 PREVIEW_SIDE = 240  # small images are enlarged, large ones reduced, to about this
 
 
@@ -104,35 +102,33 @@ def check(args: argparse.Namespace) -> int:
         return _check_across(args)
     if args.name is None:
         raise errors.UserError("check: found no name. Fix: check NAME, or check DIR.")
-    name, root, options = _find(args.name, args.root, args.options)
+    name, root, options, known = _find(args.name, args.root, args.options)
     try:
-        found = _check_splits(name, root, options, args.split)
+        found = audit.audit(name, root, options, args.split, _score, known)
     except errors.UserError as error:
-        print("\n".join(f"bad: {line}" for line in str(error).splitlines()))
-        unpaired = checks.refused(error)[1:]
-        _print_problems(unpaired, args.limit)
+        problems = checks.refused(error)
+        _print_problems(problems, args.limit)
         report = {"name": args.name, "ok": False, "error": str(error)}
-        files = [problem.text for problem in unpaired]
-        _write_json(args.json, report | ({"unpaired": files} if files else {}))
+        _write_json(args.json, report)
         return 1
-    parts = [each for each in found if each.split != UNION]
-    leaks = []
-    for place, one in enumerate(parts):
-        for other in parts[place + 1 :]:
-            leaks += checks.overlap(one, other, f"{one.split} and {other.split}")
     for each in found:
         _print_problems(each.problems, args.limit)
-        print(f"{name} {each.split}: {each.fatal} problems in {each.records} records")
-    _print_problems(leaks, args.limit)
+        if each.split:
+            counts = f"{each.fatal} problems in {each.records} records"
+            print(f"{name} {each.split}: {counts}")
     aside = checks.left_out()
     _print_problems(aside, args.limit)
-    problems = [problem for each in found for problem in each.problems] + leaks
+    problems = [problem for each in found for problem in each.problems]
     if args.fix_report:
         _print_fixes(problems)
-    report = {each.split: _as_json(each.problems, each.records) for each in found}
+    whole, *splits = found
+    report = {each.split: _as_json(each.problems, each.records) for each in splits}
     fatal = sum(problem.fatal for problem in problems)
+    _print_verdict(args.name, fatal, len(problems) + len(aside) - fatal)
     report = {"name": name, "ok": not fatal, "splits": report}
-    for key, each in (("leaks", leaks), ("left_out", aside)):
+    leaks = [problem for problem in whole.problems if problem.kind == "leak"]
+    others = [problem for problem in whole.problems if problem.kind != "leak"]
+    for key, each in (("whole", others), ("leaks", leaks), ("left_out", aside)):
         report[key] = _as_json(each, len(each))["problems"]
     _write_json(args.json, report)
     return 1 if fatal else 0
@@ -154,7 +150,7 @@ def stats(args: argparse.Namespace) -> int:
 
 def init(args: argparse.Namespace) -> int:
     """Looks at a folder and writes a config that trains on it."""
-    root, output = Path(args.folder), args.output
+    root, output = Path(args.folder).expanduser(), args.output
     if output.exists():
         raise errors.UserError(
             f"{output}: exists already. Fix: name another with --output FILE."
@@ -163,10 +159,15 @@ def init(args: argparse.Namespace) -> int:
     output.write_text(guess.config_text(best, root, output), encoding="utf-8")
     splits = ", ".join(f"{name} {n}" for name, n in best.facts.splits.items())
     print(f"{root}: {best.name} for {best.task}, because of {best.reason}")
-    print(f"splits: {splits}; classes: {', '.join(best.facts.classes) or 'none'}")
+    classes = best.facts.classes
+    print(f"splits: {splits}; {len(classes)} classes: {', '.join(classes) or 'none'}")
+    if guess.validation(best) is None:
+        print("no validation split: a fifth of the training images is held out")
     for other in others:
         print(f"or else: {other.name} for {other.task}, because of {other.reason}")
-    print(f"{output}: written. Next: python -m jaxseg.main --config={output} --plan")
+    print(f"{output}: written. It trains into runs/{guess.slug(root)}.")
+    print(f"Next: python -m jaxseg.data check {args.folder}  # every record")
+    print(f"then: python -m jaxseg.main --config={output} --plan")
     return 0
 
 
@@ -225,41 +226,33 @@ def _label_panels(
 
 def _find(
     name: str, root: str | None, options: str
-) -> tuple[str, str | None, dict[str, Any]]:
-    """(name, root, options) of a dataset by name, or of a folder by what is in it."""
+) -> tuple[str, str | None, dict[str, Any], Sequence[errors.UserError]]:
+    """(name, root, options, what is wrong with files) of a dataset by name, or of a
+    folder by what is in it.
+    """
     given = _options(options)
-    if root is not None or not Path(name).is_dir():
+    folder = Path(name).expanduser()
+    if root is None and folder.is_dir():
+        found = guess.readings(folder)[0]
+        print(f"{name}: read as {found.name}, because of {found.reason}")
+        return found.name, str(folder), found.options | given, found.problems
+    if root is None and name not in sources.names():
+        raise _no_such_name(name)
+    sources.find(name)
+    sources.find_root(name, root)
+    return name, root, given, ()
+
+
+def _no_such_name(name: str) -> errors.UserError:
+    """The error for what is neither a folder nor the name of a dataset."""
+    above, below = Path(name).expanduser().parent, name.count("/") > 0
+    if below and (name.count("/") > 1 or name[0] in "/.~" or above.is_dir()):
+        return guess.no_folder(name)
+    try:
         sources.find(name)
-        sources.find_root(name, root)
-        return name, root, given
-    found = guess.guess(Path(name))[0]
-    print(f"{name}: read as {found.name}, because of {found.reason}")
-    return found.name, name, found.options | given
-
-
-def _check_splits(
-    name: str, root: str | None, options: dict[str, Any], split: str | None
-) -> list[checks.Findings]:
-    facts = sources.describe(name, root=root, options=options)
-    # Where a reader counts what it finds, the number in the sheet may be rounded.
-    official = facts.splits if facts == sources.find(name) else {}
-    found = []
-    for each in [split] if split else facts.splits:
-        try:
-            source = sources.open(
-                name, split=each, root=root, options=options, cache="none"
-            )
-        except errors.UserError as error:  # this split alone; the others are read
-            found.append(checks.Findings(each, 0, checks.refused(error, each), {}))
-            continue
-        count = official.get(each)
-        score = functools.partial(_score, facts=facts)
-        found.append(
-            checks.check(
-                source, facts=facts, official=count, score=score, progress=True
-            )
-        )
-    return found
+    except errors.UserError as error:
+        return errors.UserError(f"{name}: no such folder, and {error}")
+    raise AssertionError(name)
 
 
 def _score(source: sources.Source, facts: dataset.Dataset) -> dict[str, float]:
@@ -272,18 +265,23 @@ def _score(source: sources.Source, facts: dataset.Dataset) -> dict[str, float]:
 def _check_across(args: argparse.Namespace) -> int:
     """Images that two datasets share."""
     both = []
-    for name in args.across:
-        found = _find(name, None, args.options)
-        both.append(_check_splits(*found, args.split))
-    leaks = []
-    for one in both[0]:
-        for other in both[1]:
-            where = f"{args.across[0]} {one.split} and {args.across[1]} {other.split}"
-            leaks += checks.overlap(one, other, where)
+    for given in args.across:
+        name, root, options, known = _find(given, None, args.options)
+        found = audit.audit(name, root, options, args.split, _score, known)
+        both.append(found[1:])
+    leaks = audit.leaks(*both, names=args.across)
     _print_problems(leaks, args.limit)
     print(f"{args.across[0]} and {args.across[1]}: {len(leaks)} images in both")
     _write_json(args.json, {"across": args.across, "ok": not leaks})
     return 1 if leaks else 0
+
+
+def _print_verdict(name: str, fatal: int, notes: int) -> None:
+    """The last line: what to do about what stands above."""
+    if fatal:
+        print(f"{name}: bad: {fatal} problems, {notes} notes; training would stop")
+    else:
+        print(f"{name}: no problem, {notes} notes")
 
 
 def _print_problems(problems: Sequence[checks.Problem], limit: int) -> None:
@@ -315,7 +313,7 @@ def _write_json(path: Path | None, report: dict[str, Any]) -> None:
 
 
 def _open(args: argparse.Namespace) -> sources.Source:
-    name, root, options = _find(args.name, args.root, args.options)
+    name, root, options, _ = _find(args.name, args.root, args.options)
     return sources.open(
         name, split=args.split, root=root, options=options, cache="none"
     )

@@ -41,7 +41,9 @@ class Findings(NamedTuple):
     split: str
     records: int
     problems: list[Problem]
-    digests: dict[bytes, str]  # of the pixels of each image: the id of its example
+    digests: Mapping[bytes, str] = {}  # of the pixels of each image: its example's id
+    classes: Mapping[int, int] = {}  # class: examples that show it
+    first: Mapping[int, str] = {}  # class: the id of the first of them
 
     @property
     def fatal(self) -> int:
@@ -77,11 +79,13 @@ def check(
         text = f"{source.split}: found {len(source)} records, the official set has"
         fix = "get the data again, or the missing part"
         problems.append(Problem("count", f"{text} {official}", fix))
-    summary, digests = _read(source, facts, range(len(source)), problems, progress)
+    every = range(len(source))
+    summary, digests, first = _read(source, facts, every, problems, progress)
     problems += judge(summary, facts, source.split)
     if score is not None and summary.examples == len(source):
         problems += _check_scores(score(source), source.split)
-    return Findings(source.split, len(source), problems, digests)
+    classes = {place: int(summary.images[place]) for place in first}
+    return Findings(source.split, len(source), problems, digests, classes, first)
 
 
 def once(source: sources.Source) -> None:
@@ -102,7 +106,7 @@ def quick(source: sources.Source) -> None:
     for count in (QUICK, CONFIRM):
         chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
         found = check_facts(facts)
-        summary, _ = _read(source, facts, chosen.tolist(), found, progress=False)
+        summary, *_ = _read(source, facts, chosen.tolist(), found, progress=False)
         found += judge(summary, facts, source.split)
         if not any(problem.fatal for problem in found):
             break
@@ -120,12 +124,17 @@ def quick(source: sources.Source) -> None:
 
 
 def refused(error: errors.UserError, split: str = "") -> list[Problem]:
-    """Why a split cannot be opened, and each file that is to blame for it."""
-    text, _, fix = str(error).partition(" Fix: ")
-    where = f"{split}: " if split else ""
-    files = error.files if isinstance(error, _labels.Unpaired) else []
-    unpaired = [Problem("unpaired", where + file, "") for file in files]
-    return [Problem("split", where + text.rstrip("."), fix), *unpaired]
+    """Why files or a split cannot be taken, and each file that is to blame for it."""
+    if isinstance(error, _labels.Unpaired):
+        where = f"{split}: " if split else ""
+        found = error.files.items()
+        return [Problem("unpaired", f"{where}{f}: {w}", error.fix) for f, w in found]
+    return [_refusal(line) for line in str(error).splitlines()]
+
+
+def _refusal(text: str) -> Problem:
+    text, _, fix = text.partition(" Fix: ")
+    return Problem("refused", text.rstrip("."), fix)
 
 
 def left_out() -> list[Problem]:
@@ -238,29 +247,32 @@ def _read(
     indices: Sequence[int],
     problems: list[Problem],
     progress: bool,
-) -> tuple[Summary, dict[bytes, str]]:
-    """Sums over the records; what is wrong with each goes to `problems`."""
+) -> tuple[Summary, dict[bytes, str], dict[int, str]]:
+    """Sums over the records, the id of the first with each image, and with each class;
+    what is wrong with each goes to `problems`.
+    """
 
     def look(example: Example) -> _Look:
         summary = statistics.summarize(example, facts)
         found = examine(example, facts)
         return _Look(str(example["id"]), summary, found, _digest(example["image"]))
 
-    total, digests = Summary.of(facts), {}
+    total, digests, classes = Summary.of(facts), {}, {}
     found = statistics.scan(source, look, indices=indices, progress=progress)
     for _, each in found:
         if isinstance(each, errors.UserError):
-            text, _, fix = str(each).partition(" Fix: ")
-            problems.append(Problem("refused", text.rstrip("."), fix))
+            problems.append(_refusal(str(each)))
             continue
         total.add(each.summary)
+        for place in np.flatnonzero(each.summary.images).tolist():
+            classes.setdefault(place, each.id)
         problems += each.problems
         first = digests.setdefault(each.digest, each.id)
         if first != each.id:
             text = f"{source.split}: {each.id} is the same image as {first}"
             fix = "remove one of them, if their labels say the same"
             problems.append(Problem("duplicate", text, fix, fatal=False))
-    return total, digests
+    return total, digests, classes
 
 
 def _examine_boxes(boxes: np.ndarray, where: str) -> Iterator[Problem]:
@@ -293,6 +305,9 @@ def _examine_depth(depth: np.ndarray, where: str) -> Iterator[Problem]:
     if not np.isfinite(depth).all() or (depth < 0).any():
         text = f"{where}: depth holds NaN, infinity or negative metres"
         yield Problem("depth", text, "store 0 where depth is unknown")
+    elif not depth.any():
+        text = f"{where}: depth is unknown (0) at every pixel"
+        yield Problem("unknown", text, "leave the image out", fatal=False)
     elif depth.max() > FAR:
         text = f"{where}: depth reaches {depth.max():.0f} m"
         yield Problem("depth", text, "scale=0.001 if the files hold millimetres", False)

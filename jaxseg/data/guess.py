@@ -8,16 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from jaxseg.core import errors, images
-from jaxseg.data import sources
+from jaxseg.core import errors, images, lookup
+from jaxseg.data import guess_masks, guess_objects, sources
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _coco as coco_file
-from jaxseg.data.datasets import _csv, _labels, _pairs, coco, lsp, table
+from jaxseg.data.datasets import _csv, _labels, _pairs, folder, lsp, table
 from jaxseg.data.datasets import _masks as masks_lib
 
-MASKS = 60  # masks read to tell what their values mean
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
 BELOW = ("", "*/", "*/*/")  # how far below the folder files are looked for
 TASKS = {  # the field that decides the task, the most telling first
@@ -63,7 +59,7 @@ def get_config(arg=""):
         {keep},
         labels=[{{"setting": "own", "target": DATA["name"], "role": "target"}}],
     )
-    return common.study("own", {{"model": stage}})
+    return common.study({study!r}, {{"model": stage}})
 '''
 _log = logging.getLogger(__name__)
 
@@ -76,20 +72,39 @@ class Guess(NamedTuple):
     task: str
     facts: Dataset
     reason: str
+    problems: tuple[errors.UserError, ...]  # with files that it cannot take
 
 
 def guess(root: Path) -> list[Guess]:
-    """All readings of the folder, the likeliest first; UserError where none is."""
+    """All readings of the folder, the likeliest first; UserError where there is none,
+    or where a file makes the likeliest one impossible.
+    """
+    found = readings(root)
+    if found[0].problems:
+        raise errors.UserError(
+            f"{_labels.joined(found[0].problems)}\n`python -m jaxseg.data check {root}`"
+            " lists all that is wrong."
+        )
+    return found
+
+
+def readings(root: Path) -> list[Guess]:
+    """`guess`, with what is wrong in single files left to whoever asks."""
     if not root.is_dir():
-        raise errors.UserError(f"{root}: not a folder. Fix: name one that exists.")
+        raise no_folder(str(root))
     found, refused = [], []
-    for name, options, reason in _candidates(root):
-        try:
-            facts = _facts(name, root, options)
-        except errors.UserError as error:
-            refused.append(f"{name} ({reason}): {error}")
-            continue
-        found.append(Guess(name, options, _task(facts), facts, reason))
+    with _labels.setting_aside() as noted:
+        for name, options, reason in _candidates(root):
+            try:
+                facts = _facts(name, root, options)
+            except errors.UserError as error:
+                refused.append(f"{name} ({reason}): {error}")
+            else:
+                problems = tuple(noted.values())
+                found.append(
+                    Guess(name, options, _task(facts), facts, reason, problems)
+                )
+            noted.clear()
     if found:
         return found
     raise errors.UserError(
@@ -97,6 +112,16 @@ def guess(root: Path) -> list[Guess]:
         or f"{root}: found neither images with masks, depth maps or label files, nor a "
         "folder of images for each class. Fix: `python -m jaxseg.data list` names the "
         f"formats, `show NAME` says what each needs.{_no_masks(root)}"
+    )
+
+
+def no_folder(name: str) -> errors.UserError:
+    """The error for a folder that is not there, with one of a like name beside it."""
+    path = Path(name)
+    there = [each for each in path.parent.glob("*") if each.is_dir()]
+    close = lookup.did_you_mean(path.name, [each.name for each in there])
+    return errors.UserError(
+        f"{name}: no such folder. Fix: name one that exists.{close}"
     )
 
 
@@ -144,7 +169,7 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
     task: dict[str, Any] = {"name": found.task}
     if found.options.get("binary"):
         task["binary"] = True
-    data, split = data_section(found, root), validation(found)
+    data, split, study = data_section(found, root), validation(found), slug(root)
     held_out = {"split": data.get("split", "train"), "part": "held_out"}
     keep = 'keep="last"'  # what is held out is reported, and may not choose as well
     evaluations = {"validation": held_out}
@@ -152,13 +177,20 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
         keep = 'keep="best",\n        choose_by="held_out"'
         evaluations = {"validation": {"split": split}, "held_out": held_out}
     return CONFIG.format(
-        doc=f"{root.name}, read as {found.name}, written by `jaxseg.data init`.",
+        doc=f"{study}, read as {found.name}, written by `jaxseg.data init`.",
+        study=study,
         file=file,
         data=pprint.pformat(data, sort_dicts=False),
         task=pprint.pformat(task),
         evaluations=pprint.pformat(evaluations, sort_dicts=False),
         keep=keep,
     )
+
+
+def slug(root: Path) -> str:
+    """The name of a folder as a study may be called."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", root.resolve().name)
+    return name.strip("_-") or "own"
 
 
 def validation(found: Guess) -> str | None:
@@ -189,17 +221,10 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield "cityscapes/19", {}, "leftImg8bit/ and gtFine/*_labelIds.png"
     if (root / "images/10k").is_dir() and (root / "labels/sem_seg/masks").is_dir():
         yield "bdd/19", {}, "images/10k/ and labels/sem_seg/masks/"
-    yield from _coco(root)
+    yield from guess_objects.coco_files(root)
     yield from _tables(root)
-    if any(root.glob("Annotations/*.xml")):
-        yield "voc/boxes", {}, "Annotations/*.xml"
-    if any(root.glob("*.yaml")) and _any(root / "labels", "*.txt"):
-        yield "yolo/boxes", {}, "a YAML file and labels/*.txt"
-    for path in sorted(root.glob("*/*.yaml")):
-        if _any(path.parent / "labels", "*.txt"):
-            home = path.parent.name
-            options = {"names": f"{home}/{path.name}", "labels": f"{home}/labels"}
-            yield "yolo/boxes", options, f"{home}/{path.name} and {home}/labels/*.txt"
+    yield from guess_objects.voc_files(root)
+    yield from guess_objects.yolo_files(root)
     if (root / "trainannot").is_dir() and (root / "train.txt").is_file():
         yield "camvid/11", {}, "trainannot/ and train.txt, as in SegNet's CamVid"
     if _any(root, "depth"):
@@ -207,38 +232,6 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     yield from _masks(root)
     if _class_folders(root) and not _matched(root):
         yield "image_folder/classes", {}, "a folder of images for each class"
-
-
-def _coco(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """JSON files in COCO's format: under the official names, in root or below it."""
-    variants = {"person_keypoints": "keypoints"}
-    variants |= {name: name for name in ("panoptic", "instances")}
-    for prefix, variant in variants.items():
-        if any(root.glob(f"annotations/{prefix}_*.json")):
-            yield f"coco/{variant}", {}, f"annotations/{prefix}_*.json"
-    for prefix, variant in variants.items():
-        for home in sorted({p.parent for p in root.glob(f"*/*/{prefix}_*.json")}):
-            files = _by_split(sorted(home.glob(f"{prefix}_*.json")), root)
-            where = home.relative_to(root).as_posix()
-            yield f"coco/{variant}", {"annotations": files}, f"{where}/{prefix}_*.json"
-    for path in sorted(root.glob("*.json")):
-        try:
-            points = coco_file.read(_labels.stamp(path)).points
-        except errors.UserError as error:
-            _log.info("%s", error)  # another format
-            continue
-        options = {"annotations": {"train": path.name}}
-        yield "coco/keypoints" if points else "coco/instances", options, path.name
-
-
-def _by_split(files: list[Path], root: Path) -> dict[str, str]:
-    """{split: file below root}, by the names; the first of each."""
-    found: dict[str, str] = {}
-    for path in files:
-        for split, name in coco.SPLITS.items():
-            if f"_{name}" in path.stem:
-                found.setdefault(split, path.relative_to(root).as_posix())
-    return found
 
 
 def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -258,28 +251,20 @@ def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """folder/segmentation with what some of the masks say of their values and sizes."""
+    """folder/segmentation with what the masks say of their values and sizes."""
     pairs = _matched(root)
     if not pairs:
         return
-    chosen = np.linspace(0, len(pairs) - 1, min(MASKS, len(pairs))).astype(int)
-    values: set[int] = set()
-    resize = False
-    for image, mask in [pairs[i] for i in chosen]:
-        try:
-            ids = images.read_ids(root / mask)
-        except errors.UserError:  # said by the reader, of each mask
-            yield from _color_masks(root)
-            break
-        values.update(np.unique(ids).tolist())
-        resize |= ids.shape != images.size(root / image)
-    binary = len(values) == 2 and 0 in values
-    options = {"binary": True} if binary else {}
-    options |= {"mask_size": "resize"} if resize else {}
-    shown = ", ".join(map(str, sorted(values)[:6])) + (", ..." * (len(values) > 6))
-    reason = "images and masks of the same names"
-    reason += f"; masks hold {shown}" if shown else ""
-    yield "folder/segmentation", options, reason
+    try:
+        held = folder.ids_in([mask for _, mask in pairs], root)
+    except errors.UserError as error:  # said by the reader, of each mask
+        _log.info("%s", error)
+        held = [frozenset()] * len(pairs)
+    if 2 * sum(not ids for ids in held) > len(held):
+        yield from _color_masks(root)
+        yield "folder/segmentation", {}, "images and masks of the same names"
+    else:
+        yield "folder/segmentation", *guess_masks.options(root, pairs, held)
 
 
 def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:

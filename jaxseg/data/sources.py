@@ -42,6 +42,7 @@ from jaxseg.core import errors, hashing, lookup, sections, user_cache
 from jaxseg.core.types import Example
 from jaxseg.data import caching, contents, dataset, subsets
 from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels
 
 PACKAGE = "jaxseg.data.datasets"
 CACHES = ("auto", "memory", "disk", "none")
@@ -374,9 +375,14 @@ def _records(
     return records
 
 
-@functools.lru_cache(maxsize=256)
-def _described(name: str, root: Path | None, options: str, _print: str) -> Dataset:
+def _described(name: str, root: Path | None, options: str, print_: str) -> Dataset:
     """The facts with what must be looked up in the folder; once per content."""
+    make = _look_up.__wrapped__ if _labels.sets_aside() else _look_up
+    return make(name, root, options, print_)
+
+
+@functools.lru_cache(maxsize=256)
+def _look_up(name: str, root: Path | None, options: str, _print: str) -> Dataset:
     file, variant = name.split("/")
     module = _module(file)
     if not hasattr(module, "describe"):

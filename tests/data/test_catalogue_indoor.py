@@ -349,7 +349,7 @@ def test_split_folders_of_arrays(tmp_path):
     source = opened("depth/folder", tmp_path, "validation")
     assert source[0]["id"] == "rgb/val/a.jpg" and source[0]["depth"].min() == 1
     (tmp_path / "depth/val/a.npy").unlink()
-    refused("depth/folder", tmp_path, r"1 images have no depth map .*rgb/val/a\.jpg")
+    refused("depth/folder", tmp_path, r"without depth map: 1.* rgb/val/a\.jpg")
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_a_folder_that_says_nothing(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(errors.UserError, match="found neither images with masks"):
         guess.guess(tmp_path)
-    with pytest.raises(errors.UserError, match="not a folder"):
+    with pytest.raises(errors.UserError, match="no such folder"):
         guess.guess(tmp_path / "no")
 
 

@@ -316,7 +316,7 @@ def test_yolo_boxes(tmp_path, caplog):
     ],
 )
 def test_names_of_yaml_files(text):
-    assert yolo._names(text) == {0: "cat", 1: "a dog"}
+    assert yolo.names_in(text) == {0: "cat", 1: "a dog"}
 
 
 def test_yolo_options(tmp_path):

@@ -31,6 +31,7 @@ class Content(NamedTuple):
     keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
     areas: np.ndarray  # float32 [A] square pixels, 0 where the file does not say
     box_areas: np.ndarray  # float64 [A] square pixels
+    problems: tuple[str, ...]  # annotations that cannot be right, and are left out
 
 
 class ByImage(Sequence):
@@ -73,14 +74,24 @@ class ByImage(Sequence):
 
 @functools.lru_cache(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
-    """The content of the file with this stamp; UserError if it cannot be right."""
+    """The content of the file with this stamp; UserError if it cannot be right, but for
+    single annotations, whose `problems` are for whoever uses it to refuse.
+    """
     path = Path(file[0])
     images, annotations, categories = _lists(path)
     rows = by_id(images, (int, str), f"{path}: images")
     known = by_id(categories, (int,), f"{path}: categories")
     sizes = _sizes(images, path)
-    places = _references(annotations, "image_id", rows, path)
-    corners = _corners(annotations, path)
+    annotations, problems = _sound(annotations, rows, known, path)
+    places = np.array([rows[entry["image_id"]] for entry in annotations], int)
+    corners = _corners(annotations)
+    far = _labels.far_boxes(corners, sizes[places])
+    for row in np.flatnonzero(far):
+        where = f"{path}: annotation of {images[places[row]]['file_name']}"
+        size = sizes[places[row]].tolist()
+        problems.append(str(_labels.far_box(where, corners[row].tolist(), size)))
+    annotations = [annotations[row] for row in np.flatnonzero(~far)]
+    places, corners = places[~far], corners[~far]
     boxes, kept = _labels.cut_boxes(corners, sizes[places])
     files = tuple(_name(entry, "file_name", path) for entry in images)
     dropped = np.flatnonzero(~kept)
@@ -89,7 +100,6 @@ def read(file: tuple[str, int, int]) -> Content:
         _labels.report_dropped(len(dropped), len(kept), path, example)
     _tell_same_ids(annotations, path)
     chosen = {id_: categories[place] for id_, place in sorted(known.items())}
-    ids = {id_: id_ for id_ in chosen}
     points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
     return Content(
         files=files,
@@ -97,13 +107,14 @@ def read(file: tuple[str, int, int]) -> Content:
         categories={id_: _name(x, "name", path) for id_, x in chosen.items()},
         points={id_: tuple(map(str, names)) for id_, names in points.items() if names},
         places=places,
-        category=_references(annotations, "category_id", ids, path),
+        category=np.array([entry["category_id"] for entry in annotations], int),
         boxes=boxes,
         kept=kept,
         crowd=np.array([bool(entry.get("iscrowd")) for entry in annotations], bool),
         keypoints=tuple(tuple(_list(x.get("keypoints"))) for x in annotations),
         areas=_areas(annotations),
         box_areas=np.prod(corners[:, 2:] - corners[:, :2], axis=1),
+        problems=tuple(problems),
     )
 
 
@@ -159,20 +170,37 @@ def _name(entry: Mapping[str, Any], key: str, path: Path) -> str:
     return entry[key]
 
 
-def _references(
-    annotations: Entries, key: str, table: Mapping[Any, int], path: Path
-) -> np.ndarray:
-    """int [A], what `table` has for the id under `key` of each annotation."""
-    ids = [entry.get(key) for entry in annotations]
-    found = [table.get(id_) if isinstance(id_, int | str) else None for id_ in ids]
-    if None in found:
-        place = found.index(None)
-        raise errors.UserError(
-            f"{path}: annotations[{place}] (id {annotations[place].get('id')}): {key} "
-            f"is {ids[place]!r}; allowed are the {len(table)} ids listed in the file: "
-            f"{_some(table)}. Fix: correct the id or add its entry."
-        )
-    return np.array(found, int)
+def _sound(
+    annotations: Entries,
+    rows: Mapping[Any, int],
+    categories: Mapping[int, int],
+    path: Path,
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The annotations that can be right, and what is wrong with each of the others."""
+    sound, problems = [], []
+    tables = (("image_id", rows), ("category_id", categories))
+    for place, entry in enumerate(annotations):
+        wrong = [_reference(entry, key, table) for key, table in tables]
+        wrong = [text for text in (*wrong, _box(entry)) if text]
+        if wrong:
+            where = f"{path}: annotations[{place}] (id {entry.get('id')})"
+            problems.append(f"{where}: {wrong[0]}")
+        else:
+            sound.append(entry)
+    return sound, problems
+
+
+def _reference(
+    entry: Mapping[str, Any], key: str, table: Mapping[Any, int]
+) -> str | None:
+    """What is wrong with the id under `key`, which has to be one of the table's."""
+    id_ = entry.get(key)
+    if isinstance(id_, int | str) and id_ in table:
+        return None
+    return (
+        f"{key} is {id_!r}; allowed are the {len(table)} ids listed in the file: "
+        f"{_some(table)}. Fix: correct the id or add its entry."
+    )
 
 
 def _some(ids: Iterable[Any]) -> str:
@@ -194,19 +222,21 @@ def _sizes(images: Entries, path: Path) -> np.ndarray:
     return np.array(rows, int)
 
 
-def _corners(annotations: Entries, path: Path) -> np.ndarray:
+def _box(entry: Mapping[str, Any]) -> str | None:
+    """What is wrong with the box of an annotation."""
+    box = entry.get("bbox")
+    right = isinstance(box, list) and len(box) == 4
+    if right and all(type(x) in (int, float) for x in box):
+        return None
+    return (
+        f"bbox is {box!r}; allowed are four numbers, x, y, width, height. Fix: correct "
+        "it."
+    )
+
+
+def _corners(annotations: Entries) -> np.ndarray:
     """float64 [A, 4] x0, y0, x1, y1."""
-    rows = []
-    for place, entry in enumerate(annotations):
-        box = entry.get("bbox")
-        right = isinstance(box, list) and len(box) == 4
-        if not right or not all(type(x) in (int, float) for x in box):
-            raise errors.UserError(
-                f"{path}: annotations[{place}] (id {entry.get('id')}): bbox is "
-                f"{box!r}; allowed are four numbers, x, y, width, height. Fix: correct "
-                "it."
-            )
-        rows.append(box)
+    rows = [entry["bbox"] for entry in annotations]
     corners = np.array(rows, np.float64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     return corners

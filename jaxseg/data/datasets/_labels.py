@@ -4,12 +4,14 @@ A box counts if it is finite and has an area left once it is cut at the border o
 image; all others (no width, no height, turned round, NaN, wholly outside) are dropped.
 """
 
+import contextlib
+import contextvars
 import json
 import logging
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +28,12 @@ BONES += (("thorax", "upper_neck"), ("pelvis", "thorax"), ("paw", "middle"))
 BONES += (("middle", "top"), ("tail_start", "tail_end"), ("ear_base", "ear_tip"))
 BONES += (("nose", "chin"),)
 ACROSS = ("hip", "shoulder", "eye")
+NAMED = 8  # files in one message
+FAR = 1.0  # sides of its image that a box may reach out of it; YOLO's rule for pixels
 _log = logging.getLogger(__name__)
 told: dict[str, None] = {}  # what was left out so far, in order, as `check` reports it
+_aside: contextvars.ContextVar[dict[str, errors.UserError] | None]
+_aside = contextvars.ContextVar("aside", default=None)
 
 
 class Unpaired(errors.UserError):
@@ -46,16 +52,54 @@ class Unpaired(errors.UserError):
         more: of the fix.
         """
         found = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
+        self.fix = "restore what is missing under the same name, or remove the other"
+        self.fix += more
         super().__init__(
             f"{where}: found {'; '.join(found)}. Allowed is each with the other. Fix: "
-            f"restore what is missing under the same name, or remove the other{more}."
+            f"{self.fix}."
         )
-        self.files = [
-            f"{file}: {what}" for what, all_ in parts.items() for file in all_
-        ]
+        self.files = {file: what for what, all_ in parts.items() for file in all_}
 
     def __reduce__(self) -> tuple[Any, ...]:  # from a worker process
         return errors.UserError, (str(self),)
+
+
+@contextlib.contextmanager
+def setting_aside() -> Iterator[dict[str, errors.UserError]]:
+    """Within, what `refuse` is told is noted here, by its text, and not raised.
+
+    So `check` names all that is wrong in one run, where training stops at once.
+    """
+    found: dict[str, errors.UserError] = {}
+    before = _aside.set(found)
+    try:
+        yield found
+    finally:
+        _aside.reset(before)
+
+
+def sets_aside() -> bool:
+    """Whether what is read now may lack files: it must not be kept for others."""
+    return _aside.get() is not None
+
+
+def refuse(*found: errors.UserError) -> None:
+    """Raises these errors as one; within `setting_aside` notes them, and returns: the
+    caller goes on without the files that they name.
+    """
+    noted = _aside.get()
+    if noted is not None:
+        noted.update({str(error): error for error in found})
+    elif len(found) == 1:
+        raise found[0]
+    elif found:
+        raise joined(found)
+
+
+def joined(found: Sequence[errors.UserError]) -> errors.UserError:
+    """One error with a line for each of the first."""
+    more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return errors.UserError("\n".join(map(str, found[:NAMED])) + more)
 
 
 class Record(NamedTuple):
@@ -87,6 +131,27 @@ def cut_boxes(
     return boxes, finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
 
 
+def far_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.ndarray:
+    """bool [N], which reach out of their image by more than its own side.
+
+    No annotator draws such a box, so nobody can tell where its object ends.
+    """
+    corners = np.asarray(corners, np.float64).reshape(-1, 4)
+    height, width = np.broadcast_to(sizes, (len(corners), 2)).T
+    shares = corners / np.stack([width, height, width, height], axis=1)
+    return ((shares < -FAR) | (shares > 1 + FAR)).any(axis=1)
+
+
+def far_box(where: str, corners: Sequence[float], size: Sequence[int]) -> Exception:
+    """UserError for a box of x0, y0, x1, y1 that lies far outside of its image."""
+    numbers = ", ".join(f"{number:g}" for number in corners)
+    return errors.UserError(
+        f"{where}: found a box from x, y to x, y of {numbers}, its image is {size[0]} "
+        f"x {size[1]} (height x width); allowed are boxes within it, up to one of its "
+        "sides outside. Fix: correct or remove the box."
+    )
+
+
 def known_points(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.ndarray:
     """float32 [..., K, 3] row, col in [0, 1], visibility, from x, y in pixels.
 
@@ -111,10 +176,13 @@ def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Logs a warning, each text once: a folder is opened many times in a run."""
+    """Logs a warning, each text once: a folder is opened many times in a run.
+
+    `check`, which sets files aside, prints it as a note.
+    """
     if text not in told:
         told[text] = None
-        _log.warning(text)
+        _log.log(logging.INFO if sets_aside() else logging.WARNING, text)
 
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
@@ -136,9 +204,9 @@ def matched(
     labels: Mapping[T, str],
     kind: str = "mask",
 ) -> list[tuple[str, str]]:
-    """(image, label file) of each key, in the order of `images`.
+    """(image, label file) of each key that both have, in the order of `images`.
 
-    Unpaired for a key that only one of them has; `kind` says what the labels are.
+    Refuses a key that only one of them has; `kind` says what the labels are.
     """
     parts = {
         f"images without {kind}": [f for k, f in images.items() if k not in labels],
@@ -148,8 +216,8 @@ def matched(
     }
     parts = {what: sorted(files) for what, files in parts.items() if files}
     if parts:
-        raise Unpaired(where, parts)
-    return [(file, labels[key]) for key, file in images.items()]
+        refuse(Unpaired(where, parts))
+    return [(file, labels[key]) for key, file in images.items() if key in labels]
 
 
 def header_size(path: Path) -> tuple[int, int] | None:

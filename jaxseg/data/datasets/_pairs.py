@@ -47,11 +47,12 @@ def find_pairs(
         return _labels.drawn_splits(list(pairs.values()), root)
     lost = [pairs[key][0] for key, split in splits.items() if split is None]
     if lost:
-        raise errors.UserError(
+        outside = errors.UserError(
             f"{root}: some images lie in train, val or test folders, {len(lost)} do "
             f"not, for example {lost[0]}. Fix: move them, or list each split in a file "
             "train.txt, val.txt."
         )
+        _labels.refuse(outside)
     return {
         split: [pair for key, pair in pairs.items() if splits[key] == split]
         for split in SPLITS
@@ -84,11 +85,12 @@ def _keyed(
         if key is None:
             continue
         if key in table:
-            raise errors.UserError(
+            twice = errors.UserError(
                 f"{root}: {table[key]} and {name} would be the same example. Fix: give "
                 "them different names, or narrow images=... and masks=..."
             )
-        table[key] = name
+            _labels.refuse(twice)
+        table.setdefault(key, name)
     return tables
 
 
@@ -153,11 +155,13 @@ def _listed(
         if len(words) == 2 and all((root / word).is_file() for word in words):
             candidates = {(words[0], words[1])}
         if line and len(candidates) != 1:
-            raise errors.UserError(
+            error = errors.UserError(
                 f"{path}:{number}: {line!r} names {len(candidates)} images; allowed is "
                 f"the name of one of the {len(pairs)} images found below {root}, or "
                 "`image mask`, two files relative to it. Fix: correct the line."
             )
+            _labels.refuse(error)
+            continue
         found.extend(candidates)
     return found
 
@@ -179,7 +183,7 @@ def _refuse_orphans(
         without = [image for image, mask in pairs.values() if mask is None]
         parts = {"images without mask": without} if without else {}
         parts["mask files without image"] = orphans
-        raise _labels.Unpaired(root, parts, NAME_MASKS)
+        _labels.refuse(_labels.Unpaired(root, parts, NAME_MASKS))
 
 
 def _nothing_found(

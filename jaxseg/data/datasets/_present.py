@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxseg.core import errors, hashing, user_cache
 from jaxseg.data import contents
+from jaxseg.data.datasets import _labels
 
 IDS = 256
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes side by side
@@ -52,20 +53,21 @@ def holds(
 def each(
     paths: Sequence[Path], find: Callable[[Path], np.ndarray]
 ) -> list[frozenset[int]]:
-    """The ids that `find` finds in each file; UserError for all unreadable ones."""
+    """The ids that `find` finds in each file; refuses all unreadable ones."""
 
-    def attempt(path: Path) -> frozenset[int] | str:
+    def attempt(path: Path) -> frozenset[int] | errors.UserError:
         try:
             return frozenset(values(find(path)))
         except errors.UserError as error:
-            return str(error)
+            return error
 
     with futures.ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(attempt, paths))
-    problems = [text for text in found if isinstance(text, str)]
-    if problems:
-        raise errors.UserError("\n".join(problems))
-    return found
+    problems = [each for each in found if isinstance(each, errors.UserError)]
+    if problems and len(problems) == len(found):
+        raise _labels.joined(problems)  # nothing is left to go on with
+    _labels.refuse(*problems)
+    return [each if isinstance(each, frozenset) else frozenset() for each in found]
 
 
 def values(ids: np.ndarray) -> list[int]:

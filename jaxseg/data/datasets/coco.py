@@ -214,9 +214,12 @@ def files(
 
 
 def _read_all(variant: str, root: Path, files: Mapping[str, str]) -> dict[str, Any]:
-    """{split: content} of the JSON files."""
+    """{split: content} of the JSON files; refuses annotations that cannot be right."""
     module = _coco_panoptic if PREFIXES[variant] == "panoptic" else _coco
-    return {s: module.read(_labels.stamp(root / file)) for s, file in files.items()}
+    contents = {s: module.read(_labels.stamp(root / f)) for s, f in files.items()}
+    problems = [p for c in contents.values() for p in getattr(c, "problems", ())]
+    _labels.refuse(*map(errors.UserError, problems))
+    return contents
 
 
 # Finding the files.

@@ -16,7 +16,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _pairs
+from jaxseg.data.datasets import _depth, _labels, _pairs
 
 DATASETS = {
     "folder": Dataset(
@@ -112,12 +112,17 @@ def find_pairs(
         for split, had in found.items()
     }
     lost = [image for had in pairs.values() for image, file in had if file is None]
-    if lost:
-        raise errors.UserError(
-            f"{root}: {len(lost)} images have no depth map in {depth}, for example "
-            f"{lost[0]}. Fix: add one of the same name to each or remove the image."
-        )
-    return pairs
+    used = {file for had in pairs.values() for _, file in had}
+    listed = _pairs.lists(root)  # which need not name all
+    alone = [file for file in arrays.values() if file not in used and not listed]
+    parts = {"images without depth map": lost, "depth maps without image": alone}
+    parts = {what: files for what, files in parts.items() if files}
+    if parts:
+        _labels.refuse(_labels.Unpaired(root, parts))
+    return {
+        split: [(image, file) for image, file in had if file is not None]
+        for split, had in pairs.items()
+    }
 
 
 def _find_arrays(root: Path, depth: str) -> dict[str, str]:

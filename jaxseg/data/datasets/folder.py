@@ -1,8 +1,10 @@
 """A folder of images and masks: anyone's own data, found by convention (`_pairs`)."""
 
+import collections
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +21,13 @@ DATASETS = {
         fields=("image", "segmentation"),
         domain="own",
         splits={},
-        version=1,
+        version=2,  # classes are those of all splits
         obtain="Your own folder of images and masks; root is that folder.",
     )
 }
 MASK_SIZES = ("refuse", "resize")
 SIZE_IMAGES = 200  # enough for a median
+STRAY = 20  # one of so many masks may hold an id by mistake
 
 
 class Pair(NamedTuple):
@@ -66,12 +69,13 @@ def records(
     missing = [image for image, mask in found if mask is None]
     if missing:
         parts = {f"images of split {split!r} without mask": missing}
-        raise _labels.Unpaired(root, parts, _pairs.NAME_MASKS)
+        _labels.refuse(_labels.Unpaired(root, parts, _pairs.NAME_MASKS))
     table = None
     if colors is not None:
         table = {c: i for i, c in enumerate(_masks.color_table(colors, root).values())}
     resize = mask_size == "resize"
-    return [Pair(*pair, binary, resize, channels, table) for pair in found]
+    whole = [pair for pair in found if pair[1] is not None]
+    return [Pair(*pair, binary, resize, channels, table) for pair in whole]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
@@ -83,7 +87,7 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
         mask = _masks.read_colors(path, record.colors)
     size = image.shape[:2]
     if mask.shape != size:
-        _check_size(mask.shape, size, record, root)
+        check_size(mask.shape, size, record, root)
         mask = images_lib.resize_ids(mask, size)
     if record.binary:
         mask = to_binary(mask, root / record.mask)
@@ -113,11 +117,11 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         table = _masks.color_table(options["colors"], root)
         classes = _classes_of(table, ids or {}, root)
         palette = tuple(table[name] for name in classes)
-    masks = [root / mask for _, mask in pairs[first] if mask is not None]
+    masks = [m for found in pairs.values() for _, m in found if m is not None]
     return dataclasses.replace(
         facts,
         splits={split: len(found) for split, found in pairs.items()},
-        classes=classes or _measure_classes(masks, ids, root),
+        classes=classes or _measure_classes([*dict.fromkeys(masks)], ids, root),
         palette=palette,
         ids=ids,
         size=_median_size([root / image for image, _ in pairs[first]]),
@@ -170,15 +174,62 @@ def _classes_of(
     return tuple(first[class_] for class_ in range(len(first)))
 
 
+def ids_in(masks: Sequence[str], root: Path) -> list[frozenset[int]]:
+    """The ids that each mask below root holds; refuses what cannot be read."""
+
+    def find(path: Path) -> np.ndarray:
+        return np.array([*_ids_in(_labels.stamp(path))], np.int64)
+
+    return _present.each([root / mask for mask in masks], find)
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def _ids_in(file: tuple[str, int, int]) -> frozenset[int]:
+    """The ids in the mask with this stamp."""
+    return frozenset(_present.values(images_lib.read_ids(Path(file[0]))))
+
+
+def few(masks: int) -> int:
+    """How many of so many masks may be mistakes, where the others are alike."""
+    return max(1, masks // STRAY)
+
+
+def strays(held: Sequence[Collection[int]]) -> dict[int, int]:
+    """{id: place of the first mask that holds it}: of few masks, far above the others.
+
+    As classes they would bring more classes that no mask shows than there are others.
+    """
+    counts = collections.Counter(id_ for ids in held for id_ in ids)
+    known = sorted(set(counts) - {255, IGNORE})
+    found: dict[int, int] = {}
+    while len(known) > 1 and len(held) > 3:
+        top, below = known[-1], known[-2]
+        if counts[top] > few(len(held)) or top - below - 1 < len(known):
+            break
+        found[known.pop()] = next(i for i, ids in enumerate(held) if top in ids)
+    return found
+
+
 def _measure_classes(
-    masks: Sequence[Path], ids: Mapping[int, int] | None, root: Path
+    masks: Sequence[str], ids: Mapping[int, int] | None, root: Path
 ) -> tuple[str, ...]:
-    """class_0, class_1, ... up to the highest id of the training masks."""
-    found = {id_ for each in _present.each(masks, images_lib.read_ids) for id_ in each}
-    mapped = {(ids or {}).get(raw, raw) for raw in found} - {255, IGNORE}
+    """class_0, class_1, ... up to the highest id of the masks of all splits."""
+    every = ids_in(masks, root)
+    held = [{(ids or {}).get(raw, raw) for raw in each} for each in every]
+    odd = strays(held)
+    for id_, place in odd.items():
+        error = errors.UserError(
+            f"{root / masks[place]}: holds the id {id_}, which hardly any of the "
+            f"{len(masks)} masks does; allowed without names are ids without large "
+            f"gaps. Fix: correct the mask, or map the id with ids={{{id_}: class}}, or "
+            "name the classes in a file classes.txt, one a line, and `init` again."
+        )
+        _labels.refuse(error)
+    found = {id_ for each in held for id_ in each}
+    mapped = found - {255, IGNORE, *odd}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(
-            f"{root}: the training masks hold the ids {sorted(found)[:12]} "
+            f"{root}: the masks hold the ids {sorted(found)[:12]} "
             "(255 is ignore); allowed are two or more classes, ids up to 254. Fix: "
             "binary=True for masks of 0 and 255, ids={raw: class} for others; name "
             "the classes if they are more than 255 (then 65535 is ignore)."
@@ -199,7 +250,7 @@ def _median_size(paths: Sequence[Path]) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _check_size(
+def check_size(
     mask: tuple[int, ...], image: tuple[int, ...], record: Pair, root: Path
 ) -> None:
     """Refuses a mask of another size, or, where it may differ, of another shape."""

@@ -99,12 +99,13 @@ def records(
         }
     _labels.matched(root, files, chosen, "XML")
     made, dropped = [], []
-    for name in found[split]:
-        image = files[name]
-        record, lost = _record(image, name, contents[name], labels, root)
+    whole = [name for name in found[split] if name in contents and name in files]
+    for name in whole:
+        where = str(root / annotations / f"{name}.xml")
+        record, lost = _record(files[name], where, contents[name], labels, root)
         made.append(record)
-        dropped += [image] * lost
-    total = sum(len(contents[name].names) for name in found[split])
+        dropped += [files[name]] * lost
+    total = sum(len(contents[name].names) for name in whole)
     if dropped:
         _labels.report_dropped(len(dropped), total, root / annotations, dropped[0])
     return made
@@ -166,10 +167,12 @@ def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:
         splits[split] = _labels.read_lines(path)
         lost = [name for name in splits[split] if name not in known]
         if lost:
-            raise errors.UserError(
+            error = errors.UserError(
                 f"{path}: {len(lost)} of {len(splits[split])} names have no XML file "
-                f"in {folder}, for example {lost[0]!r}. Fix: add it or remove the line."
+                f"in {folder}: {_some(lost)}. Fix: add it or remove the line."
             )
+            _labels.refuse(error)
+            splits[split] = [name for name in splits[split] if name in known]
     return splits
 
 
@@ -194,42 +197,57 @@ def _classes(
             first.setdefault(name, file)
     if not given:
         return _labels.check_names({n: n for n in sorted(first)}, f"{root}: <name>")
-    unknown = sorted(set(first) - set(given))
-    if unknown:
-        raise errors.UserError(
-            f"{root}: {first[unknown[0]]}.xml: <name> is {unknown[0]!r}; allowed are "
-            f"the classes {', '.join(given)}. Fix: add it to the option classes, or "
-            "correct the file."
+    unknown = [
+        errors.UserError(
+            f"{root}: {first[name]}.xml: <name> is {name!r}; allowed are the classes "
+            f"{', '.join(given)}. Fix: correct the file, or add it to the option "
+            "classes and to the file of names."
         )
+        for name in sorted(set(first) - set(given))
+    ]
+    _labels.refuse(*unknown)
     return _labels.check_names({n: n for n in given}, f"{root}: option classes")
 
 
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _labels.NAMED else ""
+    return ", ".join(map(repr, names[: _labels.NAMED])) + more
+
+
 def _record(
-    image: str, name: str, content: Annotation, labels: dict[str, int], root: Path
+    image: str, where: str, content: Annotation, labels: dict[str, int], root: Path
 ) -> tuple[Record, int]:
-    """The record of one image, and how many of its boxes were dropped."""
+    """The record of one image, and how many of its boxes were dropped.
+
+    where: the XML file.
+    """
     corners = np.array(content.corners, np.float64).reshape(-1, 4)
     upright = (corners[:, 2:] > corners[:, :2]).all(axis=1)
     corners[:, :2] -= 1
     size = content.size or _labels.header_size(root / image)
     boxes, kept = _labels.cut_boxes(corners, size or (1, 1))
     kept &= upright
-    known = np.array([labels[name] for name in content.names], np.int32)
+    far = _labels.far_boxes(corners, size) if size else np.zeros_like(kept)
+    for place in np.flatnonzero(kept & far)[:1]:
+        _labels.refuse(_labels.far_box(where, content.corners[place], size))
+    known = np.array([labels.get(name, -1) for name in content.names], np.int32)
     difficult = np.array(content.difficult, bool)
-    record = Record(image, name, size, boxes[kept], known[kept], difficult[kept])
-    return record, int((~kept).sum()) if size else 0  # parse refuses an unread image
+    dropped = int((~kept).sum()) if size else 0  # parse refuses an unread image
+    kept &= ~far & (known >= 0)
+    id_ = Path(where).stem
+    record = Record(image, id_, size, boxes[kept], known[kept], difficult[kept])
+    return record, dropped
 
 
 def _read_all(root: Path, annotations: str, names: list[str]) -> dict[str, Annotation]:
-    """{name: content}; one UserError with a line for each file that cannot be read."""
+    """{name: content}; refuses each file that cannot be read."""
     contents, problems = {}, []
     for name in names:
         try:
             contents[name] = read(_labels.stamp(root / annotations / f"{name}.xml"))
         except errors.UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise errors.UserError("\n".join(problems))
+            problems.append(error)
+    _labels.refuse(*problems)
     return contents
 
 

@@ -59,14 +59,11 @@ def records(
     count = len(_classes(root, names, classes))
     made, lost, total, example = [], 0, 0, ""
     for image, label in pairs:
-        rows = read(_labels.stamp(root / label)) if label else np.zeros((0, 5))
-        bad = (rows[:, 0] >= count) if len(rows) else np.zeros(0, bool)
-        if bad.any():
-            raise errors.UserError(
-                f"{root / str(label)}: found class {int(rows[bad][0, 0])}; allowed are "
-                f"0 to {count - 1} ({count} classes). Fix: correct the line, or name "
-                "all classes."
-            )
+        try:
+            rows = _rows(root / label, count) if label else np.zeros((0, 5))
+        except errors.UserError as error:
+            _labels.refuse(error)
+            continue
         boxes, kept = _labels.cut_boxes(rows[:, 1:], (1, 1))
         lost, total = lost + int((~kept).sum()), total + len(kept)
         example = example or (image if not kept.all() else "")
@@ -225,6 +222,18 @@ def _tell_orphans(root: Path, known: set[str]) -> None:
 # Reading labels and names.
 
 
+def _rows(path: Path, count: int) -> np.ndarray:
+    """`read`, of a set of so many classes."""
+    rows = read(_labels.stamp(path))
+    bad = rows[:, 0] >= count
+    if bad.any():
+        raise errors.UserError(
+            f"{path}: found class {int(rows[bad][0, 0])}; allowed are 0 to {count - 1} "
+            f"({count} classes). Fix: correct the line, or name all classes."
+        )
+    return rows
+
+
 @functools.lru_cache(maxsize=1 << 18)
 def read(file: tuple[str, int, int]) -> np.ndarray:
     """float64 [N, 5] class, x0, y0, x1, y1 in [0, 1] of the file with this stamp."""
@@ -284,7 +293,7 @@ def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, 
             f"{root}: found no YAML file with the names of the classes. Fix: set "
             "names=FILE or classes=[...]."
         )
-    found = _names(_labels.read_text(path))
+    found = names_in(_labels.read_text(path))
     if sorted(found) != list(range(len(found))) or not found:
         raise errors.UserError(
             f"{path}: names holds the ids {sorted(found)[:8]}; allowed are 0, 1, ... "
@@ -293,7 +302,7 @@ def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, 
     return _labels.check_names(dict(sorted(found.items())), f"{path}: names")
 
 
-def _names(text: str) -> dict[int, str]:
+def names_in(text: str) -> dict[int, str]:
     """{id: name} of the key `names` in any of the three forms that YAML files use."""
     match = re.search(r"^names:[ \t]*(\[.*?\])", text, re.MULTILINE | re.DOTALL)
     if match:

@@ -1,0 +1,188 @@
+"""All that `check` says of a dataset: each split, and what only all of them show."""
+
+import collections
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jaxseg.core import errors
+from jaxseg.data import checks, sources
+from jaxseg.data.checks import Findings, Problem
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.datasets import _labels
+
+UNION = "trainval"  # VOC's name for a split that holds others
+ALIKE = 0.8  # of two names: one of them may be misspelt
+RARER = 10  # times, than the class that it is taken for
+# Readers whose classes are the names that the labels say, misspelt ones too.
+AS_LABELLED = ("voc/boxes", "image_folder/classes", "table/classification")
+FILES = ("refused", "unpaired")  # kinds of problems that begin with their file
+Score = Callable[[sources.Source, Dataset], Mapping[str, float]]
+
+
+def audit(
+    name: str,
+    root: str | None,
+    options: Mapping[str, Any],
+    split: str | None,
+    score: Score,
+    known: Sequence[errors.UserError] = (),
+) -> list[Findings]:
+    """What is wrong with the whole, under the split "", then with each split.
+
+    split: only this one. score: metrics of the truth taken for a prediction. known:
+    what the guess of the format found. UserError only where nothing can be read.
+    """
+    with _labels.setting_aside() as aside:
+        facts = sources.describe(name, root=root, options=options)
+        aside |= {str(error): error for error in known}
+        whole = Findings("", 0, _problems(aside, {}))
+        # Where a reader counts what it finds, the number in the sheet may be rounded.
+        official = facts.splits if facts == sources.find(name) else {}
+        found = [whole]
+        for each in [split] if split else facts.splits:
+            before = dict(aside)
+            checked = _check(name, each, root, options, facts, official, score)
+            checked.problems[:0] = _problems(aside, before, each)
+            found.append(checked)
+    named = bool(options.get("classes"))
+    if facts.own and split is None:
+        whole.problems.extend(_missing_splits(facts))
+        whole.problems.extend(_odd_classes(found, facts, name, named))
+    whole.problems.extend(leaks(found[1:], found[1:]))
+    return _each_once(found)
+
+
+def leaks(
+    ours: Sequence[Findings], theirs: Sequence[Findings], names: Sequence[str] = ()
+) -> list[Problem]:
+    """A problem for each image that two splits share; names: of two data sets."""
+    found = []
+    for place, one in enumerate(ours):
+        for other in theirs if names else theirs[place + 1 :]:
+            where = f"{one.split} and {other.split}"
+            if names:
+                where = f"{names[0]} {one.split} and {names[1]} {other.split}"
+            if names or UNION not in (one.split, other.split):
+                found += checks.overlap(one, other, where)
+    return found
+
+
+def _check(
+    name: str,
+    split: str,
+    root: str | None,
+    options: Mapping[str, Any],
+    facts: Dataset,
+    official: Mapping[str, int],
+    score: Score,
+) -> Findings:
+    try:
+        source = sources.open(
+            name, split=split, root=root, options=options, cache="none"
+        )
+    except errors.UserError as error:  # this split alone; the others are read
+        return Findings(split, 0, checks.refused(error, split))
+    return checks.check(
+        source,
+        facts=facts,
+        official=official.get(split),
+        score=lambda each: score(each, facts),
+        progress=True,
+    )
+
+
+def _problems(
+    aside: Mapping[str, errors.UserError],
+    before: Mapping[str, errors.UserError],
+    split: str = "",
+) -> list[Problem]:
+    """What was set aside since `before`."""
+    fresh = [error for text, error in aside.items() if text not in before]
+    return [problem for error in fresh for problem in checks.refused(error, split)]
+
+
+def _each_once(found: Sequence[Findings]) -> list[Findings]:
+    """Without what was said before: a file is refused wherever it is read."""
+    whole, *splits = found
+    whole.problems[:] = {p.text: p for p in whole.problems}.values()
+    files = {_file(p) for p in whole.problems if p.kind in FILES}
+    for each in splits:
+        once = {p.text: p for p in each.problems}.values()
+        each.problems[:] = [p for p in once if _file(p, each.split) not in files]
+    return list(found)
+
+
+def _file(problem: Problem, split: str = "") -> str:
+    """What the text of a problem begins with."""
+    return problem.text.removeprefix(f"{split}: ").partition(": ")[0]
+
+
+def _missing_splits(facts: Dataset) -> Iterator[Problem]:
+    if "validation" not in facts.splits:
+        text = f"there is no validation split, only {', '.join(facts.splits)}"
+        fix = (
+            "list images in val.txt or move some to a folder val/, as the format asks; "
+            "`init` holds out a fifth of the training images in its place"
+        )
+        yield Problem("splits", text, fix, fatal=False)
+
+
+def _odd_classes(
+    found: Sequence[Findings], facts: Dataset, name: str, named: bool
+) -> Iterator[Problem]:
+    """Classes that may be a slip of one file: misspelt, or in one example alone.
+
+    named: whether somebody has listed the classes, who knows them all.
+    """
+    counts: collections.Counter[int] = collections.Counter()
+    first: dict[int, str] = {}
+    for each in found:
+        if each.split != UNION:
+            counts.update(each.classes)
+            first = each.first | first
+    slips = set()
+    for rare, often in _misspelt(counts, facts.classes):
+        slips.add(rare)
+        text = (
+            f"{first[rare]}: its class {facts.classes[rare]!r} is that of "
+            f"{_examples(counts[rare])}, {facts.classes[often]!r} of {counts[often]}"
+        )
+        fix = "correct the name, or list both in a file classes.txt, one a line"
+        fatal = name in AS_LABELLED and not named
+        yield Problem("spelling", text, fix, fatal)
+    alone = [i for i, count in counts.items() if count == 1 and i not in slips]
+    if alone and sum(each.records for each in found) >= 2 * checks.FEW:
+        shown = ", ".join(
+            f"{facts.classes[i]} ({first[i]})" for i in alone[: checks.NAMED]
+        )
+        more = len(alone) - checks.NAMED
+        text = f"classes in one example alone: {shown}"
+        text += f" and {more} more" if more > 0 else ""
+        yield Problem("rare", text, "correct that label if it is a slip", fatal=False)
+
+
+def _examples(count: int) -> str:
+    return "this example alone" if count == 1 else f"{count} examples"
+
+
+def _misspelt(
+    counts: Mapping[int, int], classes: Sequence[str]
+) -> Iterator[tuple[int, int]]:
+    """(class, the far more frequent one whose name it may be meant for)."""
+    for rare, few in counts.items():
+        for often, many in counts.items():
+            if few * RARER <= many and _alike(classes[rare], classes[often]):
+                yield rare, often
+                break
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two names may be one: but for case and signs, an exchange, a letter."""
+    one, other = (re.sub(r"[\W_]+", "", name.casefold()) for name in (one, other))
+    if re.search(r"\d", one + other):  # class_1 and class_10
+        return one == other
+    if one == other or sorted(one) == sorted(other):
+        return True
+    return difflib.SequenceMatcher(None, one, other).ratio() >= ALIKE

@@ -1,0 +1,149 @@
+"""Names of classes as tools leave them in a folder, one rule for all their forms.
+
+classes.txt, labels.txt, obj.names, codes.txt: a name a line, perhaps behind its number
+and before its colour. CSV (Roboflow's _classes.csv, class_dict.csv): a name, and a
+number if there is one. JSON: a list, {number: name} or {name: number}, or rows with
+`id` and `name`. YAML: the key `names`. TensorFlow's pbtxt: items with `id` and `name`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxseg.core import errors
+from jaxseg.data.datasets import _labels, yolo
+
+STEM = r"_?(obj|class(es)?|labels?|codes|categories)([_-]?(names?|maps?|dict|list))?|"
+STEM += r"(id[_-]?2?[_-]?(class|label)|(class|label)[_-]?2?[_-]?id)s?"
+SUFFIXES = (".txt", ".names", ".csv", ".json", ".yaml", ".yml", ".pbtxt")
+YAML = ("data", "dataset", "config")  # other stems of files with `names`
+BELOW = ("*", "*/*")
+MOST = 1 << 20  # bytes of a list of names
+NUMBER = "[0-9]{1,6}"
+NUMBERS = ("id", "value", "pixelvalue", "index", "number", "classid", "labelid")
+TABLES = ("filename", "image", "imageid", "path")
+HEADERS = ("name", "class", "label", "category", "classname", "labelname")
+
+
+class Names(NamedTuple):
+    """{id: name}, as `file` below the root says."""
+
+    file: str
+    names: Mapping[int, str]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names in the order of their ids, which have no gap."""
+        return [self.names[id_] for id_ in sorted(self.names)]
+
+
+def find(root: Path) -> Names | None:
+    """The first list of names in the folder or one below it; None where none lies.
+
+    UserError for one that cannot be right.
+    """
+    for path in (path for below in BELOW for path in sorted(root.glob(below))):
+        if not _is_list(path, root):
+            continue
+        found = read(path)
+        if found:
+            return Names(path.relative_to(root).as_posix(), _checked(found, path))
+    return None
+
+
+def _is_list(path: Path, root: Path) -> bool:
+    """Whether a file is called like a list of names, and is no larger than one."""
+    stem, suffix = path.stem.lower(), path.suffix.lower()
+    yaml = suffix in (".yaml", ".yml") and stem in YAML and path.parent == root
+    named = bool(re.fullmatch(STEM, stem)) or suffix == ".names" or yaml
+    small = path.is_file() and path.stat().st_size <= MOST
+    return small and named and suffix in SUFFIXES
+
+
+def read(path: Path) -> dict[int, str]:
+    """{id: name}, {} where the file holds something else."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _from_json(_labels.read_json(path))
+    text = _labels.read_text(path)
+    if suffix in (".yaml", ".yml"):
+        return yolo.names_in(text)
+    if suffix == ".pbtxt":
+        return _from_pbtxt(text)
+    return _from_lines(text.removeprefix("\ufeff").splitlines(), suffix == ".csv")
+
+
+def _checked(found: Mapping[int, str], path: Path) -> Mapping[int, str]:
+    ids = sorted(found)
+    if ids not in (list(range(len(ids))), list(range(1, len(ids) + 1))):
+        raise errors.UserError(
+            f"{path}: names the classes {', '.join(map(str, ids[:8]))}, ...; allowed "
+            "are 0, 1, 2, ... (or 1, 2, 3, ...), each once. Fix: number them so, or "
+            "remove the file and name the classes with the option classes=[...]."
+        )
+    _labels.check_names(found, str(path))
+    return found
+
+
+def _from_lines(lines: Sequence[str], csv: bool) -> dict[int, str]:
+    """A name a line, or in the column of names; numbers where each line has its own."""
+    rows = [
+        [word.strip().strip("\"'") for word in re.split(r"[,;\t:]", line)]
+        for line in lines
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    head = [re.sub(r"[^a-z]", "", word.lower()) for word in (rows or [[]])[0]]
+    name = next((i for i, word in enumerate(head) if word in HEADERS), None)
+    if csv and any(word in TABLES for word in head):
+        return {}  # of images, not of classes
+    if csv and name is not None:
+        id_ = next((i for i, word in enumerate(head) if word in NUMBERS), None)
+        body = [row for row in rows[1:] if len(row) > max(name, id_ or 0)]
+        pairs = [(row[name], "" if id_ is None else row[id_]) for row in body]
+    else:
+        pairs = [
+            _split([word for part in row for word in part.split()]) for row in rows
+        ]
+    numbers = {number for _, number in pairs if re.fullmatch(NUMBER, number)}
+    if len(numbers) < len(pairs):
+        return {place: name for place, (name, _) in enumerate(pairs)}
+    return {int(number): name for name, number in pairs}
+
+
+def _split(words: Sequence[str]) -> tuple[str, str]:
+    """(name, number or "") of a line: a number may stand before, a colour around it."""
+    digits = [bool(re.fullmatch(NUMBER, word)) for word in words]
+    if all(digits):
+        return " ".join(words), ""
+    first, last = digits.index(False), len(digits) - digits[::-1].index(False)
+    return " ".join(words[first:last]), words[0] if first == 1 else ""
+
+
+def _from_json(data: Any) -> dict[int, str]:
+    if isinstance(data, Mapping):
+        inner = [data.get(key) for key in ("names", "classes", "labels", "id2label")]
+        nested = next((each for each in inner if isinstance(each, list | dict)), None)
+        data = data if nested is None else nested
+    if isinstance(data, list) and all(isinstance(each, str) for each in data):
+        return dict(enumerate(data))
+    if isinstance(data, list) and all(isinstance(each, dict) for each in data):
+        pairs = [(each.get("id"), each.get("name")) for each in data]
+    elif isinstance(data, Mapping):
+        turned = all(isinstance(value, int) for value in data.values())
+        pairs = [(v, k) if turned else (k, v) for k, v in data.items()]
+    else:
+        return {}
+    digits = all(re.fullmatch(NUMBER, str(id_)) for id_, _ in pairs)
+    whole = digits and all(isinstance(name, str) for _, name in pairs)
+    return {int(id_): name for id_, name in pairs} if whole else {}
+
+
+def _from_pbtxt(text: str) -> dict[int, str]:
+    found = {}
+    for item in re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL):
+        id_ = re.search(r"\bid\s*:\s*([0-9]{1,6})\b", item)
+        name = re.search(r"\b(?:display_)?name\s*:\s*[\"'](.*?)[\"']", item)
+        if id_ and name:
+            found[int(id_[1])] = name[1]
+    return found
