@@ -279,7 +279,7 @@ def _check_across(args: argparse.Namespace) -> int:
 def _print_verdict(name: str, fatal: int, notes: int) -> None:
     """The last line: what to do about what stands above."""
     if fatal:
-        print(f"{name}: bad: {fatal} problems, {notes} notes; training would stop")
+        print(f"{name}: {fatal} problems, {notes} notes; mend these before training")
     else:
         print(f"{name}: no problem, {notes} notes")
 

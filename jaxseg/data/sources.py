@@ -377,14 +377,13 @@ def _records(
 
 def _described(name: str, root: Path | None, options: str, print_: str) -> Dataset:
     """The facts with what must be looked up in the folder; once per content."""
-    make = _look_up.__wrapped__ if _labels.sets_aside() else _look_up
-    return make(name, root, options, print_)
+    look_up = _look_up.__wrapped__ if _labels.sets_aside() else _look_up
+    return look_up(name, root, options, print_)
 
 
 @functools.lru_cache(maxsize=256)
 def _look_up(name: str, root: Path | None, options: str, _print: str) -> Dataset:
-    file, variant = name.split("/")
-    module = _module(file)
+    module, variant = _module(name.split("/")[0]), name.split("/")[1]
     if not hasattr(module, "describe"):
         return module.DATASETS[variant]
     return module.describe(variant, root, **bind_options(name, json.loads(options)))
