@@ -1,5 +1,12 @@
 """The exceptions that commands print as a message instead of a traceback."""
 
+import contextlib
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
 
 class UserError(Exception):
     """A mistake the user can mend: file, field, found, allowed and fix in its text.
@@ -24,3 +31,32 @@ class Busy(UserError):
 
 class Diverged(UserError):
     """A training whose loss or weights are no longer finite: its spec does it again."""
+
+
+@contextlib.contextmanager
+def reading(where: object, allowed: str = "") -> Iterator[None]:
+    """Within, what is raised comes out as a UserError that begins with `where`.
+
+    Errors of ours pass as they are. Of others the text has the type and the line of
+    our code that did not expect them, and the exception itself is the cause.
+    allowed: what the format asks for, such as "are four numbers".
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        found = f"{type(error).__name__}: {str(error)[:200]}; {_line(error)}"
+        asked = f"; allowed {allowed}" if allowed else ""
+        raise UserError(
+            f"{where}: cannot be read ({found}){asked}. Fix: correct the file or get "
+            "it again; if it is right, report this line."
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    """file:line, the innermost of this package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if PACKAGE in Path(each.filename).parents]
+    last = (ours or frames)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"

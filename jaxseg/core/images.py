@@ -170,6 +170,15 @@ def nearest(source: int, target: int) -> np.ndarray:
     return ((np.arange(target) + 0.5) * (source / target)).astype(np.intp)
 
 
+def moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and mean square per channel of [H, W, C], from counts of each value."""
+    values = np.arange(np.iinfo(image.dtype).max + 1, dtype=np.float64)
+    channels = image.reshape(-1, image.shape[-1]).T
+    counts = [np.bincount(channel, minlength=len(values)) for channel in channels]
+    share = np.stack(counts) / channels.shape[1]
+    return share @ values, share @ values**2
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """PNG bytes of uint8 [H, W, 3] or [H, W], or of int ids [H, W] up to 255."""
     buffer = io.BytesIO()

@@ -123,6 +123,13 @@ def files_in(record: Any) -> list[str]:
     return [x for name, x in both if isinstance(x, str) and name not in ("id", WHERE)]
 
 
+def describe(record: Any) -> str:
+    """A record as people name it: its files, or its value."""
+    if isinstance(record, tuple) and record and isinstance(record[0], str):
+        return "(" + ", ".join(item for item in record if isinstance(item, str)) + ")"
+    return f"({record})" if isinstance(record, str | int) else ""
+
+
 def of_value(value: Any, files: Iterable[bytes] = ()) -> str:
     """SHA-256 of a record's values and of the digests of its files, 64 hex digits."""
     total = hashlib.sha256(b"".join(files))

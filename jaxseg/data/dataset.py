@@ -31,6 +31,12 @@ IGNORE = 65535  # in memory, of any data set; what files say: `Dataset.file_igno
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
 PIXEL_FIELDS = ("image", "segmentation", "depth")
 CLASS_FIELDS = ("segmentation", "box_labels", "label")  # hold ids of classes
+NUMBERS = {"segmentation": "int32 [height, width]"}
+NUMBERS |= {"depth": "float32 [height, width]", "boxes": "float32 [objects, 4]"}
+NUMBERS |= {"box_labels": "int32 [objects]", "area": "float32 [objects]"}
+NUMBERS |= {"keypoints": "float32 [objects, points, 3]"}
+NUMBERS |= dict.fromkeys(("crowd", "difficult"), "bool [objects]")
+NUMBERS |= {"label": "int32 []", "labels": "int32 [classes]"}
 FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label", "labels")
 DOMAINS = ("consumer", "driving", "indoor", "aerial", "underwater", "closeups")
 DOMAINS += ("synthetic", "websearch", "own")
@@ -85,6 +91,7 @@ def check(example: Example, facts: Dataset, *, where: str) -> Example:
             f"{where}: fields {missing} are missing from the example"
         )
     _check_image(example["image"], where)
+    _check_numbers(example, facts, where)
     _check_sizes(example, where)
     for name in CLASS_FIELDS:
         if name in example:
@@ -116,10 +123,8 @@ def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarr
     ignored: what stands for IGNORE, among the ids and as a value of the table.
     """
     top = int(ids.max(initial=0))
-    if not table:
+    if not table or ids.min(initial=0) < 0:  # negative ones are refused by `check`
         return _fill(ids, ignored) if top >= ignored else ids
-    if ids.min(initial=0) < 0:
-        raise errors.UserError(f"label map holds the negative id {ids.min()}")
     lookup_table = np.arange(max(top, ignored, *table) + 1, dtype=np.int32)
     lookup_table[ignored] = IGNORE
     for raw, mapped in table.items():
@@ -142,6 +147,25 @@ def _check_image(image: np.ndarray, where: str) -> None:
         )
 
 
+def _check_numbers(example: Example, facts: Dataset, where: str) -> None:
+    """Refuses arrays of another type or shape than the vocabulary says."""
+    given = {"4": 4, "3": 3, "points": len(facts.keypoints)}
+    for name, allowed in NUMBERS.items():
+        if name not in example:
+            continue
+        kind, _, axes = allowed.partition(" ")
+        sizes = [given.get(axis) for axis in axes[1:-1].split(", ") if axis]
+        array = example[name]
+        fits = array.ndim == len(sizes) and all(
+            wanted in (None, found) for wanted, found in zip(sizes, array.shape)
+        )
+        if not fits or array.dtype != kind:
+            raise errors.UserError(
+                f"{where}: {name} is {array.dtype} {list(array.shape)}; allowed is "
+                f"{allowed}"
+            )
+
+
 def _check_sizes(example: Example, where: str) -> None:
     height, width = example["image"].shape[:2]
     for name in ("segmentation", "depth"):
@@ -151,6 +175,12 @@ def _check_sizes(example: Example, where: str) -> None:
                 f"{where}: {name} is {found} (height x width), its image is "
                 f"{height} x {width}. Fix: make the two files the same size."
             )
+    depth = example.get("depth")
+    if depth is not None and not (depth.min() >= 0 and depth.max() < np.inf):  # NaN
+        raise errors.UserError(
+            f"{where}: depth is {depth.min():g} to {depth.max():g}; allowed are "
+            "metres, 0 where unknown. Fix: correct the file."
+        )
 
 
 def _check_several(example: Example, facts: Dataset, where: str) -> None:
@@ -179,4 +209,15 @@ def _check_objects(example: Example, where: str) -> None:
         outside = boxes[~((boxes >= 0) & (boxes <= 1)).all(axis=1)][0]
         raise errors.UserError(
             f"{where}: box {outside.tolist()} (row0, col0, row1, col1) leaves [0, 1]"
+        )
+    _check_points(example.get("keypoints", np.zeros((0, 0, 3))), where)
+
+
+def _check_points(points: np.ndarray, where: str) -> None:
+    inside = (points[..., :2] >= 0) & (points[..., :2] <= 1)
+    right = inside.all(axis=-1) & np.isin(points[..., 2], (0, 1, 2))
+    if not right.all():
+        raise errors.UserError(
+            f"{where}: keypoint {points[~right][0].tolist()}; allowed are row and "
+            "column in [0, 1] and visibility 0, 1 or 2. Fix: correct the file."
         )

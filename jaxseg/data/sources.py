@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import errors, hashing, lookup, sections, user_cache
+from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import caching, contents, dataset, subsets
 from jaxseg.data.dataset import Dataset
@@ -135,7 +136,7 @@ class Source:
     def listing(self) -> Iterator[str]:
         """A line for each example: the number of its record, and its files if any."""
         for index in self.indices.tolist():
-            yield f"{index} {describe_record(self._records[index])}".rstrip()
+            yield f"{index} {contents.describe(self._records[index])}".rstrip()
 
     def prepare(self) -> None:
         """Reads all examples of a source that keeps them in memory, now, not while
@@ -167,8 +168,15 @@ class Source:
         return both + [(name, True) for name in labels]
 
     def _read(self, index: int) -> Example:
+        where = f"{self.name} {self.split}, record {index}"
+        with errors.reading(f"{where} of {self.root}"):
+            record = self._records[index]
+        where = f"{where} {contents.describe(record)}"
+        with errors.reading(f"{where} of {self.root}"):
+            return self._parse(record, where)
+
+    def _parse(self, record: Any, where: str) -> Example:
         file, variant = self.name.split("/")
-        record = self._records[index]
         module = importlib.import_module(f"{PACKAGE}.{file}")  # known since `open`
         example = dict(module.parse(record, self.root, variant))
         for name in dataset.CLASS_FIELDS:
@@ -176,7 +184,6 @@ class Source:
                 table = self._facts.ids if name == "segmentation" else None
                 ignored = self._facts.file_ignore
                 example[name] = dataset.map_ids(example[name], table or {}, ignored)
-        where = f"{self.name} {self.split}, record {index} {describe_record(record)}"
         return dataset.check(example, self._facts, where=where)
 
 
@@ -247,10 +254,11 @@ def fingerprint(
     folder = find_root(name, root)
 
     def digest() -> str:
-        images, labels = _module(name.split("/")[0]).files(folder, **options)
-        if full_digest:
-            images, labels = (), [*images, *labels]
-        return contents.digest(folder, images, labels)
+        with errors.reading(f"{name}: {folder}"):
+            images, labels = _module(name.split("/")[0]).files(folder, **options)
+            if full_digest:
+                images, labels = (), [*images, *labels]
+            return contents.digest(folder, images, labels)
 
     key = (name, folder, hashing.canonical(options), full_digest)
     return f"{text}:{contents.once(key, digest)}"
@@ -331,7 +339,7 @@ def measure(
 ) -> dict[str, tuple[float, ...]]:
     """mean and std of each channel over up to `limit` images, each counting alike."""
     chosen = subsets.subset(len(source), min(limit, len(source)), 0, what=repr(source))
-    moments = [_moments(source[int(i)]["image"]) for i in chosen]
+    moments = [images_lib.moments(source[int(i)]["image"]) for i in chosen]
     mean = np.mean([first for first, _ in moments], axis=0)
     variance = np.mean([second for _, second in moments], axis=0) - mean**2
     std = np.sqrt(np.maximum(variance, 1.0))  # a constant channel must not divide by 0
@@ -339,22 +347,6 @@ def measure(
         "mean": tuple(float(round(value, 3)) for value in mean),
         "std": tuple(float(round(value, 3)) for value in std),
     }
-
-
-def describe_record(record: Any) -> str:
-    """A record as people name it: its files, or its value."""
-    if isinstance(record, tuple) and record and isinstance(record[0], str):
-        return "(" + ", ".join(item for item in record if isinstance(item, str)) + ")"
-    return f"({record})" if isinstance(record, str | int) else ""
-
-
-def _moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and mean square per channel, from exact counts of each value."""
-    values = np.arange(np.iinfo(image.dtype).max + 1, dtype=np.float64)
-    channels = image.reshape(-1, image.shape[-1]).T
-    counts = [np.bincount(channel, minlength=len(values)) for channel in channels]
-    share = np.stack(counts) / channels.shape[1]
-    return share @ values, share @ values**2
 
 
 def _module(file: str) -> ModuleType:
@@ -368,8 +360,11 @@ def _records(
 ) -> Sequence[Any]:
     file, variant = name.split("/")
     if split not in facts.splits:
-        raise lookup.unknown(split, facts.splits, kind="split", where=name)
-    records = _module(file).records(variant, split, root, **options)
+        raise lookup.unknown(
+            split, facts.splits, kind="split", where=f"{name} in {root}"
+        )
+    with errors.reading(f"{name} {split}: {root}"):
+        records = _module(file).records(variant, split, root, **options)
     if not len(records):
         raise errors.UserError(f"{name}: split {split!r} in {root} holds no records")
     return records
@@ -386,7 +381,8 @@ def _look_up(name: str, root: Path | None, options: str, _print: str) -> Dataset
     module, variant = _module(name.split("/")[0]), name.split("/")[1]
     if not hasattr(module, "describe"):
         return module.DATASETS[variant]
-    return module.describe(variant, root, **bind_options(name, json.loads(options)))
+    with errors.reading(f"{name}: {root}"):
+        return module.describe(variant, root, **bind_options(name, json.loads(options)))
 
 
 @functools.lru_cache(maxsize=256)

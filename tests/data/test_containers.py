@@ -262,7 +262,7 @@ def test_tfds_of_another_format_or_broken(tmp_path):
     text = "file format tfrecord; allowed is array_record.*Fix"
     refused("tfds/classification", tmp_path, text, name="tiny")
     write_tfds(tmp_path, name="broken").write_bytes(b"nothing")
-    text = "broken/train/0: not readable.*Fix"
+    text = "broken/train/0: cannot be read.*Fix"
     refused("tfds/classification", tmp_path, text, name="broken")
 
 
@@ -358,7 +358,7 @@ def test_broken_shards(tmp_path):
     path = tmp_path / "train-00001-of-00003.array_record"
     for content in (b"", b"nothing", path.read_bytes()[:-100]):
         path.write_bytes(content)
-        refused(name, tmp_path, "00001-of-00003.array_record: its end is not", **given)
+        refused(name, tmp_path, "00001-of-00003.array_record: cannot be read", **given)
     path.unlink()
     refused(
         name, tmp_path, r"train lies in 2 files, .*numbered from 00000.*Fix", **given

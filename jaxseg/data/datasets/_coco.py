@@ -1,6 +1,5 @@
 """The content of a file in COCO's JSON format as arrays, every reference checked."""
 
-import functools
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 from jaxseg.data.datasets._labels import Record
 
 KEYS = ("images", "annotations", "categories")
@@ -72,7 +71,7 @@ class ByImage(Sequence):
         )
 
 
-@functools.lru_cache(maxsize=8)
+@_files.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the file with this stamp; UserError if it cannot be right, but for
     single annotations, whose `problems` are for whoever uses it to refuse.

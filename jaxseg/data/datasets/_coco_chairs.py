@@ -6,7 +6,6 @@ the images of Chair Segments. The paper does not say how it cuts. All chairs ins
 foreground; crowds of chairs are ignored.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,8 +16,9 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 
+FORMAT = "is COCO's format, with segmentation and bbox in each annotation"
 MARGIN = 0.1  # of the side of the square
 Segment = list | dict  # polygons or run lengths
 
@@ -59,12 +59,12 @@ def parse(record: Chairs, root: Path) -> Example:
     }
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def read(file: tuple[str, int, int], name: str = "chair") -> tuple[Chairs, ...]:
     """The images with a chair in the JSON file with this stamp, in its order."""
     path = Path(file[0])
     data = _labels.read_json(path)
-    try:
+    with errors.reading(path, FORMAT):
         ids = [entry["id"] for entry in data["categories"] if entry["name"] == name]
         mine: dict[Any, list[dict]] = {}
         for entry in data["annotations"]:
@@ -72,11 +72,6 @@ def read(file: tuple[str, int, int], name: str = "chair") -> tuple[Chairs, ...]:
                 mine.setdefault(entry["image_id"], []).append(entry)
         chosen = [entry for entry in data["images"] if entry["id"] in mine]
         made = [_record(entry, mine[entry["id"]]) for entry in chosen]
-    except (TypeError, KeyError, ValueError) as error:
-        raise errors.UserError(
-            f"{path}: {type(error).__name__}: {error}; allowed is COCO's format, with "
-            "segmentation and bbox in each annotation. Fix: get the file again."
-        ) from None
     if not ids:
         raise errors.UserError(
             f"{path}: no category is named {name!r}. Fix: use COCO's instances file."

@@ -4,7 +4,6 @@ A pixel of the PNG is the id R + 256 G + 65536 B of a segment, whose category is
 JSON file; 0 is void. The PNG files lie in the folder named like the JSON file.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -14,9 +13,10 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data.datasets import _coco, _labels
+from jaxseg.data.datasets import _coco, _files, _labels
 
-KEYS = ("images", "annotations", "categories")
+FORMAT = "is COCO's panoptic format: images, categories, and annotations that each "
+FORMAT += "have segments_info"
 
 
 class Content(NamedTuple):
@@ -95,23 +95,17 @@ def parse(record: Panoptic, root: Path) -> Example:
     }
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the panoptic JSON file with this stamp."""
     path = Path(file[0])
     data = _labels.read_json(path)
-    try:
+    with errors.reading(path, FORMAT):
         images = _names(data, "images", "file_name", path)
         categories = _names(data, "categories", "name", path)
         rows = [(x["image_id"], x["file_name"]) for x in data["annotations"]]
         segments = tuple(map(_segments, data["annotations"]))
         files = tuple(images[image] for image, _ in rows)
-    except (TypeError, KeyError, ValueError) as error:
-        raise errors.UserError(
-            f"{path}: {type(error).__name__}: {error}; allowed is COCO's panoptic "
-            f"format with {', '.join(KEYS)}, and segments_info in each annotation. "
-            "Fix: export it in that format."
-        ) from None
     for place, mine in enumerate(segments):
         lost = set(mine[:, 1].tolist()) - set(categories)
         if lost or len(np.unique(mine[:, 0])) < len(mine):

@@ -6,7 +6,6 @@ by one, so a value may not span lines.
 """
 
 import csv
-import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 
 BLOCK = 1 << 16  # lines looked at together: what they need besides is a few megabytes
 NEWLINE, RETURN, COMMA, QUOTE, SPACE = b'\n\r," '
@@ -133,7 +132,7 @@ class Table:
         return bool((within[:, places] > 0).all())
 
 
-@functools.lru_cache(maxsize=16)
+@_files.of_file(maxsize=16)
 def read(file: tuple[str, int, int]) -> Table:
     """The table in the file with this stamp; empty lines are passed over."""
     path = Path(file[0])

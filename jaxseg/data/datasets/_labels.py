@@ -300,7 +300,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file; UserError with the place where it breaks off."""
     try:
         return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # or a number of 4300 digits
         raise errors.UserError(
             f"{path}: not whole JSON ({error}). Fix: get or write the file again."
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import errors, images
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 
 Color = tuple[int, int, int]
 ColorTable = dict[str, Color]
@@ -70,7 +70,7 @@ def color_table(given: Sequence[Sequence[Any]] | str, root: Path) -> ColorTable:
 def _color_row(line: str, where: str) -> tuple[str, Color] | None:
     """A class and its colour; None for a header or a line without content."""
     words = [word for word in re.split(r"[\s,;:]+", line.strip()) if word]
-    numbers = [word.isdecimal() for word in words]
+    numbers = [_files.whole(word) is not None for word in words]
     if not words or words[0].startswith("#") or not any(numbers):
         return None
     if len(words) > 3 and all(numbers[-3:]):

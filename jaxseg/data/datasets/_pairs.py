@@ -149,7 +149,7 @@ def _listed(
         for name in {key, PurePosixPath(key).name, pair[0], _stem(pair[0])}:
             by_name.setdefault(name, set()).add(pair)
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
         line, words = line.strip(), line.split()
         candidates = by_name.get(line) or by_name.get(_stem(line)) or set()
         if len(words) == 2 and all((root / word).is_file() for word in words):

@@ -7,7 +7,6 @@ labels/det_20/det_{train,val}.json, or with bdd100k_labels_images_{train,val}.js
 study does.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _masks, cityscapes
+from jaxseg.data.datasets import _files, _labels, _masks, cityscapes
 from jaxseg.data.datasets._labels import Record
 
 BOXES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
@@ -28,6 +27,7 @@ OLDER = {"person": "pedestrian", "motor": "motorcycle", "bike": "bicycle"}
 OLDER |= {"caravan": "car", "van": "car"}
 ASIDE = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
 SIZE = (720, 1280)
+ENTRY = "are labels with a category and a box2d of x1, y1, x2, y2"
 FOLDERS = {"train": "train", "validation": "val"}
 COMMON = dict(
     domain="driving",
@@ -122,17 +122,25 @@ def _find(root: Path, folder: str) -> Path:
     return found
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
     """An entry per image, those without an object too."""
     entries = _labels.read_json(Path(file[0]))
-    if not isinstance(entries, list) or not all("name" in e for e in entries):
+    if not isinstance(entries, list) or not all(map(_named, entries)):
         raise errors.UserError(
             f"{file[0]}: found no list of images with `name` and `labels`. Fix: "
             f"{COMMON['obtain']}"
         )
     ordered = sorted(entries, key=lambda entry: entry["name"])
-    return [_record(entry, folder, file[0]) for entry in ordered]
+    found = []
+    for entry in ordered:
+        with errors.reading(f"{file[0]}: {entry['name']}", ENTRY):
+            found.append(_record(entry, folder, file[0]))
+    return found
+
+
+def _named(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
 
 
 def _record(entry: Mapping[str, Any], folder: str, where: str) -> Record:
@@ -150,7 +158,7 @@ def _record(entry: Mapping[str, Any], folder: str, where: str) -> Record:
             )
         corners.append([one["box2d"][side] for side in ("x1", "y1", "x2", "y2")])
         labels.append(BOXES.index(name))
-    boxes, kept = _labels.cut_boxes(np.array(corners).reshape(-1, 4), SIZE)
+    boxes, kept = _labels.cut_boxes(np.array(corners, np.float64).reshape(-1, 4), SIZE)
     return Record(
         image=f"{folder}/{entry['name']}",
         id=entry["name"],

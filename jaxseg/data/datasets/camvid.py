@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _masks
+from jaxseg.data.datasets import _labels, _masks
 
 FILES = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
 CLASSES_11 = {
@@ -108,7 +108,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
             f"{path}: file not found; the SegNet layout has the {split} pairs there. "
             f"Fix: point root at the folder with {', '.join(FILES.values())}."
         )
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _labels.read_text(path).splitlines()
     both = [
         _pair(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()
     ]

@@ -6,7 +6,6 @@ Images are Images/BREED/NAME.jpg of Stanford Dogs. Of 24 joints the last four we
 labelled. A joint at 0, 0 is unknown; one with flag 0 elsewhere is labelled but hidden.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, ilsvrc
+from jaxseg.data.datasets import _files, _labels, ilsvrc
 from jaxseg.data.datasets._labels import Record
 
 LEGS = ("left_front", "left_rear", "right_front", "right_rear")
@@ -24,6 +23,8 @@ JOINTS = tuple(f"{leg}_{part}" for leg in LEGS for part in ("paw", "middle", "to
 JOINTS += ("tail_start", "tail_end", "left_ear_base", "right_ear_base", "nose")
 JOINTS += ("chin", "left_ear_tip", "right_ear_tip")
 LISTED = 24
+ENTRY = "are img_path, img_bbox with four numbers, img_width, img_height and "
+ENTRY += f"{LISTED} joints"
 
 DATASETS = {
     "keypoints": Dataset(
@@ -95,7 +96,7 @@ def _places(path: Path, count: int) -> list[int]:
     return places.tolist()
 
 
-@functools.lru_cache(maxsize=2)
+@_files.of_file(maxsize=2)
 def _read(file: tuple[str, int, int]) -> list[Record]:
     path = Path(file[0])
     entries = _labels.read_json(path)
@@ -108,17 +109,11 @@ def _read(file: tuple[str, int, int]) -> list[Record]:
 
 
 def _record(entry: dict[str, Any], where: str) -> Record:
-    try:
+    with errors.reading(where, ENTRY):
         joints = np.array(entry["joints"], np.float64).reshape(LISTED, 3)
         x, y, width, height = map(float, entry["img_bbox"])
         size = (int(entry["img_height"]), int(entry["img_width"]))
         name = str(entry["img_path"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise errors.UserError(
-            f"{where}: {type(error).__name__}: {error}; allowed are img_path, img_bbox "
-            f"with four numbers, img_width, img_height and {LISTED} joints. Fix: get "
-            "the file again."
-        ) from None
     boxes, kept = _labels.cut_boxes(np.array([[x, y, x + width, y + height]]), size)
     joints = joints[: len(JOINTS)]
     joints[:, 2] = (joints[:, :2] != 0).any(axis=1) * (1 + (joints[:, 2] > 0))

@@ -10,7 +10,6 @@ resized to it, nearest, as the set was made so.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _per_class, ilsvrc
+from jaxseg.data.datasets import _files, _labels, _per_class, ilsvrc
 from jaxseg.data.datasets._per_class import Images, Labelled
 
 KINDS_17 = ("daffodil", "snowdrop", "lily valley", "bluebell", "crocus", "iris")
@@ -158,7 +157,7 @@ def _masked(root: Path) -> np.ndarray:
     return numbers[~np.isin(numbers, EMPTY_MASKS)]
 
 
-@functools.lru_cache(maxsize=16)
+@_files.of_file(maxsize=16)
 def _read(file: tuple[str, int, int], key: str) -> np.ndarray:
     """int [N] under `key` in the MATLAB file with this stamp."""
     path = Path(file[0])

@@ -8,7 +8,6 @@ splits: a fifth is for validation, drawn with seed 0.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "right_wrist", "right_elbow", "right_shoulder")
@@ -89,7 +88,7 @@ def hull(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([low - margin, high + margin])[None]
 
 
-@functools.lru_cache(maxsize=8)
+@_files.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> np.ndarray:
     """float64 [N, 14, 3] of the MATLAB file with this stamp."""
     path = Path(file[0])

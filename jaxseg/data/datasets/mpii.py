@@ -9,7 +9,6 @@ cut at the image. Pixels in both files count from 1.
 """
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +20,13 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, ilsvrc
+from jaxseg.data.datasets import _files, _labels, ilsvrc
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "pelvis", "thorax", "upper_neck", "head_top", "right_wrist")
 JOINTS += ("right_elbow", "right_shoulder", "left_shoulder", "left_elbow")
 JOINTS += ("left_wrist",)
+ENTRY = f"are image, center, scale, joints and joints_vis of {len(JOINTS)} points"
 MAT = "mpii_human_pose_v1_u12_1.mat"
 
 DATASETS = {
@@ -114,29 +114,23 @@ def _splits(
     return {s: read_json(_labels.stamp(root / f)) for s, f in annotations.items()}
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def read_json(file: tuple[str, int, int]) -> list[People]:
     """The images of the JSON conversion with this stamp."""
     path = Path(file[0])
     people = []
     for place, entry in enumerate(_labels.read_json(path)):
-        try:
+        with errors.reading(f"{path}[{place}]", ENTRY):
             joints = np.array(entry["joints"], np.float64).reshape(len(JOINTS), 2)
             known = np.array(entry["joints_vis"], np.float64).reshape(len(JOINTS), 1)
             x, y = map(float, entry["center"])
             person = Person(entry["image"], (x, y), float(entry["scale"]), joints)
-        except (TypeError, KeyError, ValueError) as error:
-            raise errors.UserError(
-                f"{path}[{place}]: {type(error).__name__}: {error}; allowed are image, "
-                f"center, scale, and joints and joints_vis of {len(JOINTS)} points. "
-                "Fix: get the file again."
-            ) from None
         points = np.concatenate([joints, 2 * (known > 0)], axis=1)
         people.append(person._replace(joints=points))
     return _by_image(people)
 
 
-@functools.lru_cache(maxsize=2)
+@_files.of_file(maxsize=2)
 def read_mat(file: tuple[str, int, int]) -> list[People]:
     """The training images of the MATLAB file with this stamp that have joints."""
     path = Path(file[0])

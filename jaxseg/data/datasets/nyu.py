@@ -8,7 +8,6 @@ folders train/ and test/, or all pictures directly in them, which is a train spl
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _depth, _labels, _mat
+from jaxseg.data.datasets import _depth, _files, _labels, _mat
 
 CLASSES = {
     "wall": (174, 199, 232),
@@ -185,12 +184,12 @@ def _row(root: Path, name: str, index: int) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(file[name][index]).T)
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def _opened(file: tuple[str, int, int]) -> Any:
     return _mat.open_73(Path(file[0]))
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def _classes_of_894(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [895], the class from 1 to 40 of each id of the .mat file."""
     mapped = _mat.read(Path(file[0]), ("mapClass",))["mapClass"]

@@ -6,7 +6,6 @@ trainval.tar.gz of the annotations holds: trainval/NAME.mat, ids of 459 classes 
 here, found by name; all others are background.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _mat
+from jaxseg.data.datasets import _files, _labels, _mat
 
 _CLASSES = """
     aeroplane bicycle bird boat bottle bus car cat chair cow table dog horse motorbike
@@ -74,20 +73,22 @@ def reads(record: str, root: Path, variant: str) -> tuple[Sequence[str], Sequenc
     return [f"JPEGImages/{record}.jpg"], [f"trainval/{record}.mat", "labels.txt"]
 
 
-@functools.lru_cache(maxsize=8)
+@_files.of_file(maxsize=8)
 def _table(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [ids]: which class of the 60 each id of labels.txt is."""
     path = Path(file[0])
     names = {}
     for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
         id_, colon, name = line.partition(":")
-        if line.strip() and not (colon and id_.strip().isdecimal()):
+        raw = _files.whole(id_.strip())
+        if not colon or raw is None:
             raise errors.UserError(
                 f"{path}:{number}: found {line!r}; allowed is `ID: NAME`. Fix: get the "
                 "official file again."
             )
-        if line.strip():
-            names[name.strip()] = int(id_)
+        names[name.strip()] = raw
     missing = [name for name in CLASSES if name not in names]
     if missing:
         raise errors.UserError(

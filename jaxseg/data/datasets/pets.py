@@ -17,7 +17,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, ilsvrc
+from jaxseg.data.datasets import _files, _labels, ilsvrc
 
 BREEDS = (
     "Abyssinian",
@@ -156,13 +156,13 @@ def _read(root: Path, name: str) -> list[Pet]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        place = int(words[1]) - 1 if len(words) == 4 and words[1].isdecimal() else -1
-        if not 0 <= place < len(BREEDS):
+        class_ = _files.whole(words[1]) if len(words) == 4 else None
+        if class_ not in range(1, len(BREEDS) + 1):
             raise errors.UserError(
                 f"{path}:{number}: found {line!r}; allowed is `NAME CLASS SPECIES "
                 f"BREED` with a class of 1 to {len(BREEDS)}. Fix: get the list again."
             )
-        pets.append(Pet(words[0], place))
+        pets.append(Pet(words[0], class_ - 1))
     return pets
 
 

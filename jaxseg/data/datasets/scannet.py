@@ -8,7 +8,6 @@ differ in size: the picture is brought to the size of its depth or label map.
 """
 
 import csv
-import functools
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +17,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _depth, _labels, nyu
+from jaxseg.data.datasets import _depth, _files, _labels, nyu
 
 CLASSES_41 = {"unlabeled": (0, 0, 0)} | nyu.CLASSES
 # The ids of the ScanNet benchmark.
@@ -139,18 +138,13 @@ def _to_nyu(raw: np.ndarray, path: Path, root: Path) -> np.ndarray:
     return found
 
 
-@functools.lru_cache(maxsize=4)
+@_files.of_file(maxsize=4)
 def _nyu_ids(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [N], NYU's id of each id of ScanNet, -1 for those it does not list."""
     path = Path(file[0])
     lines = list(csv.DictReader(_labels.read_text(path).splitlines(), delimiter="\t"))
-    try:
+    with errors.reading(path, "are whole numbers in the columns id and nyu40id"):
         pairs = {int(line["id"]): int(line["nyu40id"]) for line in lines}
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.UserError(
-            f"{path}: {error!r}; allowed are whole numbers in the columns id and "
-            "nyu40id. Fix: get the file of the ScanNet release again."
-        ) from None
     table = np.full(max(pairs, default=0) + 1, -1, np.int32)
     table[0] = 0  # unlabelled, in no line of the table
     for raw, mapped in pairs.items():

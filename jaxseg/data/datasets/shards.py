@@ -11,13 +11,12 @@ such files.
 """
 
 import bisect
-import contextlib
 import dataclasses
 import functools
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -73,7 +72,7 @@ class Shards(Sequence):
         row = index - (self._ends[shard - 1] if shard else 0)
         file = self._files[shard]
         where = f"{Path(file[0]).name}:{row}"
-        with _readable(file[0], f"record {row}"):
+        with errors.reading(f"{file[0]}: record {row}"):
             read = _read_record if file[0].endswith(ARRAY_RECORD) else _read_row
             values = read(file, row)
         return Record(str(values.get("id") or where), values)
@@ -180,7 +179,7 @@ def _check_whole(root: Path, split: str, matches: Sequence[re.Match]) -> None:
 
 def _count(file: tuple[str, int, int]) -> int:
     path = file[0]
-    with _readable(path, "its end"):
+    with errors.reading(path):
         if path.endswith(ARRAY_RECORD):
             return _reader(file).num_records()
         return _parquet(file).metadata.num_rows
@@ -256,20 +255,6 @@ def _read_row(file: tuple[str, int, int], row: int) -> dict[str, Any]:
     number = bisect.bisect_right(ends, row)
     start = ends[number - 1] if number else 0
     return _group(file, number).slice(row - start, 1).to_pylist()[0]
-
-
-@contextlib.contextmanager
-def _readable(path: str, what: str) -> Iterator[None]:
-    """Whatever the packages raise becomes a UserError with the path."""
-    try:
-        yield
-    except errors.UserError:
-        raise
-    except Exception as error:  # a damaged file raises one of a dozen types
-        raise errors.UserError(
-            f"{path}: {what} is not readable ({type(error).__name__}: {error}). Fix: "
-            "write or get the file again."
-        ) from None
 
 
 def _value(record: Record, name: str) -> Any:

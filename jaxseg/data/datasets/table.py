@@ -9,7 +9,6 @@ line; labels that are names need neither.
 """
 
 import dataclasses
-import functools
 import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _csv, _depth, _labels
+from jaxseg.data.datasets import _csv, _depth, _files, _labels
 
 COMMON = dict(
     domain="own",
@@ -202,7 +201,7 @@ def _splits(
     return {split: Lines(name, table, chosen) for split, chosen in rows.items()}
 
 
-@functools.lru_cache(maxsize=16)
+@_files.of_file(maxsize=16)
 def _checked(file: tuple[str, int, int], column: str) -> _csv.Table:
     table = _csv.read(file)
     for wanted in ("image", column):
@@ -216,7 +215,7 @@ def _checked(file: tuple[str, int, int], column: str) -> _csv.Table:
     return table
 
 
-@functools.lru_cache(maxsize=16)
+@_files.of_file(maxsize=16)
 def _codes(file: tuple[str, int, int]) -> tuple[np.ndarray, list[str]]:
     """int32 [lines], which label each has, and the labels."""
     return _checked(file, "label").codes("label")
@@ -234,13 +233,11 @@ def _label_names(
         return named_classes(root, given)
     names = find_tables(root, tables).values()
     labels = {x for name in names for x in _codes(_labels.stamp(root / name))[1]}
-    if all(label.isdigit() for label in labels):
-        return named_classes(root, [f"class_{i}" for i in range(_top(labels) + 1)])
+    numbers = [_files.whole(label) for label in labels]
+    if None not in numbers:
+        top = max(numbers, default=0)
+        return named_classes(root, [f"class_{i}" for i in range(top + 1)])
     return named_classes(root, sorted(labels))
-
-
-def _top(labels: set[str]) -> int:
-    return max(map(int, labels), default=0)
 
 
 def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
@@ -249,13 +246,14 @@ def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
     numbers = {name: number for number, name in enumerate(names)}
     found = []
     for code, label in enumerate(labels):
-        if label not in numbers and not (label.isdigit() and int(label) < len(names)):
+        number = numbers.get(label, _files.whole(label))
+        if number is None or number >= len(names):
             raise errors.UserError(
                 f"{lines.table.where(int(np.argmax(codes == code)))}: label is "
                 f"{label!r}; allowed are {', '.join(names)} or 0 to {len(names) - 1}. "
                 "Fix: correct the label or the names of the classes."
             )
-        found.append(numbers[label] if label in numbers else int(label))
+        found.append(number)
     return np.array(found, np.int32)[codes]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, table
+from jaxseg.data.datasets import _files, _labels, table
 
 COMMON = dict(
     domain="own",
@@ -66,13 +66,8 @@ class Records(Sequence):
 
     def __getitem__(self, index: int) -> Record:
         name = f"{self._prefix}/{index}"
-        try:
+        with errors.reading(name):
             features = self._source[index]
-        except Exception as error:  # what a damaged file or image raises is no API
-            raise errors.UserError(
-                f"{name}: not readable ({type(error).__name__}: {error}). Fix: prepare "
-                "the set again."
-            ) from None
         return Record(name, features, self._image, self._label)
 
 
@@ -168,7 +163,8 @@ def find_folder(root: Path, name: str) -> Path:
 
 def _version(info: Path) -> tuple[int, ...]:
     parts = info.parent.name.split(".")
-    return tuple(int(part) if part.isdigit() else -1 for part in parts)
+    numbers = map(_files.whole, parts)
+    return tuple(-1 if number is None else number for number in numbers)
 
 
 def _builder(root: Path, name: str) -> Any:
@@ -176,7 +172,8 @@ def _builder(root: Path, name: str) -> Any:
     import tensorflow_datasets  # takes seconds
 
     folder = find_folder(root, name)
-    builder = tensorflow_datasets.builder_from_directory(folder)
+    with errors.reading(f"{folder}: {INFO} or {FEATURES}", "is a set as prepared"):
+        builder = tensorflow_datasets.builder_from_directory(folder)
     _hide_accelerators()
     found = builder.info.file_format
     if found is None or found.value != FORMAT:

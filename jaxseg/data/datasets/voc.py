@@ -12,7 +12,6 @@ VOC 2007 itself. The variants with masks are VOC 2012, in `_voc_masks.py`.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _voc_masks, ilsvrc
+from jaxseg.data.datasets import _files, _labels, _voc_masks, ilsvrc
 from jaxseg.data.datasets._labels import Record
 
 DATASETS = {
@@ -251,7 +250,7 @@ def _read_all(root: Path, annotations: str, names: list[str]) -> dict[str, Annot
     return contents
 
 
-@functools.lru_cache(maxsize=1 << 16)
+@_files.of_file(maxsize=1 << 16)
 def read(file: tuple[str, int, int]) -> Annotation:
     """The objects of the XML file with this stamp."""
     path = Path(file[0])
@@ -268,7 +267,7 @@ def read(file: tuple[str, int, int]) -> Annotation:
         ) from None
     objects = tree.findall("object")
     size = [tree.findtext(f"size/{key}", "0") for key in ("height", "width")]
-    size = tuple(int(n) if n.strip().isdecimal() else 0 for n in size)
+    size = tuple(_files.whole(n.strip()) or 0 for n in size)
     return Annotation(
         size=size if min(size) > 0 else None,
         names=tuple(_name(entry, path) for entry in objects),

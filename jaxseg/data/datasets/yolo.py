@@ -9,7 +9,6 @@ as is that of label files without an image.
 """
 
 import dataclasses
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -21,7 +20,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.datasets import _files, _labels
 from jaxseg.data.datasets._labels import Record
 
 DATASETS = {
@@ -234,7 +233,7 @@ def _rows(path: Path, count: int) -> np.ndarray:
     return rows
 
 
-@functools.lru_cache(maxsize=1 << 18)
+@_files.of_file(maxsize=1 << 18)
 def read(file: tuple[str, int, int]) -> np.ndarray:
     """float64 [N, 5] class, x0, y0, x1, y1 in [0, 1] of the file with this stamp."""
     path, rows = Path(file[0]), []

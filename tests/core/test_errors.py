@@ -1,0 +1,31 @@
+"""Foreign exceptions of readers become messages that name the file."""
+
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.data.datasets import _labels
+
+
+def test_a_foreign_exception_names_file_type_and_our_line(tmp_path):
+    path = tmp_path / "a.json"
+    with (
+        pytest.raises(errors.UserError) as caught,
+        errors.reading(path, "are numbers"),
+    ):
+        _labels.raw_ids({"x": 1})
+    text = str(caught.value)
+    assert text.startswith(f"{path}: cannot be read (ValueError: invalid literal")
+    assert "; _labels.py:" in text and "; allowed are numbers. Fix: " in text
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_errors_of_ours_pass_as_they_are():
+    damaged = errors.Damaged("a: found b")
+    with pytest.raises(errors.Damaged) as caught, errors.reading("file"):
+        raise damaged
+    assert caught.value is damaged
+
+
+def test_an_interrupt_is_no_mistake_of_a_file():
+    with pytest.raises(KeyboardInterrupt), errors.reading("file"):
+        raise KeyboardInterrupt
