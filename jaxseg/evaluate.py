@@ -16,7 +16,6 @@ from typing import Any
 
 from jaxseg.core import command, errors
 
-FOLDER = "folder/segmentation"  # the reader of a user's own images and masks
 BATCH = 16  # where the artifact does not say with how many it was evaluated
 
 
@@ -41,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     how = _protocol(arguments)
     model = artifact.load(Path(arguments.artifact).expanduser())
     task = check_head(model)
-    data = data_section(arguments, model)
+    data, said = data_section(arguments, model, task)
     source = planning.open_source(data)
     check_data(model, task, source)
     mean, std = _statistics(model, how, source)
@@ -63,6 +62,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
         "task": task.name,
+        "read_as": said,
         "data": planning.describe_source(data, source)
         | {key: data[key] for key in ("seed", "part")},
         "protocol": measured.protocol + _chosen(arguments, model, data, source),
@@ -108,6 +108,7 @@ def table(found: Mapping[str, Any]) -> str:
     rows = [
         ("artifact", f"{found['name']} {found['artifact'][:20]}"),
         ("data", f"{data['name']}, {data['split']}{part}, {data['count']} examples"),
+        *([("read as", found["read_as"])] if found["read_as"] else []),
         ("protocol", found["protocol"]),
         *shown.items(),
     ]
@@ -128,38 +129,67 @@ def check_head(model: Any) -> Any:
     return predict.build_task(task, outputs[model.head])
 
 
-def data_section(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
-    """Arguments of `planning.open_source`: a catalogue name, or a user's folder, which
-    is read as the one that the model was trained on unless --options say otherwise.
+def data_section(
+    arguments: argparse.Namespace, model: Any, task: Any
+) -> tuple[dict[str, Any], str]:
+    """Arguments of `planning.open_source`, and how a folder is read, "" if it is none.
+
+    A user's folder is guessed, with what the model was trained on deciding; --options
+    and --split replace what was guessed.
     """
     from jaxseg.data import sources
 
     name, root, options = arguments.data, arguments.root, _options(arguments.options)
-    known = sources.names()
-    if name not in known and Path(name).expanduser().is_dir():
-        if root is not None:
-            raise errors.UserError(
-                f"--root={root}: --data={name} is a folder itself. Fix: drop --root"
-            )
-        name, root = FOLDER, str(Path(name).expanduser())
-        trained = model.manifest["spec"].get("data") or {}
-        if arguments.options is None and trained.get("name") == FOLDER:
-            options = trained["options"]
-    elif name not in known:
-        try:
-            sources.find(name)
-        except errors.UserError as error:
-            raise errors.UserError(f"--data: no such folder, and {error}") from None
-    return {
+    split, said = arguments.split or "validation", ""
+    folder = Path(name).expanduser()
+    if name not in sources.names() and (root is not None or not folder.is_dir()):
+        _refuse_name(name, root, folder)
+    if name not in sources.names():
+        found, wanted = _guessed(folder, model, task), arguments.split
+        name, root, split = found.name, str(folder), wanted or _split(found)
+        options = found.options if arguments.options is None else options
+        said = f"{name}, {split}, because of {found.reason}"
+    section = {
         "name": name,
         "root": root,
-        "split": arguments.split,
+        "split": split,
         "count": arguments.count,
         "seed": arguments.seed,
         "part": arguments.part,
         "options": options,
         "cache": "none",  # everything is read once
     }
+    return section, said
+
+
+def _refuse_name(name: str, root: str | None, folder: Path) -> None:
+    """UserError for what is no data set, whatever it is."""
+    from jaxseg.data import sources
+
+    if root is not None and folder.is_dir():
+        raise errors.UserError(
+            f"--root={root}: --data={name} is a folder itself. Fix: drop --root"
+        )
+    try:
+        sources.find(name)
+    except errors.UserError as error:
+        raise errors.UserError(f"--data: no such folder, and {error}") from None
+
+
+def _guessed(folder: Path, model: Any, task: Any) -> Any:
+    from jaxseg.data import guess_like
+
+    spec = model.manifest["spec"]
+    trained, classes = spec.get("data") or {}, model.manifest["classes"]
+    binary = bool(spec["task"].get("binary"))
+    return guess_like.like(folder, task.fields, trained, classes, binary)
+
+
+def _split(found: Any) -> str:
+    """The split that `init` would evaluate on, or the only one."""
+    from jaxseg.data import guess
+
+    return guess.validation(found) or next(iter(found.facts.splits))
 
 
 def check_data(model: Any, task: Any, source: Any) -> None:
@@ -252,12 +282,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
     add("--data", required=True, metavar="NAME", help="of the catalogue, or a folder")
-    add("--split", default="validation", help="(default: validation)")
+    add("--split", metavar="NAME", help="(default: validation; or a folder's only one)")
     add("--root", metavar="DIR", help="where the data set lies, if on disk")
     add(
         "--options",
         metavar="JSON",
-        help="of its reader (default: for a folder, those of training)",
+        help="of its reader (default: for a folder, those of training or guessed)",
     )
     add(
         "--count",

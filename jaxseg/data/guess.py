@@ -94,9 +94,9 @@ def readings(root: Path) -> list[Guess]:
         raise no_folder(str(root))
     found, refused = [], []
     with _labels.setting_aside() as noted:
-        for name, options, reason in _candidates(root):
+        for name, options, reason in candidates(root):
             try:
-                facts = _facts(name, root, options)
+                facts = describe(name, root, options)
             except errors.UserError as error:
                 refused.append(f"{name} ({reason}): {error}")
             else:
@@ -125,7 +125,7 @@ def no_folder(name: str) -> errors.UserError:
     )
 
 
-def _facts(name: str, root: Path, options: dict[str, Any]) -> Dataset:
+def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
     """The fact sheet with the splits that are there, as many as there are."""
     facts = sources.describe(name, root=root, options=options)
     if facts.own:
@@ -210,7 +210,7 @@ def _task(facts: Dataset) -> str:
     return next(task for field, task in TASKS.items() if field in facts.fields)
 
 
-def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+def candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """(reader, its options, what speaks for it), the most telling signs first."""
     if _any(root, "*.color.jpg") or _any(root, "*.color.png"):
         yield "seven_scenes/depth", {}, "files named N.color and N.depth"
@@ -230,7 +230,7 @@ def _candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     if _any(root, "depth"):
         yield "depth/folder", {}, "a folder depth/"
     yield from _masks(root)
-    if _class_folders(root) and not _matched(root):
+    if _class_folders(root) and not matched(root):
         yield "image_folder/classes", {}, "a folder of images for each class"
 
 
@@ -252,7 +252,7 @@ def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     """folder/segmentation with what the masks say of their values and sizes."""
-    pairs = _matched(root)
+    pairs = matched(root)
     if not pairs:
         return
     try:
@@ -280,7 +280,7 @@ def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
             yield "folder/segmentation", {"colors": path.name}, reason
 
 
-def _matched(root: Path) -> list[tuple[str, str]]:
+def matched(root: Path) -> list[tuple[str, str]]:
     """Images and masks that lie as folder/segmentation expects; [] where none do."""
     try:
         splits = _pairs.find_pairs(root, None, None)

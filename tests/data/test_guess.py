@@ -1,5 +1,7 @@
 """Guesses of what a folder holds, and the configs that `init` writes of them."""
 
+import json
+
 import pytest
 
 from jaxseg import main
@@ -170,3 +172,155 @@ def test_init_overwrites_nothing(tmp_path, capsys):
     file.write_text("mine")
     assert command.main(["init", str(tmp_path), "--output", str(file)]) == 2
     assert "exists already" in capsys.readouterr().err and file.read_text() == "mine"
+
+
+# Lists of names, and ids that only other splits hold.
+
+
+def write_splits(root, train=(0, 1, 2), validation=(0, 1, 2)):
+    trees.write_folder(root, [f"train/{i}" for i in range(8)], values=train)
+    trees.write_folder(root, [f"val/{i}" for i in range(4)], values=validation)
+
+
+def test_classes_are_those_of_all_splits(tmp_path):
+    write_splits(tmp_path, validation=(0, 3))
+    best = guess.guess(tmp_path)[0]
+    assert best.facts.classes == ("class_0", "class_1", "class_2", "class_3")
+
+
+NAMES = {  # file: its text, of background, cat and a dog
+    "classes.txt": "background\ncat\na dog\n",
+    "labels.txt": "0 background\n1 cat\n2 a dog\n",
+    "obj.names": "background\ncat\na dog\n",
+    "classes.names": "background\r\ncat\r\na dog\r\n",
+    "label_map.txt": "0: background\n1: cat\n2: a dog\n",
+    "labelmap.txt": "# label:color_rgb:parts:actions\nbackground:0,0,0::\n"
+    "cat:128,0,0::\na dog:0,128,0::\n",
+    "train/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n2, a dog\n",
+    "class_dict.csv": "name,r,g,b\nbackground,0,0,0\ncat,128,0,0\na dog,0,128,0\n",
+    "classes.csv": "name,id\na dog,2\ncat,1\nbackground,0\n",
+    "label_map.json": '{"background": 0, "cat": 1, "a dog": 2}',
+    "id2label.json": '{"0": "background", "1": "cat", "2": "a dog"}',
+    "classes.json": '["background", "cat", "a dog"]',
+    "data.yaml": "nc: 3\nnames: [background, cat, 'a dog']\n",
+    "label_map.pbtxt": "item {\n id: 1\n name: 'cat'\n}\nitem { id: 2 name: 'a dog' }",
+}
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_the_usual_lists_of_names(tmp_path, file):
+    write_splits(tmp_path)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(NAMES[file].encode())
+    best = guess.guess(tmp_path)[0]
+    assert best.facts.classes == ("background", "cat", "a dog")
+    assert best.options["classes"] == ["background", "cat", "a dog"]
+    assert file in best.reason
+
+
+WRONG = {  # masks of training, of validation, the list: what is said
+    (
+        (0, 1, 2),
+        (0, 3),
+        "a\nb\nc\n",
+    ): r"masks/val/0\.png: holds the ids 3; .*classes\.tx",
+    ((0, 1), (0, 1), "a\n"): None,  # and the background
+    ((0, 255), (0, 255), "a\nb\nc\n"): r"classes\.txt: names 3 classes, but .* 0, 255",
+    ((0, 1, 2), (0, 1), "a\nb\na\n"): r"classes\.txt: found 3 classes, \['a'\] more",
+    ((0, 1, 2), (0, 1), "0 a\n1 b\n5 c\n"): r"classes\.txt: names the classes 0, 1, 5",
+    ((0, 1, 2), (0, 1), "a\nb\nc\nd\n"): None,  # one of them is rare
+}
+
+
+@pytest.mark.parametrize("train, validation, text", WRONG)
+def test_masks_and_names_that_disagree(tmp_path, train, validation, text, capsys):
+    write_splits(tmp_path, train, validation)
+    (tmp_path / "classes.txt").write_text(text)
+    expected = WRONG[train, validation, text]
+    if expected is None:
+        assert guess.guess(tmp_path)[0].options["classes"]
+        return
+    with pytest.raises(errors.UserError, match=expected):
+        guess.guess(tmp_path)
+    file = tmp_path / "c.py"
+    assert command.main(["init", str(tmp_path), "--output", str(file)]) == 2
+    assert not file.exists() and "data check" in capsys.readouterr().err
+    assert command.main(["check", str(tmp_path)]) == 1
+    assert "bad: " in capsys.readouterr().out
+
+
+def test_names_of_two_classes_keep_masks_binary(tmp_path):
+    write_splits(tmp_path, (0, 255), (0, 255))
+    (tmp_path / "classes.txt").write_text("person\n")
+    best = guess.guess(tmp_path)[0]
+    assert best.options == {"binary": True, "classes": ["background", "person"]}
+
+
+@pytest.mark.parametrize("annotations", ["annotations", "xmls", "labels", "images"])
+@pytest.mark.parametrize("images", ["images", "JPEGImages", "."])
+def test_voc_in_folders_of_other_names(tmp_path, annotations, images):
+    layouts.write_voc(tmp_path, range(5), folder=images)
+    (tmp_path / annotations).mkdir(exist_ok=True)
+    for path in (tmp_path / "Annotations").iterdir():
+        path.rename(tmp_path / annotations / path.name)
+    (tmp_path / "Annotations").rmdir()
+    best = guess.guess(tmp_path)[0]
+    expected = {"images": images, "annotations": annotations}
+    assert (best.name, best.options) == ("voc/boxes", expected)
+    assert dict(best.facts.splits) == {"train": 4, "validation": 1}
+
+
+@pytest.mark.parametrize("where", ["classes.txt", "labels/classes.txt", "obj.names"])
+def test_yolo_without_a_yaml_file(tmp_path, where):
+    layouts.write_yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / where).write_text("cat\na dog\n")
+    best = guess.guess(tmp_path)[0]
+    images = {"train": "images/train", "validation": "images/val"}
+    assert best.options == {"images": images, "classes": ["cat", "a dog"]}
+    assert dict(best.facts.splits) == {"train": 3, "validation": 2}
+
+
+def test_yolo_with_a_folder_for_each_split(tmp_path):
+    for split, n in (("train", 3), ("valid", 2)):
+        for i in range(n):
+            trees.write_image(tmp_path / f"{split}/images/{i}.jpg", layouts.SIZE, i)
+            (tmp_path / f"{split}/labels").mkdir(exist_ok=True)
+            (tmp_path / f"{split}/labels/{i}.txt").write_text("0 .5 .5 .2 .2\n")
+    text = "train: ../train/images\nval: ../valid/images\nnames: ['cat']\n"
+    (tmp_path / "data.yaml").write_text(text)
+    best = guess.guess(tmp_path)[0]
+    assert best.name == "yolo/boxes"
+    assert dict(best.facts.splits) == {"train": 3, "validation": 2}
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["{}/_annotations.coco.json", "annotations/{}.json", "annotations/x_{}.json"],
+)
+def test_coco_files_of_other_names(tmp_path, file):
+    for split in ("train", "valid"):
+        home = tmp_path / "images"
+        if file.startswith("{}"):
+            home = tmp_path / split
+        content = layouts.coco(3)
+        for entry in content["images"]:
+            entry["file_name"] = f"{split}{entry['file_name']}"
+            trees.write_image(home / entry["file_name"], layouts.SIZE, entry["id"])
+        path = tmp_path / file.format(split)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
+    best = guess.guess(tmp_path)[0]
+    assert best.name == "coco/keypoints"
+    assert dict(best.facts.splits) == {"train": 3, "validation": 3}
+
+
+def test_a_config_is_named_after_its_folder(tmp_path, capsys):
+    trees.write_folder(tmp_path / "my cells (2)", range(5))
+    file = tmp_path / "c.py"
+    assert (
+        command.main(["init", str(tmp_path / "my cells (2)"), "--output", str(file)])
+        == 0
+    )
+    assert main.load_config(file, "").study == "my_cells_2"
+    assert "runs/my_cells_2" in capsys.readouterr().out

@@ -1,0 +1,86 @@
+"""How to read a folder for a model that exists: what it was trained on decides."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors
+from jaxseg.data import guess, sources
+from jaxseg.data.datasets import _labels, folder
+from jaxseg.data.guess import Guess
+
+FOLDER = "folder/segmentation"
+# Options that say where files lie and how large they are: those of this folder. All
+# others say what labels mean: those of the training.
+HERE = ("images", "masks", "annotations", "labels", "names", "tables", "depth")
+HERE += ("mask_size",)
+# Readers that take the classes that labels show, where no option names them.
+MEASURED = (FOLDER, "voc/boxes", "image_folder/classes", "table/classification")
+AS_TRAINED = "the data of the training"
+
+
+def like(
+    root: Path,
+    fields: Sequence[str],
+    trained: Mapping[str, Any],
+    classes: Sequence[str],
+    binary: bool = False,
+) -> Guess:
+    """The likeliest reading with these fields; UserError where there is none.
+
+    trained: the `data` section of the training, {} if unknown. classes: of the model,
+    in the order of their numbers. binary: whether it tells one from the background.
+    """
+    name, options, reason = _chosen(root, fields, trained)
+    if name == trained.get("name"):
+        given = trained.get("options") or {}
+        meaning = {key: value for key, value in given.items() if key not in HERE}
+        places = given if reason == AS_TRAINED else options
+        options = meaning | {key: places[key] for key in HERE if key in places}
+        reason += ", with the options of the training"
+    elif name == FOLDER:
+        options = _as_wanted(root, options, len(classes), binary)
+    known = sources.bind_options(name, options)
+    if name in MEASURED and classes and not (known["classes"] or known.get("colors")):
+        options = options | {"classes": [*classes]}
+        reason += ", with the classes of the model"
+    facts = guess.describe(name, root, options)
+    return Guess(name, options, "", facts, reason, ())
+
+
+def _chosen(
+    root: Path, fields: Sequence[str], trained: Mapping[str, Any]
+) -> tuple[str, dict[str, Any], str]:
+    """The reader of the training if it can be, else the likeliest with these fields."""
+    if not root.is_dir():
+        raise guess.no_folder(str(root))
+    with _labels.setting_aside():
+        every = list(guess.candidates(root))
+    wanted = {"image", *fields}
+    fit = [each for each in every if wanted <= {*sources.find(each[0]).fields}]
+    same = [each for each in fit if each[0] == trained.get("name")]
+    if same or fit:
+        return (same or fit)[0]
+    if trained.get("name") in sources.names() and sources.find(trained["name"]).own:
+        return trained["name"], {}, AS_TRAINED
+    found = ", ".join(f"{name} ({reason})" for name, _, reason in every)
+    raise errors.UserError(
+        f"{root}: found {found or 'no data of a known format'}; the model needs labels "
+        f"of {', '.join(fields)}. Fix: name a folder that has them, or the reader with "
+        "--data=NAME --root=DIR."
+    )
+
+
+def _as_wanted(
+    root: Path, options: Mapping[str, Any], count: int, binary: bool
+) -> dict[str, Any]:
+    """The options of masks, for a model of so many classes, or of one."""
+    if binary:
+        return {k: v for k, v in options.items() if k != "classes"} | {"binary": True}
+    if not options.get("binary"):
+        return dict(options)
+    masks = [mask for _, mask in guess.matched(root)]
+    top = max((id_ for ids in folder.ids_in(masks, root) for id_ in ids), default=0)
+    if top >= count:  # masks of 0 and 255 are none of these classes
+        return dict(options)
+    return {key: value for key, value in options.items() if key != "binary"}
