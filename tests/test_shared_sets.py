@@ -12,6 +12,7 @@ from jaxseg.transfer import store, study
 
 PANOPTIC = "panoptic_segmentation/annotations/panoptic"
 LAYOUTS = "official_layouts"
+LINKED = {"outside": True}  # their folders are links
 # name: (data set, folder, options, task, split to train on, split to evaluate)
 SETS = {
     "camvid": ("camvid/11", "camvid", {}, "segmentation", "train", "validation"),
@@ -101,8 +102,8 @@ SETS = {
         "train",
         "train",
     ),
-    "ade20k": ("ade20k/150", "ade20k", {}, "segmentation", "validation", "validation"),
-    "suim": ("suim/8", "suim", {}, "segmentation", "test", "test"),
+    "ade20k": ("ade20k/150", "ade20k", LINKED, "segmentation", *["validation"] * 2),
+    "suim": ("suim/8", "suim", LINKED, "segmentation", "test", "test"),
 }
 # Folders of the samples that hold a part of the official tree. The training split,
 # which mean and deviation are taken from, is the same few images.

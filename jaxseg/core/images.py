@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
-from jaxseg.core import errors
+from jaxseg.core import errors, paths
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 Size = tuple[int, int]  # height, width
@@ -190,6 +190,7 @@ def encode_png(image: np.ndarray) -> bytes:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The opened image; whatever Pillow raises becomes a UserError with the path."""
     try:
+        paths.check_kind(path)
         with Image.open(path) as image:
             yield image
     except errors.UserError:

@@ -11,13 +11,17 @@ import os
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from jaxseg.core import hashing, user_cache
 from jaxseg.core.types import Example
 
 VERSION = 4  # goes up when an example of the same data set is another one
 LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
+BYTES_A_PIXEL = 11  # image, segmentation, depth
+IN_MEMORY_BYTES = 2**30
 _log = logging.getLogger(__name__)
 
 
@@ -61,3 +65,15 @@ class DiskCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
+
+
+def of(reader: Any) -> DiskCache:
+    """The cache of what a reader makes of files; `reader` is all that decides that."""
+    key = hashing.key([VERSION, reader])
+    return DiskCache(user_cache.folder() / "decoded" / key[:16])
+
+
+def fits(size: tuple[int, int] | None, count: int) -> bool:
+    """Whether so many decoded examples of (height, width) may stay in memory."""
+    height, width = size or (0, 0)
+    return count * height * width * BYTES_A_PIXEL <= IN_MEMORY_BYTES

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import hashing, user_cache
+from jaxseg.core import hashing, paths, user_cache
 from jaxseg.core import images as images_lib
 
 END = 1 << 16  # bytes at each end of an image
@@ -68,7 +68,7 @@ def once(key: Any, make: Callable[[], str]) -> str:
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     """SHA-256 of the names and contents of files below root, 64 hex digits.
 
-    UserError for a link that leads nowhere.
+    UserError for a link that leads nowhere, or outside of a `paths.Root`.
     """
     whole = set(labels)
     names = sorted({*images} | whole)
@@ -86,8 +86,8 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
     names: (name below root, whether all of it counts or only its ends).
     """
     below, path = os.fsencode(root), _home(str(root))
+    stamps = [_stamp(root, name) for name, _ in names]
     files = [(os.fsencode(name), whole) for name, whole in names]
-    stamps = [_stamp(os.path.join(below, name)) for name, _ in files]
     known = _kept(path, files)
     found = [
         MISSING if now is None else kept[1] if kept and kept[0] == now else None
@@ -109,7 +109,7 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
 
 def stamps(root: Path, names: Iterable[str]) -> list[Stamp | None]:
     """What changes with any edit of each file; None for what is no file."""
-    return [_stamp(os.path.join(os.fsencode(root), os.fsencode(n))) for n in names]
+    return [_stamp(root, name) for name in names]
 
 
 def files_in(record: Any) -> list[str]:
@@ -154,12 +154,9 @@ def _feed(total: Any, value: Any) -> None:
         total.update(f"{value!r}\0".encode(errors="surrogatepass"))
 
 
-def _stamp(path: bytes) -> Stamp | None:
-    try:
-        facts = os.stat(path)
-    except OSError:
-        return None
-    return _stamp_of(facts)
+def _stamp(root: Path, name: str) -> Stamp | None:
+    facts = paths.look(root, name)
+    return _stamp_of(facts) if facts else None
 
 
 def _stamp_of(facts: os.stat_result) -> Stamp | None:

@@ -19,6 +19,8 @@ What holds labels is among these, be it an image too: images count by their ends
 A catalogue set is known by its name and version, so that plans need no data; the
 digest of what was read of it is taken when a stage runs.
 
+A reader joins names to its root with `/`: see core/paths.py for what that refuses.
+
 What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
 everywhere in the field; of a set of more, where 255 is a class, 65535 in a 16-bit PNG.
 In memory it is always dataset.IGNORE. Readers may yield either; `dataset.map_ids`
@@ -38,7 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, lookup, sections, user_cache
+from jaxseg.core import errors, hashing, lookup, paths, sections
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import caching, contents, dataset, subsets
@@ -47,8 +49,7 @@ from jaxseg.data.datasets import _labels
 
 PACKAGE = "jaxseg.data.datasets"
 CACHES = ("auto", "memory", "disk", "none")
-BYTES_A_PIXEL = 11  # image, segmentation, depth
-CACHED_BYTES = 2**30
+OUTSIDE = "outside"
 STATISTICS_IMAGES = 200  # enough for a mean; the images of a whole set may be millions
 
 
@@ -205,16 +206,17 @@ def find(name: str) -> Dataset:
 
 def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of the reader, defaults written in; UserError for an unknown one."""
-    find(name)
     reader = _module(name.split("/")[0]).records
-    given = ("variant", "split", "root")
+    functions = (reader, _anywhere) if find(name).on_disk else (reader,)
+    given = dict.fromkeys(("variant", "split", "root"))
     where = f"{name} options"
-    return sections.bind(
-        reader, section=options or {}, where=where, given=dict.fromkeys(given)
-    )
+    bound = sections.bind(*functions, section=options or {}, where=where, given=given)
+    return bound if bound.get(OUTSIDE) else _own(bound)
 
 
-def find_root(name: str, root: str | os.PathLike | None) -> Path | None:
+def find_root(
+    name: str, root: str | os.PathLike | None, options: Mapping[str, Any] | None = None
+) -> paths.Root | None:
     """The existing folder of a dataset on disk; None for one that is rendered."""
     facts = find(name)
     if not facts.on_disk:
@@ -233,7 +235,7 @@ def find_root(name: str, root: str | os.PathLike | None) -> Path | None:
             f"{name}: looked in {path} (from {said}), which is not a folder. Fix: set "
             f"root=DIR or JAXSEG_DATA. {facts.obtain}".rstrip()
         )
-    return path
+    return paths.root(path, outside=bool((options or {}).get(OUTSIDE)))
 
 
 def fingerprint(
@@ -251,11 +253,11 @@ def fingerprint(
     text = f"{name}@{facts.version}"
     if not facts.own:
         return text
-    folder = find_root(name, root)
+    folder = find_root(name, root, options)
 
     def digest() -> str:
         with errors.reading(f"{name}: {folder}"):
-            images, labels = _module(name.split("/")[0]).files(folder, **options)
+            images, labels = _module(name.split("/")[0]).files(folder, **_own(options))
             if full_digest:
                 images, labels = (), [*images, *labels]
             return contents.digest(folder, images, labels)
@@ -271,7 +273,8 @@ def describe(
     options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """The fact sheet with what only the folder can tell: splits, classes, size."""
-    options, folder = bind_options(name, options), find_root(name, root)
+    options = bind_options(name, options)
+    folder = find_root(name, root, options)
     print_ = fingerprint(name, root=folder, options=options)
     return _described(name, folder, hashing.canonical(options), print_)
 
@@ -300,18 +303,16 @@ def open(
     """
     for value, known, kind in ((part, subsets.PARTS, "part"), (cache, CACHES, "cache")):
         lookup.pick(dict.fromkeys(known), value, kind=kind)
-    options, folder = bind_options(name, options), find_root(name, root)
+    options = bind_options(name, options)
+    folder = find_root(name, root, options)
     print_ = fingerprint(name, root=folder, options=options, full_digest=full_digest)
     facts = _described(name, folder, hashing.canonical(options), print_)
     records = _records(name, facts, split, folder, options)
     what = f"{name} {split}"
     count = subsets.share(len(records), count, fraction, what=what)
     indices = subsets.subset(len(records), count, seed, what=what)
-    disk = None
-    if cache == "disk":
-        reader = [f"{name}@{facts.version}", options, facts.ids, facts.file_ignore]
-        key = hashing.key([caching.VERSION, *reader])
-        disk = caching.DiskCache(user_cache.folder() / "decoded" / key[:16])
+    small = not facts.on_disk and caching.fits(facts.size, len(indices))
+    reader = [f"{name}@{facts.version}", options, facts.ids, facts.file_ignore]
     return Source(
         name,
         split,
@@ -321,17 +322,20 @@ def open(
         options=options,
         indices=subsets.take_part(indices, part, seed),
         fingerprint=print_,
-        disk=disk,
+        disk=caching.of(reader) if cache == "disk" else None,
         full_digest=full_digest,
-        in_memory=cache == "memory"
-        or (cache == "auto" and not facts.on_disk and _fits(facts, len(indices))),
+        in_memory=cache == "memory" or (cache == "auto" and small),
     )
 
 
-def _fits(facts: Dataset, count: int) -> bool:
-    """Whether so many decoded examples may stay in memory."""
-    height, width = facts.size or (0, 0)
-    return count * height * width * BYTES_A_PIXEL <= CACHED_BYTES
+def _anywhere(*, outside: bool = False) -> None:
+    """The option of every set on disk: names and links in it may leave its root. It is
+    bound only where it is true, as it makes no other examples."""
+
+
+def _own(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the reader itself knows."""
+    return {key: value for key, value in options.items() if key != OUTSIDE}
 
 
 def measure(
@@ -364,7 +368,7 @@ def _records(
             split, facts.splits, kind="split", where=f"{name} in {root}"
         )
     with errors.reading(f"{name} {split}: {root}"):
-        records = _module(file).records(variant, split, root, **options)
+        records = _module(file).records(variant, split, root, **_own(options))
     if not len(records):
         raise errors.UserError(f"{name}: split {split!r} in {root} holds no records")
     return records
@@ -382,7 +386,7 @@ def _look_up(name: str, root: Path | None, options: str, _print: str) -> Dataset
     if not hasattr(module, "describe"):
         return module.DATASETS[variant]
     with errors.reading(f"{name}: {root}"):
-        return module.describe(variant, root, **bind_options(name, json.loads(options)))
+        return module.describe(variant, root, **_own(json.loads(options)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -32,9 +32,9 @@ def refused(name, root, text, split="train", **options):
             source[index]
 
 
-def ids_of(name, root, split="train"):
+def ids_of(name, root, split="train", **options):
     """The ids in the label maps of a split, by the example's id."""
-    source = opened(name, root, split)
+    source = opened(name, root, split, **options)
     examples = [source[i] for i in range(len(source))]
     return {e["id"]: np.unique(e["segmentation"]).tolist() for e in examples}
 
@@ -227,7 +227,7 @@ def test_ade20k_sample(real_data, tmp_path):
     for folder in ("images", "annotations"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "validation").symlink_to(home / folder)
-    found = ids_of("ade20k/150", tmp_path, "validation")
+    found = ids_of("ade20k/150", tmp_path, "validation", outside=True)
     assert len(found) == 3
     assert found["ADE_val_00000001"] == [0, 1, 2, 4, 6, 9, 17, IGNORE]
     lines = (home / "objectInfo150.csv").read_text().splitlines()[1:]
@@ -281,7 +281,7 @@ def test_broken_suim(tmp_path):
 def test_suim_sample(real_data, tmp_path):
     home = real_data / "official_layouts/segmentation/suim_sample"
     (tmp_path / "test").symlink_to(home)
-    found = ids_of("suim/8", tmp_path, "test")
+    found = ids_of("suim/8", tmp_path, "test", outside=True)
     assert len(found) == 8
     assert {id_ for ids in found.values() for id_ in ids} == {0, 1, 3, 4, 5, 6}
 

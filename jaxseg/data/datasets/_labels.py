@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, paths
 from jaxseg.core import images as images_lib
 
 T = TypeVar("T")
@@ -282,6 +282,7 @@ def read_text(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """`read_text` as it is stored."""
     try:
+        paths.check_kind(path)
         data = path.read_bytes()
         data.decode()  # or UnicodeDecodeError
         return data
@@ -307,13 +308,15 @@ def read_json(path: Path) -> Any:
 
 
 def stamp(path: Path | str) -> tuple[str, int, int]:
-    """What changes when a file does: for caches of what was read from it."""
+    """What changes when a file does, path, size and ctime: for caches of what was read
+    from it. Unlike mtime, which `cp -p` and archives set back, ctime is the system's.
+    """
     try:
         facts = os.stat(path)
     except OSError:  # whoever reads it says why
         return str(path), -1, -1
     known = stat.S_ISREG(facts.st_mode)
-    both = (facts.st_size, facts.st_mtime_ns) if known else (-1, -1)
+    both = (facts.st_size, facts.st_ctime_ns) if known else (-1, -1)
     return str(path), *both
 
 

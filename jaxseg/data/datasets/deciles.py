@@ -86,9 +86,9 @@ def records(
 ) -> Sequence[Ranked]:
     """The images of a split, by class and name.
 
-    images, deciles: their folders, below root or anywhere: "." and an absolute path
-    add deciles to a tree of images as it is. foreground: deciles of the image's class;
-    ignored: those that are neither that nor background.
+    images, deciles: their folders, below root or, with outside=True, anywhere: "." and
+    an absolute path add deciles to a tree of images as it is. foreground: deciles of
+    the image's class; ignored: those that are neither that nor background.
     """
     _check_deciles(foreground, ignored)
     found = _splits(root / images, root / deciles, root)[split]

@@ -132,7 +132,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
 def files(root: Path, *, name: str = "", **_: Any) -> tuple[list[str], list[str]]:
     """No image alone; the files of examples and the descriptions."""
     folder = find_folder(root, name)
-    there = [path for path in folder.iterdir() if path.is_file()]
+    there = [path for path in folder.iterdir() if not path.is_dir()]
     return [], [path.relative_to(root).as_posix() for path in there]
 
 

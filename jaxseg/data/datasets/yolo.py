@@ -170,7 +170,10 @@ def _folder(root: Path, value: str, where: str) -> str:
     """`value` below root; leading ../ are dropped, as exporters write them in vain."""
     plain = re.sub(r"^(\.\.?/)+", "", value)
     for folder in (value, plain):
-        if (root / folder).is_dir() and not folder.startswith(".."):
+        leaves = folder.startswith("..") or not (Path(root) / folder).is_relative_to(
+            root
+        )
+        if not leaves and (root / folder).is_dir():
             return folder.rstrip("/")
     raise errors.UserError(
         f"{where}: {value!r} is not a folder below {root}; allowed is a folder of "
