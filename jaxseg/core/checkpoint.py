@@ -21,6 +21,7 @@ import numpy as np
 from jaxseg.core import durable, errors, hashing, records
 
 META = "meta.json"  # written last: a checkpoint without it was never finished
+BESIDE = 2**20  # bytes that Orbax needs beside those of the arrays
 
 
 def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
@@ -44,7 +45,7 @@ def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
     for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
         shutil.rmtree(left)
     tree = _numpy(tree)
-    _reserve(folder.parent, _num_bytes(tree))
+    _reserve(folder.parent, _num_bytes(tree) + BESIDE)
     try:
         _orbax().save(folder.absolute(), tree)
     except ValueError as error:  # how Orbax passes on what the disk refused
@@ -137,7 +138,7 @@ def _reserve(folder: Path, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, max(count, 1))
+            os.posix_fallocate(file.fileno(), 0, count)
         elif shutil.disk_usage(folder).free < count:  # macOS
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 

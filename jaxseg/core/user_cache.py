@@ -1,9 +1,35 @@
 """Where things are kept that can be made again: pictures, decoded images, programs."""
 
+import logging
 import os
+import tempfile
 from pathlib import Path
+
+from jaxseg.core import errors
+
+ROOM = 2**20  # bytes that must fit for it to be of any use
 
 
 def folder() -> Path:
     """$JAXSEG_CACHE, else ~/.cache/jaxseg."""
-    return Path(os.environ.get("JAXSEG_CACHE") or Path.home() / ".cache" / "jaxseg")
+    given = os.environ.get("JAXSEG_CACHE")
+    try:
+        return Path(given) if given else Path.home() / ".cache" / "jaxseg"
+    except RuntimeError as error:  # as in a container whose user has no name
+        raise errors.UserError(f"{error} Fix: set JAXSEG_CACHE=DIR") from None
+
+
+def check() -> None:
+    """One warning where nothing new can be kept: all works without, but slower."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder()) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        logging.warning(
+            "%s: nothing can be kept there (%s): images and compiled programs are made "
+            "anew in every run. Fix: free space, or set JAXSEG_CACHE to a folder that "
+            "can be written.",
+            folder(),
+            error.strerror,
+        )

@@ -30,8 +30,12 @@ class DiskCache:
 
     def __init__(self, folder: Path, limit: int = LIMIT_BYTES):
         self.folder, self.limit = folder, limit
-        folder.mkdir(parents=True, exist_ok=True)
-        self.used = sum(entry.stat().st_size for entry in os.scandir(folder))
+        self.used = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.used = sum(entry.stat().st_size for entry in os.scandir(folder))
+        except OSError as error:
+            self._give_up(error)
 
     def get(self, key: str) -> Example | None:
         """The example, or None where there is none or its file is damaged."""
@@ -40,7 +44,7 @@ class DiskCache:
             with open(path, "rb") as file, np.load(file) as arrays:
                 example = {name: arrays[name] for name in arrays.files}
                 return example | {"id": str(example["id"])}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             _log.warning("%s is damaged (%s): decoded anew", path, error)
@@ -57,11 +61,15 @@ class DiskCache:
             with open(partial, "wb") as file:
                 np.savez(file, **example)
             os.replace(partial, self._path(key))
-        except OSError as error:  # a full disk is no reason to end a training
-            _log.warning("%s: %s; nothing more is kept there", self.folder, error)
+        except OSError as error:
             partial.unlink(missing_ok=True)
-            self.limit = 0
+            self._give_up(error)
         self.used += size
+
+    def _give_up(self, error: OSError) -> None:
+        """A full disk, or one that is read-only, is no reason to end a training."""
+        _log.warning("%s: %s; nothing more is kept there", self.folder, error)
+        self.limit = 0
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"

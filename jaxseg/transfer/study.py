@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def run(
     descend from runs as well. stage: the key of one stage whose parents are done, for
     workers: no report, and no lock but the stage's own.
     """
+    user_cache.check()
     use_compilation_cache()
     plan = chain.plan(chain.bind(plain(config)), config_file, argument)
     stages = plan.needed(only) if stage is None else plan.with_key(stage)
@@ -124,6 +126,8 @@ def use_compilation_cache() -> None:
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(user_cache.folder() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # `user_cache.check` has said it once and for all programs.
+        warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation")
 
 
 @contextlib.contextmanager
