@@ -229,8 +229,14 @@ def test_images_without_a_cache(disk, tmp_path, monkeypatch, caplog, tally, name
     row.check(at_least=2)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CACHES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("below a file", marks=pytest.mark.slow),
+        pytest.param("read-only", marks=pytest.mark.release),
+        pytest.param("full", marks=pytest.mark.release),
+    ],
+)
 def test_a_run_without_a_cache(disk, tmp_path, expected, tally, name):
     """Our warning, once; JAX would say it of each program that could not be kept."""
     row = tally("shortages: a run without a cache")
