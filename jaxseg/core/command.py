@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jaxseg.core import errors
+from jaxseg.core import errors, text
 
 INTERRUPTED, PIPE_CLOSED = 130, 141  # as shells count signals
 OURS = (Path(__file__).parent.parent, Path(sys.prefix))
@@ -42,14 +42,15 @@ def entry(
     """A `main(argv)` that ends with an exit code whatever the user did: its own; that
     of a UserError, with its message; 2 for a path that the system refuses; 130 for
     Ctrl-C; 141 in silence where the reader of a pipe has gone. Anything else is a bug
-    and raised.
+    and raised. What is printed is escaped where it hides: names come from data.
     """
 
     @functools.wraps(main)
     def started(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # names need not be text
         try:
-            return _run(main, sys.argv[1:] if argv is None else argv)
+            with text.escaped(sys.stdout, sys.stderr):
+                return _run(main, sys.argv[1:] if argv is None else argv)
         except BrokenPipeError:
             # Python flushes once more when it ends; there must be somewhere to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,15 +66,15 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
         finally:
             sys.stdout.flush()  # here, where a full disk or a closed pipe can be told
     except errors.UserError as error:
-        text, code = str(error), error.exit_code
+        said, code = str(error), error.exit_code
     except KeyboardInterrupt:
         print("jaxseg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        text, code = refused(error), errors.UserError.exit_code
-        if not text:
+        said, code = refused(error), errors.UserError.exit_code
+        if not said:
             raise
-    print(f"jaxseg: {text}", file=sys.stderr)
+    print(f"jaxseg: {said}", file=sys.stderr)
     return code
 
 
@@ -93,27 +94,27 @@ def refused(error: OSError) -> str:
     return f"{where!r}: {error.strerror}. Fix: {FIXES[error.errno]}"
 
 
-def output_file(text: str) -> Path:
+def output_file(given: str) -> Path:
     """For argparse: a file that can be written, asked before the work and not after."""
-    path = Path(text).expanduser()
+    path = Path(given).expanduser()
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(
-            f"{text!r}: no such folder {str(path.parent)!r}. Fix: make it first"
+            f"{given!r}: no such folder {str(path.parent)!r}. Fix: make it first"
         )
-    if not text or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a folder. Fix: name a file")
+    if not given or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{given!r} is a folder. Fix: name a file")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r}: no permission to write there")
+        raise argparse.ArgumentTypeError(f"{given!r}: no permission to write there")
     return path
 
 
 def at_least(low: int) -> Callable[[str], int]:
     """For argparse: a whole number from `low`."""
 
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", text) or int(text) < low:
-            raise argparse.ArgumentTypeError(f"found {text!r}, allowed: {low} or more")
-        return int(text)
+    def read(given: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", given) or int(given) < low:
+            raise argparse.ArgumentTypeError(f"found {given!r}, allowed: {low} or more")
+        return int(given)
 
     return read
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxseg.core.text import visible
+
 Color = tuple[int, int, int]
 IGNORE_COLOR: Color = (0, 0, 0)
 PAPER: Color = (255, 255, 255)
@@ -77,7 +79,8 @@ def boxes(
         right, bottom = max(left, col1 * width - 1), max(top, row1 * height - 1)
         pen.rectangle((left, top, right, bottom), outline=color)
         if label < len(names):
-            pen.text((left + 2, top + 1), names[label] + share, color, font=_font())
+            name = visible(names[label], keep="") + share
+            pen.text((left + 2, top + 1), name, color, font=_font())
     return np.asarray(canvas)
 
 
@@ -174,7 +177,8 @@ def depth_bar(limits: tuple[float, float], width: int) -> np.ndarray:
 def caption(text: str, width: int) -> np.ndarray:
     """uint8 [LINE, width, 3] with one line of text, cut off at the width."""
     canvas = Image.new("RGB", (width, LINE), PAPER)
-    ImageDraw.Draw(canvas).text((2, 0), text, INK, font=_font())
+    line = visible(text, keep="")
+    ImageDraw.Draw(canvas).text((2, 0), line, INK, font=_font())
     return np.asarray(canvas)
 
 
@@ -182,7 +186,7 @@ def legend(
     names: Sequence[str], palette: Sequence[Sequence[int]], width: int
 ) -> np.ndarray:
     """uint8 [H, width, 3]: a coloured square and a name per class, in columns."""
-    font = _font()
+    font, names = _font(), [visible(name, keep="") for name in names]
     column = int(max((font.getlength(name) for name in names), default=0)) + 2 * LINE
     columns = max(1, width // column)
     rows = -(-len(names) // columns)

@@ -36,6 +36,7 @@ MINUS = "\N{MINUS SIGN}"
 MAX_POINTS = 200  # per curve: more are not seen and only weigh
 STYLE = {
     "svg.fonttype": "none",  # text stays text: small, sharp, selectable
+    "text.parse_math": False,  # names come from data: a $ is a $
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from jaxseg.core import text
 from jaxseg.report import (
     claims,
     figures,
@@ -48,7 +49,7 @@ def render(report) -> str:
         "day": lambda text: str(text)[:16].replace("T", " "),
     }
     colours = figures.DOMAIN_COLOURS
-    return environment.get_template("index.html").render(
+    page = environment.get_template("index.html").render(
         studies=[_study(report, study) for study in report.studies if not study.error],
         unread=[study for study in report.studies if study.error],
         colour=lambda domain: colours.get(domain, figures.OTHER),
@@ -64,6 +65,7 @@ def render(report) -> str:
             claims.UNMEASURED: "none",
         },
     )
+    return text.visible(page)
 
 
 def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:

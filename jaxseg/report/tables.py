@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxseg.core import text
 from jaxseg.report import gains, rows
 
 UNKNOWN = "unknown"  # domain, task or data set of weights from elsewhere
@@ -63,7 +64,8 @@ class Axis:
         several = len(self.images) > 1
         sizes = f"{', '.join(map(str, self.images))} images" * several
         words = "; ".join(filter(None, ("real" * self.real, sizes)))
-        return f"{self.name} ({words})" if words else self.name
+        name = text.visible(self.name, keep="")
+        return f"{name} ({words})" if words else name
 
     @property
     def heading(self) -> str:
