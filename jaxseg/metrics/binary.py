@@ -10,16 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-NAMES = ("iou_pooled", "dice_pooled", "precision")
-NAMES += ("iou_per_image", "dice_per_image", "precision_per_image")
+NAMES = ("iou_pooled", "dice_pooled", "pixel_accuracy")
+NAMES += ("iou_per_image", "dice_per_image", "pixel_accuracy_per_image")
 
 
 @dataclasses.dataclass(frozen=True)
 class Binary:
-    """Counts [tp, fp, fn, tn] of each image of a set; 1 is the foreground.
-
-    `precision` is the share of right pixels, background too: the chairs paper's word.
-    """
+    """Counts [tp, fp, fn, tn] of each image of a set; 1 is the foreground."""
 
     def zeros(self) -> Int[np.ndarray, "0 4"]:
         """No images."""
@@ -48,6 +45,9 @@ class Binary:
         self, state: Int[np.ndarray, "n 4"], classes: Sequence[str]
     ) -> dict[str, float]:
         """NAMES in [0, 1]: over all pixels of the set, then as means over its images.
+
+        Pixel accuracy is the share of right pixels, background too; the chairs paper
+        calls it precision.
 
         Nothing there and nothing predicted counts as 1; a set without images as 0.
         """

@@ -104,6 +104,11 @@ class VocBoxes:
                 "under the curve, VOC2010 and later) and '11' (11 points, VOC2007)"
             )
 
+    @property
+    def name(self) -> str:
+        """Not `ap50`, which is COCO's: 101 points and another rule of matching."""
+        return "ap50_voc" if self.interpolation == "all" else "ap50_voc07"
+
     def zeros(self) -> Images:
         """No images."""
         return []
@@ -115,14 +120,16 @@ class VocBoxes:
         return state + found
 
     def compute(self, state: Images, classes: Sequence[str]) -> dict[str, float]:
-        """`ap50` in [0, 1], the mean of `ap50/<class>` over classes with truth."""
+        """`ap50_voc` in [0, 1], of 11 points `ap50_voc07`: the mean over the classes
+        with truth, of which each has its own `<name>/<class>`.
+        """
         values = {}
         for label, name in _enumerated(classes, self.num_classes):
             outcomes, positives = self._ranked(state, label)
             if positives:
-                values[f"ap50/{name}"] = self._area(outcomes, positives)
+                values[f"{self.name}/{name}"] = self._area(outcomes, positives)
         mean = float(np.mean(list(values.values()))) if values else 0.0
-        return {"ap50": mean} | values
+        return {self.name: mean} | values
 
     def floor(self, state: Images, name: str) -> float | None:
         """Of any average precision the same."""

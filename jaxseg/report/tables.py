@@ -33,6 +33,8 @@ METRICS = {
     "ap": "AP",
     "map": "mAP",
     "ap50": "AP50",
+    "ap50_voc": "AP50 (VOC)",
+    "ap50_voc07": "AP50 (VOC 2007)",
 }
 PLACE = [  # what a grid has once, its rows and columns apart
     "study",

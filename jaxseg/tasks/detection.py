@@ -16,11 +16,11 @@ from jaxseg.metrics import detection as metrics
 from jaxseg.metrics import metric
 from jaxseg.tasks import targets, task
 
-VERSION = 6  # goes up when the same weights would give another loss or metric
+VERSION = 7  # goes up when the same weights would give another loss or metric
 METRICS = {  # name: (metric of a number of classes, headlines it has)
     "coco": (metrics.CocoBoxes, ("map", "ap50", "ap75")),
-    "voc": (metrics.VocBoxes, ("ap50",)),
-    "voc07": (lambda k: metrics.VocBoxes(k, interpolation="11"), ("ap50",)),
+    "voc": (metrics.VocBoxes, ("ap50_voc",)),
+    "voc07": (lambda k: metrics.VocBoxes(k, interpolation="11"), ("ap50_voc07",)),
 }
 BOXES = 100  # predicted per image; what COCO's AP looks at
 DRAWN = 0.3  # lowest score of a box that pictures show

@@ -17,7 +17,7 @@ from jaxseg.metrics import binary as binary_metrics
 from jaxseg.metrics import segmentation
 from jaxseg.tasks import task
 
-VERSION = 3  # goes up when the same weights would give another loss or metric
+VERSION = 4  # goes up when the same weights would give another loss or metric
 AUTO = "auto"  # class weights from the training pixels
 AUTO_IMAGES = 1000  # enough for shares of classes; a set may have millions
 CRITERION = combined.Combined()

@@ -32,17 +32,17 @@ def test_by_hand():
         dict(
             iou_pooled=3 / 6,
             dice_pooled=6 / 9,
-            precision=7 / 10,
+            pixel_accuracy=7 / 10,
             iou_per_image=(1 / 4 + 1) / 2,
             dice_per_image=(2 / 5 + 1) / 2,
-            precision_per_image=(2 / 5 + 1) / 2,
+            pixel_accuracy_per_image=(2 / 5 + 1) / 2,
         )
     )
 
 
-def test_precision_is_pixel_accuracy():
+def test_pixel_accuracy_is_of_foreground_and_background():
     found = values(update([[0, 0, 0, 0]], [[0, 0, 0, 1]]))
-    assert found["precision"] == found["precision_per_image"] == 0.75
+    assert found["pixel_accuracy"] == found["pixel_accuracy_per_image"] == 0.75
     assert found["iou_pooled"] == found["dice_per_image"] == 0.0
 
 
@@ -60,11 +60,12 @@ def test_something_predicted_where_nothing_is():
     assert found["iou_per_image"] == found["dice_per_image"] == 0.0
 
 
-def test_precision_over_images_of_unlike_valid_pixels():
+def test_pixel_accuracy_over_images_of_unlike_valid_pixels():
     found = values(
         update([[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 65535, 65535, 65535], [1] * 4])
     )
-    assert found["precision"] == 1 / 5 and found["precision_per_image"] == 1 / 2
+    assert found["pixel_accuracy"] == 1 / 5
+    assert found["pixel_accuracy_per_image"] == 1 / 2
 
 
 def test_pixels_that_are_not_valid_count_nowhere():

@@ -208,7 +208,7 @@ def test_equal_scores_are_ranked_in_list_order(order, map_):
     split = [image([at(0)], [0.5], truths=[at(0)]), image([at(0)], [0.5])]
     split = split if order[0] == 0 else split[::-1]
     assert values(COCO, split)["map"] == pytest.approx(map_)
-    assert values(VOC, split)["ap50"] == pytest.approx(map_)
+    assert values(VOC, split)["ap50_voc"] == pytest.approx(map_)
 
 
 def test_detections_in_a_crowd_are_not_false():
@@ -237,13 +237,14 @@ def test_predictions_where_nothing_is_count():
 @pytest.mark.parametrize("images", [[], [image()], [image([at(0)], [0.5])]])
 def test_nothing_to_find(images):
     assert values(COCO, images) == {"map": 0.0, "ap50": 0.0}
-    assert values(VOC, images) == {"ap50": 0.0}
+    assert values(VOC, images) == {"ap50_voc": 0.0}
 
 
 def test_nothing_found():
     found = values(COCO, [image(truths=[at(0)])])
     assert set(found.values()) == {0.0} and {"map", "ar100", "ap/cat"} <= set(found)
-    assert values(VOC, [image(truths=[at(0)])]) == {"ap50": 0.0, "ap50/cat": 0.0}
+    found = values(VOC, [image(truths=[at(0)])])
+    assert found == {"ap50_voc": 0.0, "ap50_voc/cat": 0.0}
 
 
 def test_nothing_is_printed(capsys):

@@ -196,7 +196,7 @@ def test_what_a_data_set_is_judged_by():
     "fields, text",
     [
         ({"protocol": "coca"}, "found 'coca', allowed: coco, voc, voc07"),
-        ({"protocol": "voc", "headline": "map"}, "found 'map', voc has ap50"),
+        ({"protocol": "voc", "headline": "map"}, "found 'map', voc has ap50_voc"),
     ],
 )
 def test_options_that_do_not_exist(fields, text):

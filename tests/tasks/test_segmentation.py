@@ -149,7 +149,7 @@ def test_binary_decides_outputs_loss_and_metric():
     state = built.metric().merge(built.metric().zeros(), rows)
     values = built.metric().compute(state, TWO.classes)
     assert values["iou_pooled"] == pytest.approx(1 / 3)
-    assert values["precision"] == pytest.approx(1 / 3)
+    assert values["pixel_accuracy"] == pytest.approx(1 / 3)
 
 
 def test_binary_of_three_classes_is_refused():

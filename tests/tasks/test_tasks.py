@@ -10,8 +10,8 @@ import pytest
 
 from jaxseg.core import lookup, sections
 from jaxseg.data import dataset
-from jaxseg.metrics import metric
-from jaxseg.tasks import task
+from jaxseg.metrics import binary, metric
+from jaxseg.tasks import detection, task
 
 NAMES = lookup.names("jaxseg.tasks")
 CLASSES = ("classification", "segmentation")  # the others: test_objects.py
@@ -92,3 +92,21 @@ def test_padding_rows_count_nowhere(name):
     expected, _, _, fewer = run(built, logits[:2], real)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     np.testing.assert_array_equal(counts, fewer)
+
+
+def test_one_name_is_one_rule():
+    """What VOC calls AP50 is not COCO's, and nobody else calls accuracy precision."""
+    named = {}
+    for protocol, (build, headlines) in detection.METRICS.items():
+        values = build(1).compute([], ("cat",))
+        assert headlines[0] in values
+        for name in values:
+            named.setdefault(name, set()).add(protocol)
+    assert named == {
+        "map": {"coco"},
+        "ap50": {"coco"},
+        "ap50_voc": {"voc"},
+        "ap50_voc07": {"voc07"},
+    }
+    pooled = {name for name in binary.NAMES if not name.endswith("_per_image")}
+    assert pooled == {"iou_pooled", "dice_pooled", "pixel_accuracy"}
