@@ -158,7 +158,7 @@ def cell(target, start, parent, seed, arg):
         batch_size=BATCH,
         seed=seed,
         parent=parent,
-        eval_every=max(steps // 2, 1),
+        eval_every=None,
         run={"log_every": 10},
     )
     count = None if target == arg.real else VALIDATION

@@ -101,7 +101,7 @@ def model(arg, start, seed):
         batch_size=arg.batch,
         lr=arg.lr,
         seed=seed,
-        eval_every=max(arg.steps // 10, 1),
+        eval_every=None,
         keep="best",
         evaluations=evaluations,
         choose_by=arg.choose,

@@ -29,7 +29,7 @@ def get_config(arg=""):
         lr=arg.lr,
         steps=arg.steps,
         batch_size=arg.batch,
-        eval_every=max(arg.steps // 4, 1),
+        eval_every=None,
         labels=[{"setting": "full", "target": arg.data, "role": "target"}],
     )
     return common.study("single", {"model": stage})

@@ -55,7 +55,7 @@ def get_config(arg=""):
         lr=arg.lr,
         steps=arg.steps,
         batch_size=arg.batch,
-        eval_every=max(arg.steps // 10, 1),
+        eval_every=None,
         {keep},
         labels=[{{"setting": "own", "target": DATA["name"], "role": "target"}}],
     )

@@ -7,6 +7,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.data import subsets
 
 SET = ("name", "root", "options", "copy")  # of a data section: whose images
+EVALUATIONS, SHARE = 10, 1 / 8  # at most, where `eval_every` is left open, see `period`
 
 
 def chooser(spec: Mapping[str, Any]) -> str:
@@ -19,15 +20,39 @@ def chooses(spec: Mapping[str, Any]) -> bool:
     return spec["keep"] == "best" or spec["patience"] is not None
 
 
+def period(spec: Mapping[str, Any], images: int) -> int:
+    """Steps between evaluations of so many images, where `eval_every` is left open.
+
+    Of the numbers of evaluations up to 10, the last one at the end, the largest that
+    looks at no more than an eighth as many images as training does; one where that is
+    too much already, or where their number is not known (0). Counted, never timed:
+    another machine stops at the same step.
+    """
+    steps = spec["steps"]
+    looks = int(SHARE * steps * spec["batch_size"])
+    affordable = looks // images if images else 1
+    return -(-steps // max(1, min(affordable, EVALUATIONS)))
+
+
 def due(spec: Mapping[str, Any], step: int) -> bool:
     """Whether the chooser looks at the weights after this step, from 1.
 
-    All evaluators see the last ones after the loop; in it only where that may choose.
+    All evaluators see the last ones after the loop; in it only where that may choose,
+    and there is another one to choose.
     """
-    period, steps = spec["eval_every"], spec["steps"]
+    every, steps = spec["eval_every"], spec["steps"]
     if step == steps:
-        return bool(period) and chooses(spec)
-    return bool(period) and step % period == 0
+        return 0 < every < steps and chooses(spec)
+    return bool(every) and step % every == 0
+
+
+def during(spec: Mapping[str, Any]) -> int:
+    """How often the chooser looks at the weights before all evaluators do at the end,
+    if patience does not end it earlier.
+    """
+    every, steps = spec["eval_every"], spec["steps"]
+    before = (steps - 1) // every if every else 0
+    return before + due(spec, steps)
 
 
 def check(spec: Mapping[str, Any], where: str) -> None:

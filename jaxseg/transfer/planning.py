@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxseg.core import errors, hashing, trees
@@ -238,13 +238,36 @@ def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, .
     return (*spec["data"]["size"], len(facts.mean or (0, 0, 0)))
 
 
-def describe(spec: Mapping[str, Any], facts: dataset.Dataset) -> dict[str, Any]:
-    """For the plan: parameters, steps, examples seen, bytes on disk when done."""
+def images(
+    sections: Mapping[str, Mapping[str, Any]],
+    find: Callable[[Mapping[str, Any]], dataset.Dataset],
+) -> dict[str, int]:
+    """How many examples each data section has by its fact sheet; 0: unknown."""
+    return {name: _images(data, find(data)) for name, data in sections.items()}
+
+
+def _images(data: Mapping[str, Any], facts: dataset.Dataset) -> int:
+    total = facts.splits.get(data["split"], 0)
+    count = subsets.share(total, data["count"], data["fraction"], what=data["name"])
+    drawn = total if count is None else count
+    return subsets.part_size(drawn, data["part"]) if drawn else 0
+
+
+def describe(
+    spec: Mapping[str, Any], facts: dataset.Dataset, images: Mapping[str, int]
+) -> dict[str, Any]:
+    """For the plan: parameters, steps, examples seen, images that evaluations look at,
+    bytes on disk when done.
+
+    images: of each evaluation.
+    """
     parameters, size = _network_size(network(spec, facts), image_shape(spec, facts))
+    again = choosing.during(spec) * images[choosing.chooser(spec)]
     return {
         "parameters": parameters,
         "steps": spec["steps"],
         "examples": spec["steps"] * spec["batch_size"],
+        "evaluated": sum(images.values()) + again,
         "bytes": size,
     }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from jaxseg.core import lookup
 from jaxseg.transfer import chain, stage, store
 
-COLUMNS = ("stage", "kind", "state", "parameters", "steps", "examples", "key")
+COLUMNS = ("stage", "kind", "state", "parameters", "steps", "examples")
+COLUMNS += ("evaluated", "key")
 
 
 def show(plan: chain.Plan, only: str, workdir: Path) -> None:
@@ -15,13 +16,13 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
     rows = [COLUMNS]
     for one in stages:
         cost = costs[one.key]
-        numbers = [f"{cost[k]:,}" if k in cost else "" for k in COLUMNS[3:6]]
+        numbers = [f"{cost[k]:,}" if k in cost else "" for k in COLUMNS[3:-1]]
         rows.append((one.name, one.kind, _state(one, box), *numbers, one.short))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     print(f"{plan.study} in {workdir}")
     for row in rows:
         cells = [
-            text.rjust(width) if 3 <= place < 6 else text.ljust(width)
+            text.rjust(width) if 3 <= place < len(row) - 1 else text.ljust(width)
             for place, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
@@ -32,13 +33,14 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
     }
     totals = {
         name: sum(cost.get(name, 0) for cost in missing.values())
-        for name in ("steps", "examples", "bytes")
+        for name in ("steps", "examples", "evaluated", "bytes")
     }
     cells = sum(label.get("role") == "target" for one in stages for label in one.labels)
     print(
         f"{len(stages)} stages, {cells} table cells; {len(costs)} artifacts, "
         f"{sum(map(box.done, costs))} cached. To run: {totals['steps']:,} steps, "
-        f"{totals['examples']:,} examples, {totals['bytes'] >> 20:,} MiB of weights."
+        f"{totals['examples']:,} examples, {totals['evaluated']:,} images evaluated, "
+        f"{totals['bytes'] >> 20:,} MiB of weights."
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from jaxseg.core import errors, records
 from jaxseg.transfer import choosing, store, study
-from jaxseg.transfer.kinds import select
+from jaxseg.transfer.kinds import select, train
 from tests import tiny
 
 BEST = {"eval_every": 2, "keep": "best"}
@@ -140,3 +140,38 @@ def test_a_refit_keeps_evaluations_on_another_copy_of_the_set():
     spec = {"data": data, "evaluations": evaluations, "steps": 4}
     spec |= {"schedule": {"warmup_steps": 0}}
     assert set(select.on_all_images(spec)["evaluations"]) == {"other"}
+
+
+@pytest.mark.parametrize(
+    "steps, batch_size, images, times",
+    [
+        (600, 16, 100, 10),  # 1,200 images would do for 12
+        (600, 16, 400, 3),
+        (600, 16, 2000, 1),
+        (60, 16, 50, 2),
+        (60, 16, 5000, 1),  # one there must be
+        (4, 16, 1, 4),  # never more than steps
+        (600, 16, 0, 1),  # nobody knows how many
+    ],
+)
+def test_evaluations_are_paid_by_training(steps, batch_size, images, times):
+    given = {"steps": steps, "batch_size": batch_size}
+    period = choosing.period(given, images)
+    assert -(-steps // period) == times
+    assert times == 1 or times * images <= steps * batch_size / 8
+    resolved = {"eval_every": period, "keep": "best", "patience": None}
+    known = [choosing.due(given | resolved, step) for step in range(1, steps + 1)]
+    once = times == 1  # nothing to choose from: the end needs no second look
+    assert sum(known) == choosing.during(given | resolved) == (0 if once else times)
+    resolved["keep"] = "last"
+    assert choosing.during(given | resolved) == times - 1
+
+
+def test_periods_left_open_are_resolved_by_what_is_evaluated():
+    sets = {"validation": {"count": 40}, "quick": {"count": 10}}
+    left = {"steps": 100, "batch_size": 8, "eval_every": None, "evaluations": sets}
+    config = {"stages": {"x": tiny.train(**left | {"keep": "best"})}}
+    one = tiny.plan(config).by_name["x"]
+    assert one.spec["eval_every"] == 50  # an eighth of 800 images is twice 40
+    assert train.describe(one.spec, {})["evaluated"] == 40 + 10 + 2 * 40
+    assert spec(eval_every=None, evaluations=sets, choose_by="quick")["eval_every"] == 5

@@ -10,7 +10,7 @@ from jaxseg.models import model as models
 from jaxseg.train import optim
 from jaxseg.transfer import choosing, fitting, planning, work
 
-VERSION = 5  # goes up when the same spec would give another result
+VERSION = 6  # goes up when the same spec would give another result
 ANY_SET = ("size", "cache")  # what other data sections inherit from `data`
 SAME_SET = (*ANY_SET, *choosing.SET, "full_digest")  # where they name no other set
 # Where and how fast: they change no number, so they stay out of the content key.
@@ -36,7 +36,7 @@ def arguments(
     mixup: float = 0.0,
     ema: float | None = None,
     seed: int = 0,
-    eval_every: int = 0,
+    eval_every: int | None = 0,
     patience: int | None = None,
     keep: str = "last",
     samples: int = 4,
@@ -62,8 +62,9 @@ def arguments(
     mixup: alpha of `data.mixing.mixup`, for classification; 0: none.
     ema: decay of a running mean of parameters and batch statistics, which is then what
     is evaluated and kept; less in the first steps, (1 + step) / (10 + step).
-    eval_every: steps between evaluations (0: at the end only); patience: how many
-    of `choose_by` without a better metric end the run; keep: weights, "last" or "best".
+    eval_every: steps between evaluations (0: at the end only; None: up to ten, of at
+    most an eighth as many images as training: `choosing.period`); patience: how many of
+    `choose_by` without a better metric end the run; keep: weights, "last" or "best".
     samples: predictions to draw.
     run: {log_every, checkpoint_every, threads, workers}: outside the content key.
     """
@@ -202,6 +203,10 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
         for name, data in spec["evaluations"].items()
     }
+    if spec["eval_every"] is None:
+        seen = planning.images(spec["evaluations"], find)
+        images = seen.get(choosing.chooser(spec), 0)
+        spec["eval_every"] = choosing.period(spec, images)
     planning.check(spec, facts, where)
     task, head = predict.build_task(spec["task"], 1), planning.Head.of(spec, facts)
     for name, data in spec["evaluations"].items():
@@ -282,8 +287,9 @@ def check_parents(
 
 
 def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
-    """For the plan: parameters, steps, examples seen, bytes on disk."""
-    return planning.describe(spec, find(spec["data"]))
+    """For the plan: parameters, steps, examples seen, images evaluated, bytes."""
+    images = planning.images(spec["evaluations"], find)
+    return planning.describe(spec, find(spec["data"]), images)
 
 
 def run(job: work.Work) -> dict[str, Any]:
