@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
@@ -23,21 +25,63 @@ def read(path: Path, channels: int | None = None) -> np.ndarray:
     channels: nothing is converted, the file must hold so many of 8 or 16 bits.
     """
     with _opened(path) as image:
-        if channels is not None:
-            return _as_stored(image, channels, path)
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == "RGB":
-            return np.asarray(image)
-        if image.mode.startswith("I"):
-            return _from_16_bit(np.asarray(image), path)
-        if image.mode == "F":
-            raise errors.UserError(
-                f"{path}: found floating point pixels; allowed are 8 and 16 bits a "
-                "channel. Fix: save it as a PNG of 8 or 16 bits."
-            )
-        if image.mode == "P":  # a palette with transparency warns on the direct way
-            image = image.convert("RGBA")
-        return np.asarray(image.convert("RGB"))
+        return _converted(image, channels, path)
+
+
+def given(picture: Any, channels: int | None = None) -> np.ndarray:
+    """What `read` gives of a path, of an image of Pillow's, or of the same as an array
+    of integers [H, W] or [H, W, C].
+
+    UserError for other values: nobody knows what 1.0 stands for.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return read(Path(picture), channels)
+    if isinstance(picture, Image.Image):
+        own = picture.copy() if channels is None else picture  # a copy has one page
+        return _converted(own, channels, Path("image"))
+    array = np.asarray(picture)
+    _check_given(array, channels)
+    array = np.atleast_3d(array)
+    if channels is not None:
+        return array
+    rgb = array[..., :3] if array.shape[2] > 2 else array[..., :1].repeat(3, axis=2)
+    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+
+
+def _check_given(array: np.ndarray, channels: int | None) -> None:
+    """UserError unless it has the type and shape of a picture."""
+    if array.dtype not in (np.uint8, np.uint16):
+        raise errors.UserError(
+            f"image: found {array.dtype}, allowed are uint8 and uint16, as in the "
+            "files. Fix: for values from 0 to 1 (255 * image).astype(np.uint8)"
+        )
+    known = (1, 2, 3, 4) if channels is None else (channels,)
+    deep = array.shape[2:] or (1,)
+    if array.ndim not in (2, 3) or not array.size or deep[0] not in known:
+        allowed = "1 to 4 (grey or RGB, with or without alpha)"
+        raise errors.UserError(
+            f"image: found shape {array.shape}, allowed is [H, W, C] with C "
+            f"{allowed if channels is None else channels}, or a batch of them"
+        )
+
+
+def _converted(image: Image.Image, channels: int | None, path: Path) -> np.ndarray:
+    """`read` of an opened image, which may be turned in place."""
+    if channels is not None:
+        return _as_stored(image, channels, path)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode.startswith("I"):
+        return _from_16_bit(np.asarray(image), path)
+    if image.mode == "F":
+        raise errors.UserError(
+            f"{path}: found floating point pixels; allowed are 8 and 16 bits a "
+            "channel. Fix: save it as a PNG of 8 or 16 bits."
+        )
+    if image.mode == "P":  # a palette with transparency warns on the direct way
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
 
 
 def read_ids(path: Path) -> np.ndarray:

@@ -16,24 +16,41 @@ def resize_to(
     scaled: height and width of the content in the map's top left corner.
     label_size: height and width it gets in the top left corner of the result; what
     lies outside repeats the border and means nothing.
+
+    Pixel by pixel, without a sum over others: a map gets the same digits whatever
+    `out` is and whatever lies beside it in the batch.
     """
-    height, width = maps.shape[1:3]
-    rows = _weights(scaled[:, 0], label_size[:, 0], height, out[0])
-    cols = _weights(scaled[:, 1], label_size[:, 1], width, out[1])
-    highest = jax.lax.Precision.HIGHEST  # a metric must not depend on the device
     maps = maps.astype(jnp.float32)
-    maps = jnp.einsum("byh,bhwk->bywk", rows, maps, precision=highest)
-    return jnp.einsum("bxw,bywk->byxk", cols, maps, precision=highest)
+    for axis in (0, 1):
+        places = _places(scaled[:, axis], label_size[:, axis], out[axis])
+        maps = jax.vmap(_between, in_axes=(0, 0, 0, None))(maps, *places, axis)
+    return maps
 
 
-def _weights(
-    content: Int[Array, " b"], target: Int[Array, " b"], size: int, out: int
-) -> Float[Array, "b out size"]:
-    """Rows of bilinear weights: pixel centres aligned, clamped to the content."""
-    content = content.astype(jnp.float32)[:, None]
-    scale = content / target.astype(jnp.float32)[:, None]
+def _places(
+    content: Int[Array, " b"], target: Int[Array, " b"], out: int
+) -> tuple[Int[Array, "b out"], Float[Array, "b out"]]:
+    """The pixel before each of the result, and how far it lies towards the next.
+
+    Pixel centres are aligned and clamped to the content.
+    """
+    length = content.astype(jnp.float32)[:, None]
+    scale = length / target.astype(jnp.float32)[:, None]
     place = (jnp.arange(out, dtype=jnp.float32)[None] + 0.5) * scale - 0.5
-    place = jnp.clip(place, 0.0, content - 1.0)
-    grid = jnp.arange(size, dtype=jnp.float32)
-    distance = jnp.abs(place[:, :, None] - grid[None, None])
-    return jnp.maximum(1.0 - distance, 0.0)
+    place = jnp.clip(place, 0.0, length - 1.0)
+    before = jnp.floor(place)
+    return before.astype(jnp.int32), place - before
+
+
+def _between(
+    image: Float[Array, "h w k"],
+    before: Int[Array, " n"],
+    share: Float[Array, " n"],
+    axis: int,
+) -> Float[Array, "rows cols k"]:
+    """One map with n rows (axis 0) or columns (axis 1)."""
+    last = image.shape[axis] - 1
+    low = jnp.take(image, before, axis=axis, mode="clip")
+    high = jnp.take(image, jnp.minimum(before + 1, last), axis=axis, mode="clip")
+    share = jnp.expand_dims(share, (1 - axis, 2))
+    return low * (1 - share) + high * share

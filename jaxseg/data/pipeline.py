@@ -32,7 +32,8 @@ MAX_OBJECTS = 100  # of an image in training, as many as COCO's evaluation looks
 # Labels that evaluation compares at the original size, and what pads a whole row.
 AS_THEY_ARE = ("segmentation", "depth", *OBJECT_FIELDS)
 NOTHING = {"segmentation": IGNORE, "depth": 0, "box_labels": -1}
-LABEL_STEP = 64  # smallest common label size; the others follow in `round_up`
+LABEL_SIDE = 128  # of the smallest common label size, see `common_size`
+OBJECT_STEP = 64  # fewest rows of objects; the others follow in `round_up`
 
 
 def train_batches(
@@ -172,19 +173,29 @@ def eval_batches(
 def pad_labels(
     examples: Sequence[Example], usual: tuple[int, int] | None
 ) -> list[Example]:
-    """Segmentation and depth padded to one size: the `usual`, or one of few others."""
+    """Segmentation and depth padded to one size, that of `common_size`."""
     names = [name for name in ("segmentation", "depth") if name in examples[0]]
     if not names:
         return list(examples)
-    sizes = [example[names[0]].shape for example in examples]
-    common = usual
-    if set(sizes) != {usual}:
-        common = tuple(round_up(max(lengths)) for lengths in zip(*sizes))
+    common = common_size([example[names[0]].shape for example in examples], usual)
     padded = []
     for example in examples:
         labels = {name: example[name] for name in names}
         padded.append(example | geometry.pad_pixels(labels, common))
     return padded
+
+
+def common_size(
+    sizes: Sequence[tuple[int, int]], usual: tuple[int, int] | None
+) -> tuple[int, int]:
+    """(height, width) that maps of these sizes fit into: `usual` where all have it,
+    else powers of two from LABEL_SIDE on: few shapes, few programs.
+    """
+    if usual is not None and set(sizes) == {tuple(usual)}:
+        return tuple(usual)
+    longest = (max(lengths) for lengths in zip(*sizes))
+    height, width = (max(LABEL_SIDE, 1 << (n - 1).bit_length()) for n in longest)
+    return height, width
 
 
 def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]:
@@ -232,7 +243,7 @@ def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
 
 def round_up(length: int) -> int:
     """The next of 64, 128, 192, 256, 384, 512, 768, ...: few shapes, few programs."""
-    step = LABEL_STEP
+    step = OBJECT_STEP
     while 3 * step < length:
         step *= 2
     return next(n * step for n in (1, 2, 3) if n * step >= length)

@@ -71,10 +71,18 @@ class Averaged:
             for batch in batches:
                 arrays = self.put(_without_objects(batch))
                 for flip in self._flips:
-                    program = self._program("whole", flip)
-                    run = program.compiled(variables, arrays, key=arrays)
-                    total = total + run(variables, arrays)
+                    total = total + self._scores(variables, arrays, flip)
             yield batch, arrays, total / self._views
+
+    def _scores(self, variables: Variables, batch: Batch, flip: bool) -> Array:
+        """[B, H, W, K] of whole images, at their labels' size in the labels' canvas."""
+        out = batch[self._fields[1]].shape[1:3]
+        seen = {name: batch[name] for name in ("image", "scaled")}
+        sizes = {name: batch[name] for name in ("scaled", "label_size")}
+        look = self._program("outputs", flip).compiled(variables, seen, key=seen)
+        outputs = look(variables, seen)
+        enlarged = self._program("scores", flip, out)
+        return enlarged.compiled(outputs, sizes, key=(outputs, sizes))(outputs, sizes)
 
     def _sliding(self, variables: Variables) -> Iterator[tuple[Batch, Batch, Array]]:
         """The same, of one image each."""
@@ -145,8 +153,10 @@ class Averaged:
     def _fields(self) -> tuple[str, ...]:
         return ("image", *self._task.judged_fields_of(self.source.dataset))
 
-    def _program(self, kind: str, flip: bool = False) -> compiled.Program:
-        parts = [self.model, self.task, self._num_outputs, kind, flip]
+    def _program(
+        self, kind: str, flip: bool = False, out: tuple[int, int] | None = None
+    ) -> compiled.Program:
+        parts = [self.model, self.task, self._num_outputs, kind, flip, out]
         return _program(hashing.canonical(parts))
 
 
@@ -196,7 +206,7 @@ def _without_objects(batch: Batch) -> Batch:
 @functools.lru_cache(maxsize=256)
 def _program(key: str) -> compiled.Program:
     """Shared by all equal callers, like those of `predict`."""
-    model, task, num_outputs, kind, flip = json.loads(key)
+    model, task, num_outputs, kind, flip, out = json.loads(key)
     network, task = predict.build(model, task, num_outputs)
 
     def windows(variables: Variables, batch: Batch) -> Array:
@@ -204,18 +214,19 @@ def _program(key: str) -> compiled.Program:
         outputs = network.apply(variables, image, train=False, head=task.name)
         return task.scores(outputs)
 
-    def whole(variables: Variables, batch: Batch) -> Array:
-        image, scaled = batch["image"], batch["scaled"]
-        image = mirror(image, scaled[:, 1]) if flip else image
-        outputs = network.apply(variables, image, train=False, head=task.name)
-        out = batch[task.fields[0]].shape[1:3]
-        outputs = images_jnp.resize_to(outputs, scaled, batch["label_size"], out)
-        scores = task.scores(outputs)
-        return mirror(scores, batch["label_size"][:, 1]) if flip else scores
+    def outputs(variables: Variables, batch: Batch) -> Array:
+        image = batch["image"]
+        image = mirror(image, batch["scaled"][:, 1]) if flip else image
+        return network.apply(variables, image, train=False, head=task.name)
+
+    def scores(outputs: Array, batch: Batch) -> Array:
+        sizes = (batch["scaled"], batch["label_size"])
+        found = task.scores(images_jnp.resize_to(outputs, *sizes, tuple(out)))
+        return mirror(found, batch["label_size"][:, 1]) if flip else found
 
     def judge(scores: Array, batch: Batch) -> tuple[Array, Array]:
         predictions = task.decode(scores)
         return predictions, task.update(predictions, batch)
 
-    functions = {"windows": windows, "whole": whole, "judge": judge}
-    return compiled.Program(functions[kind])
+    functions = (windows, outputs, scores, judge)
+    return compiled.Program({f.__name__: f for f in functions}[kind])

@@ -135,22 +135,14 @@ class Evaluator:
 
     def _single(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         for batch in self._batches():
-            program = predict.program(
-                self.model,
-                self.task,
-                self._num_outputs,
-                resample=self._task.dense
-                and not _at_canvas_size(batch, self._task.fields[0], self.size),
-            )
             seen = {k: x for k, x in batch.items() if k not in dataset.OBJECT_FIELDS}
-            arrays = self.put(seen)
-            run = program.compiled(variables, arrays, key=arrays)
-            yield batch, run(variables, arrays)
+            out = self._label_canvas(batch) if self._task.dense else None
+            section = (self.model, self.task, self._num_outputs)
+            yield batch, predict.run(*section, variables, self.put(seen), out)
 
-
-def _at_canvas_size(batch: Batch, field: str, size: tuple[int, int]) -> bool:
-    """Whether logits on the canvas are logits at the labels' own size already."""
-    real = batch["valid"]
-    sizes = (batch["scaled"][real], batch["label_size"][real])
-    padded = batch[field].shape[1:3]
-    return padded == tuple(size) and all((rows == size).all() for rows in sizes)
+    def _label_canvas(self, batch: Batch) -> tuple[int, int] | None:
+        """The padded labels' size; None where it is the canvas and all fill it."""
+        real, padded = batch["valid"], batch[self._task.fields[0]].shape[1:3]
+        sizes = (batch["scaled"][real], batch["label_size"][real])
+        fills = all((rows == self.size).all() for rows in sizes)
+        return None if fills and padded == tuple(self.size) else padded

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, trees
+from jaxseg.core import checkpoint, errors, hashing, images, trees
 from jaxseg.core.types import Array, Variables
-from jaxseg.data import transforms
+from jaxseg.data import pipeline, transforms
 from jaxseg.evals import predict
 from jaxseg.models import model as models
 from jaxseg.tasks import task as tasks
@@ -51,7 +52,7 @@ class Artifact:
 
     def features(self, batch: Array) -> tuple[Array, ...]:
         """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
-        return self._apply["features"](self._on_device, batch)
+        return self._apply["features"](self._on_device, _normalized(batch))
 
     def logits(self, batch: Array) -> Array:
         """Normalized float [B, H, W, C] -> raw output of the head."""
@@ -60,61 +61,71 @@ class Artifact:
                 f"{self.folder}: holds no trained head with known outputs, only "
                 "`features` work. Fix: train one on it (configs/finetune.py)"
             )
-        return self._apply["logits"](self._on_device, batch)
+        return self._apply["logits"](self._on_device, _normalized(batch))
 
-    def __call__(self, image: Array) -> Any:
-        """uint8 [H, W, 3] or [B, H, W, 3] -> prediction of the task at that size.
+    def __call__(self, image: Any) -> Any:
+        """A picture, or a batch of one size -> prediction of the task at that size.
+
+        image: a path, an image of Pillow's, or uint8 or uint16 [H, W], [H, W, C] or
+        [B, H, W, C]; converted as the files of training are: grey is repeated, alpha
+        dropped, 16 bits cut to 8, a photo turned upright. Numbers from 0 to 1 are
+        refused.
 
         Classes int32 [H, W], depth float32 [H, W] in metres, a label, or a dict of
         boxes, scores, labels and keypoints in image pixels (row, column).
 
         The image is fitted into the resolution of training, as in evaluation.
         """
-        image = np.asarray(image)
-        if image.ndim == 3:
-            return jax.tree.map(lambda x: np.asarray(x[0]), self(image[None]))
-        pre = self.manifest.get("preprocessing")
-        if pre is None or self.head not in self.manifest["outputs"]:
+        if self._preprocessing is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
                 f"{self.folder}: imported without a head or preprocessing, so it "
                 "predicts nothing. Fix: train on it first (configs/finetune.py)"
             )
-        if image.dtype not in (np.uint8, np.uint16):
-            raise errors.UserError(
-                f"image: found {image.dtype}, allowed are uint8 and uint16, as in the "
-                "files. Fix: for values from 0 to 1 (255 * image).astype(np.uint8)"
-            )
-        if image.ndim != 4 or image.shape[-1] != pre["channels"]:
-            raise errors.UserError(
-                f"image: found shape {image.shape}, allowed is [H, W, "
-                f"{pre['channels']}] or a batch of them"
-            )
-        examples = [self._prepared(one) for one in image]
+        batched = getattr(image, "ndim", 0) == 4
+        examples = [self._prepared(one) for one in (image if batched else [image])]
         batch = {name: np.stack([e[name] for e in examples]) for name in examples[0]}
-        return self._predict(self._on_device, batch)
+        found = self._predict(self._on_device, batch)
+        return found if batched else jax.tree.map(lambda x: np.asarray(x[0]), found)
 
-    def _prepared(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        pre = self.manifest["preprocessing"]
+    def _prepared(self, image: Any) -> dict[str, np.ndarray]:
+        pre = self._preprocessing
+        image = images.given(image, self._stored_channels)
+        if image.dtype == np.uint8 and max(pre["mean"]) > 255:
+            raise errors.UserError(
+                "image: found uint8, allowed is uint16: the model was trained on 16 "
+                "bits. Fix: give the values that the files have"
+            )
         fit = transforms.Fit(*pre["size"], fill=tuple(pre["mean"]))
         whiten = transforms.Whiten(tuple(pre["mean"]), tuple(pre["std"]))
         example = whiten(fit({"image": image}))
-        size = np.array(image.shape[:2], np.int32)
-        # Only its shape is used: the size at which predictions are wanted.
-        labels = np.zeros(image.shape[:2], np.int8)
-        return example | {"label_size": size, self._task.fields[0]: labels}
+        return example | {"label_size": np.array(image.shape[:2], np.int32)}
+
+    @property
+    def _preprocessing(self) -> dict[str, Any] | None:
+        return self.manifest.get("preprocessing")
+
+    @property
+    def _stored_channels(self) -> int | None:
+        """How many the files of training had, where these were not made RGB."""
+        options = (self.manifest["spec"].get("data") or {}).get("options") or {}
+        known = self._preprocessing["channels"]
+        return options.get("channels") or (None if known == 3 else known)
 
     def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Any:
-        size = tuple(self.manifest["preprocessing"]["size"])
-        labels = batch[self._task.fields[0]]
-        program = predict.program(
+        """Predictions of a batch of images of one size, in their own pixels."""
+        task, canvas = self.manifest["spec"]["task"], batch["image"].shape[1:3]
+        height, width = batch["label_size"][0].tolist()
+        out = pipeline.common_size([(height, width)], canvas)
+        found, _ = predict.run(
             self.section,
-            self.manifest["spec"]["task"],
+            task,
             self.manifest["outputs"][self.head],
-            resample=self._task.dense and labels.shape[1:3] != size,
-            count=False,
+            variables,
+            batch,
+            out if self._task.dense and out != canvas else None,
         )
-        predictions, _ = program.compiled(variables, batch, key=batch)(variables, batch)
-        return self._task.at_image(jax.device_get(predictions), batch)
+        found = self._task.at_image(jax.device_get(found), batch)
+        return found[:, :height, :width] if self._task.dense else found
 
     @property
     def _task(self) -> tasks.Task:
@@ -142,6 +153,16 @@ class Artifact:
             return model.apply(variables, batch, train=False, head=head)
 
         return {"features": jax.jit(features), "logits": jax.jit(logits)}
+
+
+def _normalized(batch: Array) -> Array:
+    """The batch; UserError where it is pixels as they are in files."""
+    if not jnp.issubdtype(batch.dtype, jnp.floating):
+        raise errors.UserError(
+            f"image: found {batch.dtype}, allowed is float, normalized by the mean and "
+            "std of manifest['preprocessing']. Fix: (image - mean) / std"
+        )
+    return batch
 
 
 def load(folder: Path | str, head: str | None = None) -> Artifact:

@@ -36,7 +36,6 @@ def measure(name):
     bound_model = model.bind_model(common.hrnet("tiny", name), where="model")
     network, task = predict.build(bound_model, section, outputs)
     variables = initial.variables(network, (*SIZE, 3), seed=0)
-    program = predict.program(bound_model, section, outputs, resample=False)
     fields = ("image", *task.fields_of(source.dataset))
     whiten = transforms.Whiten().for_dataset(source.dataset)
     options = {"whiten": whiten, "size": SIZE, "batch_size": BATCH, "fields": fields}
@@ -49,8 +48,8 @@ def measure(name):
             batch = batch | {name: at_canvas(batch[name]) for name in task.fields}
         seen = {k: x for k, x in batch.items() if k not in ("crowd", "difficult")}
         begin = time.perf_counter()
-        run = program.compiled(variables, seen, key=seen)
-        found = jax.block_until_ready(run(variables, seen))
+        found = predict.run(bound_model, section, outputs, variables, seen, None)
+        jax.block_until_ready(found)
         middle = time.perf_counter()
         if index < 0:
             continue

@@ -142,6 +142,18 @@ def test_resize_to_gives_each_example_its_own_size():
         np.testing.assert_allclose(out[index, :rows, :cols], expected, atol=1e-5)
 
 
+def test_resize_to_gives_the_same_digits_in_any_company():
+    maps = np.random.default_rng(0).normal(size=(3, 31, 47, 5)).astype(np.float32)
+    scaled, size = np.array([[31, 29], [23, 47], [30, 47]]), np.array([[90, 77]] * 3)
+    together = images_jnp.resize_to(
+        *(jnp.array(x) for x in (maps, scaled, size)), (256, 128)
+    )
+    for n in range(3):
+        own = (x[n : n + 1] for x in (maps, scaled, size))
+        alone = images_jnp.resize_to(*(jnp.array(x) for x in own), (90, 77))
+        np.testing.assert_array_equal(together[n, :90, :77], alone[0])
+
+
 def test_resize_to_its_own_size_changes_nothing():
     maps = np.random.default_rng(0).normal(size=(1, 5, 7, 3)).astype(np.float32)
     size = jnp.array([[5, 7]], jnp.int32)

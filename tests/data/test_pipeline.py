@@ -210,7 +210,7 @@ def test_evaluation_is_in_order_with_labels_at_their_own_size():
     first, second = evaluated(data, (8, 8), 2)
     assert first["label_size"].tolist() == [[12, 16], [70, 40]]
     assert first["scaled"].tolist() == [[6, 8], [8, 5]]
-    assert first["segmentation"].shape == (2, 128, 64)
+    assert first["segmentation"].shape == (2, 128, 128)
     np.testing.assert_array_equal(
         first["segmentation"][1, :70, :40], mixed[1]["segmentation"]
     )
@@ -236,6 +236,14 @@ def test_evaluation_normalizes_by_what_it_is_told():
 
 
 def test_common_label_sizes_are_few():
+    found = [pipeline.common_size([(n, 9)], (64, 64)) for n in range(1, 2049)]
+    assert {height for height, _ in found} == {128, 256, 512, 1024, 2048}
+    assert all(height >= n for n, (height, _) in enumerate(found, 1))
+    assert pipeline.common_size([(64, 64)] * 2, (64, 64)) == (64, 64)
+    assert pipeline.common_size([(64, 64), (300, 64)], (64, 64)) == (512, 128)
+
+
+def test_numbers_of_objects_are_few():
     sizes = {pipeline.round_up(n) for n in range(1, 2049)}
     assert sizes == {64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}
     assert all(pipeline.round_up(n) >= n for n in range(1, 2049))

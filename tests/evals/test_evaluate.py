@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.data import dataset, sources
-from jaxseg.evals import averaged, compiled, evaluate, predict, protocol
+from jaxseg.evals import averaged, evaluate, predict, protocol
 from jaxseg.tasks import segmentation
 
 CLASSES = ("a", "b", "c")
@@ -49,16 +49,12 @@ class Source(sources.Source):
 def evaluator(monkeypatch):
     """An evaluator whose model reads the class off the red channel."""
 
-    def program(model, task, num_outputs, *, resample, count=True):
+    def run(model, task, num_outputs, variables, batch, out):
+        predictions = batch["image"][..., 0].astype(np.int32)
         built = segmentation.build(num_outputs)
+        return predictions, built.update(predictions, batch)
 
-        def run(variables, batch):
-            predictions = batch["image"][..., 0].astype(np.int32)
-            return predictions, built.update(predictions, batch)
-
-        return compiled.Program(run)
-
-    monkeypatch.setattr(predict, "program", program)
+    monkeypatch.setattr(predict, "run", run)
 
     def make(source, batch_size):
         return evaluate.Evaluator(
@@ -87,7 +83,7 @@ def network(monkeypatch):
     def build(model, task, num_outputs):
         return Red(), predict.build_task(task, num_outputs)
 
-    caches = (predict._program, averaged._program)
+    caches = (predict._forward, averaged._program)
     for cache in caches:
         cache.cache_clear()
     monkeypatch.setattr(predict, "build", build)

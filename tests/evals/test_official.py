@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import coco, cocoeval
 
 from jaxseg.data import sources, transforms
-from jaxseg.evals import compiled, evaluate, predict
+from jaxseg.evals import evaluate, predict
 from jaxseg.metrics import detection, keypoints
 
 SIZES = ((120, 160), (200, 90), (64, 64), (300, 260), (150, 150))
@@ -137,14 +137,11 @@ def test_the_same_numbers(task, areas, said, tmp_path, monkeypatch):
     found = results(task, truth)
     predictions = as_predictions(task, found, canvas)
 
-    def program(model, section, num_outputs, *, resample, count=True):
-        def run(variables, batch):
-            numbers = batch["image"][:, 0, 0, 0].astype(int)
-            return jax.tree.map(lambda x: jnp.asarray(x)[numbers], predictions), None
+    def run(model, section, num_outputs, variables, batch, out):
+        numbers = batch["image"][:, 0, 0, 0].astype(int)
+        return jax.tree.map(lambda x: jnp.asarray(x)[numbers], predictions), None
 
-        return compiled.Program(run)
-
-    monkeypatch.setattr(predict, "program", program)
+    monkeypatch.setattr(predict, "run", run)
     source = sources.open(f"coco/{variant}", split="validation", root=tmp_path)
     evaluator = evaluate.Evaluator(
         source=source,

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,12 +7,14 @@ from tests import tiny
 TASK = {"name": "segmentation", "ignored": []}
 
 
-def test_equal_callers_share_a_program():
-    first = predict.program(tiny.MODEL, TASK, 6, resample=False)
+def test_equal_callers_share_programs():
+    first = predict.forward(tiny.MODEL, TASK, 6)
     copy = {"head": dict(tiny.MODEL["head"]), "backbone": tiny.MODEL["backbone"]}
-    assert predict.program(copy, dict(TASK), 6, resample=False) is first
-    assert predict.program(tiny.MODEL, TASK, 6, resample=True) is not first
-    assert predict.program(tiny.MODEL, TASK, 7, resample=False) is not first
+    assert predict.forward(copy, dict(TASK), 6) is first
+    assert predict.forward(tiny.MODEL, TASK, 7) is not first
+    judge = predict.judgement(TASK, 6, (64, 64))
+    assert predict.judgement(dict(TASK), 6, (64, 64)) is judge
+    assert predict.judgement(TASK, 6, None) is not judge
 
 
 def test_the_head_is_named_after_the_task():
@@ -33,9 +34,8 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
 
     built = predict.build_task(TASK, 3)
     monkeypatch.setattr(predict, "build", lambda *parts: (Network(), built))
-    predict._program.cache_clear()
+    predict._forward.cache_clear()
     try:
-        program = predict.program({}, TASK, 3, resample=True)
         batch = {
             "image": jnp.zeros((1, 2, 2, 3)),
             "segmentation": jnp.zeros((1, 5, 6), jnp.int32),
@@ -43,11 +43,9 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
             "label_size": jnp.array([[5, 6]]),
             "valid": jnp.array([True]),
         }
-        predictions, counts = jax.block_until_ready(
-            program.compiled({}, batch, key=batch)({}, batch)
-        )
+        predictions, counts = predict.run({}, TASK, 3, {}, batch, (5, 6))
     finally:
-        predict._program.cache_clear()
+        predict._forward.cache_clear()
     expected = enlarge(canvas[0], 5, 6).argmax(axis=-1)
     np.testing.assert_array_equal(predictions[0], expected)
     assert counts.sum() == 30

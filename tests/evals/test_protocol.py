@@ -51,7 +51,7 @@ class Source(made_up.Source):
 @pytest.fixture
 def evaluator(monkeypatch):
     """An evaluator on a stand-in network."""
-    caches = (predict._program, averaged._program)
+    caches = (predict._forward, averaged._program)
     for cache in caches:
         cache.cache_clear()
 

@@ -3,9 +3,10 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxseg
-from jaxseg.core import errors
+from jaxseg.core import errors, images
 from jaxseg.data import sources, transforms
 from jaxseg.transfer import artifact, store
 from tests import tiny
@@ -56,8 +57,6 @@ def test_a_prediction_is_the_best_logit_of_the_whitened_image(model):
 
 def test_it_predicts_as_the_evaluation_does(model):
     """`samples/` hold what the evaluation predicted for the first image."""
-    from PIL import Image
-
     from jaxseg.core import draw
 
     folder = tiny.artifact("source") / "samples"
@@ -79,18 +78,84 @@ def test_the_image_is_fitted_into_the_resolution_of_training(model):
     assert agreement > 0.8
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 4), (1, 1, 8, 8, 3)])
+@pytest.mark.parametrize("shape", [(8,), (8, 8, 5), (0, 8, 3), (1, 1, 8, 8, 3)])
 def test_other_shapes_are_refused(model, shape):
     with pytest.raises(
-        errors.UserError, match=r"found shape .* allowed is \[H, W, 3\]"
+        errors.UserError, match=r"found shape .* allowed is \[H, W, C\]"
     ):
         model(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, bool])
 def test_other_values_are_refused(model, dtype):
-    with pytest.raises(errors.UserError, match=r"found .*, allowed are uint8 and uint"):
-        model(np.zeros((8, 8, 3), dtype))
+    for shape in ((8, 8, 3), (1, 8, 8, 3)):
+        with pytest.raises(
+            errors.UserError, match=r"found .*, allowed are uint8 and uint"
+        ):
+            model(np.zeros(shape, dtype))
+    with pytest.raises(errors.UserError, match="floating point pixels"):
+        model(Image.fromarray(np.zeros((8, 8), np.float32)))
+
+
+def test_pixels_are_no_normalized_batch(model):
+    for look in (model.features, model.logits):
+        with pytest.raises(errors.UserError, match="found uint8, allowed is float"):
+            look(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def files(folder):
+    """{kind: a file of 40 x 56 pixels}, as cameras and programs write them."""
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 255, (5, 7, 4), np.uint8).repeat(8, 0).repeat(8, 1)
+    color, grey = Image.fromarray(rgb[..., :3]), Image.fromarray(rgb[..., 0])
+    deep = Image.fromarray(rgb[..., 0].astype(np.uint16) * 257 - 5)
+    kinds = {"rgb": color, "grey": grey, "deep": deep, "rgba": Image.fromarray(rgb)}
+    kinds |= {"palette": color.quantize(16), "turned": color}
+    kinds["both"] = Image.merge("LA", [grey, grey])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for name, picture in kinds.items():
+        exif = {"exif": turned} if name == "turned" else {}
+        picture.save(folder / f"{name}.png", **exif)
+    return {name: folder / f"{name}.png" for name in kinds}
+
+
+def opened(path):
+    with Image.open(path) as picture:
+        picture.load()
+    return picture
+
+
+def test_pictures_are_converted_as_in_training(model, tmp_path):
+    seen = []
+    model = artifact.Artifact(model.folder)
+
+    def predict(variables, batch):
+        seen.append(batch["image"][0])
+        return np.zeros(1)
+
+    model._predict = predict
+    for name, path in files(tmp_path).items():
+        wanted = images.read(path)
+        given = [wanted, path, str(path), opened(path), wanted[None]]
+        if name in ("grey", "deep", "rgba", "both"):
+            stored = np.asarray(opened(path))
+            given += [stored, np.atleast_3d(stored), np.atleast_3d(stored)[None]]
+        for picture in given:
+            model(picture)
+        for found in seen:
+            np.testing.assert_array_equal(found, seen[0])
+        shape = (56, 40) if name == "turned" else (40, 56)
+        assert wanted.shape == (*shape, 3) and seen[0].shape == (64, 64, 3)
+        del seen[:]
+    assert opened(tmp_path / "turned.png").size == (56, 40)
+
+
+def test_images_of_other_bits_than_those_of_training(model):
+    model = artifact.Artifact(model.folder)
+    model.manifest["preprocessing"] |= {"mean": [9000.0] * 3}
+    with pytest.raises(errors.UserError, match="found uint8, allowed is uint16"):
+        model(np.zeros((8, 8, 3), np.uint8))
 
 
 def test_a_selection_stands_for_its_winner_or_is_its_refit(tmp_path):
