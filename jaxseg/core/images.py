@@ -96,7 +96,8 @@ def read_ids(path: Path) -> np.ndarray:
             raise errors.UserError(
                 f"{path}: found {image.mode} pixels; allowed for labels is one channel "
                 "of class ids (grey or palette PNG). Fix: convert colours to ids; "
-                "folder/segmentation does so itself with colors=..."
+                "folder/segmentation does so itself with colors=..., and `init` finds "
+                "a file class_dict.csv of lines `name,red,green,blue`."
             )
         ImageOps.exif_transpose(image, in_place=True)
         return np.asarray(image).astype(np.int32)

@@ -279,9 +279,9 @@ def _check_across(args: argparse.Namespace) -> int:
 def _print_verdict(name: str, fatal: int, notes: int) -> None:
     """The last line: what to do about what stands above."""
     if fatal:
-        print(f"{name}: {fatal} problems, {notes} notes; mend these before training")
+        print(f"{name}: problems: {fatal}, notes: {notes}; mend these before training")
     else:
-        print(f"{name}: no problem, {notes} notes")
+        print(f"{name}: no problem, notes: {notes}")
 
 
 def _print_problems(problems: Sequence[checks.Problem], limit: int) -> None:

@@ -92,7 +92,7 @@ def readings(root: Path) -> list[Guess]:
     """`guess`, with what is wrong in single files left to whoever asks."""
     if not root.is_dir():
         raise no_folder(str(root))
-    found, refused = [], []
+    found, refused, told = [], [], dict(_labels.told)
     with _labels.setting_aside() as noted:
         for name, options, reason in candidates(root):
             try:
@@ -105,6 +105,8 @@ def readings(root: Path) -> list[Guess]:
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
+    _labels.told.clear()  # whoever reads the folder says it, of one format alone
+    _labels.told.update(told)
     if found:
         return found
     raise errors.UserError(

@@ -65,7 +65,8 @@ def each(
         found = list(pool.map(attempt, paths))
     problems = [each for each in found if isinstance(each, errors.UserError)]
     if problems and len(problems) == len(found):
-        raise _labels.joined(problems)  # nothing is left to go on with
+        more = f"\nNone of {len(problems)} such files can be read."
+        raise errors.UserError(f"{problems[0]}{more * (len(problems) > 1)}")
     _labels.refuse(*problems)
     return [each if isinstance(each, frozenset) else frozenset() for each in found]
 
