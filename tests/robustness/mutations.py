@@ -144,7 +144,8 @@ def _copy(path, rng, root):
     name = pick([*NAMES, os.fsencode(path.stem)], rng)
     suffix = pick([path.suffix, ".png", ".npy", ".txt", ".csv", ".json", ".yaml"], rng)
     target = os.path.join(os.fsencode(path.parent), name + suffix.encode())
-    shutil.copy(path, target)
+    with contextlib.suppress(shutil.SameFileError):
+        shutil.copy(path, target)
 
 
 WAYS = (_truncate, _flip, _insert, _junk, _npz, _other, _remove, _folder, _link)
