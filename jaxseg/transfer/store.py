@@ -116,11 +116,10 @@ class Store:
                     f"{self.workdir}: {doing} is already under way ({holder}). Fix: "
                     "wait for it, stop it, or use another --workdir."
                 ) from None
-            file.truncate(0)
-            file.write(
-                f"process {os.getpid()} on {socket.gethostname()}, since {now()}"
-            )
-            file.flush()
+            holder = f"process {os.getpid()} on {socket.gethostname()}, since {now()}"
+            with writable(self.workdir):
+                file.truncate(0)
+                os.write(file.fileno(), holder.encode())  # a refusal leaves nothing
             yield
 
 

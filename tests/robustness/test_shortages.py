@@ -40,9 +40,8 @@ MANY = [
     (records, "write_json", 5),
     (samples, "write", 1),
     (store, "publish", 1),
-    (store.os, "rename", 1),
 ]
-SIZES = [8, 40, 150, 600, 1100, 1200, 1300, 1500]  # KiB of a whole disk
+SIZES = [4, 8, 40, 150, 600, 900, 1200, 1300]  # KiB of a whole disk
 
 
 @pytest.fixture
@@ -74,14 +73,15 @@ def config(**changes):
 
 
 @pytest.fixture
-def run(tmp_path, capfd):
+def run(tmp_path, capfd, caplog):
     """(exit code, all that was printed) of a study in a workdir."""
 
     def run(workdir, **changes):
         path = tmp_path / "config.py"
         path.write_text(f"def get_config(arg):\n    return {config(**changes)!r}\n")
+        caplog.clear()
         code = main.main([f"--config={path}", f"--workdir={workdir}"])
-        return code, "".join(capfd.readouterr())
+        return code, "".join([*capfd.readouterr(), caplog.text])
 
     return run
 
@@ -97,9 +97,10 @@ def expected(tmp_path_factory):
 
 def fill(folder):
     """Takes all that is left, once no checkpoint is being written."""
-    for thread in threading.enumerate():
-        if "_write" in thread.name and thread is not threading.current_thread():
-            thread.join()
+    if threading.current_thread() is threading.main_thread():
+        for thread in threading.enumerate():
+            if "_write" in thread.name:
+                thread.join()
     with open(folder / "filler", "wb", buffering=0) as file:
         for count in (2**16, 2**12, 1):
             try:
