@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, ImageSequence
 from jaxseg.core import errors, paths
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+MOST_EXIF = 1 << 16  # bytes, as JPEG allows
 Size = tuple[int, int]  # height, width
 Window = tuple[int, int, int, int]  # top, left, height, width
 ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -106,7 +107,9 @@ def read_ids(path: Path) -> np.ndarray:
 def size(path: Path) -> Size:
     """(height, width) from the header alone, as `read` would return it."""
     with _opened(path) as image:
-        quarter_turn = image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8
+        late = image.format == "PNG" and "exif" not in image.info
+        exif = _late_exif(path) if late else image.getexif()  # which decodes such PNGs
+        quarter_turn = exif.get(0x0112, 1) >= 5  # orientations 5 to 8
         return (image.width, image.height) if quarter_turn else image.size[::-1]
 
 
@@ -250,6 +253,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
 
 
+def _late_exif(path: Path) -> Image.Exif:
+    """The EXIF data that lie behind the pixels of a PNG, none of which is decoded."""
+    exif = Image.Exif()
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                exif.load(b"Exif\0\0" + file.read(min(length, MOST_EXIF)))
+                break
+            file.seek(length + 4, 1)
+    return exif
+
+
 def _span(
     start: int, length: int, step: float, limit: int
 ) -> tuple[int, int, float, float]:
@@ -266,6 +283,13 @@ def _span(
 
 def _as_stored(image: Image.Image, channels: int, path: Path) -> np.ndarray:
     """uint8 or uint16 [H, W, C] of all bands of all pages, upright."""
+    pages = getattr(image, "n_frames", 1)
+    if pages > channels:  # before they fill the memory
+        raise errors.UserError(
+            f"{path}: found {pages * len(image.getbands())} channels in {pages} pages; "
+            f"allowed are channels={channels}. Fix: correct channels, or save a TIFF "
+            "with a page for each channel."
+        )
     pages = [
         np.asarray(ImageOps.exif_transpose(p)) for p in ImageSequence.Iterator(image)
     ]

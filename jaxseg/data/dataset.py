@@ -27,6 +27,7 @@ from jaxseg.core import errors
 from jaxseg.core.types import Example
 
 IGNORE = 65535  # in memory, of any data set; what files say: `Dataset.file_ignore`
+LOOKED_UP = 1 << 20  # ids below are mapped by a table of all of them
 # One row per object; one size per example, [H, W] or [H, W, C].
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
 PIXEL_FIELDS = ("image", "segmentation", "depth")
@@ -125,6 +126,11 @@ def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarr
     top = int(ids.max(initial=0))
     if not table or ids.min(initial=0) < 0:  # negative ones are refused by `check`
         return _fill(ids, ignored) if top >= ignored else ids
+    if max(top, *table) >= LOOKED_UP:
+        mapped = _fill(ids, ignored)
+        for raw, to in table.items():
+            mapped[ids == raw] = IGNORE if to == ignored else to
+        return mapped
     lookup_table = np.arange(max(top, ignored, *table) + 1, dtype=np.int32)
     lookup_table[ignored] = IGNORE
     for raw, mapped in table.items():

@@ -159,3 +159,20 @@ def test_resize_to_its_own_size_changes_nothing():
     size = jnp.array([[5, 7]], jnp.int32)
     out = images_jnp.resize_to(jnp.array(maps), size, size, (5, 7))
     np.testing.assert_array_equal(out, maps)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_size_of_a_png_with_exif(tmp_path, monkeypatch, orientation, late):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    Image.new("RGB", (30, 20)).save(path, exif=exif)
+    if late:  # as exiftool writes it: behind the pixels
+        data = path.read_bytes()
+        start = data.index(b"eXIf") - 4
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        path.write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])
+    expected = images.read(path).shape[:2]
+    monkeypatch.setattr(Image.Image, "load", None)  # nothing is decoded
+    assert images.size(path) == expected == ((20, 30) if orientation == 1 else (30, 20))

@@ -121,7 +121,7 @@ OWN = {
     "tfds/segmentation": Own(
         test_containers.write_tfds,
         TFDS,
-        options={"name": "tiny", "classes": ["a", "b", "c"]},
+        options={"name": "tiny", "classes": ["a", "b", "c", "d"]},
     ),
     "tfds/classification": Own(
         test_containers.write_tfds, TFDS, options={"name": "tiny"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxseg.core import errors
+from jaxseg.core import arrays, errors
 from jaxseg.core import images as images_lib
 
 ARRAYS = (".npy", ".exr")  # endings of files that are not images
@@ -45,7 +45,7 @@ def read(
 
 def _read_raw(path: Path) -> np.ndarray:
     """[H, W] of integers or floating point numbers, as the file says."""
-    readers = {".npy": _read_npy, ".exr": _read_exr}
+    readers = {".npy": arrays.mapped, ".exr": _read_exr}
     raw = readers.get(path.suffix.lower(), _read_16_bit)(path)
     if raw.ndim == 3 and 1 in (raw.shape[0], raw.shape[2]):
         raw = raw[0] if raw.shape[0] == 1 else raw[..., 0]
@@ -54,7 +54,7 @@ def _read_raw(path: Path) -> np.ndarray:
             f"{path}: found {raw.dtype} {list(raw.shape)}; allowed for depth are "
             "numbers [height, width]. Fix: save one channel of distances."
         )
-    return raw
+    return np.array(raw)  # no longer mapped: the file may change
 
 
 def _read_16_bit(path: Path) -> np.ndarray:
@@ -68,18 +68,6 @@ def _read_16_bit(path: Path) -> np.ndarray:
             "made for looking at have lost them)."
         )
     return raw
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise errors.UserError(f"{path}: file not found. Fix: restore it.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise errors.UserError(
-            f"{path}: not a readable array ({error}); allowed are whole files of "
-            "numpy.save, without objects. Fix: write the file again."
-        ) from None
 
 
 def _read_exr(path: Path) -> np.ndarray:

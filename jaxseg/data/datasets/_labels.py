@@ -187,15 +187,14 @@ def tell(text: str) -> None:
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
     """uint8 [H, W, 3]; UserError where it is not of the size that `labels` say."""
-    image = images_lib.read(root / record.image)
-    if record.size is not None and image.shape[:2] != tuple(record.size):
+    size = images_lib.size(root / record.image)  # before gigabytes are decoded
+    if record.size is not None and size != tuple(record.size):
         raise errors.UserError(
-            f"{root / record.image}: image is {image.shape[0]} x {image.shape[1]} "
-            f"(height x width, upright), {labels} says {record.size[0]} x "
-            f"{record.size[1]}. Fix: restore the image that was labelled, or correct "
-            "the size there."
+            f"{root / record.image}: image is {size[0]} x {size[1]} (height x width, "
+            f"upright), {labels} says {record.size[0]} x {record.size[1]}. Fix: "
+            "restore the image that was labelled, or correct the size there."
         )
-    return image
+    return images_lib.read(root / record.image)
 
 
 def matched(

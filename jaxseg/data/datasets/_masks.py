@@ -7,11 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, images
+from jaxseg.core import arrays, errors, images
 from jaxseg.data.datasets import _files, _labels
 
 Color = tuple[int, int, int]
 ColorTable = dict[str, Color]
+
+
+def check_size(root: Path, image: str, label: str, kind: str) -> None:
+    """UserError for a label map of another size than its image, by their headers: none
+    is decoded, which may take gigabytes. kind: what the labels are.
+    """
+    height, width = images.size(root / image)
+    found = _size(root / label)
+    if found not in (None, (height, width)):
+        raise errors.UserError(
+            f"{root / label}: {kind} is {' x '.join(map(str, found))} (height x "
+            f"width), its image is {height} x {width} ({image}). Fix: make the two "
+            "files the same size."
+        )
+
+
+def _size(path: Path) -> tuple[int, ...] | None:
+    """(height, width); None where the header is not read here, or says otherwise."""
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        shape = arrays.mapped(path).shape
+        return shape if len(shape) == 2 else None
+    return None if suffix == ".exr" else images.size(path)
 
 
 def read_colors(path: Path, colors: Mapping[Color, int]) -> np.ndarray:

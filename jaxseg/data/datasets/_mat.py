@@ -5,9 +5,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import scipy.io
 
-from jaxseg.core import errors
+from jaxseg.core import errors, isolated, paths
 
 HEADER = 128  # bytes of text that MATLAB writes first
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -31,6 +30,7 @@ def read(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
 
 def is_73(path: Path) -> bool:
     """Whether a .mat file is HDF5."""
+    paths.check_kind(path)
     try:
         with path.open("rb") as file:
             head = file.read(4 * HEADER + len(HDF5))
@@ -60,17 +60,22 @@ def open_73(path: Path) -> Any:
         raise _damaged(path, error) from None
 
 
+def load(path: Path, **options: Any) -> dict[str, Any]:
+    """`scipy.io.loadmat(path, **options)`, by a process that a damaged file may end."""
+    return isolated.call("scipy.io:loadmat", str(path), **options)
+
+
 def _names(path: Path) -> list[str]:
     if not is_73(path):
-        return [name for name, *_ in scipy.io.whosmat(path)]
+        return [name for name, *_ in isolated.call("scipy.io:whosmat", str(path))]
     with open_73(path) as file:
         return sorted(name for name in file if name[0] != "#")
 
 
 def _read_old(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:
     try:
-        found = scipy.io.loadmat(path, simplify_cells=True, variable_names=names)
-    except Exception as error:  # a damaged file raises one of a dozen types
+        found = load(path, simplify_cells=True, variable_names=names)
+    except isolated.Failed as error:
         raise _damaged(path, error) from None
     return {name: value for name, value in found.items() if name[:2] != "__"}
 

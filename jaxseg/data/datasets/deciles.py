@@ -21,7 +21,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _per_class, image_folder, table
+from jaxseg.data.datasets import _labels, _masks, _per_class, image_folder, table
 
 DATASETS = {
     "images": Dataset(
@@ -96,6 +96,7 @@ def records(
 
 
 def parse(record: Ranked, root: Path, variant: str) -> Example:
+    _masks.check_size(root, record.image, record.deciles, "deciles")
     path = root / record.deciles
     ranks = images_lib.read_ids(path)
     if ranks.min() < 0 or ranks.max() > TOP:

@@ -16,7 +16,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels, _pairs
+from jaxseg.data.datasets import _depth, _labels, _masks, _pairs
 
 DATASETS = {
     "folder": Dataset(
@@ -68,6 +68,7 @@ def records(
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
+    _masks.check_size(root, record.image, record.depth, "depth")
     metres = _depth.read(
         root / record.depth,
         record.scale,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import arrays, errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _files, _labels, ilsvrc
@@ -81,8 +81,8 @@ def _find(root: Path) -> Path:
 def _places(path: Path, count: int) -> list[int]:
     """Places of a split in the list of `count` dogs."""
     try:
-        places = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        places = np.array(arrays.mapped(path))
+    except errors.UserError as error:
         raise errors.UserError(
             f"{path}: not a readable list of numbers ({error}). Fix: get it again from "
             "where the JSON file is from."

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _per_class, ilsvrc
+from jaxseg.data.datasets import _files, _labels, _mat, _per_class, ilsvrc
 from jaxseg.data.datasets._per_class import Images, Labelled
 
 KINDS_17 = ("daffodil", "snowdrop", "lily valley", "bluebell", "crocus", "iris")
@@ -167,7 +166,7 @@ def _read(file: tuple[str, int, int], key: str) -> np.ndarray:
             "and the .mat files."
         )
     try:
-        return scipy.io.loadmat(path)[key].ravel().astype(int)
+        return _mat.load(path)[key].ravel().astype(int)
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(
             f"{path}: not a MATLAB 5 file with {key!r} ({type(error).__name__}: "

@@ -79,16 +79,16 @@ def records(
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
-    image = images_lib.read(root / record.image, record.channels)
     path = root / record.mask
+    size, found = images_lib.size(root / record.image), images_lib.size(path)
+    if found != size:  # known before gigabytes are decoded
+        check_size(found, size, record, root)
+    image = images_lib.read(root / record.image, record.channels)
     if record.colors is None:
         mask = images_lib.read_ids(path)
     else:
         mask = _masks.read_colors(path, record.colors)
-    size = image.shape[:2]
-    if mask.shape != size:
-        check_size(mask.shape, size, record, root)
-        mask = images_lib.resize_ids(mask, size)
+    mask = images_lib.resize_ids(mask, size)
     if record.binary:
         mask = to_binary(mask, root / record.mask)
     return {"image": image, "segmentation": mask, "id": record.image}

@@ -10,12 +10,10 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-import scipy.io
-
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _per_class
+from jaxseg.data.datasets import _labels, _mat, _per_class
 from jaxseg.data.datasets._ilsvrc import WNIDS
 
 # Of ILSVRC's training images, as published; other sets borrow it until measured.
@@ -97,7 +95,7 @@ def _kit(root: Path) -> dict[str, str]:
             f"{', '.join(KITS)} below it. Fix: add one of them."
         )
     try:
-        synsets = scipy.io.loadmat(kit / "meta.mat", squeeze_me=True)["synsets"]
+        synsets = _mat.load(kit / "meta.mat", squeeze_me=True)["synsets"]
         table = dict(zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist()))
         numbers = [int(word) for word in _labels.read_lines(kit / TRUTH)]
         wnids = [table[number] for number in numbers]

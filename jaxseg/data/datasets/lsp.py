@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy.io
 
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels
+from jaxseg.data.datasets import _files, _labels, _mat
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "right_wrist", "right_elbow", "right_shoulder")
@@ -97,7 +96,7 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
             f"{path}: file not found. Fix: point root at the folder that holds it."
         )
     try:
-        joints = scipy.io.loadmat(path)["joints"]
+        joints = _mat.load(path)["joints"]
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(
             f"{path}: not a MATLAB 5 file with `joints` ({type(error).__name__}: "

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.io
 
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, ilsvrc
+from jaxseg.data.datasets import _files, _labels, _mat, ilsvrc
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "pelvis", "thorax", "upper_neck", "head_top", "right_wrist")
@@ -140,7 +139,7 @@ def read_mat(file: tuple[str, int, int]) -> list[People]:
             "name JSON files with annotations={'train': FILE, ...}."
         )
     try:
-        release = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
+        release = _mat.load(path, squeeze_me=True, struct_as_record=False)
         release = release["RELEASE"]
         pairs = zip(_list(release.annolist), _list(release.img_train))
         people = [p for image, train in pairs if train for p in _people(image)]

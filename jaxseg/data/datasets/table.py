@@ -19,8 +19,8 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _csv, _depth, _files, _labels
+from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.datasets import _csv, _depth, _files, _labels, _masks
 
 COMMON = dict(
     domain="own",
@@ -110,6 +110,8 @@ def records(
 
 def parse(record: Row, root: Path, variant: str) -> Example:
     try:
+        if variant != "classification":
+            _masks.check_size(root, record.image, str(record.target), COLUMNS[variant])
         found = {"image": images_lib.read(root / record.image), "id": record.image}
         return found | _read_target(record, root, variant)
     except errors.UserError as error:
@@ -236,6 +238,12 @@ def _label_names(
     numbers = [_files.whole(label) for label in labels]
     if None not in numbers:
         top = max(numbers, default=0)
+        if top >= IGNORE:
+            raise errors.UserError(
+                f"{', '.join(str(root / name) for name in names)}: found the label "
+                f"{top}; allowed are names, or numbers of classes from 0 to "
+                f"{IGNORE - 1}. Fix: correct it, or name the classes in {CLASSES}."
+            )
         return named_classes(root, [f"class_{i}" for i in range(top + 1)])
     return named_classes(root, sorted(labels))
 
