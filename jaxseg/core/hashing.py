@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxseg.core import errors
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys, no spaces, tuples as lists; refuses NaN and objects."""
@@ -22,7 +24,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} has no place in a key")
+        raise errors.UserError(f"found {value} in a config, allowed: finite numbers")
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{value!r} of {type(value).__name__} is not plain data")

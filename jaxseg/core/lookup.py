@@ -26,7 +26,7 @@ def _names(package: str) -> tuple[str, ...]:
     return tuple(sorted(n for n in found if n[0] != "_"))
 
 
-def load(package: str, name: str) -> ModuleType:
+def load(package: str, name: Any) -> ModuleType:
     """The module `package.name`; UserError with what exists where there is none."""
     if name not in names(package):
         raise unknown(
@@ -35,9 +35,9 @@ def load(package: str, name: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-def pick(table: Mapping[str, Any], key: str, *, kind: str) -> Any:
+def pick(table: Mapping[str, Any], key: Any, *, kind: str) -> Any:
     """`table[key]`; UserError with what exists where there is none."""
-    if key not in table:
+    if not isinstance(key, str) or key not in table:
         raise unknown(key, table, kind=kind)
     return table[key]
 
@@ -55,7 +55,7 @@ def fields(
 
 
 def unknown(
-    name: str, known: Iterable[str], *, kind: str, where: str = ""
+    name: Any, known: Iterable[str], *, kind: str, where: str = ""
 ) -> errors.UserError:
     """The error for a name that does not exist: what does, and what was meant.
 
@@ -67,7 +67,7 @@ def unknown(
     return errors.UserError(text + did_you_mean(name, known))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
     """' Did you mean ...?' for the nearest known name, or ''."""
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -33,17 +33,20 @@ def bind(
     section: Any,
     where: str,
     given: Mapping[str, Any] = types.MappingProxyType({}),
+    named: bool = False,
 ) -> dict[str, Any]:
-    """`section` with all defaults of `functions` written in; its `name` stays.
+    """`section` with all defaults of `functions` written in.
 
-    given: parameters that the caller supplies and a section may not set, with any
-    values they can have. A function with `**overrides` that returns a dataclass has
-    that class's fields as parameters; their values are those of the object it builds.
+    named: the section's `name` has chosen the functions, and stays. given: parameters
+    that the caller supplies and a section may not set, with any values they can have. A
+    function with `**overrides` that returns a dataclass has that class's fields as
+    parameters; their values are those of the object it builds.
     """
     if not isinstance(section, Mapping):
         raise errors.UserError(f"{where}: found {section!r}, allowed: a section")
-    name = {key: section[key] for key in ("name",) if key in section}
-    section = {key: value for key, value in section.items() if key != "name"}
+    named = named or any("name" in _signature(each).parameters for each in functions)
+    name = {"name": name_of(section, where)} if named and "name" in section else {}
+    section = {key: value for key, value in section.items() if key not in name}
     parameters = _parameters(functions, (*given, "name"))
     for key in section:
         if key not in parameters:

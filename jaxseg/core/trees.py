@@ -1,5 +1,6 @@
 """Pytrees as flat `a/b/c` paths: matching, splitting, comparing, sizes."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -52,11 +53,11 @@ def first_match(
     values = dict.fromkeys(paths, default)
     for pair in reversed(table):
         match pair:
-            case [str() as pattern, int() | float() as value]:
+            case [str() as pattern, int() | float() as value] if 0 <= value < math.inf:
                 values |= dict.fromkeys(matching(pattern, paths, what=what), value)
             case _:
                 raise errors.UserError(
-                    f"{what}: found {pair!r}, allowed: [regex, number]"
+                    f"{what}: found {pair!r}, allowed: [regex, number from 0]"
                 )
     return values
 

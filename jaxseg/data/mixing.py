@@ -13,12 +13,11 @@ import numpy as np
 
 from jaxseg.core import errors, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import pipeline
+from jaxseg.data import pipeline, subsets
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.sources import Source
 
 BLOCK = 1000
-UNITS = ("batch", "example")
 
 
 def mixed_batches(
@@ -40,7 +39,7 @@ def mixed_batches(
 
     unit: what is drawn from one source, a whole "batch" or each "example".
     """
-    lookup.pick(dict.fromkeys(UNITS), unit, kind="unit")
+    lookup.pick(dict.fromkeys(subsets.UNITS), unit, kind="unit")
     _check_weights(sources, weights)
     make = MixedBatches(
         # Sources of one length would be turned and cut alike: a number of its own each.

@@ -6,9 +6,11 @@ an image. PSSL and SimMIM name the kinds, not the strengths: those here are ours
 of SimMIM's intermediate step alone, works on batches: `mixing.mixup`.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import lookup
+from jaxseg.data import transforms
 
 FLIP = {"name": "flip"}
 RESCALED_CROP = ({"name": "rescale"}, {"name": "crop"})
@@ -31,3 +33,15 @@ RECIPES = {
 def recipe(name: str) -> list[dict[str, Any]]:
     """The sections of a recipe, in order."""
     return [dict(step) for step in lookup.pick(RECIPES, name, kind="recipe")]
+
+
+def sized(
+    augment: str | Sequence[Mapping[str, Any]], height: int, width: int
+) -> list[dict[str, Any]]:
+    """Sections, or those of a recipe, with all defaults and with the training
+    resolution where they ask for one.
+    """
+    steps = recipe(augment) if isinstance(augment, str) else augment
+    own = {"height": height, "width": width}
+    bound = map(transforms.bind, steps)
+    return [b | {k: v for k, v in own.items() if b.get(k, v) is None} for b in bound]

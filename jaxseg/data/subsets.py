@@ -1,10 +1,15 @@
 """Which records of a split are taken: so many, a share of them, or a held-out part."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, lookup
+from jaxseg.data.dataset import Dataset
 
 PARTS = ("all", "fit", "held_out")
+UNITS = ("batch", "example")  # what is drawn from one of several sets
 DRAW = ("count", "fraction", "seed")  # of a data section: what parts are parts of
 
 
@@ -20,6 +25,39 @@ def share(
             "them, a fraction above 0 and up to 1. Fix: drop the other."
         )
     return max(1, round(fraction * total))
+
+
+def check_draw(data: Mapping[str, Any], where: str) -> None:
+    """UserError on what no data section may ask for, whatever the sets in it."""
+    for place, own in enumerate(data.get("mix", ())):
+        check_draw(own, f"{where}/mix/{place}")
+    part = data.get("part", "all")
+    if part not in PARTS:
+        raise lookup.unknown(part, PARTS, kind="part", where=f"{where}/part")
+    for name, low in (("seed", 0), ("count", 1)):
+        if data[name] is not None and data[name] < low:
+            raise errors.UserError(
+                f"{where}/{name}: found {data[name]}, allowed: {low} or more"
+            )
+
+
+def check(data: Mapping[str, Any], facts: Dataset, where: str) -> None:
+    """UserError on a data section that asks for images that its set does not have.
+
+    How many a reader will find on disk, and in which splits, only the disk tells.
+    """
+    count, split = data["count"], data["split"]
+    known = facts.own or not facts.on_disk
+    if known and split not in facts.splits:
+        raise lookup.unknown(
+            split, facts.splits, kind=f"split of {data['name']}", where=where
+        )
+    total = facts.splits.get(split, 0)
+    share(total, count, data.get("fraction"), what=where)
+    if count is not None and known and count > total:
+        raise errors.UserError(
+            f"{where}: count={count}; allowed are 1 to {total}, the number of records."
+        )
 
 
 def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:

@@ -326,6 +326,7 @@ TRANSFORMS = {
     "whiten": Whiten,
 }
 TRIES = 10  # windows drawn before the whole image is taken
+SHARES = ("probability", "visible", "area_low", "area_high")
 FROM_DATASET = ("pairs", "fill", "mean", "std")
 
 
@@ -334,8 +335,20 @@ def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
     where = f"transform {section['name']!r}"
     bound = sections.bind(
-        kind, section=section, where=where, given=dict.fromkeys(FROM_DATASET)
+        kind,
+        section=section,
+        where=where,
+        given=dict.fromkeys(FROM_DATASET),
+        named=True,
     )
+    for field, value in bound.items():
+        low, high = (1, math.inf) if type(value) is int else (0, math.inf)
+        low, high = (0, 1) if field in SHARES else (low, high)
+        if type(value) in (int, float) and not low <= value <= high:
+            allowed = f"{low} to {high}" if field in SHARES else f"{low} or more"
+            raise errors.UserError(
+                f"{where}/{field}: found {value}, allowed: {allowed}"
+            )
     return {"name": section["name"], **bound}
 
 

@@ -68,7 +68,11 @@ def _task(name: str, facts: Dataset) -> Any:
     module = lookup.load("jaxseg.tasks", name)
     given = {"num_outputs": 1}
     section = sections.bind(
-        module.build, section={"name": name} | options, where=name, given=given
+        module.build,
+        section={"name": name} | options,
+        where=name,
+        given=given,
+        named=True,
     )
     wanted = predict.build_task(section, 1).fields
     if not set(wanted) <= set(facts.fields):

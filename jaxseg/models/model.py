@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from jaxseg.core import lookup, sections, trees, types
+from jaxseg.core import errors, lookup, sections, trees, types
 from jaxseg.models import initial, ops
 
 BACKBONES = "jaxseg.models.backbones"
 HEADS = "jaxseg.models.heads"
-DTYPES = {"float32", "bfloat16"}
+DTYPES = ("bfloat16", "float32")
+LARGEST = 10_000  # width or number of blocks
 # Fields that may differ where weights are copied: they are of training alone. A
 # backbone or head adds its own as FREE.
 FREE = ("variant", "remat", "dropout")
@@ -120,9 +121,21 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         build = lookup.load(package, sections.name_of(bound[part], place)).build
         given = {"dtype": "float32", "num_outputs": 1}
         bound[part] = sections.bind(
-            build, section=bound[part], where=place, given=given
+            build, section=bound[part], where=place, given=given, named=True
         )
+        _check_numbers(bound[part], place)
     return bound
+
+
+def _check_numbers(section: Mapping[str, Any], where: str) -> None:
+    """UserError on a width, number of blocks or share that no network can have."""
+    for field, value in section.items():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            low, high = (0, 0.999) if type(one) is float else (1, LARGEST)
+            if type(one) in (int, float) and not low <= one <= high:
+                raise errors.UserError(
+                    f"{where}/{field}: found {value}, allowed: {low} to {high}"
+                )
 
 
 def unlike(

@@ -69,7 +69,7 @@ def bind(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """An `optimizer` section with all defaults written in."""
     name = sections.name_of(section, where)
     rule = lookup.pick(OPTIMIZERS, name, kind="optimizer")
-    return sections.bind(build, rule, section=section, where=where)
+    return sections.bind(build, rule, section=section, where=where, named=True)
 
 
 def update(
@@ -131,13 +131,17 @@ def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:
     return jax.tree.map(keep, new, old, is_leaf=is_params)
 
 
+def decay_factors(params: Any, multipliers: Pairs) -> Any:
+    """A tree like `params` of what their weight decay is multiplied by."""
+    what = "optimizer/decay_multipliers"
+    return trees.unflatten(
+        trees.first_match(multipliers, trees.flatten(params), 1.0, what=what)
+    )
+
+
 def _decay(weight_decay: float, multipliers: Pairs) -> optax.GradientTransformation:
     def add(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
-        flat = trees.flatten(params)
-        factors = trees.first_match(
-            multipliers, flat, 1.0, what="optimizer.decay_multipliers"
-        )
-        tree = trees.unflatten(factors)
+        tree = decay_factors(params, multipliers)
         decay = jax.tree.map(
             lambda u, p, f: u + weight_decay * f * p if f else u, updates, params, tree
         )
@@ -201,5 +205,5 @@ def bind_schedule(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """A `schedule` section with all defaults written in."""
     curve = lookup.pick(SCHEDULES, sections.name_of(section, where), kind="schedule")
     return sections.bind(
-        schedule, curve, section=section, where=where, given={"steps": 1}
+        schedule, curve, section=section, where=where, given={"steps": 1}, named=True
     )

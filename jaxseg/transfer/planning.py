@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxseg.core import errors, hashing, trees
 from jaxseg.data import dataset, sources, subsets, transforms
 from jaxseg.evals import predict
@@ -64,11 +66,11 @@ def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
         )
     choosing.check(spec, where)
     optim.schedule(steps=spec["steps"], **spec["schedule"])
-    if spec["multipliers"]:  # a pattern that matches nothing is found before training
-        network = abstract_variables(spec, facts)
-        optim.leaf_scales(network["params"], spec["multipliers"])
+    network = abstract_variables(spec, facts)  # what cannot be built is found here
+    optim.leaf_scales(network["params"], spec["multipliers"])
+    optim.decay_factors(network["params"], spec["optimizer"]["decay_multipliers"])
     if len(spec["starts"]) > 1:
-        transplant.check_apart(abstract_variables(spec, facts), spec["starts"])
+        transplant.check_apart(network, spec["starts"])
 
 
 class Head(NamedTuple):
@@ -120,28 +122,41 @@ def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> N
         )
 
 
+# (allowed, whether a number is, fields); fields that a section lacks, or that are None,
+# are not looked at.
+NUMBERS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("1 or more", lambda x: x >= 1, ("steps", "batch_size", "accumulate", "patience")),
+    ("0 or more", lambda x: x >= 0, ("seed", "lr", "eval_every", "samples", "mixup")),
+    ("0 or more", lambda x: x >= 0, ("run/log_every", "run/checkpoint_every")),
+    ("0 or more", lambda x: x >= 0, ("run/threads", "run/workers", "schedule/power")),
+    ("0 or more", lambda x: x >= 0, ("optimizer/weight_decay",)),
+    ("more than 0", lambda x: x > 0, ("optimizer/clip", "optimizer/eps")),
+    ("between 0 and 1", lambda x: 0 < x < 1, ("ema",)),
+    ("from 0, below 1", lambda x: 0 <= x < 1, ("optimizer/b1", "optimizer/b2")),
+    ("from 0, below 1", lambda x: 0 <= x < 1, ("optimizer/momentum",)),
+    ("0 to 1", lambda x: 0 <= x <= 1, ("schedule/final", "schedule/factor")),
+    ("0 to 1", lambda x: 0 <= x <= 1, ("schedule/at",)),
+)
+
+
 def _check_numbers(spec: Mapping[str, Any], where: str) -> None:
-    batch, microbatches = spec["batch_size"], spec["accumulate"]
-    ema, patience, clip = spec["ema"], spec["patience"], spec["optimizer"]["clip"]
-    rules = {
-        "1 or more": ("steps", "batch_size", "accumulate"),
-        "0 or more": ("seed", "lr", "eval_every", "samples", "mixup"),
+    """UserError on the first number outside what NUMBERS allow."""
+    flat = spec | {
+        f"{part}/{field}": value
+        for part in ("run", "optimizer", "schedule")
+        for field, value in spec[part].items()
     }
     wrong = [
-        (name, spec[name], rule)
-        for rule, names in rules.items()
-        for name in names
-        if spec[name] < int(rule[0])
+        (field, flat[field], rule)
+        for rule, holds, fields in NUMBERS
+        for field in fields
+        if flat.get(field) is not None
+        and not all(map(holds, np.atleast_1d(flat[field]).tolist()))
     ]
+    batch, microbatches = spec["batch_size"], spec["accumulate"]
     if microbatches > 0 and batch % microbatches:
         rule = f"multiples of accumulate={microbatches}"
         wrong.append(("batch_size", batch, rule))
-    if ema is not None and not 0 < ema < 1:
-        wrong.append(("ema", ema, "between 0 and 1"))
-    if patience is not None and patience < 1:
-        wrong.append(("patience", patience, "1 or more"))
-    if clip is not None and clip <= 0:
-        wrong.append(("optimizer/clip", clip, "more than 0"))
     for data in (spec["data"], *spec["data"]["mix"]):
         if data["weight"] <= 0:
             wrong.append((f"data/weight of {data['name']}", data["weight"], "above 0"))
@@ -228,9 +243,22 @@ def network(spec: Mapping[str, Any], facts: dataset.Dataset) -> str:
 
 @functools.lru_cache(maxsize=256)  # a study has many stages and few networks
 def network_shapes(network: str, image_shape: tuple[int, ...]) -> Any:
-    """Shapes of all variables of a `network` for images [H, W, C]."""
-    model, _ = predict.build(*json.loads(network))
-    return initial.shapes(model, image_shape)
+    """Shapes of all variables of a `network` for images [H, W, C].
+
+    UserError with what Flax says where sizes that are each allowed do not go together.
+    """
+    section, task, outputs = json.loads(network)
+    model, _ = predict.build(section, task, outputs)
+    try:
+        return initial.shapes(model, image_shape)
+    except errors.UserError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise errors.UserError(
+            f"model: no network for images {image_shape} can be built of {section}: "
+            f"{text}"
+        ) from error
 
 
 def image_shape(spec: Mapping[str, Any], facts: dataset.Dataset) -> tuple[int, ...]:

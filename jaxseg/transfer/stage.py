@@ -16,7 +16,7 @@ def arguments(
     *,
     kind: str,
     parents: Mapping[str, str] | None = None,
-    labels: Sequence[Mapping[str, Any]] | None = None,
+    labels: Sequence[Mapping[str, str | int | bool | None]] | None = None,
 ) -> None:
     """What every kind of stage takes beside its own arguments: OWN."""
 
@@ -72,8 +72,16 @@ def resolve(
         spec = module.resolve(own, where)
         parents = {role: made_from.get(role) for role in bound["parents"]}
         module.check_parents(spec, parents, where)
-    parent_keys = {role: parent.key for role, parent in made_from.items()}
-    versions = {"kind": module.VERSION} | module.versions(spec)
+        parent_keys = {role: parent.key for role, parent in made_from.items()}
+        versions = {"kind": module.VERSION} | module.versions(spec)
+        decides = {
+            "schema": SCHEMA,
+            "kind": bound["kind"],
+            "spec": module.keyed(spec),
+            "parents": parent_keys,
+            "versions": versions,
+        }
+        key = hashing.key(decides)
     return Stage(
         name=name,
         kind=bound["kind"],
@@ -82,15 +90,7 @@ def resolve(
         parent_keys=parent_keys,
         labels=tuple(bound["labels"]),
         versions=versions,
-        key=hashing.key(
-            {
-                "schema": SCHEMA,
-                "kind": bound["kind"],
-                "spec": module.keyed(spec),
-                "parents": parent_keys,
-                "versions": versions,
-            }
-        ),
+        key=key,
         made_from=dict(made_from),
     )
 
@@ -103,4 +103,4 @@ def _located(where: str) -> Iterator[None]:
     except errors.UserError as error:
         if where in str(error):
             raise
-        raise type(error)(f"{where}: {error}") from error.__cause__
+        raise errors.UserError(f"{where}: {error}") from error

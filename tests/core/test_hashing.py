@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxseg.core import hashing
+from jaxseg.core import errors, hashing
 
 
 def test_equal_meaning_equal_key():
@@ -22,7 +22,7 @@ def test_other_values_other_keys(one, other):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_not_a_number_is_refused(value):
-    with pytest.raises(ValueError, match="no place in a key"):
+    with pytest.raises(errors.UserError, match="allowed: finite numbers"):
         hashing.key({"lr": [value]})
 
 

@@ -39,7 +39,9 @@ def bind(**section):
 
 
 def test_defaults_are_written_in_and_the_name_stays():
-    bound = sections.bind(function, section={"a": 1, "name": "f"}, where="x")
+    bound = sections.bind(
+        function, section={"a": 1, "name": "f"}, where="x", named=True
+    )
     assert bound == {
         "name": "f",
         "a": 1,
@@ -49,7 +51,7 @@ def test_defaults_are_written_in_and_the_name_stays():
         "at": (0.5,),
         "table": None,
     }
-    assert sections.bind(function, section=bound, where="x") == bound
+    assert sections.bind(function, section=bound, where="x", named=True) == bound
 
 
 def test_an_int_where_a_float_is_due_becomes_one():
@@ -119,7 +121,7 @@ def test_what_the_caller_gives_may_not_be_set():
 
 
 def test_a_builder_of_a_dataclass_takes_its_fields():
-    bound = sections.bind(build, section={"name": "n"}, where="x")
+    bound = sections.bind(build, section={"name": "n"}, where="x", named=True)
     assert bound == {
         "name": "n",
         "variant": "small",

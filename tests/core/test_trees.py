@@ -51,7 +51,7 @@ def test_in_a_table_each_pattern_must_match():
 
 @pytest.mark.parametrize("pair", [["backbone/.*"], ["backbone/.*", "0"], [0, "a"]])
 def test_a_table_holds_pairs(pair):
-    with pytest.raises(errors.UserError, match=r"allowed: \[regex, number\]"):
+    with pytest.raises(errors.UserError, match=r"allowed: \[regex, number from 0\]"):
         trees.first_match([pair], PATHS, 1.0, what="multipliers")
 
 

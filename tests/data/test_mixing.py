@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import mixing, transforms
+from jaxseg.data import mixing, subsets, transforms
 from tests.data import trees
 
 FIELDS = ("image", "segmentation")
@@ -63,7 +63,7 @@ def test_examples_may_be_mixed_within_a_batch():
         assert [i[0] for i in ids] == ["ab"[k] for k in batch["source"]]
 
 
-@pytest.mark.parametrize("unit", mixing.UNITS)
+@pytest.mark.parametrize("unit", subsets.UNITS)
 def test_every_epoch_of_every_source_is_whole(unit):
     ids = [i for _, ids in take(60, unit=unit, weights=(1, 1)) for i in ids]
     for letter, length in (("a", 6), ("b", 10)):
@@ -72,7 +72,7 @@ def test_every_epoch_of_every_source_is_whole(unit):
             assert len(set(own[first : first + length])) == length
 
 
-@pytest.mark.parametrize("unit", mixing.UNITS)
+@pytest.mark.parametrize("unit", subsets.UNITS)
 @pytest.mark.parametrize("start", [1, 7, 1001])
 def test_a_resumed_mixture_equals_an_unbroken_one(unit, start):
     whole = take(start + 3, unit=unit)[start:] if start < 100 else None
@@ -91,7 +91,7 @@ def test_the_place_of_a_draw_counts_those_before_it():
         seen[place] += 1
 
 
-@pytest.mark.parametrize("unit", mixing.UNITS)
+@pytest.mark.parametrize("unit", subsets.UNITS)
 def test_shards_together_are_the_whole_batch(unit):
     whole = take(6, unit=unit)
     parts = [take(6, unit=unit, shard=(p, 2)) for p in range(2)]

@@ -128,7 +128,7 @@ def test_decay_multipliers():
 
 def test_decay_multipliers_must_match_something():
     section = dict(name="sgd", weight_decay=0.1, decay_multipliers=[["head/.*", 0.0]])
-    with pytest.raises(errors.UserError, match=r"optimizer\.decay_multipliers"):
+    with pytest.raises(errors.UserError, match=r"optimizer/decay_multipliers"):
         trained(section, 1)
 
 

@@ -172,7 +172,7 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(starts=START["starts"]), r"x/starts: unknown parent role 'start'"),
         (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
         (dict(multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
-        (dict(multipliers=[["x"]]), r"allowed: \[regex, number\]"),
+        (dict(multipliers=[["x"]]), r"allowed: \[regex, number from 0\]"),
         (dict(schedule={"name": "poly", "warmup_steps": 3}), r"allowed 0 to steps=2"),
         (dict(labels=3), r"stages/x/labels: found 3"),
         (dict(parents="a"), r"stages/x/parents: found 'a'"),

@@ -199,7 +199,8 @@ def _task(name: str) -> dict[str, Any]:
     """A task's section with its defaults."""
     build = lookup.load("jaxseg.tasks", name).build
     section = {"name": name}
-    return sections.bind(build, section=section, where="task", given={"num_outputs": 1})
+    given = {"num_outputs": 1}
+    return sections.bind(build, section=section, where="task", given=given, named=True)
 
 
 def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
 from jaxseg.core import errors, lookup, records, sections
-from jaxseg.data import sources
+from jaxseg.data import sources, subsets
 from jaxseg.transfer import artifact, planning, work
 
 VERSION = 2  # goes up when the same model would give other rows
@@ -58,12 +58,15 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     section = bound["analysis"]
     name = sections.name_of(section, f"{where}/analysis")
     function = lookup.pick(ANALYSES, name, kind="analysis")
-    analysis = sections.bind(function, section=section, where=f"{where}/analysis")
+    analysis = sections.bind(
+        function, section=section, where=f"{where}/analysis", named=True
+    )
     analysis["datasets"] = [
         sections.bind(dataset_arguments, section=data, where=f"{where}/datasets")
         for data in analysis["datasets"]
     ]
-    for data in analysis["datasets"]:
+    for place, data in enumerate(analysis["datasets"]):
+        subsets.check_draw(data, f"{where}/analysis/datasets/{place}")
         data["label"] = data["label"] or data["name"]
     counts = collections.Counter(data["label"] for data in analysis["datasets"])
     for label, count in counts.items():
@@ -76,7 +79,17 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Each data set with its fingerprint."""
+    """Each data set with its fingerprint; UserError on images that it does not have."""
+    if spec["analysis"]["batch_size"] < 1:
+        found = spec["analysis"]["batch_size"]
+        raise errors.UserError(
+            f"{where}/analysis/batch_size: found {found}, allowed: 1 or more"
+        )
+    for place, data in enumerate(spec["analysis"]["datasets"]):
+        facts = sources.find(data["name"])
+        if facts.own:
+            facts = planning.open_source(data | {"count": None}).dataset
+        subsets.check(data, facts, f"{where}/analysis/datasets/{place}")
     datasets = [
         dict(data)
         | {

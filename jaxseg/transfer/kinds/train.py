@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup, sections
-from jaxseg.data import dataset, recipes, sources, subsets, transforms
+from jaxseg.data import dataset, recipes, sources, subsets
 from jaxseg.evals import predict, protocol
 from jaxseg.models import model as models
 from jaxseg.train import optim
@@ -166,10 +166,11 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec["run"] = sections.bind(
         run_arguments, section=spec["run"] or {}, where=f"{where}/run"
     )
-    name = sections.name_of(spec["task"], f"{where}/task")
-    build = lookup.load("jaxseg.tasks", name).build
+    task, place = spec["task"], f"{where}/task"
+    build = lookup.load("jaxseg.tasks", sections.name_of(task, place)).build
+    given = {"num_outputs": 1}
     spec["task"] = sections.bind(
-        build, section=spec["task"], where=f"{where}/task", given={"num_outputs": 1}
+        build, section=task, where=place, given=given, named=True
     )
     spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
     spec["optimizer"] = optim.bind(
@@ -191,9 +192,9 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     spec["task"] = lookup.load("jaxseg.tasks", spec["task"]["name"]).resolve(
         spec["task"], facts
     )
-    size = spec["data"]["size"]
-    size = planning.default_size(spec, facts) if size is None else size
-    spec["data"] = _resolve_data(spec["data"] | {"size": size}, facts, f"{where}/data")
+    if spec["data"]["size"] is None:
+        spec["data"] = spec["data"] | {"size": planning.default_size(spec, facts)}
+    spec["data"] = _resolve_data(spec["data"], facts, f"{where}/data")
     spec["data"] |= _resolve_training(spec["data"], facts, f"{where}/data")
     spec["evaluations"] = {
         name: _resolve_data(
@@ -312,6 +313,7 @@ def _bind_data(section: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
         for place, own in enumerate(data["mix"])
     ]
+    subsets.check_draw(data, where)
     return data
 
 
@@ -334,6 +336,7 @@ def _bind_evaluation(
     bound = sections.bind(
         data_arguments, evaluation_arguments, section=section, where=where
     )
+    subsets.check_draw(bound, where)
     return bound | {"protocol": protocol.bind(bound["protocol"], f"{where}/protocol")}
 
 
@@ -347,8 +350,8 @@ def _resolve_data(
         )
     if len(size) != 2 or min(size) < 1:
         raise errors.UserError(f"{where}/size: found {size}, allowed: [height, width]")
-    total = facts.splits.get(data["split"], 0)
-    subsets.share(total, data["count"], data["fraction"], what=where)  # or an error
+    lookup.pick(dict.fromkeys(sources.CACHES), data["cache"], kind="cache")
+    subsets.check(data, facts, where)
     options = sources.bind_options(data["name"], data["options"])
     return dict(data) | {
         "size": [int(n) for n in size],
@@ -366,14 +369,12 @@ def _resolve_training(
     data: Mapping[str, Any], facts: dataset.Dataset, where: str
 ) -> dict[str, Any]:
     """Augmentation at the training resolution, and what is mixed in."""
-    steps = data["augment"]
-    if isinstance(steps, str):
-        steps = recipes.recipe(steps)
+    lookup.pick(dict.fromkeys(subsets.UNITS), data["unit"], kind="unit")
     mixed = [
         _resolve_mixed(own, facts, f"{where}/mix/{place}")
         for place, own in enumerate(data["mix"])
     ]
-    return {"augment": [_sized(step, *data["size"]) for step in steps], "mix": mixed}
+    return {"augment": recipes.sized(data["augment"], *data["size"]), "mix": mixed}
 
 
 def _resolve_mixed(
@@ -387,13 +388,6 @@ def _resolve_mixed(
             "variants with the same classes."
         )
     return _resolve_data(own, other, where)
-
-
-def _sized(step: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
-    """A transform's section with the training resolution where it asks for one."""
-    bound = transforms.bind(step)
-    sizes = {"height": height, "width": width}
-    return bound | {k: v for k, v in sizes.items() if k in bound and bound[k] is None}
 
 
 def _version(package: str, name: str) -> int:
