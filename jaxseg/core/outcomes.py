@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, records
+from jaxseg.core import records
 
 THERE = ("cached", "done")
 LOST = ("failed", "blocked")  # blocked: what it descends from failed or diverged
@@ -49,11 +49,7 @@ def note(running: Path, error: str, state: str, when: str) -> None:
 
 
 def noted(running: Path) -> dict[str, Any] | None:
-    """{error, state} as `note` left it; None where it left nothing."""
+    """{error, state} as `note` left it, None where it left nothing; or Damaged."""
     path = running / ERROR
-    if not path.is_file():
-        return None
-    try:
-        return records.read_sealed(path)
-    except errors.Damaged as error:  # the next try writes it anew
-        return {"error": str(error), "state": "failed"}
+    fix = "Fix: run the same command again, which tries this stage again."
+    return records.read_sealed(path, fix=fix) if path.is_file() else None

@@ -71,7 +71,7 @@ class Stage:
     error: str  # why it failed, or which stage blocks it
     artifact: Artifact | None
     winner: Artifact | None = None  # of a `select` stage that trained nothing itself
-    refused: bool = False  # failed, yet there: damaged, or made of other data
+    refused: bool = False  # there, and not used: damaged, or made of other data
 
     @property
     def result(self) -> Artifact | None:
@@ -212,14 +212,15 @@ def _status(
 
 
 def _look(workdir: Path, key: str) -> tuple[Artifact | None, str]:
-    """(artifact, "") where it is sound, (None, what is wrong with it), or neither.
+    """(artifact, "") where it is sound, (None, what is damaged in it), or neither.
 
     Weights need only be there: a report reads none, and a run compares their bytes.
     """
     folder = workdir / manifest.FOLDER / key[:20]
-    if not folder.is_dir():
-        return None, ""
     try:
+        outcomes.noted(workdir / "running" / key[:20])  # nor may that be damaged
+        if not folder.is_dir():
+            return None, ""
         return Artifact(folder, manifest.check(folder, weights=False)), ""
     except errors.UserError as error:
         return None, str(error)

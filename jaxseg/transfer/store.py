@@ -80,7 +80,10 @@ class Store:
 
     def failure(self, key: str) -> dict[str, str] | None:
         """{error, state} of the last try of this stage, if it failed."""
-        return outcomes.noted(self.running(key))
+        try:
+            return outcomes.noted(self.running(key))
+        except errors.Damaged as error:  # the next try writes it anew
+            return {"error": str(error), "state": "failed"}
 
     def diverged(self, key: str) -> str | None:
         """Why this stage diverged, if it did: the same again would do so again."""

@@ -182,7 +182,8 @@ def test_why_a_stage_failed_is_sealed(tmp_path):
     path = made.plan() / "running" / key[:20] / "error.json"
     workdirs.flip_byte(path)
     (stage,) = load(tmp_path).stages
-    assert stage.status == "failed" and f"{path}: damaged" in stage.error
+    assert stage.status == "failed" and stage.refused
+    assert f"{path}: damaged" in stage.error and "run the same command" in stage.error
 
 
 def test_errors_name_file_and_fix(tmp_path):
