@@ -35,8 +35,8 @@ def unknown(kind, name, known):
 
 def seeds(count):
     """0, 1, ... of a study with that many; ValueError below one: no cell at all."""
-    if count < 1:
-        raise ValueError(f"seeds={count}: allowed are 1 and more")
+    if not 1 <= count <= 1000:
+        raise ValueError(f"seeds={count}: allowed are 1 to 1000")
     return range(count)
 
 

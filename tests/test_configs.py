@@ -139,7 +139,7 @@ def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):
 
 @pytest.mark.parametrize("name", ["factors", "finetune"])
 def test_a_study_has_a_seed(name, own_folder):
-    with pytest.raises(errors.UserError, match="seeds=0: allowed are 1 and more"):
+    with pytest.raises(errors.UserError, match="seeds=0: allowed are 1 to 1000"):
         load(name, own_folder, "seeds=0")
 
 

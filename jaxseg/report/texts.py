@@ -8,11 +8,15 @@ from jaxseg.report import tables
 
 
 def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
-    """'+12.3', with * where sure and ? where undecided; or why there is none; or ''."""
+    """'+12.3 [+4, +21]', with * where sure and ? where nothing decides; or why there is
+    no gain; or ''.
+    """
     if row is not None and row["gain"] is not None:
-        return signed(row["gain"]) + (
-            "?" if row["undecided"] else "*" * row["significant"]
-        )
+        low, high = row["gain_low"], row["gain_high"]
+        if low is None or row["undecided"]:
+            return f"{signed(row['gain'])}?"
+        ends = f"[{whole(low)}, {whole(high)}]"
+        return f"{signed(row['gain'])} {ends}{'*' * row['significant']}"
     words = hole if row is None else row["grey"]
     return f"({words})" if words else ""
 
@@ -26,6 +30,11 @@ def signed(value: int | float) -> str:
         if abs(value) >= 1000
         else f"{round(float(value), 1) + 0.0:+.1f}"
     )
+
+
+def whole(value: int | float) -> str:
+    """An end of an interval in whole per cent; never '-0'."""
+    return signed(value) if abs(value) >= 1000 else f"{round(float(value)) + 0:+d}"
 
 
 def baseline(grid: tables.Grid, target: tables.Axis) -> str:
@@ -72,8 +81,9 @@ def markdown(grid: tables.Grid) -> str:
 def legend(grid: tables.Grid) -> str:
     """What a number of the grid is, and its marks."""
     metric = f" ({grid.direction})" if grid.metric else ""
-    text = f"% better than {grid.baseline}{metric}; * 95 % interval leaves out 0"
-    return text + "; ? undecided" * any(row["undecided"] for row in grid.rows())
+    text = f"% better than {grid.baseline}{metric} [95 % interval]; * it leaves out 0"
+    marked = any(number(row).endswith("?") for row in grid.rows())
+    return text + "; ? undecided: it scatters, or has one seed" * marked
 
 
 def latex(grid: tables.Grid) -> str:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from jaxseg.report import figures, gains, rows, tables, texts, workdir
@@ -84,30 +86,33 @@ def test_real_sets_are_marked_among_embedded_ones(tmp_path):
 def test_markdown(grid):
     title, table, legend = texts.markdown(grid).split("\n\n")[:3]
     assert title == f"## {grid.title}"
-    assert legend == "% better than websearch (mIoU); * 95 % interval leaves out 0"
+    assert legend == (
+        "% better than websearch (mIoU) [95 % interval]; * it leaves out 0"
+    )
     lines = table.splitlines()
     assert lines[0] == (
         "| domain | target | websearch | street_scenes | driving_day | reef | random |"
     )
-    assert lines[3] == (
-        "| driving | night | 0.300 | +4.9 | +33.5* | (failed) | -33.3* |"
+    shown = re.sub(r"\[[-+]\d+, [-+]\d+\]", "[,]", lines[3])
+    assert shown == (
+        "| driving | night | 0.300 | +4.9 [,] | +33.5 [,]* | (failed) | -33.3 [,]* |"
     )
     assert len({line.count("|") for line in lines}) == 1
 
 
 def test_latex(grid):
     text = texts.latex(grid)
-    assert r"\textbf{+33.5}" in text and r"street\_scenes" in text
+    assert r"\textbf{+33.5 [" in text and r"street\_scenes" in text
     assert r"\begin{tabular}{llrrrrr}" in text and text.count(r"\addlinespace") == 1
     assert text.startswith(f"% {grid.title}\n% % better than websearch")
-    assert "; bold: 95 % interval leaves out 0" in text
+    assert "[95 % interval]; bold: it leaves out 0" in text
 
 
 def test_terminal_fits_its_width(grid):
     text = texts.terminal(grid, 60)
     table = text.split("\n\n", 1)[1]
     assert max(map(len, table.splitlines())) <= 60
-    assert "+33.5*" in text and "(failed)" in text and text.count("night") == 2
+    assert "+33.5 [" in text and "(failed)" in text and text.count("night") == 4
     assert texts.terminal(grid, 200).count("night") == 1
 
 
@@ -122,7 +127,20 @@ def test_heatmap_holds_every_number(grid):
 def test_no_number_is_minus_zero():
     assert figures.signed(-0.01) == "+0.0"
     row = {"gain": -0.01, "significant": False, "undecided": False}
-    assert texts.number(row) == "+0.0"
+    row |= {"gain_low": -0.4, "gain_high": 0.4}
+    assert texts.number(row) == "+0.0 [+0, +0]"
+
+
+def test_no_number_stands_without_its_interval_or_a_question_mark():
+    row = {"gain": 12.3, "gain_low": None, "gain_high": None}
+    row |= {"significant": False, "undecided": False}  # one seed
+    assert texts.number(row) == "+12.3?"
+    row |= {"gain_low": -900.0, "gain_high": 1234.5, "undecided": True}
+    assert texts.number(row) == "+12.3?"
+    row |= {"undecided": False}
+    assert texts.number(row) == "+12.3 [-900, +1234]"
+    row |= {"gain_low": 1.4, "gain_high": 20.0, "significant": True}
+    assert texts.number(row) == "+12.3 [+1, +20]*"
 
 
 def test_curves_stay_small_whatever_was_logged():

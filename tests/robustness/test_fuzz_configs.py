@@ -69,7 +69,8 @@ def defaults(path):
     try:
         main.load_config(path, "")
     except Exception as error:
-        return error.__cause__.args[0]
+        found = error if isinstance(error, Found) else error.__cause__
+        return found.args[0]
     finally:
         common.parse = parse
 
@@ -170,8 +171,12 @@ def lines(count, folder):
             yield [f"{file}:{given}", *changes(rng, bound[name])]
 
 
+class Hang(BaseException):
+    """Nobody's `except Exception` takes it for an error of a config."""
+
+
 def alarm(number, frame):
-    raise TimeoutError(f"no plan after {SECONDS} s")
+    raise Hang(f"no plan after {SECONDS} s")
 
 
 def planned(line, capsys):
