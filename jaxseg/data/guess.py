@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxseg.core import errors, images, lookup
+from jaxseg.core import errors, images, lookup, paths
 from jaxseg.data import guess_masks, guess_objects, sources
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import _csv, _labels, _pairs, folder, lsp, table
@@ -94,7 +94,7 @@ def readings(root: Path) -> list[Guess]:
         raise no_folder(str(root))
     found, refused, told = [], [], dict(_labels.told)
     with _labels.setting_aside() as noted:
-        for name, options, reason in candidates(root):
+        for name, options, reason in candidates(paths.root(root)):
             try:
                 facts = describe(name, root, options)
             except errors.UserError as error:

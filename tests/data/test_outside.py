@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import guess, sources
 from tests.data import layouts, test_containers, trees
 from tests.data.owns import OWN
 
@@ -96,6 +96,16 @@ def test_files_that_lists_and_yaml_files_name_elsewhere(tmp_path):
         text = f"train: {folder}\nval: images/val\nnames: [a]\n"
         (tmp_path / "yolo/data.yaml").write_text(text)
         refused("yolo/boxes", tmp_path / "yolo", "is not a folder below")
+
+
+def test_a_guess_opens_nothing_outside(tmp_path):
+    for name in ("folder/segmentation", "table/segmentation", "yolo/boxes"):
+        own, root = OWN[name], tmp_path / name
+        own.write(root)
+        for kind in filter(None, (own.label, own.text)):
+            moved(root, kind)
+        with pytest.raises(errors.UserError, match=r"outside of that folder.*Fix"):
+            guess.guess(root)
 
 
 def test_outside_is_an_option_of_what_lies_on_disk():
