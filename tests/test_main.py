@@ -142,6 +142,9 @@ MISTAKES = [
     ("model/backbone/width=0", r"backbone/width: found 0, allowed: 1 to 10000"),
     ("model/backbone/width=-1", r"backbone/width: found -1, allowed: 1 to 10000"),
     ("model/backbone/blocks=1000000000000", r"backbone/blocks: found 10+, allowed: 1"),
+    ("model/backbone/modules=[1]", r"modules: found \[1\], allowed: a list of 3"),
+    ("model/backbone/stem=[16]", r"stem: found \[16\], allowed: a list of 2"),
+    ("lr=1" + 400 * "0", r"lr: found 10+ \(int\), allowed: float"),
     ("model/dtype=[3]", r"unknown dtype \[3\]"),
     ("optimizer/b1=2", r"optimizer/b1: found 2.0, allowed: from 0, below 1"),
     ("optimizer/eps=0", r"optimizer/eps: found 0.0, allowed: more than 0"),
@@ -175,7 +178,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("change, text", MISTAKES, ids=[m[0] for m in MISTAKES])
+@pytest.mark.parametrize("change, text", MISTAKES, ids=[m[0][:60] for m in MISTAKES])
 def test_a_mistake_is_one_message(command, change, text):
     code, _, err = command(SINGLE, "--plan", "--set", f"stages/model/{change}")
     if code == 0:  # what only the data know is found when the stage runs

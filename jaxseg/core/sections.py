@@ -140,14 +140,24 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
     kinds = {typing.get_origin(option) or option: option for option in options}
     if not kinds.keys() <= CHECKED:
         return value
-    if float in kinds and type(value) is int:
+    if float in kinds and type(value) is int and abs(value) <= 2**53:
         value = float(value)
     if isinstance(value, Mapping) and Mapping in kinds:
         item = (*typing.get_args(kinds[Mapping]), Any)[1]
         return {key: _cast(each, item, f"{where}/{key}") for key, each in value.items()}
     for kind in {Sequence, tuple} & kinds.keys():
         if isinstance(value, list | tuple):
-            item = (*typing.get_args(kinds[kind]), Any)[0]
+            items = typing.get_args(kinds[kind])
+            if (
+                kind is tuple
+                and items
+                and ... not in items
+                and len(items) != len(value)
+            ):
+                raise errors.UserError(
+                    f"{where}: found {value!r}, allowed: a list of {len(items)}"
+                )
+            item = (*items, Any)[0]
             return type(value)(_cast(each, item, where) for each in value)
     if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
         names = ", ".join(sorted(NAMES.get(kind, kind.__name__) for kind in kinds))
