@@ -237,11 +237,12 @@ def test_damaged_matlab_files_end_no_process_of_ours(tmp_path, tally):
 
 
 @pytest.mark.release
-def test_many_damaged_matlab_files_end_no_process_of_ours(tmp_path, tally):
+def test_many_damaged_matlab_files_end_no_process_of_ours(tmp_path, tally, monkeypatch):
+    monkeypatch.setattr(isolated, "SECONDS", 10.0)  # two of these files are a hang
     row = tally("resources: damaged .mat files")
-    crashes = try_damaged(tmp_path, row, 5000)
-    row.check(5000)
-    print(f"{len(crashes)} of 5000 ended the reader")
+    ended = try_damaged(tmp_path, row, 1000)
+    row.check(1000)
+    assert ended  # or nothing here needs a process of its own
 
 
 def test_a_reader_that_crashes_is_started_again():
