@@ -49,7 +49,7 @@ def entry(
     def started(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # names need not be text
         try:
-            with text.escaped(sys.stdout, sys.stderr):
+            with text.escaped():
                 return _run(main, sys.argv[1:] if argv is None else argv)
         except BrokenPipeError:
             # Python flushes once more when it ends; there must be somewhere to.

@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 LINES = "\n\t"
@@ -22,21 +23,37 @@ def visible(text: str, keep: str = LINES) -> str:
     return HIDDEN.sub(lambda found: _escape(found[0], keep), text)
 
 
+class Visible:
+    """A text stream whose writes are `visible`; `raw`: the stream behind it."""
+
+    def __init__(self, stream: Any):
+        self.raw = raw(stream)
+
+    def write(self, text: str) -> int:
+        """Writes it escaped; characters that were given."""
+        self.raw.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes each."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+def raw(stream: Any) -> Any:
+    """The stream itself: for colours and bars, whose texts are escaped one by one."""
+    return stream.raw if isinstance(stream, Visible) else stream
+
+
 @contextlib.contextmanager
-def escaped(*streams: Any) -> Iterator[None]:
-    """Within, what is written to these streams is `visible`."""
-
-    def writer(stream: Any) -> None:
-        write = stream.write
-        stream.write = lambda text: write(visible(text))
-
-    for stream in streams:
-        writer(stream)
-    try:
+def escaped() -> Iterator[None]:
+    """Within, what is printed or logged to a terminal or a file is `visible`."""
+    out, err = Visible(sys.stdout), Visible(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
-    finally:
-        for stream in streams:
-            del stream.write
 
 
 def _escape(character: str, keep: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import rich.console
 import rich.progress
 
-from jaxseg.core import errors
+from jaxseg.core import errors, text
 from jaxseg.core.types import Example
 from jaxseg.data import sources
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -99,8 +99,8 @@ def scan(
     chosen = range(len(source)) if indices is None else list(indices)
     remaining = rich.progress.track(
         chosen,
-        description=f"{source.name} {source.split}",
-        console=rich.console.Console(stderr=True),
+        description=text.visible(f"{source.name} {source.split}", keep=""),
+        console=rich.console.Console(file=text.raw(sys.stderr)),
         disable=not (progress and sys.stderr.isatty()),
         transient=True,
     )

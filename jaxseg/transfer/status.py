@@ -1,10 +1,13 @@
 """What a run shows: bars on a terminal, plain lines in a log file."""
 
+import contextlib
+import sys
 import time
 from typing import Any
 
 from rich import console, markup, progress
 
+from jaxseg.core import text as texts
 from jaxseg.report import gains
 from jaxseg.transfer import chain, stage, store
 
@@ -21,7 +24,9 @@ class Status(chain.Watcher):
 
     def __init__(self, stages: list[stage.Stage], box: store.Store):
         self.box, self.total, self.ended = box, len(stages), 0
-        self.console = console.Console(highlight=False, soft_wrap=True)
+        self.console = console.Console(
+            file=texts.raw(sys.stdout), highlight=False, soft_wrap=True
+        )
         self.bars = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -38,26 +43,31 @@ class Status(chain.Watcher):
         self.began = 0.0
         self.cached = 0
         self.told: set[str] = set()
+        self.streams = contextlib.ExitStack()
 
     def __enter__(self) -> "Status":
         self.bars.start()
+        self.streams.enter_context(texts.escaped())  # the bars have taken both over
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self.streams.close()
         self._say_cached()
         self.bars.stop()
 
     def begin(self, one: stage.Stage) -> None:
         """A bar of its own."""
         self.began = time.perf_counter()
-        self.one = self.bars.add_task(one.name, total=None, rate="", text="")
+        self.one = self.bars.add_task(_told(one.name), total=None, rate="", text="")
 
     def progress(self, one: stage.Stage, done: int, of: int, text: str) -> None:
         """Moves the bar."""
         rate = done / max(time.perf_counter() - self.began, 1e-9)
         shown = f"{rate:.1f}/s" if done else ""
         if self.one is not None:
-            self.bars.update(self.one, completed=done, total=of, text=text, rate=shown)
+            self.bars.update(
+                self.one, completed=done, total=of, text=_told(text), rate=shown
+            )
 
     def note(self, one: stage.Stage, text: str) -> None:
         """A line for the log, above the bars; the same words only once a run."""
@@ -66,7 +76,7 @@ class Status(chain.Watcher):
         self.told.add(text)
         self._say_cached()
         place = " " * len(self._place())
-        self.console.print(f"{place} note     {markup.escape(f'{one.name}  {text}')}")
+        self.console.print(f"{place} note     {_told(f'{one.name}  {text}')}")
 
     def end(self, one: stage.Stage, state: str, text: str = "") -> None:
         """A line for the log."""
@@ -82,7 +92,7 @@ class Status(chain.Watcher):
         self._say_cached()
         spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
-        told = markup.escape(f"{one.name}  {result}  {spent}".rstrip())
+        told = _told(f"{one.name}  {result}  {spent}".rstrip())
         self.console.print(f"{self._place()} [{color}]{state:8}[/] {told}", markup=True)
 
     def _place(self) -> str:
@@ -105,3 +115,8 @@ class Status(chain.Watcher):
         if floor is None or gains.learned(headline):
             return text
         return f"{text} (learning nothing gives {floor:.3f})"
+
+
+def _told(text: str) -> str:
+    """Text of configs and data for the console: no markup, no hidden characters."""
+    return markup.escape(texts.visible(text))

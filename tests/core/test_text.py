@@ -1,5 +1,6 @@
 """What hides or moves text is escaped where people read it."""
 
+import io
 import sys
 
 import numpy as np
@@ -34,6 +35,16 @@ def test_commands_print_no_control_characters(capsys):
     out, err = capsys.readouterr()
     assert out == f"found {ESCAPED}\n" and err == f"jaxseg: {ESCAPED}: found b\n"
     assert sys.stdout.write == before
+
+
+def test_one_stream_for_both(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with text.escaped():
+        assert print("\x1b", file=sys.stderr) is None
+        assert sys.stdout.write("\x9b\n") == 2
+    assert stream.getvalue() == "\\x1b\n\\x9b\n" and sys.stdout is stream
 
 
 def test_names_on_pictures_have_one_line():

@@ -1,6 +1,11 @@
+import io
+import re
+import sys
+
 import pytest
 from rich import console
 
+from jaxseg.core import text as texts
 from jaxseg.transfer import status, store, study
 from tests import tiny
 from tests.transfer import test_chain as chains
@@ -68,6 +73,26 @@ def test_on_a_terminal_a_note_stays_above_the_bars(tmp_path, monkeypatch, capsys
         watcher.progress(one, 1, 2, "loss 1")
     text = capsys.readouterr().out
     assert text.count("note     a  one [b]line[/] of text") == 1
+
+
+def test_bars_move_and_names_do_not(tmp_path, monkeypatch):
+    """On a terminal: sequences of the bars are none of those that names bring."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    one = chains.fake("a")
+    with texts.escaped(), status.Status([one], store.Store(tmp_path)) as watcher:
+        watcher.begin(one)
+        watcher.note(one, "cat\x1b[31m")
+        print("dog\u202e")
+        watcher.progress(one, 1, 2, "loss 1")
+        watcher.end(one, "failed", "no \x9b")
+    shown = terminal.getvalue()
+    assert "\x1b[" in shown and "\r" in shown
+    assert "\x1b[31mcat" not in shown and "\u202e" not in shown
+    found = set(re.findall(r"\\x..(?:\[31m)?|\\u....", shown))
+    assert found == {r"\x1b[31m", r"\u202e", r"\x9b"}
 
 
 def test_the_same_words_are_said_once(tmp_path, capsys):
