@@ -145,9 +145,10 @@ def data_section(
     if name not in sources.names() and (root is not None or not folder.is_dir()):
         _refuse_name(name, root, folder)
     if name not in sources.names():
-        found, wanted = _guessed(folder, model, task), arguments.split
+        given = None if arguments.options is None else options
+        found, wanted = _guessed(folder, model, task, given), arguments.split
         name, root, split = found.name, str(folder), wanted or _split(found)
-        options = found.options if arguments.options is None else options
+        options = found.options
         said = f"{name}, {split}, because of {found.reason}"
     section = {
         "name": name,
@@ -176,13 +177,15 @@ def _refuse_name(name: str, root: str | None, folder: Path) -> None:
         raise errors.UserError(f"--data: no such folder, and {error}") from None
 
 
-def _guessed(folder: Path, model: Any, task: Any) -> Any:
+def _guessed(
+    folder: Path, model: Any, task: Any, given: Mapping[str, Any] | None
+) -> Any:
     from jaxseg.data import guess_like
 
     spec = model.manifest["spec"]
     trained, classes = spec.get("data") or {}, model.manifest["classes"]
     binary = bool(spec["task"].get("binary"))
-    return guess_like.like(folder, task.fields, trained, classes, binary)
+    return guess_like.like(folder, task.fields, trained, classes, binary, given)
 
 
 def _split(found: Any) -> str:

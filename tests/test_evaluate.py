@@ -123,7 +123,7 @@ def test_a_folder_of_images_and_masks(command, folder, tmp_path):
     found = records.read_json(path)
     assert found["data"]["name"] == "folder/segmentation"
     assert found["data"]["count"] == 2
-    assert found["data"]["fingerprint"].startswith("folder/segmentation@2:")
+    assert found["data"]["fingerprint"].startswith("folder/segmentation@3:")
 
 
 def test_a_folder_is_read_as_that_of_training_was(folder, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """How to read a folder for a model that exists: what it was trained on decides."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,27 +26,57 @@ def like(
     trained: Mapping[str, Any],
     classes: Sequence[str],
     binary: bool = False,
+    given: Mapping[str, Any] | None = None,
 ) -> Guess:
-    """The likeliest reading with these fields; UserError where there is none.
+    """The likeliest reading with these fields; UserError where there is none, or where
+    the folder says by itself that its labels are none of this model.
 
     trained: the `data` section of the training, {} if unknown. classes: of the model,
     in the order of their numbers. binary: whether it tells one from the background.
+    given: options, in place of all that are found here.
     """
     name, options, reason = _chosen(root, fields, trained)
+    if given is not None:
+        facts = guess.describe(name, root, dict(given))
+        return Guess(name, dict(given), "", facts, f"{reason}, as --options say", ())
+    listed = options.get("classes") or ()
     if name == trained.get("name"):
-        given = trained.get("options") or {}
-        meaning = {key: value for key, value in given.items() if key not in HERE}
-        places = given if reason == AS_TRAINED else options
+        known = trained.get("options") or {}
+        meaning = {key: value for key, value in known.items() if key not in HERE}
+        places = known if reason == AS_TRAINED else options
+        if not any(meaning.get(key) for key in ("binary", "ids", "colors")):
+            options = _as_wanted(root, options, len(classes), binary)
         options = meaning | {key: places[key] for key in HERE if key in places}
         reason += ", with the options of the training"
     elif name == FOLDER:
         options = _as_wanted(root, options, len(classes), binary)
+    _check_names(root, classes, listed, every=True)
     known = sources.bind_options(name, options)
     if name in MEASURED and classes and not (known["classes"] or known.get("colors")):
         options = options | {"classes": [*classes]}
         reason += ", with the classes of the model"
     facts = guess.describe(name, root, options)
+    _check_names(root, classes, facts.classes, every=False)
     return Guess(name, options, "", facts, reason, ())
+
+
+def _check_names(
+    root: Path, ours: Sequence[str], theirs: Sequence[str], every: bool
+) -> None:
+    """UserError where names are in another order than the model's, or, with `every`,
+    differ at all: by number, one class would be measured as another in silence.
+    """
+    one, other = ([name.lower() for name in names] for names in (ours, theirs))
+    unnamed = all(re.fullmatch(r"class_\d+", name) for name in one)
+    if unnamed or not other or one in (other, ["background", *other]):
+        return
+    if every or sorted(one) == sorted(other):
+        raise errors.UserError(
+            f"{root}: found the classes {', '.join(theirs)}, the model has "
+            f"{', '.join(ours)}; allowed are the same in the same order. Fix: correct "
+            "the folder's list of names if the labels have the model's numbers, or "
+            "name the reader's options with --options=JSON, which go before the list."
+        )
 
 
 def _chosen(
@@ -74,13 +105,19 @@ def _chosen(
 def _as_wanted(
     root: Path, options: Mapping[str, Any], count: int, binary: bool
 ) -> dict[str, Any]:
-    """The options of masks, for a model of so many classes, or of one."""
+    """The options of masks, for a model of so many classes, or of one; UserError for
+    masks of 0 and another value that is none of these classes.
+    """
     if binary:
         return {k: v for k, v in options.items() if k != "classes"} | {"binary": True}
-    if not options.get("binary"):
+    if not options.get("binary") or not count:
         return dict(options)
     masks = [mask for _, mask in guess.matched(root)]
-    top = max((id_ for ids in folder.ids_in(masks, root) for id_ in ids), default=0)
-    if top >= count:  # masks of 0 and 255 are none of these classes
-        return dict(options)
+    held = sorted({id_ for ids in folder.ids_in(masks, root) for id_ in ids})
+    if held[-1] >= count:
+        raise errors.UserError(
+            f"{root}: the masks hold the ids {held}, the model has {count} classes, 0 "
+            f"to {count - 1} (255 is ignore). Fix: name a folder with these classes, "
+            'or say what the ids mean, such as --options=\'{"ids": {"255": 1}}\'.'
+        )
     return {key: value for key, value in options.items() if key != "binary"}

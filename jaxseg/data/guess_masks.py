@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, images
-from jaxseg.data.datasets import _class_names, _labels, folder
+from jaxseg.data.datasets import _labels, folder
 
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow reads headers side by side
-SHOWN = 6  # values in one line
 FEWEST = 2  # classes
 Held = Sequence[Collection[int]]  # the ids of each mask
 
@@ -29,28 +28,21 @@ def options(
     masks = [mask for _, mask in pairs]
     values = sorted({id_ for ids in held for id_ in ids})
     reason = "images and masks of the same names; masks hold "
-    reason += ", ".join(map(str, values[:SHOWN])) + ", ..." * (len(values) > SHOWN)
-    names = class_names(root)
+    reason += ", ".join(map(str, values[: folder.SHOWN])) + ", ..." * (
+        len(values) > folder.SHOWN
+    )
+    names = folder.class_names(root)
     value = foreground(held)
     found: dict[str, Any] = {}
     if value is not None and (names is None or len(names.names) <= FEWEST):
         _refuse_others(root, masks, held, value)
         found["binary"] = True
     if names is not None:
-        found["classes"] = _named(root, masks, held, names, value)
+        found["classes"] = folder.named(root, masks, held, names, value)
         reason += f"; {len(names.names)} classes are named in {names.file}"
     if _other_sizes(root, pairs):
         found["mask_size"] = "resize"
     return found, reason
-
-
-def class_names(root: Path) -> _class_names.Names | None:
-    """The list of names in the folder; refuses one that cannot be right."""
-    try:
-        return _class_names.find(root)
-    except errors.UserError as error:
-        _labels.refuse(error)
-        return None
 
 
 def foreground(held: Held) -> int | None:
@@ -73,54 +65,14 @@ def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> 
     """Refuses the masks that hold more than 0 and `value`."""
     found = [
         errors.UserError(
-            f"{root / mask}: holds the ids {_listed(ids)}; the other masks hold 0 and "
-            f"{value} alone. Fix: correct the mask; if there are more than two "
-            "classes, name them in a file classes.txt, one a line."
+            f"{root / mask}: holds the ids {folder.listed(ids)}; the other masks "
+            f"hold 0 and {value} alone. Fix: correct the mask; if there are more "
+            "than two classes, name them in a file classes.txt, one a line."
         )
         for mask, ids in zip(masks, held)
         if not {*ids} <= {0, value}
     ]
     _labels.refuse(*found)
-
-
-def _named(
-    root: Path,
-    masks: Sequence[str],
-    held: Held,
-    names: _class_names.Names,
-    value: int | None,
-) -> list[str]:
-    """The classes by their ids; refuses masks that hold others.
-
-    value: the only one beside 0, if masks are binary.
-    """
-    classes = names.classes
-    if 0 not in names.names or (value is not None and len(classes) < FEWEST):
-        classes = ["background", *classes]
-    if value is not None and len(classes) <= FEWEST:
-        return classes
-    allowed = {*range(len(classes)), 255 if len(classes) <= 255 else 65535}
-    wrong = [
-        errors.UserError(
-            f"{root / mask}: holds the ids {_listed({*ids} - allowed)}; "
-            f"{root / names.file} names {len(classes)} classes, 0 to "
-            f"{len(classes) - 1}. Fix: correct the mask, or name all classes there, "
-            "that of id 0 (often background) first."
-        )
-        for mask, ids in zip(masks, held)
-        if not {*ids} <= allowed
-    ]
-    seen = {id_ for ids in held for id_ in ids} & {*range(len(classes))}
-    if not wrong and len(seen) < FEWEST:
-        wrong = [
-            errors.UserError(
-                f"{root / names.file}: names {len(classes)} classes, but the masks "
-                f"hold {_listed({id_ for ids in held for id_ in ids})} alone (255 is "
-                "ignore). Fix: name the two classes of these masks, or replace them."
-            )
-        ]
-    _labels.refuse(*wrong)
-    return classes
 
 
 def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
@@ -157,8 +109,3 @@ def _size_errors(
             folder.check_size(mask, image, record, root)
         except errors.UserError as error:  # what reading it will say
             yield error
-
-
-def _listed(ids: Collection[int]) -> str:
-    shown = sorted(ids)
-    return ", ".join(map(str, shown[:SHOWN])) + ", ..." * (len(shown) > SHOWN)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, images
-from jaxseg.data import guess_masks
 from jaxseg.data.datasets import _coco as coco_file
-from jaxseg.data.datasets import _labels, _pairs, coco
+from jaxseg.data.datasets import _labels, _pairs, coco, folder
 
 Reading = tuple[str, dict[str, Any], str]
 PREFIXES = {"person_keypoints": "keypoints"}  # of COCO's files: its variant
@@ -77,7 +76,7 @@ def yolo_files(root: Path) -> Iterator[Reading]:
             home = path.parent.name
             options = {"names": f"{home}/{path.name}", "labels": f"{home}/labels"}
             yield "yolo/boxes", options, f"{home}/{path.name} and {home}/labels/*.txt"
-    names = None if yaml else guess_masks.class_names(root)
+    names = None if yaml else folder.class_names(root)
     folders = _yolo_images(root) if names else {}
     if names and folders:
         options = {"images": folders, "classes": names.classes}
@@ -96,8 +95,8 @@ def _yolo_images(root: Path) -> dict[str, str]:
     }
     home = "images" if (root / "images").is_dir() else "."
     folders = splits or {"train": home}
-    for folder in folders.values():
-        labels = root / re.sub("^images", "labels", folder)
+    for place in folders.values():
+        labels = root / re.sub("^images", "labels", place)
         if any(_is_yolo(path) for path in sorted(labels.glob("*.txt"))):
             return folders
     return {}
@@ -135,7 +134,7 @@ def _points(path: Path) -> int:
 
 def _classes(root: Path) -> dict[str, list[str]]:
     """The option `classes`, where the folder has a list of names."""
-    names = guess_masks.class_names(root)
+    names = folder.class_names(root)
     return {"classes": names.classes} if names else {}
 
 

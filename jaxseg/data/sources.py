@@ -364,9 +364,8 @@ def _records(
 ) -> Sequence[Any]:
     file, variant = name.split("/")
     if split not in facts.splits:
-        raise lookup.unknown(
-            split, facts.splits, kind="split", where=f"{name} in {root}"
-        )
+        where = name if root is None else f"{name} in {root}"
+        raise lookup.unknown(split, facts.splits, kind="split", where=where)
     with errors.reading(f"{name} {split}: {root}"):
         records = _module(file).records(variant, split, root, **_own(options))
     if not len(records):

@@ -7,7 +7,7 @@ import pytest
 from jaxseg import main
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import guess
+from jaxseg.data import guess, sources
 from tests.data import layouts, trees
 
 REAL = {  # folder of the real samples: reader, options, task
@@ -324,3 +324,23 @@ def test_a_config_is_named_after_its_folder(tmp_path, capsys):
     )
     assert main.load_config(file, "").study == "my_cells_2"
     assert "runs/my_cells_2" in capsys.readouterr().out
+
+
+def test_the_reader_itself_takes_the_list_of_names(tmp_path):
+    """So a config by hand has the rule of `init`, `check` and `evaluate`."""
+    trees.write_folder(tmp_path, range(5), values=(0, 1, 2))
+    names = tmp_path / "classes.txt"
+    names.write_text("sky\nroad\ncar\ntree\n")
+
+    def classes(**options):
+        found = sources.describe("folder/segmentation", root=tmp_path, options=options)
+        return found.classes
+
+    assert classes() == ("sky", "road", "car", "tree")
+    assert classes(classes=["a", "b", "c"]) == ("a", "b", "c")
+    assert classes(ids={"2": 1}) == ("class_0", "class_1")
+    before = sources.fingerprint("folder/segmentation", root=tmp_path)
+    names.write_text("sky\nroad\n")
+    assert sources.fingerprint("folder/segmentation", root=tmp_path) != before
+    with pytest.raises(errors.UserError, match=r"holds the ids 2; .*names 2 classes"):
+        classes()

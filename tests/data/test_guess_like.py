@@ -60,3 +60,33 @@ def test_what_no_guess_finds_is_read_as_in_training(tmp_path):
     trained = {"name": MASKS, "options": given}
     found = guess_like.like(tmp_path, SEGMENTATION, trained, ["x", "y", "z"])
     assert (found.name, found.options) == (MASKS, given)
+
+
+def test_a_list_of_names_in_another_order_is_refused(tmp_path):
+    trees.write_folder(tmp_path, range(5), values=(0, 1, 2))
+    names = tmp_path / "classes.txt"
+    names.write_text("sky\nroad\ncar\n")
+    trained = {"name": MASKS, "options": {"classes": ["sky", "car", "road"]}}
+    for section in (trained, {"name": MASKS}, {}):
+        with pytest.raises(errors.UserError) as found:
+            guess_like.like(tmp_path, SEGMENTATION, section, ["sky", "car", "road"])
+        assert "found the classes sky, road, car, the model has sky, car, road" in str(
+            found.value
+        )
+    given = {"classes": ["sky", "car", "road"]}
+    chosen = guess_like.like(tmp_path, SEGMENTATION, trained, ["a"], given=given)
+    assert chosen.options == given
+    names.write_text("Sky\nCar\nRoad\n")
+    assert guess_like.like(tmp_path, SEGMENTATION, trained, ["sky", "car", "road"])
+
+
+def test_masks_of_zero_and_255_are_none_of_four_classes(tmp_path):
+    trees.write_folder(tmp_path, range(5), values=(0, 255))
+    classes = list("abcd")
+    for options in ({"classes": classes}, {}):
+        trained = {"name": MASKS, "options": options}
+        with pytest.raises(errors.UserError, match=r"masks hold the ids \[0, 255\]"):
+            guess_like.like(tmp_path, SEGMENTATION, trained, classes)
+    known = {"ids": {"255": 1}, "classes": classes}
+    trained = {"name": MASKS, "options": known}
+    assert guess_like.like(tmp_path, SEGMENTATION, trained, classes).options == known

@@ -57,8 +57,9 @@ def _is_list(path: Path, root: Path) -> bool:
     stem, suffix = path.stem.lower(), path.suffix.lower()
     yaml = suffix in (".yaml", ".yml") and stem in YAML and path.parent == root
     named = bool(re.fullmatch(STEM, stem)) or suffix == ".names" or yaml
-    small = path.is_file() and path.stat().st_size <= MOST
-    return small and named and suffix in SUFFIXES
+    if not named or suffix not in SUFFIXES:
+        return False
+    return path.is_file() and path.stat().st_size <= MOST
 
 
 def read(path: Path) -> dict[int, str]:

@@ -14,19 +14,20 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _masks, _pairs, _present
+from jaxseg.data.datasets import _class_names, _labels, _masks, _pairs, _present
 
 DATASETS = {
     "segmentation": Dataset(
         fields=("image", "segmentation"),
         domain="own",
         splits={},
-        version=2,  # classes are those of all splits
+        version=3,  # classes are those of a list in the folder
         obtain="Your own folder of images and masks; root is that folder.",
     )
 }
 MASK_SIZES = ("refuse", "resize")
 SIZE_IMAGES = 200  # enough for a median
+SHOWN = 6  # values in one line
 STRAY = 20  # one of so many masks may hold an id by mistake
 
 
@@ -61,6 +62,8 @@ def records(
     ids: {raw id: class}. binary: 0 stays, the one other value of a mask becomes 1.
     mask_size: "resize" takes masks of another size by nearest neighbour.
     channels: so many of 8 or 16 bits as stored; None: any image as 8-bit RGB.
+    classes: names in the order of their ids. None of ids, binary, classes and colors:
+    those of a list in the folder, such as classes.txt; else class_0 up to the top id.
     colors: masks show a colour for each class: rows [name, r, g, b], or a file of such
     lines, in the order of the classes; `ids` maps places in that order.
     """
@@ -117,11 +120,16 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         table = _masks.color_table(options["colors"], root)
         classes = _classes_of(table, ids or {}, root)
         palette = tuple(table[name] for name in classes)
-    masks = [m for found in pairs.values() for _, m in found if m is not None]
+    masks = [*dict.fromkeys(m for found in pairs.values() for _, m in found if m)]
+    names = None if classes else _own_names(root, options)
+    if names is not None:
+        held = ids_in(masks, root)
+        ones = 1 if frozenset().union(*held) - {255} <= {0, 1} else None
+        classes = tuple(named(root, masks, held, names, ones))
     return dataclasses.replace(
         facts,
         splits={split: len(found) for split, found in pairs.items()},
-        classes=classes or _measure_classes([*dict.fromkeys(masks)], ids, root),
+        classes=classes or _measure_classes(masks, ids, root),
         palette=palette,
         ids=ids,
         size=_median_size([root / image for image, _ in pairs[first]]),
@@ -134,14 +142,16 @@ def files(
     images: str | None,
     masks: str | None,
     colors: Sequence[Sequence[Any]] | str | None,
-    **_: Any,
+    **options: Any,
 ) -> tuple[list[str], list[str]]:
-    """The images, and the masks, lists and the table of colours."""
+    """The images, and the masks, lists, the table of colours and that of names."""
     pairs = _pairs.find_pairs(root, images, masks)
     both = [pair for found in pairs.values() for pair in found]
     labels = [mask for _, mask in both if mask]
     labels += [path.name for path in _pairs.lists(root).values()]
     labels += [colors] if isinstance(colors, str) else []
+    names = _own_names(root, options | {"colors": colors})
+    labels += [names.file] if names else []
     return [image for image, _ in both], labels
 
 
@@ -187,6 +197,68 @@ def ids_in(masks: Sequence[str], root: Path) -> list[frozenset[int]]:
 def _ids_in(file: tuple[str, int, int]) -> frozenset[int]:
     """The ids in the mask with this stamp."""
     return frozenset(_present.values(images_lib.read_ids(Path(file[0]))))
+
+
+def _own_names(root: Path, options: Mapping[str, Any]) -> _class_names.Names | None:
+    """The list of names in the folder, where no option says what the ids mean."""
+    given = any(options[key] for key in ("classes", "ids", "binary", "colors"))
+    return None if given else class_names(root)
+
+
+def class_names(root: Path) -> _class_names.Names | None:
+    """The list of names in the folder; refuses one that cannot be right."""
+    try:
+        return _class_names.find(root)
+    except errors.UserError as error:
+        _labels.refuse(error)
+        return None
+
+
+def named(
+    root: Path,
+    masks: Sequence[str],
+    held: Sequence[Collection[int]],
+    names: _class_names.Names,
+    value: int | None,
+) -> list[str]:
+    """The classes by their ids; refuses masks that hold others.
+
+    value: the only one beside 0, if masks are binary.
+    """
+    classes = names.classes
+    if 0 not in names.names or (value is not None and len(classes) < 2):
+        classes = ["background", *classes]
+    if value is not None and len(classes) <= 2:
+        return classes
+    allowed = {*range(len(classes)), 255 if len(classes) <= 255 else 65535}
+    wrong = [
+        errors.UserError(
+            f"{root / mask}: holds the ids {listed({*ids} - allowed)}; "
+            f"{root / names.file} names {len(classes)} classes, 0 to "
+            f"{len(classes) - 1}. Fix: correct the mask, or name all classes there, "
+            "that of id 0 (often background) first."
+        )
+        for mask, ids in zip(masks, held)
+        if not {*ids} <= allowed
+    ]
+    seen = {id_ for ids in held for id_ in ids} & {*range(len(classes))}
+    if not wrong and len(seen) < 2:
+        wrong = [
+            errors.UserError(
+                f"{root / names.file}: names {len(classes)} classes, but the masks "
+                f"hold {listed({id_ for ids in held for id_ in ids})} alone (255 is "
+                "ignore). Fix: name the two classes of these masks, or binary=True for "
+                "masks of 0 and 255."
+            )
+        ]
+    _labels.refuse(*wrong)
+    return classes
+
+
+def listed(ids: Collection[int]) -> str:
+    """The first of these ids, sorted."""
+    shown = sorted(ids)
+    return ", ".join(map(str, shown[:SHOWN])) + ", ..." * (len(shown) > SHOWN)
 
 
 def few(masks: int) -> int:
