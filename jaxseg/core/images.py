@@ -36,10 +36,19 @@ def given(picture: Any, channels: int | None = None) -> np.ndarray:
     UserError for other values: nobody knows what 1.0 stands for.
     """
     if isinstance(picture, str | os.PathLike):
-        return read(Path(picture), channels)
+        path = Path(picture)
+        with _opened(path, "give the path of one image") as image:
+            return _converted(image, channels, path)
     if isinstance(picture, Image.Image):
         own = picture.copy() if channels is None else picture  # a copy has one page
         return _converted(own, channels, Path("image"))
+    if not hasattr(picture, "__array__"):
+        several = isinstance(picture, list | tuple)
+        raise errors.UserError(
+            f"image: found {type(picture).__name__}; allowed are a path, an image of "
+            "Pillow's and an array. Fix: give "
+            + ("one at a time." if several else "one of these.")
+        )
     array = np.asarray(picture)
     _check_given(array, channels)
     array = np.atleast_3d(array)
@@ -51,19 +60,42 @@ def given(picture: Any, channels: int | None = None) -> np.ndarray:
 
 def _check_given(array: np.ndarray, channels: int | None) -> None:
     """UserError unless it has the type and shape of a picture."""
-    if array.dtype not in (np.uint8, np.uint16):
+    if array.size and array.dtype not in (np.uint8, np.uint16):
+        values, fix = _mended(array)
         raise errors.UserError(
-            f"image: found {array.dtype}, allowed are uint8 and uint16, as in the "
-            "files. Fix: for values from 0 to 1 (255 * image).astype(np.uint8)"
+            f"image: found {array.dtype}{values}, allowed are uint8 and uint16, as in "
+            f"the files. Fix: {fix}"
         )
     known = (1, 2, 3, 4) if channels is None else (channels,)
     deep = array.shape[2:] or (1,)
     if array.ndim not in (2, 3) or not array.size or deep[0] not in known:
         allowed = "1 to 4 (grey or RGB, with or without alpha)"
+        empty = "" if array.size else ", which is empty"
         raise errors.UserError(
-            f"image: found shape {array.shape}, allowed is [H, W, C] with C "
+            f"image: found shape {array.shape}{empty}, allowed is [H, W, C] with C "
             f"{allowed if channels is None else channels}, or a batch of them"
         )
+
+
+def _mended(array: np.ndarray) -> tuple[str, str]:
+    """(its values in words, the fix) of an array of another type than files have.
+
+    Only where the values leave no doubt is the fix a line of code.
+    """
+    asked = "give the values that the files have, from 0 to 255 (uint8) or to 65535"
+    if array.dtype == bool:
+        return "", "for a mask of black and white 255 * image.astype(np.uint8)"
+    if array.dtype.kind not in "iuf":
+        return "", asked
+    low, high = array.min(), array.max()
+    if not np.isfinite([low, high]).all():
+        return " with NaN or infinity", f"look at where they come from; {asked}"
+    values = f" from {low:g} to {high:g}"
+    if array.dtype.kind == "f" and 0 <= low <= high <= 1:
+        return values, "(255 * image).round().astype(np.uint8)"
+    if low >= 0 and high <= 0xFFFF and (array == np.rint(array)).all():
+        return values, f"image.astype(np.uint{8 if high <= 0xFF else 16})"
+    return values, asked
 
 
 def _converted(image: Image.Image, channels: int | None, path: Path) -> np.ndarray:
@@ -235,21 +267,31 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The opened image; whatever Pillow raises becomes a UserError with the path."""
+def _opened(path: Path, fix: str = "") -> Iterator[Image.Image]:
+    """The opened image; whatever Pillow raises becomes a UserError with the path.
+
+    fix: of one that is none; else that of a file of a data set.
+    """
     try:
         paths.check_kind(path)
         with Image.open(path) as image:
             yield image
     except errors.UserError:
         raise
-    except FileNotFoundError:
-        raise errors.UserError(f"{path}: file not found. Fix: restore it.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise errors.UserError(
+            f"{path}: file not found. Fix: {fix or 'restore it'}."
+        ) from None
+    except IsADirectoryError:
+        raise errors.UserError(
+            f"{path}: this is a folder, allowed are files. Fix: "
+            f"{fix or 'put the image in its place'}."
+        ) from None
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(
             f"{path}: not a readable image ({type(error).__name__}: {error}); allowed "
-            f"are whole {', '.join(s[1:] for s in SUFFIXES)} files. Fix: replace the "
-            "file or remove it together with its label."
+            f"are whole {', '.join(s[1:] for s in SUFFIXES)} files. Fix: "
+            f"{fix or 'replace the file or remove it together with its label'}."
         ) from error
 
 

@@ -82,6 +82,10 @@ class Artifact:
                 "predicts nothing. Fix: train on it first (configs/finetune.py)"
             )
         batched = getattr(image, "ndim", 0) == 4
+        if batched and not len(image):
+            raise errors.UserError(
+                "image: found a batch of none. Fix: give one or more"
+            )
         examples = [self._prepared(one) for one in (image if batched else [image])]
         batch = {name: np.stack([e[name] for e in examples]) for name in examples[0]}
         found = self._predict(self._on_device, batch)

@@ -176,3 +176,50 @@ def test_the_size_of_a_png_with_exif(tmp_path, monkeypatch, orientation, late):
     expected = images.read(path).shape[:2]
     monkeypatch.setattr(Image.Image, "load", None)  # nothing is decoded
     assert images.size(path) == expected == ((20, 30) if orientation == 1 else (30, 20))
+
+
+@pytest.mark.parametrize(
+    "values, fix",
+    [
+        (np.arange(256).reshape(8, 32), "image.astype(np.uint8)"),
+        (np.arange(256.0).reshape(8, 32), "image.astype(np.uint8)"),
+        (np.arange(2).reshape(1, 2), "image.astype(np.uint8)"),
+        (np.arange(300).reshape(3, 100), "image.astype(np.uint16)"),
+        (np.arange(256).reshape(8, 32) / 255, "(255 * image).round().astype(np.uint8)"),
+        (np.eye(4, dtype=np.float16), "(255 * image).round().astype(np.uint8)"),
+        (np.eye(4) > 0, "255 * image.astype(np.uint8)"),
+    ],
+)
+def test_the_fix_of_a_foreign_array_gives_its_picture(values, fix):
+    with pytest.raises(errors.UserError, match=f"found {values.dtype}") as caught:
+        images.given(values)
+    assert str(caught.value).endswith(fix)
+    mended = images.given(eval(fix, {"np": np, "image": values}), 1)[..., 0]
+    white = 1 if values.dtype.kind in "bf" and values.max() <= 1 else 255
+    np.testing.assert_array_equal(mended, np.rint(values * (255 / white)))
+
+
+@pytest.mark.parametrize("values", [[-1, 3], [0.5, 7], [0, 1e6], [np.nan, 1], [1j, 2]])
+def test_values_of_no_known_meaning_get_no_line_of_code(values):
+    with pytest.raises(errors.UserError, match="give the values that") as caught:
+        images.given(np.array([values]))
+    assert "image" not in str(caught.value)[5:]
+    assert ("NaN" in str(caught.value)) == (np.nan in values)
+
+
+@pytest.mark.parametrize(
+    "given, text",
+    [
+        (None, "found NoneType; allowed are a path"),
+        (True, "found bool; allowed are a path"),
+        (["a.png", "b.png"], "found list; .* one at a time"),
+        (np.zeros((0, 0, 3)), r"found shape \(0, 0, 3\), which is empty"),
+        ("no/such.png", "no/such.png: file not found. Fix: give the path of one image"),
+        (".", "this is a folder, .* Fix: give the path of one image"),
+        (__file__, "not a readable image .* Fix: give the path of one image"),
+        (f"{__file__}/a.png", "file not found. Fix: give the path of one image"),
+    ],
+)
+def test_what_is_no_picture_is_named_as_what_it_is(given, text):
+    with pytest.raises(errors.UserError, match=text):
+        images.given(given)

@@ -93,6 +93,8 @@ def test_other_values_are_refused(model, dtype):
             errors.UserError, match=r"found .*, allowed are uint8 and uint"
         ):
             model(np.zeros(shape, dtype))
+    with pytest.raises(errors.UserError, match="found a batch of none"):
+        model(np.zeros((0, 8, 8, 3), np.uint8))
     with pytest.raises(errors.UserError, match="floating point pixels"):
         model(Image.fromarray(np.zeros((8, 8), np.float32)))
 
