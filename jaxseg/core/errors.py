@@ -23,6 +23,10 @@ class Damaged(UserError):
     exit_code = 1
 
 
+class DamagedPicture(Damaged):
+    """One that no number comes from."""
+
+
 class Busy(UserError):
     """Another process is at work on the same thing."""
 

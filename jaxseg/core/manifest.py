@@ -1,5 +1,6 @@
 """manifest.json: what made an artifact, and whether its folder still agrees with it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ FILE = "manifest.json"  # written last: a folder without it is not an artifact
 FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
 SCHEMA = 1
 WEIGHTS = "weights/"
+PICTURES = ("samples/", "events/")  # no number comes from them
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
@@ -41,24 +43,39 @@ def read(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check(folder: Path, weights: bool = True) -> dict[str, Any]:
+def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str, Any]:
     """The manifest, after every file it lists was found with the bytes it had.
 
-    Damaged naming the first that is gone or changed. weights: False is satisfied with
-    those if they are there, whatever is in them.
+    Damaged naming the first that is gone or changed, DamagedPicture where it is only
+    one of PICTURES. weights: False is satisfied with those if they are there, whatever
+    is in them; pictures: False does not look at those.
     """
     manifest = read(folder)
     sums = manifest["files"]
     read_in_full = {
         name: expected
         for name, expected in sums.items()
-        if weights or not name.startswith(WEIGHTS)
+        if not name.startswith(PICTURES if weights else (WEIGHTS, *PICTURES))
     }
     checkpoint.check_sums(folder, read_in_full, fix=remedy(folder))
     for name in sums.keys() - read_in_full.keys():
-        if not (Path(folder) / name).is_file():
+        if name.startswith(WEIGHTS) and not (Path(folder) / name).is_file():
             checkpoint.check_sums(folder, {name: sums[name]}, fix=remedy(folder))
+    for text in lost_pictures(folder, manifest).values() if pictures else ():
+        raise errors.DamagedPicture(text)
     return manifest
+
+
+def lost_pictures(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """{name: what is wrong with it} of the PICTURES that are gone or changed."""
+    lost = {}
+    for name, expected in manifest["files"].items():
+        if name.startswith(PICTURES):
+            try:
+                checkpoint.check_sums(folder, {name: expected}, fix=remedy(folder))
+            except errors.Damaged as error:
+                lost[name] = str(error)
+    return lost
 
 
 def extra(folder: Path) -> list[Path]:

@@ -25,7 +25,8 @@ class Report:
         """What is there and was not used, in words: damaged, or made of other data."""
         studies = [study.error for study in self.studies if study.error]
         stages = [s for study in self.studies for s in study.stages if s.refused]
-        return studies + [f"{stage.name}: {stage.error}" for stage in stages]
+        lost = [f"{s.name}: {text}" for study in self.studies for s, text in study.lost]
+        return studies + [f"{stage.name}: {stage.error}" for stage in stages] + lost
 
     def text(self, width: int = 100) -> str:
         """The gain tables and what came of the stages, for a terminal."""
@@ -38,6 +39,7 @@ class Report:
             parts.append(f"{study.name}: {', '.join(counts)}")
             broken = [s for s in study.broken if s.status != "blocked"]
             parts += [f"  {stage.name}: {_why(stage)}" for stage in broken]
+            parts += [f"  {s.name}: a picture left out, {t}" for s, t in study.lost]
             names = ", ".join(stage.name for stage in study.spared)
             parts += [f"  diverged, and done without: {names}"] if names else []
         return "\n".join(parts)

@@ -117,13 +117,13 @@ def _chosen(top: Mapping[str, Any]) -> str:
     return f"95 % interval {figures.interval(top)}{among}"
 
 
-def _alone(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+def _alone(scores: Sequence[Mapping[str, Any]], left_out: int) -> list[str]:
     """What was reached where the plan compares nothing."""
     return [
         f"{tables.shown(line['metric'])} {line['shown']} on {line['target']}, "
         f"start: {line['start']}."
         for line in scores[:3]
-    ] or ["Nothing has been measured yet."]
+    ] or [f"{left_out} left out." if left_out else "Nothing has been measured yet."]
 
 
 def _scores(own: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -170,7 +170,7 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "created": study.created,
         "counts": study.counts(),
         "datasets": _datasets(results, rows.planned(study)),
-        "grids": [_grid(grid, results) for grid in grids],
+        "grids": [_grid(grid, results, study.left_out) for grid in grids],
         "claims": [line for line in report.claims if line["study"] == study.name],
         "results": [_result(row) for row in results],
         "stages": stages,
@@ -178,6 +178,7 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
         "waiting": _waiting(stages),
         "broken": study.broken,
+        "lost": study.lost,
         "spared": study.spared,
     }
 
@@ -193,7 +194,9 @@ def _datasets(results: Sequence[Mapping], cells: Sequence[Mapping]) -> dict[str,
     }
 
 
-def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
+def _grid(
+    grid: tables.Grid, results: Sequence[Mapping], left_out: int
+) -> dict[str, Any]:
     """One gain table: its picture, its shares, and what stands behind each number."""
     found = grid.rows()
     casts = [(target, pictures.cast(grid, target, results)) for target in grid.targets]
@@ -201,7 +204,9 @@ def _grid(grid: tables.Grid, results: Sequence[Mapping]) -> dict[str, Any]:
     own = [row for row in own if row["role"] == "target"]
     return {
         "grid": grid,
-        "headline": headline(found) if grid.compares else _alone(_scores(own)),
+        "headline": headline(found)
+        if grid.compares
+        else _alone(_scores(own), left_out),
         "heatmap": figures.heatmap(grid) if grid.compares and grid.targets else "",
         "scores": [] if grid.compares else _scores(own),
         "summary": _summary(found),

@@ -3,13 +3,11 @@
 import collections
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, manifest, outcomes, records
+from jaxseg.core import checkpoint, errors, manifest, outcomes, records
 
 SCHEMA = 1  # of plan.json
 BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
@@ -17,40 +15,43 @@ BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by 
 
 @dataclasses.dataclass(frozen=True)
 class Artifact:
-    """One finished folder. Every byte read from it is held against its manifest."""
+    """One finished folder. Every byte read from it is held against its manifest.
+
+    lost: {name: what is wrong with it} of pictures, which cost no number.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
+    lost: Mapping[str, str]
 
     @property
     def key(self) -> str:
         """The part of the key that names the folder."""
         return self.folder.name
 
-    def read(self, name: str) -> bytes | None:
-        """Bytes of the file `name`; None where the artifact has no such file."""
-        path, expected = self.folder / name, self.manifest["files"].get(name)
-        if expected is None:
+    def path(self, name: str) -> Path | None:
+        """Where the file `name` is, sound; None where the artifact has no such file."""
+        expected = self.manifest["files"].get(name)
+        if expected is None or name in self.lost:
             return None
-        data = path.read_bytes() if path.is_file() else None
-        found = "no such file" if data is None else hashlib.sha256(data).hexdigest()
-        if found != expected:
-            raise errors.Damaged(
-                f"{path}: damaged. SHA-256 expected {expected}, found {found}. "
-                f"{manifest.remedy(self.folder)}"
-            )
-        return data
+        fix = manifest.remedy(self.folder)
+        checkpoint.check_sums(self.folder, {name: expected}, fix=fix)
+        return self.folder / name
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of a file, None where the artifact has none."""
+        path = self.path(name)
+        return None if path is None else path.read_bytes()
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The rows of a JSON-lines file, [] where the artifact has none."""
-        text = (self.read(name) or b"").decode()
-        whole = text[: text.rfind("\n") + 1]  # as records.read
-        return [json.loads(line) for line in whole.splitlines()]
+        path = self.path(name)
+        return [] if path is None else records.read(path)
 
     def value(self, name: str) -> Any:
         """The value of a JSON file, None where the artifact has none."""
-        data = self.read(name)
-        return None if data is None else json.loads(data)
+        path = self.path(name)
+        return None if path is None else records.read_json(path)
 
     @property
     def headline(self) -> Mapping[str, Any] | None:
@@ -109,6 +110,17 @@ class Study:
         spared = {stage.key for stage in self.spared}
         stages = [stage for stage in self.stages if stage.status in BROKEN]
         return [stage for stage in stages if stage.key not in spared]
+
+    @property
+    def lost(self) -> Sequence[tuple[Stage, str]]:
+        """Each picture that is left out of an artifact, and what is wrong with it."""
+        made = {stage.key: stage for stage in self.stages if stage.artifact}
+        return [(s, text) for s in made.values() for text in s.artifact.lost.values()]
+
+    @property
+    def left_out(self) -> int:
+        """Number of stages that are there and not used."""
+        return len({stage.key for stage in self.stages if stage.refused})
 
     def counts(self) -> dict[str, int]:
         """Number of stages by status, in the order in which one asks."""
@@ -214,13 +226,15 @@ def _status(
 def _look(workdir: Path, key: str) -> tuple[Artifact | None, str]:
     """(artifact, "") where it is sound, (None, what is damaged in it), or neither.
 
-    Weights need only be there: a report reads none, and a run compares their bytes.
+    Without a damaged picture it is sound. Weights need only be there: a report reads
+    none, and a run compares their bytes.
     """
     folder = workdir / manifest.FOLDER / key[:20]
     try:
         outcomes.noted(workdir / "running" / key[:20])  # nor may that be damaged
         if not folder.is_dir():
             return None, ""
-        return Artifact(folder, manifest.check(folder, weights=False)), ""
+        sealed = manifest.check(folder, weights=False, pictures=False)
+        return Artifact(folder, sealed, manifest.lost_pictures(folder, sealed)), ""
     except errors.UserError as error:
         return None, str(error)

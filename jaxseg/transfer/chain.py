@@ -210,6 +210,8 @@ def _known(
         try:
             box.verify(one.key)
             reuse.check(one, box.manifest(one.key), digests)
+        except errors.DamagedPicture as error:  # the report has its numbers
+            return "failed", str(error)
         except errors.UserError as error:
             with store.writable(box.workdir):
                 box.fail(one.key, str(error))  # the report leaves it out, and says why

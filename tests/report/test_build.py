@@ -104,13 +104,40 @@ def test_the_page_says_what_ran_and_what_did_not(study):
 
 def test_what_is_gone_is_left_out_and_named(tmp_path):
     folder = small_study(tmp_path)
-    path = min(folder.glob("artifacts/*/samples/000_truth.png"))
+    path = min(folder.glob("artifacts/*/receipt.json"))
     path.unlink()
     report = build.build(folder)
     assert len(report.results) == 12 and len(report.left_out) == 1
     assert f"left out, {path}: damaged" in report.text()
     text = workdirs.html_text(folder)
     assert '<span class="pill fail">left out</span>' in text and str(path) in text
+
+
+@pytest.mark.parametrize("way", [workdirs.flip_byte, lambda path: path.unlink()])
+def test_a_lost_picture_costs_no_number(tmp_path, capsys, way):
+    folder = small_study(tmp_path)
+    whole = build.build(folder)
+    tables = {n: p.read_bytes() for n, p in whole.files.items() if n != "index.html"}
+    path = min(folder.glob("artifacts/*/samples/000_truth.png"))
+    way(path)
+    assert command.main([f"--workdir={folder}"]) == 1
+    assert f"a picture left out, {path}: damaged" in capsys.readouterr().out
+    assert tables == {name: whole.files[name].read_bytes() for name in tables}
+    text = workdirs.html_text(folder)
+    assert '<span class="pill weak">a picture left out</span>' in text
+    assert str(path) in text and "13 done" in text
+
+
+def test_a_page_of_nothing_says_what_was_left_out(tmp_path):
+    made = workdirs.Workdir(tmp_path)
+    made.cell(workdirs.target("night", "random", baseline=None), 0.3)
+    build.build(made.plan())
+    assert "0.300 on night" in workdirs.html_text(tmp_path)
+    (path,) = tmp_path.glob("artifacts/*/receipt.json")
+    path.unlink()
+    build.build(tmp_path)
+    text = workdirs.html_text(tmp_path)
+    assert "1 left out." in text and "Nothing has been measured" not in text
 
 
 def test_a_damaged_plan_leaves_out_its_study_alone(tmp_path, capsys):
@@ -257,7 +284,8 @@ def test_the_command(study, tmp_path, capsys):
 
 def test_the_rest_is_reported_beside_flipped_bytes(tmp_path, capsys):
     folder = small_study(tmp_path)
-    first, *_ = paths = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
+    shown = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
+    first, *_ = paths = [path.parents[1] / "metrics.jsonl" for path in shown]
     workdirs.flip_byte(first)
     assert command.main([f"--workdir={folder}"]) == 1
     assert f"{first}: damaged" in capsys.readouterr().out

@@ -3,7 +3,7 @@ import types
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import errors, lookup, records
+from jaxseg.core import errors, lookup, manifest, records
 from jaxseg.report import workdir
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
@@ -243,6 +243,22 @@ def test_a_damaged_artifact_ends_its_branch_alone(runs, tmp_path):
     assert runs.ran == ["a", "c"]
     store.Store(tmp_path).remove(hexed("a"))
     assert run([fake("a"), fake("b", "a")], tmp_path)[0].ok
+
+
+def test_what_lost_a_picture_fails_and_keeps_its_numbers(runs, tmp_path):
+    made = chain.Plan("tests", (fake("a"), fake("b", "a")))
+    chain.write(made, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "PICTURES", ("file",))
+        run(made.stages, tmp_path)
+        path = store.Store(tmp_path).folder(hexed("a")) / "file"
+        path.unlink()
+        outcome, _ = run(made.stages, tmp_path)
+        assert outcome.states["a"] == "failed" and outcome.exit_code == 1
+        assert f"{path}: damaged" in outcome.errors["a"]
+        (study,) = workdir.load(tmp_path)
+        assert [stage.status for stage in study.stages] == ["done"] * 2
+        assert [text for _, text in study.lost] == [outcome.errors["a"]]
 
 
 def test_what_a_run_refuses_is_failed_in_the_report_as_well(runs, tmp_path):
