@@ -363,13 +363,13 @@ def _records(
     name: str, facts: Dataset, split: str, root: Path | None, options: dict[str, Any]
 ) -> Sequence[Any]:
     file, variant = name.split("/")
+    place = name if root is None else f"{name} in {root}"
     if split not in facts.splits:
-        where = name if root is None else f"{name} in {root}"
-        raise lookup.unknown(split, facts.splits, kind="split", where=where)
+        raise lookup.unknown(split, facts.splits, kind="split", where=place)
     with errors.reading(f"{name} {split}: {root}"):
         records = _module(file).records(variant, split, root, **_own(options))
     if not len(records):
-        raise errors.UserError(f"{name}: split {split!r} in {root} holds no records")
+        raise errors.UserError(f"{place}: split {split!r} holds no records")
     return records
 
 

@@ -101,6 +101,6 @@ def _located(where: str) -> Iterator[None]:
     try:
         yield
     except errors.UserError as error:
-        if where in str(error):
-            raise
-        raise errors.UserError(f"{where}: {error}") from error
+        if where not in str(error):
+            error.args = (f"{where}: {error}",)
+        raise

@@ -78,7 +78,9 @@ def test_labels_outside_the_classes_do_not_count():
 def resolved(facts=FACTS, **options):
     section = {"name": "segmentation"} | options
     given = {"num_outputs": 1}
-    bound = sections.bind(segmentation.build, section=section, where="x", given=given)
+    bound = sections.bind(
+        segmentation.build, section=section, where="x", given=given, named=True
+    )
     return segmentation.resolve(bound, facts)
 
 

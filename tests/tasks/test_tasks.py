@@ -30,7 +30,11 @@ def test_contract(name):
     module = lookup.load("jaxseg.tasks", name)
     assert type(module.VERSION) is int and module.VERSION >= 1
     section = sections.bind(
-        module.build, section={"name": name}, where="x", given={"num_outputs": 1}
+        module.build,
+        section={"name": name},
+        where="x",
+        given={"num_outputs": 1},
+        named=True,
     )
     resolved = module.resolve(section, FACTS)
     assert module.resolve(resolved, FACTS) == resolved

@@ -38,7 +38,7 @@ def test_what_matches_nothing():
         change(("stages/a/b/stpes", 1))
     text = str(caught.value)
     assert "'stages/a/b/stpes' matches no key of the config." in text
-    assert "Did you mean 'stages/a/b/steps'?" in text and "--print" in text
+    assert "Did you mean 'stages/a/b/steps=1'?" in text and "--print" in text
     with pytest.raises(errors.UserError, match="matches no key"):
         change(("steps", 1))  # in full, not somewhere inside
     with pytest.raises(errors.UserError, match="not a regex"):
