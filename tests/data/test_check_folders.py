@@ -1,6 +1,7 @@
 """`check` on folders with several defects names every file of them in one run."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -286,3 +287,32 @@ def test_rare_names_that_are_listed_are_right(tmp_path, capsys):
     (tmp_path / "classes.txt").write_text("cart\ncat\n")
     code, lines = check(capsys, tmp_path)
     assert code == 0 and named(lines, "its class 'cart'", mark="note: ")
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo", "coco"])
+def test_every_file_with_a_box_turned_round_is_bad(kind, tmp_path, capsys):
+    """One without an area, as of a click, is only counted."""
+    if kind == "voc":
+        write_voc(tmp_path, 6)
+        files = [tmp_path / f"annotations/{n}.xml" for n in range(3)]
+        for file, right in zip(files, (0, -3, 1)):
+            text = re.sub(r"(<xmin>).*?(<)", r"\g<1>1\2", file.read_text())
+            file.write_text(re.sub(r"<xmax>.*?<", f"<xmax>{right}<", text))
+    elif kind == "yolo":
+        layouts.write_yolo(tmp_path)
+        files = [tmp_path / f"labels/train/{n}.txt" for n in range(3)]
+        for file, width in zip(files, (-0.2, -0.1, 0)):
+            file.write_text(f"0 0.5 0.5 {width} 0.2\n")
+    else:
+        content = layouts.coco()
+        boxes = ([9, 9, -5, 4], [9, 9, 4, -1], [9, 9, 4, 0])
+        for number, box in enumerate(boxes, 100):
+            row = content["annotations"][0] | {"id": number, "bbox": box}
+            content["annotations"].append(row)
+        layouts.write_coco(tmp_path, content)
+    code, lines = check(capsys, tmp_path)
+    bad = [line for line in lines if re.search("found a box|below 0", line)]
+    assert code == 1 and len(bad) == 2, "\n".join(lines)
+    assert any("no area" in line for line in lines if line.startswith("note: "))
+    if kind != "coco":
+        assert all(str(file) in "\n".join(bad) for file in files[:2])

@@ -100,7 +100,7 @@ def test_coco_options(tmp_path):
 
 def test_dropped_boxes_are_counted(tmp_path, caplog):
     content = layouts.coco()
-    boxes = [[1, 1, 0, 5], [1, 1, 5, -2], [1, float("nan"), 5, 5], [50, 1, 5, 5]]
+    boxes = [[1, 1, 0, 5], [1, 1, 5, 0], [1, float("nan"), 5, 5], [50, 1, 5, 5]]
     for number, box in enumerate(boxes, 3):
         content["annotations"].append(
             {"id": number, "image_id": 11, "category_id": 3, "bbox": box}

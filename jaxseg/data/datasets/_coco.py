@@ -84,13 +84,13 @@ def read(file: tuple[str, int, int]) -> Content:
     annotations, problems = _sound(annotations, rows, known, path)
     places = np.array([rows[entry["image_id"]] for entry in annotations], int)
     corners = _corners(annotations)
-    far = _labels.far_boxes(corners, sizes[places])
-    for row in np.flatnonzero(far):
+    odd = _labels.odd_boxes(corners, sizes[places])
+    for row in np.flatnonzero(odd):
         where = f"{path}: annotation of {images[places[row]]['file_name']}"
         size = sizes[places[row]].tolist()
-        problems.append(str(_labels.far_box(where, corners[row].tolist(), size)))
-    annotations = [annotations[row] for row in np.flatnonzero(~far)]
-    places, corners = places[~far], corners[~far]
+        problems.append(str(_labels.odd_box(where, corners[row].tolist(), size)))
+    annotations = [annotations[row] for row in np.flatnonzero(~odd)]
+    places, corners = places[~odd], corners[~odd]
     boxes, kept = _labels.cut_boxes(corners, sizes[places])
     files = tuple(_name(entry, "file_name", path) for entry in images)
     dropped = np.flatnonzero(~kept)

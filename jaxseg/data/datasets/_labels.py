@@ -1,7 +1,8 @@
 """What the readers of objects and depth share: files, boxes, splits.
 
 A box counts if it is finite and has an area left once it is cut at the border of its
-image; all others (no width, no height, turned round, NaN, wholly outside) are dropped.
+image; all others (no width, no height, NaN, wholly outside) are dropped. One turned
+round or far outside is a mistake: readers of users' own data refuse it.
 """
 
 import contextlib
@@ -131,24 +132,31 @@ def cut_boxes(
     return boxes, finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
 
 
-def far_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.ndarray:
-    """bool [N], which reach out of their image by more than its own side.
+def odd_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.ndarray:
+    """bool [N], which are turned round, or reach out of their image by more than its
+    own side.
 
     No annotator draws such a box, so nobody can tell where its object ends.
     """
     corners = np.asarray(corners, np.float64).reshape(-1, 4)
     height, width = np.broadcast_to(sizes, (len(corners), 2)).T
     shares = corners / np.stack([width, height, width, height], axis=1)
-    return ((shares < -FAR) | (shares > 1 + FAR)).any(axis=1)
+    far = ((shares < -FAR) | (shares > 1 + FAR)).any(axis=1)
+    return far | turned(corners)
 
 
-def far_box(where: str, corners: Sequence[float], size: Sequence[int]) -> Exception:
-    """UserError for a box of x0, y0, x1, y1 that lies far outside of its image."""
+def turned(corners: np.ndarray) -> np.ndarray:
+    """bool [N], whose second corner lies left of or above the first."""
+    return (corners[:, 2:] < corners[:, :2]).any(axis=1)
+
+
+def odd_box(where: str, corners: Sequence[float], size: Sequence[int]) -> Exception:
+    """UserError for a box of x0, y0, x1, y1 that is one of `odd_boxes`."""
     numbers = ", ".join(f"{number:g}" for number in corners)
     return errors.UserError(
         f"{where}: found a box from x, y to x, y of {numbers}, its image is {size[0]} "
-        f"x {size[1]} (height x width); allowed are boxes within it, up to one of its "
-        "sides outside. Fix: correct or remove the box."
+        f"x {size[1]} (height x width); allowed are boxes from top left to bottom "
+        "right, up to one of its sides outside of it. Fix: correct or remove the box."
     )
 
 

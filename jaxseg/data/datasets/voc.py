@@ -222,16 +222,18 @@ def _record(
     """
     corners = np.array(content.corners, np.float64).reshape(-1, 4)
     upright = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    turned = _labels.turned(corners)
     corners[:, :2] -= 1
     size = content.size or _labels.header_size(root / image)
     boxes, kept = _labels.cut_boxes(corners, size or (1, 1))
     kept &= upright
-    far = _labels.far_boxes(corners, size) if size else np.zeros_like(kept)
-    for place in np.flatnonzero(kept & far)[:1]:
-        _labels.refuse(_labels.far_box(where, content.corners[place], size))
+    far = _labels.odd_boxes(corners, size) if size else np.zeros_like(kept)
+    odd = (turned | kept & far) if size else far
+    for place in np.flatnonzero(odd)[:1]:
+        _labels.refuse(_labels.odd_box(where, content.corners[place], size))
     known = np.array([labels.get(name, -1) for name in content.names], np.int32)
     difficult = np.array(content.difficult, bool)
-    dropped = int((~kept).sum()) if size else 0  # parse refuses an unread image
+    dropped = int((~kept & ~odd).sum()) if size else 0  # parse refuses an unread image
     kept &= ~far & (known >= 0)
     id_ = Path(where).stem
     record = Record(image, id_, size, boxes[kept], known[kept], difficult[kept])

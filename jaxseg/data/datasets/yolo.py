@@ -255,6 +255,11 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
                 "height`, five numbers, or a class and the x y of three or more "
                 "corners. Fix: correct the line."
             )
+        if not polygon and min(row[3:]) < 0:
+            raise errors.UserError(
+                f"{path}:{number}: found {line[:60]!r}, a width or height below 0; "
+                "allowed are numbers in [0, 1]. Fix: correct or remove the line."
+            )
         rows.append([row[0], *_corners(row[1:])])
     table = np.array(rows, np.float64).reshape(-1, 5)
     pixels = np.abs(table[:, 1:])[np.isfinite(table[:, 1:])] > 2
