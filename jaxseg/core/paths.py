@@ -117,23 +117,23 @@ def _status(path: str, name: str, top: Top | None) -> os.stat_result:
     """UserError for what `top` does not hold; what `os.stat` raises."""
     odd = top and (".." in name or os.path.isabs(name))
     if odd and top.leaves(path):
-        raise _outside(top, name, os.path.abspath(path))
+        raise _outside(top, path, os.path.abspath(path))
     if top and not top.holds_folder(os.path.dirname(path)):
-        raise _outside(top, name, os.path.realpath(path))
+        raise _outside(top, path, os.path.realpath(path))
     facts = os.lstat(path)
     if not stat.S_ISLNK(facts.st_mode):
         return facts
     if top and not top.holds(path):
-        raise _outside(top, name, os.path.realpath(path))
+        raise _outside(top, path, os.path.realpath(path))
     return os.stat(path)
 
 
-def _outside(top: Top, name: str, found: str) -> errors.UserError:
+def _outside(top: Top, path: str, found: str) -> errors.UserError:
     return errors.UserError(
-        f"{top.path}: the data name {name!r}, which leads to {found}, outside of that "
-        "folder; allowed are files below it. Fix: correct the name or the link, or "
-        "copy the file there; if you trust these data, give the reader the option "
-        "outside=True."
+        f"{path}: a name in the data, or a link, that leads to {found}, outside of the "
+        f"folder {top.path}; allowed are files below it. Fix: correct the name or the "
+        "link, or copy the file there; if you trust these data, give the reader the "
+        "option outside=True, a command --options '{\"outside\": true}'."
     )
 
 

@@ -9,10 +9,12 @@ python -m jaxseg.data check DIR
 python -m jaxseg.data check --across DIR OTHER_DIR
 python -m jaxseg.data stats camvid/11 --root DIR
 python -m jaxseg.data init DIR --output config.py
+python -m jaxseg.data init DIR --options '{"outside": true}'
 """
 
 import argparse
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -155,7 +157,7 @@ def init(args: argparse.Namespace) -> int:
         raise errors.UserError(
             f"{output}: exists already. Fix: name another with --output FILE."
         )
-    best, *others = guess.guess(root)
+    best, *others = guess.guess(root, _options(args.options))
     output.write_text(guess.config_text(best, root, output), encoding="utf-8")
     splits = ", ".join(f"{name} {n}" for name, n in best.facts.splits.items())
     print(f"{root}: {best.name} for {best.task}, because of {best.reason}")
@@ -166,7 +168,8 @@ def init(args: argparse.Namespace) -> int:
     for other in others:
         print(f"or else: {other.name} for {other.task}, because of {other.reason}")
     print(f"{output}: written. It trains into runs/{guess.slug(root)}.")
-    print(f"Next: python -m jaxseg.data check {args.folder}  # every record")
+    given = f" --options {shlex.quote(args.options)}" if args.options != "{}" else ""
+    print(f"Next: python -m jaxseg.data check {args.folder}{given}  # every record")
     print(f"then: python -m jaxseg.main --config={output} --plan")
     return 0
 
@@ -233,9 +236,9 @@ def _find(
     given = _options(options)
     folder = Path(name).expanduser()
     if root is None and folder.is_dir():
-        found = guess.readings(folder)[0]
+        found = guess.readings(folder, given)[0]
         print(f"{name}: read as {found.name}, because of {found.reason}")
-        return found.name, str(folder), found.options | given, found.problems
+        return found.name, str(folder), found.options, found.problems
     if root is None and name not in sources.names():
         raise _no_such_name(name)
     sources.find(name)
@@ -327,7 +330,7 @@ def _options(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise errors.UserError(
             f"--options {text!r} is not JSON of {{option: value}}. Fix: write it like "
-            "'{\"binary\": true}'."
+            "'{\"binary\": true}', with true or false for True or False."
         )
     return found
 
@@ -349,6 +352,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     file: dict[str, Any] = {"metavar": "FILE", "type": command.output_file}
+    help_ = (
+        """of the reader, as JSON; '{"outside": true}': links may leave the folder"""
+    )
+    options: dict[str, Any] = {"metavar": "JSON", "default": "{}", "help": help_}
     number: dict[str, Any] = {"metavar": "N", "type": command.count}
 
     def add(name: str, run: Any) -> argparse.ArgumentParser:
@@ -368,7 +375,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("name", help="such as camvid/11, or a folder", **optional)
         sub.add_argument("--root", help="folder; default $JAXSEG_DATA/<file>")
         sub.add_argument("--split", default=split, help=f"default {split or 'all'}")
-        sub.add_argument("--options", default="{}", help="options of the reader, JSON")
+        sub.add_argument("--options", **options)
         if run is not preview:
             sub.add_argument("--json", help="the report as JSON", **file)
         if run is preview:
@@ -381,6 +388,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--limit", default=20, help="lines of a kind", **number)
     sub = add("init", init)
     sub.add_argument("folder", help="images with labels")
+    sub.add_argument("--options", **options)
     sub.add_argument("--output", default="config.py", help="default config.py", **file)
     return parser
 

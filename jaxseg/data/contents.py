@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import hashing, paths, user_cache
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, hashing, paths, user_cache
+from jaxseg.data.datasets import _labels
 
 END = 1 << 16  # bytes at each end of an image
 RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
@@ -68,14 +68,14 @@ def once(key: Any, make: Callable[[], str]) -> str:
 def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     """SHA-256 of the names and contents of files below root, 64 hex digits.
 
-    UserError for a link that leads nowhere, or outside of a `paths.Root`.
+    Refuses a link that leads nowhere, or outside of a `paths.Root`.
     """
     whole = set(labels)
     names = sorted({*images} | whole)
     total = hashlib.sha256()
     for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
         if found == MISSING and os.path.islink(os.path.join(root, name)):
-            images_lib.num_bytes(root / name)  # says why not
+            _labels.opens(root, name)  # says why not
         total.update(os.fsencode(name) + b"\0" + found)
     return total.hexdigest()
 
@@ -155,7 +155,12 @@ def _feed(total: Any, value: Any) -> None:
 
 
 def _stamp(root: Path, name: str) -> Stamp | None:
-    facts = paths.look(root, name)
+    """None for what is no file, or is refused: `check` goes on without it."""
+    try:
+        facts = paths.look(root, name)
+    except errors.UserError as error:
+        _labels.refuse(error)
+        return None
     return _stamp_of(facts) if facts else None
 
 

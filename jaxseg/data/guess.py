@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import pprint
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,11 +75,11 @@ class Guess(NamedTuple):
     problems: tuple[errors.UserError, ...]  # with files that it cannot take
 
 
-def guess(root: Path) -> list[Guess]:
+def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     """All readings of the folder, the likeliest first; UserError where there is none,
     or where a file makes the likeliest one impossible.
     """
-    found = readings(root)
+    found = readings(root, given)
     if found[0].problems:
         raise errors.UserError(
             f"{_labels.joined(found[0].problems)}\n`python -m jaxseg.data check {root}`"
@@ -88,13 +88,18 @@ def guess(root: Path) -> list[Guess]:
     return found
 
 
-def readings(root: Path) -> list[Guess]:
-    """`guess`, with what is wrong in single files left to whoever asks."""
+def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
+    """`guess`, with what is wrong in single files left to whoever asks.
+
+    given: options of the reader that go before those that the folder suggests.
+    """
+    outside = bool((given or {}).get(sources.OUTSIDE))
     if not root.is_dir():
         raise no_folder(str(root))
     found, refused, told = [], [], dict(_labels.told)
     with _labels.setting_aside() as noted:
-        for name, options, reason in candidates(paths.root(root)):
+        for name, options, reason in candidates(paths.root(root, outside=outside)):
+            options = options | dict(given or {})
             try:
                 facts = describe(name, root, options)
             except errors.UserError as error:

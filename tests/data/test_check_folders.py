@@ -1,6 +1,7 @@
 """`check` on folders with several defects names every file of them in one run."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -316,3 +317,58 @@ def test_every_file_with_a_box_turned_round_is_bad(kind, tmp_path, capsys):
     assert any("no area" in line for line in lines if line.startswith("note: "))
     if kind != "coco":
         assert all(str(file) in "\n".join(bad) for file in files[:2])
+
+
+def link(path, to):
+    path.unlink()
+    path.symlink_to(to)
+
+
+def fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda root: link(root / "images/train/7.jpg", "nowhere.jpg"),
+        lambda root: link(root / "images/train/7.jpg", "7.jpg"),
+        lambda root: link(root / "images/train/7.jpg", "/nowhere/7.jpg"),
+        lambda root: link(root / "masks/train/7.png", "nowhere.png"),
+        lambda root: link(root / "masks/train/7.png", "/etc/passwd"),
+        lambda root: fifo(root / "images/train/7.jpg"),
+        lambda root: fifo(root / "masks/train/7.png"),
+    ],
+    ids=[
+        "dangling",
+        "loop",
+        "dangling_outside",
+        "mask",
+        "outside",
+        "fifo",
+        "fifo_mask",
+    ],
+)
+def test_a_file_that_cannot_be_opened_hides_no_other_defect(plant, tmp_path, capsys):
+    write_binary(tmp_path)
+    (tmp_path / "images/train/0.jpg").write_bytes(b"not a picture")
+    plant(tmp_path)
+    code, lines = check(capsys, tmp_path)
+    assert code == 1
+    assert named(lines, "train/0.jpg", "not a readable image")
+    assert sum(x.startswith("bad: ") and "train/7." in x for x in lines) == 1, lines
+    with pytest.raises(errors.UserError, match="train/7"):
+        sources.open("folder/segmentation", split="train", root=tmp_path)
+
+
+def test_a_list_that_leads_outside_hides_no_other_defect(tmp_path, capsys):
+    trees.write_folder(tmp_path, "abcdef")
+    (tmp_path / "images/b.jpg").write_bytes(b"not a picture")
+    (tmp_path / "train.txt").write_text("a\n../../x.png ../y.png\nzz\nb\n")
+    (tmp_path / "val.txt").write_text("c\nd\n")
+    code, lines = check(capsys, tmp_path)
+    assert code == 1
+    assert named(lines, "train.txt:2", "x.png", "outside")
+    assert named(lines, "train.txt:3", "'zz' names 0 images")
+    assert named(lines, "images/b.jpg", "not a readable image")

@@ -121,7 +121,7 @@ def test_a_tree_of_images_gets_deciles_from_elsewhere(tmp_path):
     trees.write_image(tmp_path / "ilsvrc/val/cat/v.jpg")
     (tmp_path / "ilsvrc/devkit").mkdir()
     options = {"images": ".", "deciles": str(tmp_path / "elsewhere/ranks")}
-    refused(tmp_path / "ilsvrc", "outside of that folder.*Fix", **options)
+    refused(tmp_path / "ilsvrc", "outside of the folder.*Fix", **options)
     options["outside"] = True
     source = opened(tmp_path / "ilsvrc", **options)
     assert dict(source.dataset.splits) == {"train": 2}  # no others have deciles

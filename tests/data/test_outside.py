@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from jaxseg.core import errors
+from jaxseg.data import __main__ as command
 from jaxseg.data import guess, sources
 from tests.data import layouts, test_containers, trees
 from tests.data.owns import OWN
@@ -18,7 +19,7 @@ def read(name, root, **options):
     return [source[i] for i in range(len(source))]
 
 
-def refused(name, root, text="outside of that folder.*Fix.*outside=True"):
+def refused(name, root, text="outside of the folder.*Fix.*outside=True"):
     with pytest.raises(errors.UserError, match=text):
         read(name, root)
 
@@ -104,7 +105,7 @@ def test_a_guess_opens_nothing_outside(tmp_path):
         own.write(root)
         for kind in filter(None, (own.label, own.text)):
             moved(root, kind)
-        with pytest.raises(errors.UserError, match=r"outside of that folder.*Fix"):
+        with pytest.raises(errors.UserError, match=r"outside of the folder.*Fix"):
             guess.guess(root)
 
 
@@ -126,3 +127,37 @@ def test_a_pipe_in_place_of_a_file_is_no_hang(tmp_path):
             (root / kind).unlink()
             os.mkfifo(root / kind)
             refused(name, root, "named pipe.*Fix")
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if "shards" not in name])
+def test_check_names_a_link_that_leads_outside_among_other_defects(name, tmp_path):
+    own, root = OWN[name], tmp_path / "data"
+    own.write(root)
+    moved(root, own.image)
+    report = tmp_path / "report.json"
+    arguments = ["check", name, f"--root={root}", f"--json={report}"]
+    options = json.dumps(dict(own.options))
+    assert command.main([*arguments, f"--options={options}"]) == 1
+    report = json.loads(report.read_text())
+    assert "splits" in report, report["error"]  # all of them were read
+    problems = [
+        *report["whole"],
+        *(p for s in report["splits"].values() for p in s["problems"]),
+    ]
+    said = [p for p in problems if "leads to" in p["text"]]
+    assert said and own.image in said[0]["text"]
+
+
+def test_a_folder_with_trusted_links_is_checked_and_begun(tmp_path, capsys):
+    root, config = tmp_path / "data", tmp_path / "config.py"
+    trees.write_folder(root, "abcdef")
+    moved(root, "images/a.jpg")
+    assert command.main(["check", str(root)]) == 1
+    assert """--options '{"outside": true}'""" in capsys.readouterr().out
+    given = ["--options", '{"outside": true}']
+    for arguments in (["check"], ["stats"], ["preview", f"--output={tmp_path}/p.png"]):
+        assert command.main([arguments[0], str(root), *arguments[1:], *given]) == 0
+    assert command.main(["init", str(root), f"--output={config}"]) == 2
+    assert command.main(["init", str(root), f"--output={config}", *given]) == 0
+    assert "'options': {'outside': True}" in config.read_text()
+    assert "check" in capsys.readouterr().out

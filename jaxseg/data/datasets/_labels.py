@@ -97,6 +97,26 @@ def refuse(*found: errors.UserError) -> None:
         raise joined(found)
 
 
+def opens(root: Path, name: str) -> bool:
+    """Whether a name below the root leads to a file or folder; refuses it otherwise."""
+    try:
+        if paths.look(root, name) is None:
+            images_lib.num_bytes(root / name)  # says why not
+    except errors.UserError as error:
+        refuse(error)
+        return False
+    return True
+
+
+def is_file(folder: Path, name: str) -> bool:
+    """Whether there is one below; what leads outside is refused, and there."""
+    try:
+        return (folder / name).is_file()
+    except errors.UserError as error:
+        refuse(error)
+        return True
+
+
 def joined(found: Sequence[errors.UserError]) -> errors.UserError:
     """One error with a line for each of the first."""
     more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""

@@ -33,7 +33,27 @@ NAME_MASKS = "; or name the masks' folder or glob with masks=..."
 def find_pairs(
     root: Path, images: str | None, masks: str | None
 ) -> dict[str, list[tuple[str, str | None]]]:
-    """{split: [(image, mask or None)]}, paths below root with forward slashes."""
+    """{split: [(image, mask or None)]}, paths below root with forward slashes.
+
+    `check` goes on without pairs that cannot be opened; else whoever opens one refuses.
+    """
+    found = _all_pairs(root, images, masks)
+    if not _labels.sets_aside():
+        return found
+    return {
+        split: [each for each in pairs if _opens(root, each)]
+        for split, pairs in found.items()
+    }
+
+
+def _opens(root: Path, pair: tuple[str, str | None]) -> bool:
+    names = [name for name in pair if name is not None]
+    return sum(_labels.opens(root, name) for name in names) == len(names)
+
+
+def _all_pairs(
+    root: Path, images: str | None, masks: str | None
+) -> dict[str, list[tuple[str, str | None]]]:
     listed = lists(root)
     image_files, mask_files = _keyed(root, images, masks)
     pairs = {k: (f, _mask_for(k, mask_files)) for k, f in image_files.items()}
@@ -152,8 +172,13 @@ def _listed(
     for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
         line, words = line.strip(), line.split()
         candidates = by_name.get(line) or by_name.get(_stem(line)) or set()
-        if len(words) == 2 and all((root / word).is_file() for word in words):
-            candidates = {(words[0], words[1])}
+        if len(words) == 2:
+            try:
+                if all((root / word).is_file() for word in words):
+                    candidates = {(words[0], words[1])}
+            except errors.UserError as error:
+                _labels.refuse(errors.UserError(f"{path}:{number}: {error}"))
+                continue
         if line and len(candidates) != 1:
             error = errors.UserError(
                 f"{path}:{number}: {line!r} names {len(candidates)} images; allowed is "

@@ -263,7 +263,7 @@ def find_images(
     candidates = [PurePosixPath(p) for p in (name, f"images/{name}", "images", ".")]
     candidates.append(beside)
     for folder in candidates:
-        if any((root / folder / image).is_file() for image in files[:TRIED]):
+        if any(_labels.is_file(root / folder, name) for name in files[:TRIED]):
             return folder
     raise errors.UserError(
         f"{root / file}: images such as {files[0]!r} are in none of "
