@@ -165,16 +165,13 @@ def data_section(
 
 def _refuse_name(name: str, root: str | None, folder: Path) -> None:
     """UserError for what is no data set, whatever it is."""
-    from jaxseg.data import sources
+    from jaxseg.data import guess
 
     if root is not None and folder.is_dir():
         raise errors.UserError(
             f"--root={root}: --data={name} is a folder itself. Fix: drop --root"
         )
-    try:
-        sources.find(name)
-    except errors.UserError as error:
-        raise errors.UserError(f"--data: no such folder, and {error}") from None
+    raise errors.UserError(f"--data: {guess.no_such_name(name)}")
 
 
 def _guessed(

@@ -190,8 +190,12 @@ def test_another_number_of_classes_is_refused(command, folder):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (("--data=worlds/driving_dya",), ["--data: no such", "worlds/driving_day"]),
-        (("--data=nowhere",), ["--data: no such folder", "unknown dataset"]),
+        (
+            ("--data=worlds/driving_dya",),
+            ["--data: worlds/driving_dya: no such", "worlds/driving_day"],
+        ),
+        (("--data=nowhere",), ["--data: nowhere: no such folder", "unknown dataset"]),
+        (("--data=/tmp/nosuch/x",), ["--data: /tmp/nosuch/x: no such folder"]),
         (("--data=worlds/websearch",), ["needs segmentation"]),
         (
             (*DAY, "--split=tset"),

@@ -107,6 +107,8 @@ def check(args: argparse.Namespace) -> int:
     name, root, options, known = _find(args.name, args.root, args.options)
     try:
         found = audit.audit(name, root, options, args.split, _score, known)
+    except audit.NoSplit:
+        raise
     except errors.UserError as error:
         problems = checks.refused(error)
         _print_problems(problems, args.limit)
@@ -116,9 +118,10 @@ def check(args: argparse.Namespace) -> int:
     for each in found:
         _print_problems(each.problems, args.limit)
         if each.split:
-            counts = f"{each.fatal} problems in {each.records} records"
+            more = " more" if found[0].fatal else ""  # those of files stand above
+            counts = f"{each.fatal}{more} problems in {each.records} records"
             print(f"{name} {each.split}: {counts}")
-    aside = checks.left_out()
+    aside = checks.left_out(sources.find_root(name, root, options))
     _print_problems(aside, args.limit)
     problems = [problem for each in found for problem in each.problems]
     if args.fix_report:
@@ -169,8 +172,9 @@ def init(args: argparse.Namespace) -> int:
         print(f"or else: {other.name} for {other.task}, because of {other.reason}")
     print(f"{output}: written. It trains into runs/{guess.slug(root)}.")
     given = f" --options {shlex.quote(args.options)}" if args.options != "{}" else ""
-    print(f"Next: python -m jaxseg.data check {args.folder}{given}  # every record")
-    print(f"then: python -m jaxseg.main --config={output} --plan")
+    folder, config = shlex.quote(args.folder), shlex.quote(str(output))
+    print(f"Next: python -m jaxseg.data check {folder}{given}  # every record")
+    print(f"then: python -m jaxseg.main --config={config} --plan")
     return 0
 
 
@@ -240,22 +244,10 @@ def _find(
         print(f"{name}: read as {found.name}, because of {found.reason}")
         return found.name, str(folder), found.options, found.problems
     if root is None and name not in sources.names():
-        raise _no_such_name(name)
+        raise guess.no_such_name(name)
     sources.find(name)
     sources.find_root(name, root)
     return name, root, given, ()
-
-
-def _no_such_name(name: str) -> errors.UserError:
-    """The error for what is neither a folder nor the name of a dataset."""
-    above, below = Path(name).expanduser().parent, name.count("/") > 0
-    if below and (name.count("/") > 1 or name[0] in "/.~" or above.is_dir()):
-        return guess.no_folder(name)
-    try:
-        sources.find(name)
-    except errors.UserError as error:
-        return errors.UserError(f"{name}: no such folder, and {error}")
-    raise AssertionError(name)
 
 
 def _score(source: sources.Source, facts: dataset.Dataset) -> dict[str, float]:

@@ -3,10 +3,10 @@
 import collections
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxseg.core import errors
+from jaxseg.core import errors, lookup
 from jaxseg.data import checks, sources
 from jaxseg.data.checks import Findings, Problem
 from jaxseg.data.dataset import Dataset
@@ -19,6 +19,10 @@ RARER = 10  # times, than the class that it is taken for
 AS_LABELLED = ("voc/boxes", "image_folder/classes", "table/classification")
 FILES = ("refused", "unpaired")  # kinds of problems that begin with their file
 Score = Callable[[sources.Source, Dataset], Mapping[str, float]]
+
+
+class NoSplit(errors.UserError):
+    """A split asked for that the data do not have."""
 
 
 def audit(
@@ -36,6 +40,10 @@ def audit(
     """
     with _labels.setting_aside() as aside:
         facts = sources.describe(name, root=root, options=options)
+        if split and split not in facts.splits:
+            where = name if root is None else f"{name} in {root}"
+            wrong = lookup.unknown(split, facts.splits, kind="split", where=where)
+            raise NoSplit(str(wrong))
         aside |= {str(error): error for error in known}
         whole = Findings("", 0, _problems(aside, {}))
         # Where a reader counts what it finds, the number in the sheet may be rounded.
@@ -46,10 +54,9 @@ def audit(
             checked = _check(name, each, root, options, facts, official, score)
             checked.problems[:0] = _problems(aside, before, each)
             found.append(checked)
-    named = bool(options.get("classes"))
     if facts.own and split is None:
         whole.problems.extend(_missing_splits(facts))
-        whole.problems.extend(_odd_classes(found, facts, name, named))
+        whole.problems.extend(_odd_classes(found, facts, name, options))
     whole.problems.extend(leaks(found[1:], found[1:]))
     return _each_once(found)
 
@@ -110,8 +117,16 @@ def _each_once(found: Sequence[Findings]) -> list[Findings]:
     files = {_file(p) for p in whole.problems if p.kind in FILES}
     for each in splits:
         once = {p.text: p for p in each.problems}.values()
-        each.problems[:] = [p for p in once if _file(p, each.split) not in files]
+        each.problems[:] = [p for p in once if not _said(p, each.split, files)]
     return list(found)
+
+
+def _said(problem: Problem, split: str, files: Collection[str]) -> bool:
+    """Whether the file of a problem, or one of its record, is among these."""
+    names = re.search(r", record \d+ \((.*?)\): ", problem.text)
+    mine = names[1].split(", ") if names and problem.kind in FILES else ()
+    same = any(file.endswith(f"/{name}") for file in files for name in mine)
+    return same or _file(problem, split) in files
 
 
 def _file(problem: Problem, split: str = "") -> str:
@@ -130,12 +145,16 @@ def _missing_splits(facts: Dataset) -> Iterator[Problem]:
 
 
 def _odd_classes(
-    found: Sequence[Findings], facts: Dataset, name: str, named: bool
+    found: Sequence[Findings], facts: Dataset, name: str, options: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """Classes that may be a slip of one file: misspelt, or in one example alone.
 
-    named: whether somebody has listed the classes, who knows them all.
+    Whoever has listed them in the options knows them all.
     """
+    where = "{}"
+    if name == "voc/boxes":  # whose examples are called by no file
+        where = sources.bind_options(name, options)["annotations"] + "/{}.xml"
+    named = bool(options.get("classes"))
     counts: collections.Counter[int] = collections.Counter()
     first: dict[int, str] = {}
     for each in found:
@@ -145,9 +164,10 @@ def _odd_classes(
     slips = set()
     for rare, often in _misspelt(counts, facts.classes):
         slips.add(rare)
+        place = where.replace("{}", first[rare])
         text = (
-            f"{first[rare]}: its class {facts.classes[rare]!r} is that of "
-            f"{_examples(counts[rare])}, {facts.classes[often]!r} of {counts[often]}"
+            f"{place}: its class {facts.classes[rare]!r} is that "
+            f"of {_examples(counts[rare])}, {facts.classes[often]!r} of {counts[often]}"
         )
         fix = "correct the name, or list both in a file classes.txt, one a line"
         fatal = name in AS_LABELLED and not named

@@ -1,8 +1,11 @@
 """What is wrong with a dataset: each record read, labels counted, images compared."""
 
 import hashlib
+import json
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +24,7 @@ FAR = 1000.0  # metres: no depth camera sees farther, millimetres read as metres
 FEW = 8  # examples that prove nothing by what they do not show
 _log = logging.getLogger(__name__)
 _seen: set[tuple] = set()
+_warned: set[str] = set()
 
 
 class Problem(NamedTuple):
@@ -117,10 +121,23 @@ def quick(source: sources.Source) -> None:
             f"{source.name} {source.split}: the labels cannot be right:\n"
             + "\n".join(fatal[:NAMED])
             + (f"\nand {len(fatal) - NAMED} more" if len(fatal) > NAMED else "")
-            + f"\n`python -m jaxseg.data check {source.name}` reads every record."
+            + f"\n`python -m jaxseg.data check {_as_given(source)}` reads every record."
         )
     for problem in kept:
-        _log.warning("%s: %s", source.name, problem)
+        text = f"{source.name} in {source.root}: {problem}"
+        if text not in _warned:  # parts of one split say the same
+            _log.warning("%s", text)
+            _warned.add(text)
+
+
+def _as_given(source: sources.Source) -> str:
+    """The arguments with which a command finds these data."""
+    if source.root is None:
+        return source.name
+    text = f"{source.name} --root={shlex.quote(str(source.root))}"
+    if source.options != sources.bind_options(source.name, None):
+        text += f" --options={shlex.quote(json.dumps(source.options))}"
+    return text
 
 
 def refused(error: errors.UserError, split: str = "") -> list[Problem]:
@@ -137,9 +154,10 @@ def _refusal(text: str) -> Problem:
     return Problem("refused", text.rstrip("."), fix)
 
 
-def left_out() -> list[Problem]:
-    """What readers have left out so far because the format lets them: counts."""
-    return [Problem("left_out", text, "", fatal=False) for text in _labels.told]
+def left_out(root: Path | None) -> list[Problem]:
+    """What readers have left out below root because the format lets them: counts."""
+    mine = [text for text in _labels.told if text.startswith((f"{root}:", f"{root}/"))]
+    return [Problem("left_out", text, "", fatal=False) for text in mine]
 
 
 def overlap(one: Findings, other: Findings, where: str) -> list[Problem]:

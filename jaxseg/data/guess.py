@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import pprint
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,6 +133,18 @@ def no_folder(name: str) -> errors.UserError:
     )
 
 
+def no_such_name(name: str) -> errors.UserError:
+    """The error for what is neither a folder nor the name of a dataset."""
+    above, below = Path(name).expanduser().parent, name.count("/") > 0
+    if below and (name.count("/") > 1 or name[0] in "/.~" or above.is_dir()):
+        return no_folder(name)
+    try:
+        sources.find(name)
+    except errors.UserError as error:
+        return errors.UserError(f"{name}: no such folder, and {error}")
+    raise AssertionError(name)
+
+
 def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
     """The fact sheet with the splits that are there, as many as there are."""
     facts = sources.describe(name, root=root, options=options)
@@ -186,7 +199,7 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
     return CONFIG.format(
         doc=f"{study}, read as {found.name}, written by `jaxseg.data init`.",
         study=study,
-        file=file,
+        file=shlex.quote(str(file)),
         data=pprint.pformat(data, sort_dicts=False),
         task=pprint.pformat(task),
         evaluations=pprint.pformat(evaluations, sort_dicts=False),

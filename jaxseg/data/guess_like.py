@@ -35,7 +35,7 @@ def like(
     in the order of their numbers. binary: whether it tells one from the background.
     given: options, in place of all that are found here.
     """
-    name, options, reason = _chosen(root, fields, trained)
+    name, options, reason = _chosen(root, fields, trained, given)
     if given is not None:
         facts = guess.describe(name, root, dict(given))
         return Guess(name, dict(given), "", facts, f"{reason}, as --options say", ())
@@ -80,7 +80,10 @@ def _check_names(
 
 
 def _chosen(
-    root: Path, fields: Sequence[str], trained: Mapping[str, Any]
+    root: Path,
+    fields: Sequence[str],
+    trained: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
 ) -> tuple[str, dict[str, Any], str]:
     """The reader of the training if it can be, else the likeliest with these fields."""
     if not root.is_dir():
@@ -93,7 +96,14 @@ def _chosen(
     if same or fit:
         return (same or fit)[0]
     if trained.get("name") in sources.names() and sources.find(trained["name"]).own:
-        return trained["name"], {}, AS_TRAINED
+        options = trained.get("options") if given is None else given
+        try:
+            guess.describe(trained["name"], root, dict(options or {}))
+        except errors.UserError:
+            if not every:
+                raise
+        else:
+            return trained["name"], {}, AS_TRAINED
     found = ", ".join(f"{name} ({reason})" for name, _, reason in every)
     raise errors.UserError(
         f"{root}: found {found or 'no data of a known format'}; the model needs labels "

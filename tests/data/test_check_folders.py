@@ -135,7 +135,7 @@ def test_ten_defects_of_voc_in_one_run(tmp_path, capsys):
     code, lines = check(capsys, tmp_path)
     expected = {
         "annotations/0.xml": "not whole XML",
-        "1: its class 'catt'": "'cat' of",
+        "annotations/1.xml: its class 'catt'": "'cat' of",
         "annotations/2.xml": "9999",
         "images/3.jpg": "without XML",
         "annotations/4.xml": "without image",
@@ -372,3 +372,46 @@ def test_a_list_that_leads_outside_hides_no_other_defect(tmp_path, capsys):
     assert named(lines, "train.txt:2", "x.png", "outside")
     assert named(lines, "train.txt:3", "'zz' names 0 images")
     assert named(lines, "images/b.jpg", "not a readable image")
+
+
+def test_a_mistyped_split_is_a_mistake_of_whoever_asks(tmp_path, capsys):
+    trees.write_folder(tmp_path, range(5))
+    assert command.main(["check", str(tmp_path), "--split=trian"]) == 2
+    assert "Did you mean 'train'?" in capsys.readouterr().err
+
+
+def test_images_without_any_mask_or_no_images_at_all(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert command.main(["check", str(tmp_path / "empty")]) == 2
+    said = capsys.readouterr().err
+    assert "found no image files. Fix" in said
+    write_voc(tmp_path / "voc", 4)
+    with pytest.raises(errors.UserError, match=r"4 images and no masks.*data init"):
+        sources.describe("folder/segmentation", root=tmp_path / "voc")
+
+
+def test_what_init_says_next_can_be_pasted(tmp_path, capsys):
+    folder = tmp_path / "my own, data"
+    trees.write_folder(folder, range(5))
+    output = tmp_path / "my config.py"
+    assert command.main(["init", str(folder), f"--output={output}"]) == 0
+    said = capsys.readouterr().out
+    assert f"check '{folder}'" in said and f"--config='{output}' --plan" in said
+    assert f"--config='{output}'" in output.read_text()
+
+
+def test_one_problem_is_counted_once(tmp_path, capsys):
+    trees.write_folder(tmp_path, range(8), values=(0, 1, 2))
+    trees.write_mask(tmp_path / "masks/3.png", values=(0, 1, 7))
+    (tmp_path / "classes.txt").write_text("a\nb\nc\n")
+    code, lines = check(capsys, tmp_path)
+    assert code == 1 and "problems: 1, notes: 0" in lines[-1]
+    assert any("0 more problems in" in line for line in lines)
+
+
+def test_notes_of_one_folder_are_not_those_of_the_next(tmp_path, capsys):
+    layouts.write_yolo(tmp_path / "a")
+    (tmp_path / "a/labels/train/9.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    trees.write_folder(tmp_path / "b", range(8), values=(0, 1, 2))
+    said = [check(capsys, tmp_path / name)[1] for name in "aba"]
+    assert ["left out" in "\n".join(lines) for lines in said] == [True, False, True]

@@ -1,11 +1,14 @@
 """Checks of whole datasets: what they refuse, what they only mention."""
 
 import logging
+import re
+import shlex
 
 import numpy as np
 import pytest
 
 from jaxseg.core import errors
+from jaxseg.data import __main__ as command
 from jaxseg.data import checks, sources, statistics
 from jaxseg.data.dataset import CLASS_FIELDS, IGNORE
 from tests.data import trees
@@ -161,3 +164,18 @@ def test_the_truth_has_to_score_one():
     for value, count in ((1.0, 0), (0.9, 1)):
         found = checks.check(source, score=lambda _, v=value: {"iou": v})
         assert found.fatal == count
+
+
+def test_a_quick_check_says_once_where_and_how_to_read_all(tmp_path, caplog):
+    trees.write_folder(tmp_path, range(10), values=(0, 1))
+    options = {"classes": ["a", "b", "c"]}
+    given = {"split": "train", "root": tmp_path, "options": options}
+    for part in ("fit", "held_out"):
+        checks.quick(sources.open("folder/segmentation", part=part, **given))
+    assert caplog.text.count("classes never seen") == 1 and str(tmp_path) in caplog.text
+    for mask in tmp_path.glob("masks/*"):
+        trees.write_mask(mask, values=(0,))
+    with pytest.raises(errors.UserError) as found:
+        checks.quick(sources.open("folder/segmentation", **given))
+    said = re.search("`python -m jaxseg.data (check .*)` reads", str(found.value))[1]
+    assert command.main(shlex.split(said)) == 1

@@ -90,3 +90,18 @@ def test_masks_of_zero_and_255_are_none_of_four_classes(tmp_path):
     known = {"ids": {"255": 1}, "classes": classes}
     trained = {"name": MASKS, "options": known}
     assert guess_like.like(tmp_path, SEGMENTATION, trained, classes).options == known
+
+
+def test_a_folder_of_other_labels_than_those_of_training_is_told_by_what_it_holds(
+    tmp_path,
+):
+    layouts.write_voc(tmp_path / "voc", range(4))
+    trees.write_folder(tmp_path / "masks", range(4))
+    boxes = ("boxes", "box_labels")
+    for kind, fields, name in (
+        ("voc", SEGMENTATION, MASKS),
+        ("masks", boxes, "voc/boxes"),
+    ):
+        expected = f"found .*the model needs labels of {', '.join(fields)}"
+        with pytest.raises(errors.UserError, match=expected):
+            guess_like.like(tmp_path / kind, fields, {"name": name}, ["a", "b"])

@@ -216,10 +216,12 @@ def _nothing_found(
 ) -> errors.UserError:
     files = _walk(root)
     folders = sorted({str(PurePosixPath(name).parent) for name in files})[:5]
-    found = f"{len(files)} image files, in {folders}" if files else "no image files"
     wanted = f"images={images!r}" if images else "a folder like images/ or photos/"
+    found = "no image files"
+    if files:
+        found = f"{len(files)} image files, in {folders}, but none in {wanted}"
     return errors.UserError(
-        f"{root}: found {found}, but none in {wanted}. Fix: put images in images/ and "
+        f"{root}: found {found}. Fix: put images in images/ and "
         "masks of the same names in masks/, or say where they are with images=FOLDER "
         "and masks=FOLDER (or globs such as masks='*_mask.png')."
     )

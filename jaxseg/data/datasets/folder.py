@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +122,13 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         classes = _classes_of(table, ids or {}, root)
         palette = tuple(table[name] for name in classes)
     masks = [*dict.fromkeys(m for found in pairs.values() for _, m in found if m)]
+    if not masks:
+        raise errors.UserError(
+            f"{root}: found {sum(map(len, pairs.values()))} images and no masks. Fix: "
+            f"put masks of the same names in masks/{_pairs.NAME_MASKS}; for boxes and "
+            f"other labels `python -m jaxseg.data init {shlex.quote(str(root))}` finds "
+            "their reader and writes a config."
+        )
     names = None if classes else _own_names(root, options)
     if names is not None:
         held = ids_in(masks, root)
