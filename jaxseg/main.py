@@ -6,7 +6,6 @@ python -m jaxseg.main --config=configs/factors.py --workdir=runs/factors
 import argparse
 import importlib.util
 import json
-import logging
 import re
 import sys
 import traceback
@@ -32,7 +31,6 @@ def main(argv: Sequence[str]) -> int:
     """Exit code: see EXIT_CODES."""
     arguments, changes = parse(argv)
     sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     return command(arguments, changes)
 
 

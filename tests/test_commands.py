@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import logging
 import os
 import re
 import subprocess
@@ -52,6 +53,7 @@ MISTAKES = [
     (f"main {SINGLE} --plan --set=.*/data/size=[]", r"data/size: found \[\]"),
     ("data preview worlds/driving_day --output={tmp}/none/x.png", r"no such folder"),
     ("data preview worlds/driving_day --output={tmp}", r"is a folder"),
+    ("data preview worlds/driving_day --output={tmp}/p.jpgx", r"allowed .*\.png"),
     ("data preview worlds/driving_day --count=0", r"--count.*1 or more"),
     ("data preview worlds/driving_day --count=-3", r"--count.*1 or more"),
     ("data preview worlds/driving_day --split=tran", r"mean 'train'"),
@@ -75,6 +77,10 @@ MISTAKES = [
     ("models hrnet/tiny --size=64", r"--size.*HEIGHTxWIDTH"),
     ("models hrnet/tiny --size=64x", r"--size.*HEIGHTxWIDTH"),
     ("models --heads --backbone=hrnet", r"--backbone.*NAME/VARIANT"),
+    ("models --heads --backbone=hrnt/w48", r"mean 'hrnet'"),
+    ("models --backbone=hrnet/w48", r"--backbone.*only with --heads"),
+    ("models --outputs=3", r"--outputs.*only with --heads"),
+    ("models hrnet --heads", r"NAME: found .*hrnet.*without --heads"),
     ("models --heads --outputs=0", r"--outputs.*1 or more"),
     ("weights", r"--arch=... is missing"),
     ("weights --arch=hrnet_w18 --file={tmp}/none --output={tmp}/w", r"tmp.*none"),
@@ -212,6 +218,18 @@ def test_what_a_user_can_mend_is_a_message(capsys):
     assert ends(KeyboardInterrupt()) == 130
     assert command.entry(lambda argv: None)([]) == 0
     assert command.entry(lambda argv: len(argv))(["a", "b", "c"]) == 3
+
+
+def test_every_command_logs_in_one_form(monkeypatch, capsys):
+    @command.entry
+    def main(argv):
+        logging.getLogger("jaxseg.data").warning("a file is left out")
+        logging.warning("another")
+
+    monkeypatch.setattr(logging.root, "handlers", [])
+    assert main([]) == 0
+    err = capsys.readouterr().err
+    assert err == "WARNING: a file is left out\nWARNING: another\n"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_plan_lists_stages_and_runs_nothing(command, tmp_path):
     assert code == 0 and not (tmp_path / "workdir").exists()
     for name in tiny.config()["stages"]:
         assert re.search(rf"^{name} .* to run .*{tiny.key(name)[:20]}$", out, re.M)
-    assert "5 stages, 1 table cells; 5 artifacts, 0 cached. To run: 8 steps" in out
+    assert "5 stages, 1 table cell; 5 artifacts, 0 cached. To run: 8 steps" in out
     code, out, _ = command(
         write(tmp_path / "c.py", tiny.config()),
         "--plan",

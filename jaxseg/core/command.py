@@ -3,14 +3,17 @@
 import argparse
 import errno
 import functools
+import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxseg.core import errors, text
 
+LOGGED = "%(levelname)s: %(message)s"
 INTERRUPTED, PIPE_CLOSED = 130, 141  # as shells count signals
 OURS = (Path(__file__).parent.parent, Path(sys.prefix))
 SPACE = "free space there, or give another path"
@@ -39,10 +42,11 @@ ANYWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO)
 def entry(
     main: Callable[[Sequence[str]], int | None],
 ) -> Callable[[Sequence[str] | None], int]:
-    """A `main(argv)` that ends with an exit code whatever the user did: its own; that
-    of a UserError, with its message; 2 for a path that the system refuses; 130 for
-    Ctrl-C; 141 in silence where the reader of a pipe has gone. Anything else is a bug
-    and raised. What is printed is escaped where it hides: names come from data.
+    """A `main(argv)` that logs as all do and ends with an exit code whatever the user
+    did: its own; that of a UserError, with its message; 2 for a path that the system
+    refuses; 130 for Ctrl-C; 141 in silence where the reader of a pipe has gone. All
+    else is a bug and raised. What is printed is escaped where it hides: names come
+    from data.
     """
 
     @functools.wraps(main)
@@ -50,6 +54,7 @@ def entry(
         sys.stdout.reconfigure(errors="backslashreplace")  # names need not be text
         try:
             with text.escaped():
+                logging.basicConfig(level=logging.WARNING, format=LOGGED)
                 return _run(main, sys.argv[1:] if argv is None else argv)
         except BrokenPipeError:
             # Python flushes once more when it ends; there must be somewhere to.
@@ -66,6 +71,8 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
         finally:
             sys.stdout.flush()  # here, where a full disk or a closed pipe can be told
     except errors.UserError as error:
+        if errors.traced():
+            traceback.print_exception(error)
         said, code = str(error), error.exit_code
     except KeyboardInterrupt:
         print("jaxseg: interrupted", file=sys.stderr)
@@ -105,6 +112,14 @@ def output_file(given: str) -> Path:
         raise argparse.ArgumentTypeError(f"{given!r} is a folder. Fix: name a file")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"{given!r}: no permission to write there")
+    return path
+
+
+def picture_file(given: str) -> Path:
+    """For argparse: `output_file` of a PNG."""
+    path = output_file(given)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{given!r}: allowed is a name in .png")
     return path
 
 

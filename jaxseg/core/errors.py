@@ -1,11 +1,13 @@
 """The exceptions that commands print as a message instead of a traceback."""
 
 import contextlib
+import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+TRACEBACK = "JAXSEG_TRACEBACK"  # 1 in the environment shows where a UserError arose
 
 
 class UserError(Exception):
@@ -42,20 +44,26 @@ def reading(where: object, allowed: str = "") -> Iterator[None]:
     """Within, what is raised comes out as a UserError that begins with `where`.
 
     Errors of ours pass as they are. Of others the text has the type and the line of
-    our code that did not expect them, and the exception itself is the cause.
+    our code that did not expect them, and the exception itself is the cause. A lack of
+    memory is no fault of a file, and passes.
     allowed: what the format asks for, such as "are four numbers".
     """
     try:
         yield
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:
         found = f"{type(error).__name__}: {str(error)[:200]}; {_line(error)}"
         asked = f"; allowed {allowed}" if allowed else ""
         raise UserError(
             f"{where}: cannot be read ({found}){asked}. Fix: correct the file or get "
-            "it again; if it is right, report this line."
+            f"it again; if it is right, report this line ({TRACEBACK}=1 shows more)."
         ) from error
+
+
+def traced() -> bool:
+    """Whether the user wants the traceback of errors that have a message."""
+    return os.environ.get(TRACEBACK) == "1"
 
 
 def _line(error: Exception) -> str:

@@ -348,6 +348,7 @@ def _parser() -> argparse.ArgumentParser:
         """of the reader, as JSON; '{"outside": true}': links may leave the folder"""
     )
     options: dict[str, Any] = {"metavar": "JSON", "default": "{}", "help": help_}
+    picture = file | {"type": command.picture_file}
     number: dict[str, Any] = {"metavar": "N", "type": command.count}
 
     def add(name: str, run: Any) -> argparse.ArgumentParser:
@@ -371,7 +372,7 @@ def _parser() -> argparse.ArgumentParser:
         if run is not preview:
             sub.add_argument("--json", help="the report as JSON", **file)
         if run is preview:
-            sub.add_argument("--output", help="PNG; default NAME.png", **file)
+            sub.add_argument("--output", help="default NAME.png", **picture)
             sub.add_argument("--augment", action="store_true", help="beside each image")
             sub.add_argument("--count", default=12, help="default 12", **number)
         if run is check:

@@ -26,9 +26,19 @@ def main(argv: Sequence[str]) -> None:
     arguments = _parser().parse_args(argv)
     size = _size(arguments.size)
     if arguments.heads:
-        list_heads(arguments.backbone, size, arguments.outputs)
+        _refuse(arguments.names, "NAME", "without --heads; with it --backbone=NAME")
+        backbone, outputs = arguments.backbone, arguments.outputs
+        list_heads(backbone or "hrnet/w48", size, outputs or 20)
     else:
+        _refuse(arguments.backbone, "--backbone", "with --heads; without it NAME")
+        _refuse(arguments.outputs, "--outputs", "with --heads")
         list_backbones(arguments.names, size)
+
+
+def _refuse(given: Any, name: str, allowed: str) -> None:
+    """UserError where an option is given that the others leave without a meaning."""
+    if given:
+        raise errors.UserError(f"{name}: found {given}, allowed only {allowed}")
 
 
 def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
@@ -123,9 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--size", default="224x224", metavar="HxW")
     parser.add_argument("--heads", action="store_true", help="heads on one backbone")
-    parser.add_argument("--backbone", default="hrnet/w48", metavar="NAME/VARIANT")
     parser.add_argument(
-        "--outputs", type=command.count, default=20, help="of the heads"
+        "--backbone", metavar="NAME/VARIANT", help="with --heads; default hrnet/w48"
+    )
+    parser.add_argument(
+        "--outputs", type=command.count, help="of the heads; default 20"
     )
     return parser
 

@@ -282,7 +282,7 @@ def _run_one(
     except errors.Busy as error:
         return "busy", str(error)
     except Exception as error:  # one branch; the others go on, and the exit code is 1
-        if not isinstance(error, errors.UserError):
+        if errors.traced() or not isinstance(error, errors.UserError):
             logging.error("%s", traceback.format_exc())
         text = str(error) if isinstance(error, errors.UserError) else repr(error)
         state = "diverged" if isinstance(error, errors.Diverged) else "failed"

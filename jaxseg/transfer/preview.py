@@ -35,13 +35,18 @@ def show(plan: chain.Plan, only: str, workdir: Path) -> None:
         name: sum(cost.get(name, 0) for cost in missing.values())
         for name in ("steps", "examples", "evaluated", "bytes")
     }
-    cells = sum(label.get("role") == "target" for one in stages for label in one.labels)
+    count = sum(label.get("role") == "target" for one in stages for label in one.labels)
     print(
-        f"{len(stages)} stages, {cells} table cells; {len(costs)} artifacts, "
-        f"{sum(map(box.done, costs))} cached. To run: {totals['steps']:,} steps, "
-        f"{totals['examples']:,} examples, {totals['evaluated']:,} images evaluated, "
+        f"{_many(len(stages), 'stage')}, {_many(count, 'table cell')}; "
+        f"{_many(len(costs), 'artifact')}, {sum(map(box.done, costs))} cached. To run: "
+        f"{_many(totals['steps'], 'step')}, {_many(totals['examples'], 'example')}, "
+        f"{_many(totals['evaluated'], 'image')} evaluated, "
         f"{totals['bytes'] >> 20:,} MiB of weights."
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _state(one: stage.Stage, box: store.Store) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.core import errors
+from jaxseg.core import command, errors
 from jaxseg.data.datasets import _labels
 
 
@@ -29,3 +29,24 @@ def test_errors_of_ours_pass_as_they_are():
 def test_an_interrupt_is_no_mistake_of_a_file():
     with pytest.raises(KeyboardInterrupt), errors.reading("file"):
         raise KeyboardInterrupt
+
+
+def test_a_lack_of_memory_is_no_mistake_of_a_file():
+    with pytest.raises(MemoryError), errors.reading("file"):
+        raise MemoryError
+
+
+def test_where_it_arose_can_be_asked_for(monkeypatch, capsys):
+    @command.entry
+    def main(argv):
+        with errors.reading("a.json"):
+            _labels.raw_ids({"x": 1})
+
+    assert main([]) == 2
+    err = capsys.readouterr().err
+    assert "JAXSEG_TRACEBACK=1" in err and "Traceback" not in err
+    monkeypatch.setenv("JAXSEG_TRACEBACK", "1")
+    assert main([]) == 2
+    err = capsys.readouterr().err
+    assert err.count("Traceback") == 2 and "in raw_ids" in err  # its cause as well
+    assert err.splitlines()[-1].startswith("jaxseg: a.json: cannot be read")

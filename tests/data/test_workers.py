@@ -14,6 +14,7 @@ import pytest
 from jaxseg.core import errors
 from tests.data import test_pipeline
 
+PATIENCE = 300  # s, for three interpreters and what they import on a busy machine
 # A training's place: two workers, a batch for each line that it is sent.
 READER = """
 import multiprocessing, signal, sys
@@ -40,9 +41,10 @@ def reader():
         start_new_session=True,
         cwd=Path(__file__).parents[2],
     )
-    patience = threading.Timer(60, process.kill)
+    patience = threading.Timer(PATIENCE, process.kill)
     patience.start()
     workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert workers, f"three interpreters have not started within {PATIENCE} s"
     yield process, workers
     patience.cancel()
     process.kill()
