@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 SECONDS = 300.0  # for one call
+GRACE = 1.0  # seconds that it has to end, once this process does
 BYTES = 4 << 30  # of memory, beside what the process has when it starts
 SERVE = "from jaxseg.core import isolated; isolated.serve()"
 _lock = threading.Lock()
@@ -110,4 +111,8 @@ def _end(server: subprocess.Popen, owner: int) -> None:
     if os.getpid() == owner:
         with contextlib.suppress(OSError):
             server.stdin.close()
-        server.wait()
+        try:  # a fork may hold its input open
+            server.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

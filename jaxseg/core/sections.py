@@ -17,6 +17,8 @@ from jaxseg.core import errors, lookup
 
 # Annotations that are enforced; anything else is the called function's own matter.
 CHECKED = {float, int, bool, str, types.NoneType, Mapping, Sequence, tuple}
+INT = 2**63 - 1  # what arrays and files hold
+SEED = 2**32 - 1  # `jax.random.PRNGKey` keeps 32 bits: a higher seed would be another's
 NAMES = {
     types.NoneType: "None",
     Mapping: "a section",
@@ -159,6 +161,11 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
                 )
             item = (*items, Any)[0]
             return type(value)(_cast(each, item, where) for each in value)
+    if type(value) is int and int in kinds and abs(value) > INT:
+        raise errors.UserError(
+            f"{where}: found a number of {value.bit_length()} bits, allowed: whole "
+            f"numbers from -{INT} to {INT}"
+        )
     if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
         names = ", ".join(sorted(NAMES.get(kind, kind.__name__) for kind in kinds))
         raise errors.UserError(

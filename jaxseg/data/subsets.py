@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, lookup, sections
 from jaxseg.data.dataset import Dataset
 
 PARTS = ("all", "fit", "held_out")
@@ -39,6 +39,10 @@ def check_draw(data: Mapping[str, Any], where: str) -> None:
             raise errors.UserError(
                 f"{where}/{name}: found {data[name]}, allowed: {low} or more"
             )
+    if data["seed"] > sections.SEED:
+        raise errors.UserError(
+            f"{where}/seed: found {data['seed']}, allowed: at most {sections.SEED}"
+        )
 
 
 def check(data: Mapping[str, Any], facts: Dataset, where: str) -> None:

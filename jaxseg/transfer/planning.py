@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, trees
+from jaxseg.core import errors, hashing, sections, trees
 from jaxseg.data import dataset, sources, subsets, transforms
 from jaxseg.evals import predict
 from jaxseg.models import initial
@@ -122,11 +122,18 @@ def _check_fields(task: Any, name: str, facts: dataset.Dataset, where: str) -> N
         )
 
 
+STEPS = 2**31 - 1  # counted in int32
+BATCH = 2**20  # images: far above what any memory holds
+THREADS = 1024
 # (allowed, whether a number is, fields); fields that a section lacks, or that are None,
 # are not looked at.
 NUMBERS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("1 or more", lambda x: x >= 1, ("steps", "batch_size", "accumulate", "patience")),
     ("0 or more", lambda x: x >= 0, ("seed", "lr", "eval_every", "samples", "mixup")),
+    (f"at most {sections.SEED}", lambda x: x <= sections.SEED, ("seed",)),
+    (f"at most {STEPS}", lambda x: x <= STEPS, ("steps",)),
+    (f"at most {BATCH}", lambda x: x <= BATCH, ("batch_size",)),
+    (f"at most {THREADS}", lambda x: x <= THREADS, ("run/threads", "run/workers")),
     ("0 or more", lambda x: x >= 0, ("run/log_every", "run/checkpoint_every")),
     ("0 or more", lambda x: x >= 0, ("run/threads", "run/workers", "schedule/power")),
     ("0 or more", lambda x: x >= 0, ("optimizer/weight_decay",)),

@@ -5,6 +5,7 @@ image; all others (no width, no height, NaN, wholly outside) are dropped. One tu
 round or far outside is a mistake: readers of users' own data refuse it.
 """
 
+import collections
 import contextlib
 import contextvars
 import json
@@ -355,7 +356,8 @@ def raw_ids(given: Mapping[Any, Any] | None) -> dict[int, int] | None:
 def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
     """The class names in the order of the mapping; UserError for one that is twice."""
     classes = tuple(map(str, names.values()))
-    twice = sorted({name for name in classes if classes.count(name) > 1})
+    counts = collections.Counter(classes)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice or not classes:
         raise errors.UserError(
             f"{where}: found {len(classes)} classes, {twice or 'none'} more than once; "
