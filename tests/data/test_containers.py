@@ -82,6 +82,30 @@ def test_a_table_of_numbers(tmp_path):
     refused("table/classification", tmp_path, text, classes=["a", "b"])
 
 
+@pytest.mark.parametrize(
+    "labels, text",
+    [
+        ((1, "cat", 2), r"train\.csv:3: found the label 'cat' beside 1, 2; .*Fix"),
+        ((-1, 0, 1), r"train\.csv:2: found the label '-1' beside 0, 1"),
+        (("1.0", "0.0"), r"train\.csv:3: found the label '0\.0' beside such numbers"),
+        ((1, 32000), r"train\.csv:3: found the label 32000 among 2 different ones"),
+        ((65535, 0), r"train\.csv:2: found the label 65535 .* from 0 to 65534"),
+    ],
+)
+def test_labels_that_are_no_numbers_of_classes(labels, text, tmp_path):
+    write_table(tmp_path, [line(i, label) for i, label in enumerate(labels)])
+    refused("table/classification", tmp_path, text)
+    named = [str(label) for label in dict.fromkeys(labels)]
+    source = opened("table/classification", tmp_path, classes=named)
+    assert [int(e["label"]) for e in examples(source)] == [0, 1, 2][: len(labels)]
+
+
+def test_names_may_begin_with_digits(tmp_path):
+    write_table(tmp_path, [line(0, "7up"), line(1, "2 cats")])
+    source = opened("table/classification", tmp_path)
+    assert source.dataset.classes == ("2 cats", "7up")
+
+
 def test_a_table_of_masks_and_depth(tmp_path):
     write_table(tmp_path, LINES)
     refused("table/segmentation", tmp_path, r"0 names of classes; .*classes\.txt")

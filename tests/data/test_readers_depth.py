@@ -6,6 +6,7 @@ import pytest
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
 from jaxseg.data import sources
+from jaxseg.data.datasets import _depth
 from tests.data import layouts, trees
 
 SCENES, FOLDER = "seven_scenes/depth", "depth/folder"
@@ -120,3 +121,12 @@ def test_real_frames(real_data, capsys):
 def test_a_real_map_of_a_folder(real_data):
     root = real_data / "official_layouts/segmentation/pseudo_nyu_dataset"
     refused(FOLDER, root, "found one image", depth="annotations")
+
+
+def test_a_depth_in_other_units_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[0, 2.5e6]], np.float64))
+    with pytest.raises(errors.UserError, match=r"a\.npy: found a depth of 2\.5e\+06 m"):
+        _depth.read(tmp_path / "a.npy", None)
+    near = _depth.read(tmp_path / "a.npy", 1e-6)
+    assert near.dtype == np.float32 and near.tolist() == [[0, 2.5]]
+    assert not _depth.read(tmp_path / "a.npy", None, maximum=100.0).any()

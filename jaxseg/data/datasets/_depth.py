@@ -10,6 +10,7 @@ from jaxseg.core import arrays, errors
 from jaxseg.core import images as images_lib
 
 ARRAYS = (".npy", ".exr")  # endings of files that are not images
+FARTHEST = 1e6  # metres: what is farther is in other units, or stands for unknown
 MILLIMETRES, METRES = 0.001, 1.0  # per unit of integers and of floating point numbers
 
 
@@ -40,6 +41,12 @@ def read(
     metres = np.where(unknown, 0, raw).astype(np.float32) * np.float32(scale)
     if maximum is not None:
         unknown |= metres > maximum
+    if (far := metres[~unknown].max(initial=0)) > FARTHEST:
+        raise errors.UserError(
+            f"{path}: found a depth of {far:g} m; allowed are {FARTHEST:g} m and less. "
+            "Fix: scale=METRES_PER_UNIT, maximum=METRES beyond which it is unknown, or "
+            "invalid=[...]."
+        )
     return np.where(unknown, np.float32(0), metres)
 
 

@@ -10,6 +10,7 @@ line; labels that are names need neither.
 
 import dataclasses
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,9 @@ NAMES = {"train": ("train.csv",), "validation": ("validation.csv", "val.csv")}
 NAMES |= {"test": ("test.csv",)}
 CLASSES = "classes.txt"
 FEWEST_CLASSES = 2
+FEW = 10  # classes without an image that need no reason
+SHOWN = 3  # labels in a message
+NUMBER = re.compile(r"[-+]?[0-9]*[.,]?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -233,19 +237,42 @@ def _label_names(
     """Names of the classes: given, in classes.txt, or the labels found, sorted."""
     if given or (root / CLASSES).is_file():
         return named_classes(root, given)
-    names = find_tables(root, tables).values()
-    labels = {x for name in names for x in _codes(_labels.stamp(root / name))[1]}
-    numbers = [_files.whole(label) for label in labels]
-    if None not in numbers:
-        top = max(numbers, default=0)
-        if top >= IGNORE:
-            raise errors.UserError(
-                f"{', '.join(str(root / name) for name in names)}: found the label "
-                f"{top}; allowed are names, or numbers of classes from 0 to "
-                f"{IGNORE - 1}. Fix: correct it, or name the classes in {CLASSES}."
-            )
-        return named_classes(root, [f"class_{i}" for i in range(top + 1)])
-    return named_classes(root, sorted(labels))
+    found: dict[str, str] = {}  # {label: table:line where it first stands}
+    for name in find_tables(root, tables).values():
+        file = _labels.stamp(root / name)
+        codes, labels = _codes(file)
+        lines = np.unique(codes, return_index=True)[1]
+        places = [_checked(file, "label").where(int(line)) for line in lines]
+        found = dict(zip(labels, places)) | found
+    numbers = {x: n for x in found if (n := _files.whole(x)) is not None}
+    if not numbers and not any(map(NUMBER.fullmatch, found)):
+        return named_classes(root, sorted(found))
+    _check_numbers(found, numbers)
+    top = max(numbers.values())
+    return named_classes(root, [f"class_{i}" for i in range(top + 1)])
+
+
+def _check_numbers(found: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+    """UserError for a label that is no class among numbers, or far above the others.
+
+    found: {label: where it stands}; numbers: {label: its number}.
+    """
+    fix = f"Fix: correct it, or name all classes in {CLASSES}, one a line."
+    for label in sorted(found.keys() - numbers.keys()):
+        shown = ", ".join(sorted(numbers, key=numbers.get)[:SHOWN]) or "such numbers"
+        raise errors.UserError(
+            f"{found[label]}: found the label {label!r} beside {shown}; allowed are "
+            f"whole numbers from 0 to {IGNORE - 1}, or names alone. {fix}"
+        )
+    top = max(numbers, key=numbers.get)
+    different = len(set(numbers.values()))
+    unused = numbers[top] + 1 - different
+    if numbers[top] >= IGNORE or unused > max(different, FEW):
+        raise errors.UserError(
+            f"{found[top]}: found the label {top} among {different} different ones; "
+            f"allowed are numbers of classes from 0 to {IGNORE - 1} of which at most "
+            f"half, or {FEW}, have no image. {fix}"
+        )
 
 
 def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
