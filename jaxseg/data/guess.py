@@ -97,22 +97,24 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     outside = bool((given or {}).get(sources.OUTSIDE))
     if not root.is_dir():
         raise no_folder(str(root))
-    found, refused, told = [], [], dict(_labels.told)
+    found, refused, before, told = [], [], dict(_labels.told), {}
     with _labels.setting_aside() as noted:
         for name, options, reason in candidates(paths.root(root, outside=outside)):
             options = options | dict(given or {})
+            _labels.told.clear()
             try:
                 facts = describe(name, root, options)
             except errors.UserError as error:
                 refused.append(f"{name} ({reason}): {error}")
             else:
                 problems = tuple(noted.values())
+                told = told if found else dict(_labels.told)
                 found.append(
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
-    _labels.told.clear()  # whoever reads the folder says it, of one format alone
-    _labels.told.update(told)
+    _labels.told.clear()  # what other formats left out is of no interest
+    _labels.told.update(before | told)
     if found:
         return found
     raise errors.UserError(
