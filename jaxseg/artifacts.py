@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import command, errors, hashing, lookup, manifest, records
+from jaxseg.core import command, errors, hashing, jsonl, lookup, manifest
 
 WRONG = ("damaged", "with extra files", "made from parents that were built again")
 
@@ -74,7 +74,7 @@ def show(arguments: argparse.Namespace) -> None:
     shown = {k: v for k, v in box.verify(key).items() if k not in ("files", "self")}
     print(json.dumps(shown, indent=1))
     receipt = box.folder(key) / "receipt.json"
-    for row in records.read_json(receipt) if receipt.is_file() else ():
+    for row in jsonl.read_json(receipt) if receipt.is_file() else ():
         print(
             f"transplant from {row['source_name']}: {row['take']}, "
             f"{row['copied_parameters']:,} of {row['total_parameters']:,} parameters"
@@ -135,7 +135,7 @@ def collect(arguments: argparse.Namespace) -> None:
 def _planned(box: Any) -> set[str]:
     """Short keys of all stages of all plans in a workdir; Damaged where one is."""
     plans = box.workdir.glob("studies/*/plan.json")
-    values = [records.read_sealed(path, fix=manifest.PLAN_FIX) for path in plans]
+    values = [jsonl.read_sealed(path, fix=manifest.PLAN_FIX) for path in plans]
     return {stage["key"][:20] for value in values for stage in value["stages"]}
 
 
@@ -212,7 +212,7 @@ def _rebuilt(box: Any, found: Mapping[str, Any]) -> str:
         for role, used in found.get("parent_weights", {}).items()
     ]
     receipt = box.folder(found["key"]) / "receipt.json"
-    rows = records.read_json(receipt) if receipt.is_file() else []
+    rows = jsonl.read_json(receipt) if receipt.is_file() else []
     pairs += [(row["source_key"], row.get("source_weights")) for row in rows]
     for key, used in pairs:
         parent = _listed(box, key) if box.done(key) else {}

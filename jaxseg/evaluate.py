@@ -22,13 +22,13 @@ BATCH = 16  # where the artifact does not say with how many it was evaluated
 @command.entry
 def main(argv: Sequence[str]) -> None:
     """Exit code: 0, or 2 on a mistake."""
-    from jaxseg.core import records
+    from jaxseg.core import jsonl
 
     arguments = _parser().parse_args(argv)
     found = measure(arguments)
     print(table(found))
     if arguments.output is not None:
-        records.write_json(arguments.output, found)
+        jsonl.write_json(arguments.output, found)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 def check_head(model: Any) -> Any:
     """The task of the artifact's head; UserError where there is no trained one."""
-    from jaxseg.evals import predict
+    from jaxseg.tasks import build
 
     task, outputs = model.manifest["spec"].get("task"), model.manifest["outputs"]
     if not task or model.head not in outputs:
@@ -126,7 +126,7 @@ def check_head(model: Any) -> Any:
             f"{model.folder}: found no trained head with a known task, so nothing can "
             "be measured. Fix: train one on it first (configs/finetune.py)"
         )
-    return predict.build_task(task, outputs[model.head])
+    return build.task(task, outputs[model.head])
 
 
 def data_section(

@@ -35,7 +35,11 @@ FENCES = {
     "tensorflow": (),
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "chex"}
-JAX_IN_CORE = ("jaxseg.core.trees", "jaxseg.core.images_jnp")
+JAX_IN_CORE = (
+    "jaxseg.core.compiled",
+    "jaxseg.core.images_jnp",
+    "jaxseg.core.trees",
+)
 REPORT_MAY = {"numpy", "scipy", "jinja2", "matplotlib", "jaxseg"}
 MAX_FILE, MAX_FUNCTION, HARD_FUNCTION = 400, 50, 80
 LONG_FUNCTIONS = 0.01  # the share that may be longer than MAX_FUNCTION

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.transfer import store
 from tests import tiny
 
@@ -110,9 +110,9 @@ def test_list_names_files_of_nobody(command, tmp_path):
 def test_list_tells_a_parent_that_was_built_again(command, tmp_path):
     workdir = tiny.copy(tmp_path)
     path = tiny.artifact("source", inside=workdir) / "manifest.json"
-    value = records.read_json(path)
+    value = jsonl.read_json(path)
     value.pop("self")
-    records.write_sealed(path, value | {"weights": "other"})
+    jsonl.write_sealed(path, value | {"weights": "other"})
     code, out, _ = command("list", "--verify", workdir=workdir)
     assert code == 1 and "made from parents that were built again" in out
     told = [line for line in out.splitlines() if "PARENT BUILT AGAIN: source" in line]
@@ -186,11 +186,11 @@ def test_remove_waits_for_no_run(command, tmp_path):
 def test_gc_removes_what_no_plan_names(command, tmp_path):
     workdir = tiny.copy(tmp_path)
     plan = workdir / "studies" / "tiny" / "plan.json"
-    value = records.read_json(plan)
+    value = jsonl.read_json(plan)
     gone = ("distance", "target")
     value["stages"] = [s for s in value["stages"] if s["name"] not in gone]
     value.pop("self")
-    records.write_sealed(plan, value)
+    jsonl.write_sealed(plan, value)
     box = store.Store(workdir)
     unfinished = box.start("ef" * 32)
     code, out, _ = command("gc", workdir=workdir)
@@ -216,10 +216,10 @@ def test_gc_looks_again_under_the_lock_of_each_stage(command, tmp_path, monkeypa
     workdir, key = tiny.copy(tmp_path), tiny.key("distance")[:20]
     plan = workdir / "studies" / "tiny" / "plan.json"
     whole = plan.read_text()
-    value = records.read_json(plan)
+    value = jsonl.read_json(plan)
     value["stages"] = [s for s in value["stages"] if s["name"] != "distance"]
     value.pop("self")
-    records.write_sealed(plan, value)
+    jsonl.write_sealed(plan, value)
     lock = store.Store.lock
 
     def after_a_worker(box, name, doing):

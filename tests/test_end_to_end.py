@@ -9,7 +9,7 @@ import pytest
 
 import jaxseg
 from jaxseg import main
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.transfer import store
 
 CONFIG = "configs/factors.py:sources=driving_day,targets=driving_night,seeds=1"
@@ -59,12 +59,12 @@ def test_results_and_gains(study):
 
 
 def test_the_receipt_says_what_moved(study):
-    (receipt,) = records.read_json(artifact(study, "driving_day") / "receipt.json")
+    (receipt,) = jsonl.read_json(artifact(study, "driving_day") / "receipt.json")
     assert receipt["take"] == {"backbone": "backbone"}
     assert all(path.split("/")[1] == "backbone" for path in receipt["copied"])
     assert any(path.startswith("batch_stats/") for path in receipt["copied"])
     assert {path.split("/")[1] for path in receipt["kept"]} == {"heads_segmentation"}
-    assert records.read_json(artifact(study, "random") / "receipt.json") == []
+    assert jsonl.read_json(artifact(study, "random") / "receipt.json") == []
 
 
 def test_a_second_run_makes_nothing(study, capsys):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import jaxseg
 from jaxseg import evaluate
-from jaxseg.core import records
+from jaxseg.core import jsonl
 from jaxseg.data import sources
 from jaxseg.metrics import segmentation
 from jaxseg.transfer import store, study
@@ -53,7 +53,7 @@ def test_an_artifact_on_its_own_data_gives_its_own_digits(command, tmp_path):
     code, _, err = command(*DAY, f"--output={path}")
     assert (code, err) == (0, "")
     found, manifest = (
-        records.read_json(path),
+        jsonl.read_json(path),
         store.read_manifest(tiny.artifact("source")),
     )
     assert found["metrics"] == stored("source")
@@ -72,7 +72,7 @@ def test_a_part_of_the_training_split_too(command, tmp_path):
         *data, "--part=held_out", f"--output={path}", name="target/a"
     )
     assert (code, err) == (0, "")
-    assert records.read_json(path)["metrics"] == stored("target/a", "held_out")
+    assert jsonl.read_json(path)["metrics"] == stored("target/a", "held_out")
 
 
 def test_images_that_chose_are_named(tmp_path, capsys):
@@ -110,7 +110,7 @@ def test_windows_scales_and_flips_are_said_and_done(command, tmp_path):
     assert "sliding windows 32x48, overlap 0.5, scales 0.5 1, flip" in out
     code, out, err = command(*DAY, "--scales=1,1", f"--output={path}")
     assert (code, err) == (0, "")
-    twice = records.read_json(path)["metrics"]  # the same view twice: itself
+    twice = jsonl.read_json(path)["metrics"]  # the same view twice: itself
     assert twice["miou"] == pytest.approx(stored("source")["miou"], abs=1e-3)
 
 
@@ -120,7 +120,7 @@ def test_a_folder_of_images_and_masks(command, folder, tmp_path):
     data = (f"--data={folder}", f"--options={options}")
     code, _, err = command(*data, f"--output={path}")
     assert (code, err) == (0, "")
-    found = records.read_json(path)
+    found = jsonl.read_json(path)
     assert found["data"]["name"] == "folder/segmentation"
     assert found["data"]["count"] == 2
     assert found["data"]["fingerprint"].startswith("folder/segmentation@3:")
@@ -243,10 +243,10 @@ def test_what_is_no_artifact_with_a_head(command, tmp_path, capsys):
     headless = shutil.copytree(tiny.artifact("source"), tmp_path / "headless")
     manifest = store.read_manifest(headless)
     kept = {key: manifest[key] for key in manifest if key != "self"}
-    records.write_sealed(headless / store.MANIFEST, kept | {"outputs": {}})
+    jsonl.write_sealed(headless / store.MANIFEST, kept | {"outputs": {}})
     assert evaluate.main([f"--artifact={headless}", *DAY]) == 2
     assert "no trained head" in capsys.readouterr().err
     unknown = shutil.copytree(tiny.artifact("source"), tmp_path / "unknown")
-    records.write_sealed(unknown / store.MANIFEST, kept | {"preprocessing": None})
+    jsonl.write_sealed(unknown / store.MANIFEST, kept | {"preprocessing": None})
     assert evaluate.main([f"--artifact={unknown}", *DAY]) == 2
     assert "--normalization=target" in capsys.readouterr().err

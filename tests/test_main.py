@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxseg import artifacts, main
-from jaxseg.core import records
+from jaxseg.core import jsonl
 from jaxseg.report import __main__ as report
 from jaxseg.transfer import store
 from tests import tiny
@@ -330,7 +330,7 @@ def wait_for_step(process, workdir, step):
     for _ in range(3000):
         assert process.poll() is None, process.stderr.read()
         logs = list(workdir.glob("running/*/artifact/metrics.jsonl"))
-        if logs and any(row["step"] >= step for row in records.read(logs[0])):
+        if logs and any(row["step"] >= step for row in jsonl.read(logs[0])):
             return
         time.sleep(0.05)
     raise AssertionError("it never came to that step")

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from jaxseg import main
-from jaxseg.core import records
+from jaxseg.core import jsonl
 
 CASES = {  # task: data set, folder of the real samples
     "segmentation": ("folder/segmentation", "human_segmentation"),
@@ -33,7 +33,7 @@ def test_two_steps_on_real_samples(task, real_data, tmp_path):
     arguments = [f"--config={config},steps=2,batch=4,count=8", *more]
     assert main.main([*arguments, f"--workdir={tmp_path}"]) == 0
     (artifact,) = (tmp_path / "artifacts").iterdir()
-    manifest = records.read_json(artifact / "manifest.json")
+    manifest = jsonl.read_json(artifact / "manifest.json")
     (headline,) = (m for m in manifest["metrics"] if m["headline"])
     assert headline["name"] == HEADLINES[task] and 0 <= headline["value"] < 20
     with Image.open(artifact / "samples" / "000_truth.png") as picture:

@@ -14,8 +14,8 @@ from PIL import Image
 
 import jaxseg
 from jaxseg import evaluate
-from jaxseg.core import records
-from jaxseg.evals import predict
+from jaxseg.core import jsonl
+from jaxseg.tasks import build
 from jaxseg.transfer import planning, study
 from tests import tiny
 
@@ -158,7 +158,7 @@ def trained(workdir, task, root, other):
     outcome = study.run(config, workdir)
     assert outcome.ok, outcome.errors
     folder = workdir / "artifacts" / tiny.plan(config).by_name["x"].key[:20]
-    rows = records.read_json(folder / "manifest.json")["metrics"]
+    rows = jsonl.read_json(folder / "manifest.json")["metrics"]
     return folder, {row["name"]: row["value"] for row in rows}
 
 
@@ -167,7 +167,7 @@ def afterwards(folder, task, other, path):
     arguments = [f"--artifact={folder}", f"--data={name}", f"--root={other}"]
     arguments += [f"--options={json.dumps(options)}", "--batch=3", f"--output={path}"]
     assert evaluate.main(arguments) == 0
-    return records.read_json(path)["metrics"]
+    return jsonl.read_json(path)["metrics"]
 
 
 def one_by_one(folder, task, other):
@@ -176,7 +176,7 @@ def one_by_one(folder, task, other):
     data = {"name": name, "split": "validation", "root": str(other)}
     source = planning.open_source(data | {"options": options})
     outputs = model.manifest["outputs"][model.head]
-    built = predict.build_task(model.manifest["spec"]["task"], outputs)
+    built = build.task(model.manifest["spec"]["task"], outputs)
     metric = built.metric()
     state = metric.zeros()
     for index in range(len(source)):

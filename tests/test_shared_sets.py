@@ -6,7 +6,7 @@ import math
 import pytest
 
 from configs import common
-from jaxseg.core import records
+from jaxseg.core import jsonl
 from jaxseg.data import __main__ as command
 from jaxseg.transfer import store, study
 
@@ -139,7 +139,7 @@ def test_check_finds_only_known_defects(place, tmp_path):
     arguments = ["check", name, "--root", root, "--split", split, "--json", report]
     arguments += ["--options", json.dumps(options)]
     code = command.main([str(argument) for argument in arguments])
-    found = records.read_json(report)["splits"][split]
+    found = jsonl.read_json(report)["splits"][split]
     fatal = {problem["kind"] for problem in found["problems"] if problem["fatal"]}
     # Samples of official sets are a few images of them, and that is said.
     assert fatal == ({"count"} if name in CUT else set()), found["problems"]

@@ -8,7 +8,7 @@ from PIL import Image
 
 import jaxseg
 from jaxseg import main
-from jaxseg.core import records
+from jaxseg.core import jsonl
 
 SOURCES = "driving_day+driving_day@detection+closeups_dogs@keypoints+driving_day@depth"
 TARGETS = "driving_night@detection+closeups_insects@keypoints+driving_night@depth"
@@ -73,5 +73,5 @@ def test_each_is_drawn_and_predicts(study):
         assert found["boxes"].max() <= 70 and found["boxes"].min() >= 0
         if row["target_task"] == "keypoints":
             assert found["keypoints"].shape == (100, 6, 3)
-        receipt = records.read_json(folder / "receipt.json")
+        receipt = jsonl.read_json(folder / "receipt.json")
         assert receipt == []

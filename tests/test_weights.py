@@ -9,7 +9,7 @@ import safetensors.numpy
 
 import jaxseg
 from jaxseg import weights
-from jaxseg.core import records, trees
+from jaxseg.core import jsonl, trees
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import store, study
 from tests import tiny
@@ -213,7 +213,7 @@ def test_a_stage_starts_from_each_source(arch, rename, command, tmp_path):
     assert outcome.ok, outcome.errors
     box = store.Store(tmp_path / "run")
     keys = {box.manifest(key)["name"]: key for key in box.stored()}
-    (receipt,) = records.read_json(box.folder(keys["child"]) / "receipt.json")
+    (receipt,) = jsonl.read_json(box.folder(keys["child"]) / "receipt.json")
     variables = jaxseg.load(folder).variables
     own = trees.num_parameters(variables["params"]["backbone"])
     assert receipt["copied_parameters"] >= own

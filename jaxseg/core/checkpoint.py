@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import durable, errors, hashing, records
+from jaxseg.core import durable, errors, hashing, jsonl
 
 META = "meta.json"  # written last: a checkpoint without it was never finished
 BESIDE = 2**20  # bytes that Orbax needs beside those of the arrays
@@ -100,7 +100,7 @@ class Checkpoints:
         """(tree, meta) of the newest sound checkpoint; None where there is none."""
         for path in reversed(self._finished()):
             try:
-                meta = records.read_sealed(path / META)
+                meta = jsonl.read_sealed(path / META)
                 check_sums(path, meta["files"])
             except errors.Damaged as error:
                 logging.warning("%s Falling back to the checkpoint before it.", error)
@@ -121,7 +121,7 @@ class Checkpoints:
             save_tree(path / "state", tree)
             sums = hashing.folder_sums(path)
             durable.sync_folder(path)
-            records.write_sealed(path / META, meta | {"step": step, "files": sums})
+            jsonl.write_sealed(path / META, meta | {"step": step, "files": sums})
             for holder in (path, self.folder):  # before those that it replaces go
                 durable.sync(holder)
             for old in self._finished()[: -self.keep]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import checkpoint, errors, records
+from jaxseg.core import checkpoint, errors, jsonl
 
 FILE = "manifest.json"  # written last: a folder without it is not an artifact
 FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
@@ -29,7 +29,7 @@ def read(folder: Path) -> dict[str, Any]:
             f"{text} Artifacts are the folders in WORKDIR/{FOLDER}; `python -m "
             "jaxseg.artifacts list --workdir=WORKDIR` shows them."
         )
-    manifest = records.read_sealed(path, fix=remedy(folder))
+    manifest = jsonl.read_sealed(path, fix=remedy(folder))
     if manifest.get("schema") != SCHEMA:
         raise errors.UserError(
             f"{path}: schema {manifest.get('schema')!r}, this version reads {SCHEMA}. "

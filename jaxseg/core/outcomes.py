@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import records
+from jaxseg.core import jsonl
 
 THERE = ("cached", "done")
 LOST = ("failed", "blocked")  # blocked: what it descends from failed or diverged
@@ -45,11 +45,11 @@ def exit_code(states: Mapping[str, str], failed: bool) -> int:
 def note(running: Path, error: str, state: str, when: str) -> None:
     """Leaves beside unfinished work why a stage did not end as an artifact."""
     value = {"error": error, "state": state, "when": when}
-    records.write_sealed(running / ERROR, value)
+    jsonl.write_sealed(running / ERROR, value)
 
 
 def noted(running: Path) -> dict[str, Any] | None:
     """{error, state} as `note` left it, None where it left nothing; or Damaged."""
     path = running / ERROR
     fix = "Fix: run the same command again, which tries this stage again."
-    return records.read_sealed(path, fix=fix) if path.is_file() else None
+    return jsonl.read_sealed(path, fix=fix) if path.is_file() else None

@@ -40,7 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, lookup, paths, sections
+from jaxseg.core import binding, errors, hashing, lookup, paths
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import caching, contents, dataset, subsets
@@ -210,7 +210,7 @@ def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]
     functions = (reader, _anywhere) if find(name).on_disk else (reader,)
     given = dict.fromkeys(("variant", "split", "root"))
     where = f"{name} options"
-    bound = sections.bind(*functions, section=options or {}, where=where, given=given)
+    bound = binding.bind(*functions, section=options or {}, where=where, given=given)
     return bound if bound.get(OUTSIDE) else _own(bound)
 
 

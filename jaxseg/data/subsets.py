@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, lookup, sections
+from jaxseg.core import binding, errors, lookup
 from jaxseg.data.dataset import Dataset
 
 PARTS = ("all", "fit", "held_out")
@@ -39,9 +39,9 @@ def check_draw(data: Mapping[str, Any], where: str) -> None:
             raise errors.UserError(
                 f"{where}/{name}: found {data[name]}, allowed: {low} or more"
             )
-    if data["seed"] > sections.SEED:
+    if data["seed"] > binding.SEED:
         raise errors.UserError(
-            f"{where}/seed: found {data['seed']}, allowed: at most {sections.SEED}"
+            f"{where}/seed: found {data['seed']}, allowed: at most {binding.SEED}"
         )
 
 

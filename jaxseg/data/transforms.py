@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from jaxseg.core import errors, images, lookup, sections
+from jaxseg.core import binding, errors, images, lookup
 from jaxseg.core.images import Size, Window
 from jaxseg.core.types import Example
 from jaxseg.data import geometry
@@ -334,7 +334,7 @@ def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults written in."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
     where = f"transform {section['name']!r}"
-    bound = sections.bind(
+    bound = binding.bind(
         kind,
         section=section,
         where=where,

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import errors, hashing, images, images_jnp
+from jaxseg.core import compiled, errors, hashing, images, images_jnp
 from jaxseg.core.types import Array, Batch, Example, Variables
 from jaxseg.data import dataset, pipeline, sources, transforms
-from jaxseg.evals import compiled, predict, protocol
+from jaxseg.evals import protocol
+from jaxseg.tasks import build
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +144,11 @@ class Averaged:
 
     @property
     def _num_outputs(self) -> int:
-        return predict.outputs_for(self.task, self.source.dataset)
+        return build.outputs(self.task, self.source.dataset)
 
     @property
     def _task(self) -> Any:
-        return predict.build_task(self.task, self._num_outputs)
+        return build.task(self.task, self._num_outputs)
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -207,7 +208,7 @@ def _without_objects(batch: Batch) -> Batch:
 def _program(key: str) -> compiled.Program:
     """Shared by all equal callers, like those of `predict`."""
     model, task, num_outputs, kind, flip, out = json.loads(key)
-    network, task = predict.build(model, task, num_outputs)
+    network, task = build.network(model, task, num_outputs)
 
     def windows(variables: Variables, batch: Batch) -> Array:
         image = batch["image"]

@@ -10,6 +10,7 @@ import numpy as np
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import dataset, pipeline, sources, transforms
 from jaxseg.evals import averaged, predict, protocol
+from jaxseg.tasks import build
 
 
 class Measured(NamedTuple):
@@ -94,11 +95,11 @@ class Evaluator:
 
     @property
     def _task(self) -> Any:
-        return predict.build_task(self.task, self._num_outputs)
+        return build.task(self.task, self._num_outputs)
 
     @property
     def _num_outputs(self) -> int:
-        return predict.outputs_for(self.task, self.source.dataset)
+        return build.outputs(self.task, self.source.dataset)
 
     def _batches(self) -> Iterator[Batch]:
         return pipeline.eval_batches(

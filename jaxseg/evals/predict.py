@@ -4,12 +4,9 @@ import functools
 import json
 from typing import Any
 
-from jaxseg.core import hashing, images_jnp, lookup
+from jaxseg.core import compiled, hashing, images_jnp
 from jaxseg.core.types import Array, Batch, Variables
-from jaxseg.data.dataset import Dataset
-from jaxseg.evals import compiled
-from jaxseg.models import model as models
-from jaxseg.tasks import task as tasks
+from jaxseg.tasks import build
 
 
 def run(
@@ -52,29 +49,9 @@ def judgement(
     return _judgement(hashing.canonical([task, num_outputs, out]))
 
 
-def build(
-    model: dict[str, Any], task: dict[str, Any], num_outputs: int
-) -> tuple[models.Model, tasks.Task]:
-    """The model with the task's head, and the task, of resolved sections."""
-    built = build_task(task, num_outputs)
-    return models.build_model(model, head_outputs={built.name: num_outputs}), built
-
-
-def build_task(section: dict[str, Any], num_outputs: int) -> tasks.Task:
-    """The task of a resolved section for data with that many classes."""
-    options = {key: value for key, value in section.items() if key != "name"}
-    module = lookup.load("jaxseg.tasks", section["name"])
-    return module.build(num_outputs=num_outputs, **options)
-
-
-def outputs_for(section: dict[str, Any], facts: Dataset) -> int:
-    """How many outputs the head of a task needs for a data set."""
-    return build_task(section, 1).outputs(facts)
-
-
 @functools.lru_cache(maxsize=256)
 def _forward(key: str) -> compiled.Program:
-    network, task = build(*json.loads(key))
+    network, task = build.network(*json.loads(key))
 
     def apply(variables: Variables, image: Array) -> Any:
         return network.apply(variables, image, train=False, head=task.name)
@@ -85,7 +62,7 @@ def _forward(key: str) -> compiled.Program:
 @functools.lru_cache(maxsize=256)
 def _judgement(key: str) -> compiled.Program:
     section, num_outputs, out = json.loads(key)
-    task = build_task(section, num_outputs)
+    task = build.task(section, num_outputs)
 
     def judge(outputs: Any, batch: Batch) -> tuple[Any, Any]:
         if out is not None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from jaxseg.core import errors, lookup, sections
+from jaxseg.core import binding, errors, lookup
 
 MODES = ("whole", "sliding")
 NORMALIZATIONS = ("training", "target")  # whose mean and std
@@ -89,7 +89,7 @@ def bind(section: Any, where: str) -> dict[str, Any] | None:
     """The section with its defaults; None where it says nothing but the default."""
     if section is None:
         return None
-    bound = sections.bind(build, section=section, where=where)
+    bound = binding.bind(build, section=section, where=where)
     try:
         built = build(**bound)
     except errors.UserError as error:

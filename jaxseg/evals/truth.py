@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import lookup, sections
+from jaxseg.core import binding, lookup
 from jaxseg.core.types import Batch
 from jaxseg.data import pipeline, sources, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.evals import predict
+from jaxseg.tasks import build
 
 TASKS = {  # and the metric that is 1 for a perfect answer; None: the headline
     "segmentation": "miou",
@@ -67,18 +67,18 @@ def _task(name: str, facts: Dataset) -> Any:
     )
     module = lookup.load("jaxseg.tasks", name)
     given = {"num_outputs": 1}
-    section = sections.bind(
+    section = binding.bind(
         module.build,
         section={"name": name} | options,
         where=name,
         given=given,
         named=True,
     )
-    wanted = predict.build_task(section, 1).fields
+    wanted = build.task(section, 1).fields
     if not set(wanted) <= set(facts.fields):
         return None
     section = module.resolve(section, facts)
-    return predict.build_task(section, predict.outputs_for(section, facts))
+    return build.task(section, build.outputs(section, facts))
 
 
 def _as_predictions(task: Any, batch: Batch) -> Any:

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
-from jaxseg.core import errors, lookup, sections, trees, types
+from jaxseg.core import binding, errors, lookup, trees, types
 from jaxseg.models import initial, ops
 
 BACKBONES = "jaxseg.models.backbones"
@@ -118,9 +118,9 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     _check_dtype(bound["dtype"], where)
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
-        build = lookup.load(package, sections.name_of(bound[part], place)).build
+        build = lookup.load(package, binding.name_of(bound[part], place)).build
         given = {"dtype": "float32", "num_outputs": 1}
-        bound[part] = sections.bind(
+        bound[part] = binding.bind(
             build, section=bound[part], where=place, given=given, named=True
         )
         _check_numbers(bound[part], place)

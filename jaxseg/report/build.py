@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.report import claims, gains, page, rows, tables, texts, workdir
 
 
@@ -87,7 +87,7 @@ def build(folder: Path | str) -> Report:
     }
     try:
         for name, text in written.items():
-            records.write_text(report.files[name], text)
+            jsonl.write_text(report.files[name], text)
     except OSError as error:
         raise errors.UserError(
             f"{error.filename or folder}: cannot write the report ({error.strerror}). "

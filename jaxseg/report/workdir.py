@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import checkpoint, errors, manifest, outcomes, records
+from jaxseg.core import checkpoint, errors, jsonl, manifest, outcomes
 
 SCHEMA = 1  # of plan.json
 BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
@@ -46,12 +46,12 @@ class Artifact:
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The rows of a JSON-lines file, [] where the artifact has none."""
         path = self.path(name)
-        return [] if path is None else records.read(path)
+        return [] if path is None else jsonl.read(path)
 
     def value(self, name: str) -> Any:
         """The value of a JSON file, None where the artifact has none."""
         path = self.path(name)
-        return None if path is None else records.read_json(path)
+        return None if path is None else jsonl.read_json(path)
 
     @property
     def headline(self) -> Mapping[str, Any] | None:
@@ -151,7 +151,7 @@ def _study(path: Path, workdir: Path, look: Look) -> Study:
 
 
 def _planned(path: Path, workdir: Path, look: Look) -> Study:
-    plan = records.read_sealed(path, fix=manifest.PLAN_FIX)
+    plan = jsonl.read_sealed(path, fix=manifest.PLAN_FIX)
     _check_schema(path, plan)
     try:
         stages = _stages(plan["stages"], workdir, look)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import checkpoint, errors, records
+from jaxseg.core import checkpoint, errors, jsonl
 from jaxseg.train import every, loop
 from jaxseg.train import state as states
 
@@ -60,7 +60,7 @@ class Log:
         rate = round(count * self.batch_size / (now - self._time), 1)
         row = mean | {"lr": event.lr, "examples_per_second": rate}
         self.window, self._time = [], now
-        records.append(self.metrics, {"kind": "train", "step": event.step} | row)
+        jsonl.append(self.metrics, {"kind": "train", "step": event.step} | row)
         for name, value in row.items():
             self.writer.add_scalar(f"train/{name}", value, event.step)
         self.progress(event.step, row)

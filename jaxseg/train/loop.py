@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 
+from jaxseg.core import compiled
 from jaxseg.core.types import Batch, Logs
-from jaxseg.evals import compiled
 from jaxseg.train import mesh as meshes
 from jaxseg.train import state as states
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxseg.core import errors, lookup, sections, trees
+from jaxseg.core import binding, errors, lookup, trees
 from jaxseg.core.types import Array
 from jaxseg.train import state as states
 
@@ -67,9 +67,9 @@ def build(
 
 def bind(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """An `optimizer` section with all defaults written in."""
-    name = sections.name_of(section, where)
+    name = binding.name_of(section, where)
     rule = lookup.pick(OPTIMIZERS, name, kind="optimizer")
-    return sections.bind(build, rule, section=section, where=where, named=True)
+    return binding.bind(build, rule, section=section, where=where, named=True)
 
 
 def update(
@@ -203,7 +203,7 @@ def rates(lr: float, curve: Callable[[int], float]) -> Callable[[int], jax.Array
 
 def bind_schedule(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """A `schedule` section with all defaults written in."""
-    curve = lookup.pick(SCHEDULES, sections.name_of(section, where), kind="schedule")
-    return sections.bind(
+    curve = lookup.pick(SCHEDULES, binding.name_of(section, where), kind="schedule")
+    return binding.bind(
         schedule, curve, section=section, where=where, given={"steps": 1}, named=True
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import optax
 
-from jaxseg.core import hashing
-from jaxseg.evals import compiled, predict
+from jaxseg.core import compiled, hashing
+from jaxseg.tasks import build
 from jaxseg.train import optim, step
 
 
@@ -33,7 +33,7 @@ def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
 @functools.lru_cache(maxsize=64)
 def _train_program(key: str) -> compiled.Program:
     section, num_outputs = json.loads(key)
-    model, task = predict.build(section["model"], section["task"], num_outputs)
+    model, task = build.network(section["model"], section["task"], num_outputs)
     tx = optimizer(section["optimizer"])
 
     return of_step(

@@ -13,6 +13,7 @@ from jaxseg.core.types import Array, Variables
 from jaxseg.data import pipeline, transforms
 from jaxseg.evals import predict
 from jaxseg.models import model as models
+from jaxseg.tasks import build
 from jaxseg.tasks import task as tasks
 from jaxseg.transfer import store
 
@@ -134,7 +135,7 @@ class Artifact:
     @property
     def _task(self) -> tasks.Task:
         outputs = self.manifest["outputs"][self.head]
-        return predict.build_task(self.manifest["spec"]["task"], outputs)
+        return build.task(self.manifest["spec"]["task"], outputs)
 
     @property
     def section(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, licences, lookup, outcomes, records
+from jaxseg.core import errors, jsonl, licences, lookup, outcomes
 from jaxseg.data import contents
 from jaxseg.train import hooks
 from jaxseg.transfer import labels, provenance, reuse, stage, store, work
@@ -114,7 +114,7 @@ def write(plan: Plan, workdir: Path) -> None:
     ]
     value = {"schema": 1, "study": plan.study, "config": plan.config}
     value |= {"argument": plan.argument, "created": store.now(), "stages": rows}
-    records.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
+    jsonl.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
 
 
 @dataclasses.dataclass

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, hashing, sections, trees
+from jaxseg.core import binding, errors, hashing, trees
 from jaxseg.data import dataset, sources, subsets, transforms
-from jaxseg.evals import predict
 from jaxseg.models import initial
 from jaxseg.models import model as models
+from jaxseg.tasks import build
 from jaxseg.tasks import task as tasks
 from jaxseg.train import optim
 from jaxseg.transfer import choosing, transplant
@@ -51,7 +51,7 @@ def describe_source(data: Mapping[str, Any], source: sources.Source) -> dict[str
 
 def check(spec: Mapping[str, Any], facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
-    task = predict.build_task(spec["task"], 1)
+    task = build.task(spec["task"], 1)
     _check_fields(task, spec["data"]["name"], facts, where)
     if spec["keep"] not in ("last", "best"):
         raise errors.UserError(
@@ -84,15 +84,15 @@ class Head(NamedTuple):
     @classmethod
     def of(cls, spec: Mapping[str, Any], facts: dataset.Dataset) -> "Head":
         """That of a `train` section on a set with these facts."""
-        outputs = predict.outputs_for(spec["task"], facts)
+        outputs = build.outputs(spec["task"], facts)
         channels = image_shape(spec, facts)[-1]
         return cls(spec["task"], outputs, channels, facts.keypoints or facts.classes)
 
 
 def check_evaluation(head: Head, name: str, facts: dataset.Dataset, where: str) -> None:
     """UserError where the set called `name` cannot judge a head."""
-    _check_fields(predict.build_task(head.task, 1), name, facts, where)
-    wanted = predict.outputs_for(head.task, facts)
+    _check_fields(build.task(head.task, 1), name, facts, where)
+    wanted = build.outputs(head.task, facts)
     if wanted != head.outputs:
         raise errors.UserError(
             f"{where}: {name} needs a head of {wanted} outputs "
@@ -130,7 +130,7 @@ THREADS = 1024
 NUMBERS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("1 or more", lambda x: x >= 1, ("steps", "batch_size", "accumulate", "patience")),
     ("0 or more", lambda x: x >= 0, ("seed", "lr", "eval_every", "samples", "mixup")),
-    (f"at most {sections.SEED}", lambda x: x <= sections.SEED, ("seed",)),
+    (f"at most {binding.SEED}", lambda x: x <= binding.SEED, ("seed",)),
     (f"at most {STEPS}", lambda x: x <= STEPS, ("steps",)),
     (f"at most {BATCH}", lambda x: x <= BATCH, ("batch_size",)),
     (f"at most {THREADS}", lambda x: x <= THREADS, ("run/threads", "run/workers")),
@@ -244,7 +244,7 @@ def abstract_variables(spec: Mapping[str, Any], facts: dataset.Dataset) -> Any:
 
 def network(spec: Mapping[str, Any], facts: dataset.Dataset) -> str:
     """Model, task and number of outputs as canonical JSON, for `network_shapes`."""
-    outputs = predict.outputs_for(spec["task"], facts)
+    outputs = build.outputs(spec["task"], facts)
     return hashing.canonical([spec["model"], spec["task"], outputs])
 
 
@@ -255,7 +255,7 @@ def network_shapes(network: str, image_shape: tuple[int, ...]) -> Any:
     UserError with what Flax says where sizes that are each allowed do not go together.
     """
     section, task, outputs = json.loads(network)
-    model, _ = predict.build(section, task, outputs)
+    model, _ = build.network(section, task, outputs)
     try:
         return initial.shapes(model, image_shape)
     except errors.UserError:
@@ -278,7 +278,7 @@ def images(
     find: Callable[[Mapping[str, Any]], dataset.Dataset],
 ) -> dict[str, int]:
     """How many examples each data section has by its fact sheet; 0: unknown."""
-    return {name: _images(data, find(data)) for name, data in sections.items()}
+    return {name: _images(data, find(data)) for name, data in binding.items()}
 
 
 def _images(data: Mapping[str, Any], facts: dataset.Dataset) -> int:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxseg.core import errors, hashing, lookup, sections
+from jaxseg.core import binding, errors, hashing, lookup
 
 KINDS = "jaxseg.transfer.kinds"
 SCHEMA = 1  # of manifests; goes up when their meaning changes
@@ -54,10 +54,10 @@ def bind(name: str, section: Any) -> dict[str, Any]:
     head = {key: value for key, value in section.items() if key in OWN}
     own = {key: value for key, value in section.items() if key not in OWN}
     with _located(where):
-        head = sections.bind(arguments, section=head, where=where)
+        head = binding.bind(arguments, section=head, where=where)
         head |= {"parents": head["parents"] or {}, "labels": head["labels"] or []}
         module = lookup.load(KINDS, head["kind"])
-        bound = sections.bind(module.arguments, section=own, where=where)
+        bound = binding.bind(module.arguments, section=own, where=where)
         return head | module.bind(bound, where)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import durable, errors, hashing, outcomes, records
+from jaxseg.core import durable, errors, hashing, jsonl, outcomes
 from jaxseg.core import manifest as manifests
 
 MANIFEST = manifests.FILE
@@ -133,11 +133,11 @@ def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
     speaks of files that are there.
     """
     (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
-    for scratch in folder.rglob(records.SCRATCH):  # or in the middle of a file
+    for scratch in folder.rglob(jsonl.SCRATCH):  # or in the middle of a file
         scratch.unlink()
     sums = hashing.folder_sums(folder)
     durable.sync_folder(folder)
-    records.write_sealed(folder / MANIFEST, manifest | {"files": sums})
+    jsonl.write_sealed(folder / MANIFEST, manifest | {"files": sums})
     durable.sync(folder)
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():  # without a manifest: what a crashed copy left

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import tensorboardX
 
-from jaxseg.core import checkpoint, draw, errors, licences, records, trees
+from jaxseg.core import checkpoint, draw, errors, jsonl, licences, trees
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import checks, mixing, pipeline, sources, transforms
-from jaxseg.evals import evaluate, predict, protocol
+from jaxseg.evals import evaluate, protocol
 from jaxseg.models import initial
+from jaxseg.tasks import build
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
 from jaxseg.transfer import (
@@ -39,10 +40,10 @@ class Training:
         self.source = planning.open_source(self.spec["data"])
         self.mixed = [planning.open_source(d) for d in self.spec["data"]["mix"]]
         self.facts = self.source.dataset
-        outputs = predict.outputs_for(self.spec["task"], self.facts)
+        outputs = build.outputs(self.spec["task"], self.facts)
         self.measured = self._measure(outputs)
         self.spec["task"] = self.spec["task"] | self.measured
-        self.model, self.task = predict.build(
+        self.model, self.task = build.network(
             self.spec["model"], self.spec["task"], outputs
         )
         self.evaluators = {
@@ -116,7 +117,7 @@ class Training:
 
     def _measure(self, outputs: int) -> dict[str, Any]:
         """Options of the task that the training examples decide; noted in the log."""
-        measured = predict.build_task(self.spec["task"], outputs).measured(self.source)
+        measured = build.task(self.spec["task"], outputs).measured(self.source)
         for name, value in measured.items():
             self.job.note(f"{name} measured: {value}")
         return measured
@@ -139,10 +140,10 @@ class Training:
             receipts.check(self.receipts, state)
         else:
             receipts.compare(meta["receipts"], self.receipts, self.job.scratch)
-            records.rewind(self.metrics, meta["log"])
+            jsonl.rewind(self.metrics, meta["log"])
             state = mesh.put_state(states.from_flat(state, flat), self.mesh)
             self._go_on(meta)
-        records.write_json(self.job.folder / receipts.FILE, self.receipts)
+        jsonl.write_json(self.job.folder / receipts.FILE, self.receipts)
         return state, meta["step"], meta["best"], meta["window"]
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
@@ -343,7 +344,7 @@ class Training:
     ) -> None:
         row = {"kind": "evaluation", "step": step, "split": name, "final": final}
         row |= {"metrics": measured.values, "protocol": measured.protocol + said}
-        records.append(self.metrics, row)
+        jsonl.append(self.metrics, row)
 
     def _draw_samples(self, variables: Variables, step: int) -> None:
         if self.spec["samples"] and self.task.drawn:

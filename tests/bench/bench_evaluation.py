@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from configs import common
-from jaxseg.core import lookup, sections
+from jaxseg.core import binding, lookup
 from jaxseg.data import pipeline, sources, transforms
 from jaxseg.evals import predict
 from jaxseg.models import initial, model
+from jaxseg.tasks import build
 
 IMAGES, SIZE, BATCH = 1000, (128, 128), 16
 WORLD = "worlds/driving_day"
@@ -28,13 +29,13 @@ def measure(name):
     """(seconds of the model, seconds of the metric on the host)."""
     source = sources.open(WORLD, split="validation", count=200)
     module = lookup.load("jaxseg.tasks", name)
-    bound = sections.bind(
+    bound = binding.bind(
         module.build, section={"name": name}, where=name, given={"num_outputs": 1}
     )
     section = module.resolve(bound, source.dataset)
-    outputs = predict.outputs_for(section, source.dataset)
+    outputs = build.outputs(section, source.dataset)
     bound_model = model.bind_model(common.hrnet("tiny", name), where="model")
-    network, task = predict.build(bound_model, section, outputs)
+    network, task = build.network(bound_model, section, outputs)
     variables = initial.variables(network, (*SIZE, 3), seed=0)
     fields = ("image", *task.fields_of(source.dataset))
     whiten = transforms.Whiten().for_dataset(source.dataset)

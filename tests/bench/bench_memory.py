@@ -12,7 +12,7 @@ import time
 import jax
 import jax.numpy as jnp
 
-from jaxseg.evals import compiled
+from jaxseg.core import compiled
 from jaxseg.models import initial, model
 
 

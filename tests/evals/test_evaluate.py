@@ -81,7 +81,7 @@ def network(monkeypatch):
             return jnp.stack([zero, image[..., 0], zero - 1], axis=-1)
 
     def build(model, task, num_outputs):
-        return Red(), predict.build_task(task, num_outputs)
+        return Red(), build.task(task, num_outputs)
 
     caches = (predict._forward, averaged._program)
     for cache in caches:

@@ -2,6 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.evals import predict
+from jaxseg.tasks import build
 from tests import tiny
 
 TASK = {"name": "segmentation", "ignored": []}
@@ -18,7 +19,7 @@ def test_equal_callers_share_programs():
 
 
 def test_the_head_is_named_after_the_task():
-    model, task = predict.build(tiny.MODEL, TASK, 6)
+    model, task = build.network(tiny.MODEL, TASK, 6)
     assert set(model.heads) == {task.name} == {"segmentation"}
     assert task.num_outputs == 6
 
@@ -32,7 +33,7 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
             assert head == "segmentation" and train is False
             return jnp.asarray(canvas)
 
-    built = predict.build_task(TASK, 3)
+    built = build.task(TASK, 3)
     monkeypatch.setattr(predict, "build", lambda *parts: (Network(), built))
     predict._forward.cache_clear()
     try:

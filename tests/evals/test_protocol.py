@@ -10,7 +10,7 @@ from jaxseg.core import errors, images_jnp
 from jaxseg.data import sources
 from jaxseg.data.datasets import worlds
 from jaxseg.evals import averaged, evaluate, predict, protocol
-from jaxseg.tasks import classification, depth
+from jaxseg.tasks import build, classification, depth
 from tests import tiny
 from tests.evals import test_evaluate as made_up
 
@@ -57,7 +57,7 @@ def evaluator(monkeypatch):
 
     def make(source, size=(32, 32), network=PerPixel, batch_size=2, **how):
         def build(model, task, num_outputs):
-            return network(), predict.build_task(task, num_outputs)
+            return network(), build.task(task, num_outputs)
 
         monkeypatch.setattr(predict, "build", build)
         return evaluate.Evaluator(
@@ -173,7 +173,7 @@ def test_scales_are_averaged_by_hand(evaluator):
 
 
 def test_probabilities_are_averaged_not_logits():
-    task = predict.build_task(TASK, 2)
+    task = build.task(TASK, 2)
     sure, unsure = np.array([[9.0, 0.0]]), np.array([[0.0, 8.0]])
     mean = (task.scores(sure) + task.scores(unsure)) / 2
     np.testing.assert_allclose(np.sum(mean, axis=-1), 1, rtol=1e-6)

@@ -10,6 +10,7 @@ import jaxseg
 from jaxseg.core import trees
 from jaxseg.evals import evaluate, predict, protocol
 from jaxseg.models import initial
+from jaxseg.tasks import build
 from tests import tiny
 from tests.evals.test_evaluate import Source
 
@@ -65,7 +66,7 @@ def test_a_loaded_model_compiles_for_buckets_of_sizes(model, compilations, fresh
 
 def test_heads_without_maps_need_one_program(compilations, fresh):
     section = {"name": "classification"}
-    network, _ = predict.build(tiny.MODEL | {"head": {"name": "pooled"}}, section, 3)
+    network, _ = build.network(tiny.MODEL | {"head": {"name": "pooled"}}, section, 3)
     image = np.zeros((1, 64, 64, 3), np.float32)
     variables = initial.variables(network, image.shape[1:], seed=0)
     given = (tiny.MODEL | {"head": {"name": "pooled"}}, section, 3, variables)

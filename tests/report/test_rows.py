@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.report import rows, workdir
 from tests.report import workdirs
 
@@ -190,9 +190,9 @@ def test_errors_name_file_and_fix(tmp_path):
     with pytest.raises(errors.UserError, match=r"nothing to report.*jaxseg\.main"):
         workdir.load(tmp_path)
     path = tmp_path / "studies" / "factors" / "plan.json"
-    records.write_sealed(path, {"schema": 2})
+    jsonl.write_sealed(path, {"schema": 2})
     assert f"{path}: field 'schema' is 2" in load(tmp_path).error
-    records.write_sealed(path, {"schema": 1, "study": "factors"})
+    jsonl.write_sealed(path, {"schema": 1, "study": "factors"})
     assert f"{path}: not a plan of this version" in load(tmp_path).error
     made = workdirs.Workdir(tmp_path)
     made.done("short", 0.5, [{"role": "target", "target": "night"}])

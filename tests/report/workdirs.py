@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import hashing, images, records
+from jaxseg.core import hashing, images, jsonl
 
 PALETTE = [[64, 70, 80], [196, 60, 60], [70, 140, 220], [240, 200, 70]]
 CLASSES = ["background", "vehicle", "sign", "lane"]
@@ -71,7 +71,7 @@ class Workdir:
         key = self.stage(name, labels, parents=parents)
         path = self.folder / "running" / key[:20] / "error.json"
         value = {"error": error, "state": "failed", "step": 7}
-        records.write_sealed(path, value | more)
+        jsonl.write_sealed(path, value | more)
         return key
 
     def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:
@@ -81,15 +81,15 @@ class Workdir:
         folder = self.folder / "artifacts" / key[:20]
         folder.mkdir(parents=True)
         receipt = more.get("receipt", [_receipt("start")] if parents else [])
-        records.write_json(folder / "receipt.json", receipt)
+        jsonl.write_json(folder / "receipt.json", receipt)
         curve = more.get("curve", _curve(value, more.get("metric", "miou")))
-        records.write(folder / "metrics.jsonl", curve)
+        jsonl.write(folder / "metrics.jsonl", curve)
         for file, data in more.get("files", {}).items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_bytes(data)
         manifest = _manifest(key, name, kind, value, more)
         manifest["files"] = hashing.folder_sums(folder)
-        records.write_sealed(folder / "manifest.json", manifest)
+        jsonl.write_sealed(folder / "manifest.json", manifest)
         return key
 
     def cell(self, label, value, **more) -> str:
@@ -109,7 +109,7 @@ class Workdir:
             "stages": self.stages,
         }
         path = self.folder / "studies" / self.study / "plan.json"
-        records.write_sealed(path, plan)
+        jsonl.write_sealed(path, plan)
         return self.folder
 
 

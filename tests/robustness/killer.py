@@ -1,7 +1,7 @@
 """`python -m jaxseg.main`, killed at a named point; for tests alone.
 
-KILL_AT=records.os.replace:before:3 ends the process just before the third time that
-`jaxseg.core.records` replaces a file; `after` the call, or `half` way through a
+KILL_AT=jsonl.os.replace:before:3 ends the process just before the third time that
+`jaxseg.core.jsonl` replaces a file; `after` the call, or `half` way through a
 deletion. SLOW=0.3 is a disk on which a checkpoint takes that much longer. The calls of
 all points are written to the file that COUNT names.
 """
@@ -15,15 +15,15 @@ import time
 from pathlib import Path
 
 from jaxseg import main
-from jaxseg.core import checkpoint, hashing, records
+from jaxseg.core import checkpoint, hashing, jsonl
 from jaxseg.transfer import store
 
-MODULES = {m.__name__.split(".")[-1]: m for m in (checkpoint, hashing, records, store)}
+MODULES = {m.__name__.split(".")[-1]: m for m in (checkpoint, hashing, jsonl, store)}
 POINTS = {
     "checkpoint.save_tree": ("before", "after"),  # arrays of a checkpoint, or weights
     "checkpoint.durable.sync_folder": ("before", "after"),  # then its meta.json
     "checkpoint.shutil.rmtree": ("before", "half", "after"),  # old ones
-    "records.os.replace": ("before", "after"),  # JSON: flushed, not yet renamed
+    "jsonl.os.replace": ("before", "after"),  # JSON: flushed, not yet renamed
     "store.durable.sync_folder": ("before", "after"),  # an artifact is whole
     "store.os.rename": ("before", "after"),  # and published
     "store.shutil.rmtree": ("before", "half", "after"),  # what it was made in goes

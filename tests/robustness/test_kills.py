@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.core import hashing, records, trees
+from jaxseg.core import hashing, jsonl, trees
 from jaxseg.transfer import artifact, store
 from tests import tiny
 from tests.robustness import killer
@@ -119,7 +119,7 @@ def results(workdir):
             found[f"{name} {key}"] = manifest.get(key)
         rest = {n: s for n, s in files.items() if not n.startswith(MADE_ANEW)}
         found[f"{name} files"] = rest
-        rows = records.read(folder / "metrics.jsonl")
+        rows = jsonl.read(folder / "metrics.jsonl")
         found[f"{name} log"] = [
             {k: v for k, v in row.items() if k not in TIMES} for row in rows
         ]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jaxseg import main
-from jaxseg.core import checkpoint, errors, hashing, records, user_cache
+from jaxseg.core import checkpoint, errors, hashing, jsonl, user_cache
 from jaxseg.data import sources
 from jaxseg.report import build
 from jaxseg.train import hooks
@@ -36,8 +36,8 @@ MANY = [
     (checkpoint, "_reserve", 3),
     (checkpoint.hashing, "folder_sums", 4),
     (checkpoint.shutil, "rmtree", 4),
-    (records, "write_json", 1),
-    (records, "write_json", 5),
+    (jsonl, "write_json", 1),
+    (jsonl, "write_json", 5),
     (samples, "write", 1),
     (store, "publish", 1),
 ]

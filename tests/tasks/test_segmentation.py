@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import errors, sections
+from jaxseg.core import binding, errors
 from jaxseg.data import dataset
 from jaxseg.tasks import segmentation
 
@@ -78,7 +78,7 @@ def test_labels_outside_the_classes_do_not_count():
 def resolved(facts=FACTS, **options):
     section = {"name": "segmentation"} | options
     given = {"num_outputs": 1}
-    bound = sections.bind(
+    bound = binding.bind(
         segmentation.build, section=section, where="x", given=given, named=True
     )
     return segmentation.resolve(bound, facts)

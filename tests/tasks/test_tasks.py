@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import lookup, sections
+from jaxseg.core import binding, lookup
 from jaxseg.data import dataset
 from jaxseg.metrics import binary, metric
 from jaxseg.tasks import detection, task
@@ -29,7 +29,7 @@ FACTS = dataset.Dataset(
 def test_contract(name):
     module = lookup.load("jaxseg.tasks", name)
     assert type(module.VERSION) is int and module.VERSION >= 1
-    section = sections.bind(
+    section = binding.bind(
         module.build,
         section={"name": name},
         where="x",

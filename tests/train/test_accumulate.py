@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from jaxseg.core import compiled
 from jaxseg.data.dataset import IGNORE
-from jaxseg.evals import compiled
 from jaxseg.tasks import detection, segmentation
 from jaxseg.train import mesh, state, step
 from jaxseg.transfer import planning

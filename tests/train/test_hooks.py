@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxseg.core import checkpoint, errors, records
+from jaxseg.core import checkpoint, errors, jsonl
 from jaxseg.train import every, hooks, loop, state
 
 
@@ -48,7 +48,7 @@ def log(tmp_path):
 def test_the_log_holds_means_of_the_steps_since_the_last_line(log):
     for step, loss in enumerate([1.0, 3.0, 5.0, 6.0, 7.0], start=1):
         log(event(step, loss))
-    rows = records.read(log.metrics)
+    rows = jsonl.read(log.metrics)
     assert [(row["step"], row["loss"]) for row in rows] == [
         (2, 2.0),
         (4, 5.5),

@@ -3,7 +3,7 @@ import types
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import errors, lookup, manifest, records
+from jaxseg.core import errors, jsonl, lookup, manifest
 from jaxseg.report import workdir
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
@@ -439,7 +439,7 @@ def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
 def test_the_plan_on_disk(tmp_path):
     made = plan(a=None, b="a")
     chain.write(made, tmp_path)
-    value = records.read_json(tmp_path / "studies" / "tests" / "plan.json")
+    value = jsonl.read_json(tmp_path / "studies" / "tests" / "plan.json")
     assert value["study"] == "tests" and value["schema"] == 1
     rows = value["stages"]
     assert [row["name"] for row in rows] == ["a", "b"]
@@ -458,7 +458,7 @@ def test_two_entries_of_one_key_both_stand_in_the_plan(tmp_path):
     made = tiny.plan({"study": "tests", "stages": stages})
     chain.write(made, tmp_path)
     path = tmp_path / "studies" / "tests" / "plan.json"
-    one, other = records.read_json(path)["stages"]
+    one, other = jsonl.read_json(path)["stages"]
     assert one["key"] == other["key"] and (one["name"], other["name"]) == tuple(stages)
     assert [label["setting"] for label in one["labels"]] == ["small"]
     assert [label["target"] for label in other["labels"]] == ["x", "y"]

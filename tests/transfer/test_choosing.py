@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.transfer import choosing, store, study
 from jaxseg.transfer.kinds import select, train
 from tests import tiny
@@ -124,7 +124,7 @@ def test_a_run_keeps_what_the_held_out_images_liked_best(tmp_path):
     assert "best of" not in rows["validation"]["protocol"]
     assert manifest["best_step"] in (2, 4)
     folder = store.Store(tmp_path).folder(manifest["key"])
-    logged = records.read(folder / "metrics.jsonl")
+    logged = jsonl.read(folder / "metrics.jsonl")
     said = {row["split"]: row["protocol"] for row in logged if row.get("final")}
     assert said == {name: row["protocol"] for name, row in rows.items()}
 

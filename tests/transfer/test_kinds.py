@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import checkpoint, errors, records, trees
+from jaxseg.core import checkpoint, errors, jsonl, trees
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, preview, stage, store, study, work
 from tests import tiny
@@ -30,7 +30,7 @@ def mistake(section, text):
 
 def test_select_takes_the_best_and_says_why(tmp_path):
     folder = tiny.chosen(tmp_path)
-    rows = records.read(folder / "rows.jsonl")
+    rows = jsonl.read(folder / "rows.jsonl")
     scores = {row["candidate"]: row["value"] for row in rows}
     manifests = {n: store.read_manifest(tiny.artifact(n)) for n in scores}
     assert set(scores) == {"target/a", "target/b"}
@@ -86,7 +86,7 @@ def score_candidates(values, higher_is_better=True):
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
         patch.setattr(store, "read_manifest", lambda folder: manifests[str(folder)])
-        patch.setattr(records, "write", lambda path, rows: None)
+        patch.setattr(jsonl, "write", lambda path, rows: None)
         spec = {"evaluation": "held_out", "refit": True}
         one = stage.Stage("x", "select", spec, {}, {}, (), {}, "00")
         folders = {role: Path(f"/{role}") for role in values}
@@ -132,7 +132,7 @@ def test_select_needs_candidates():
 
 def test_the_winner_is_trained_again_on_all_of_its_images():
     folder = tiny.artifact("target")
-    manifest, rows = store.read_manifest(folder), records.read(folder / "rows.jsonl")
+    manifest, rows = store.read_manifest(folder), jsonl.read(folder / "rows.jsonl")
     (winner,) = [row for row in rows if row["winner"]]
     candidate = store.read_manifest(tiny.artifact(winner["candidate"]))
     assert manifest["refit_of"] == winner["key"] and "winner" not in manifest
@@ -148,9 +148,9 @@ def test_the_winner_is_trained_again_on_all_of_its_images():
     assert sorted(listed) == sorted(
         line for part in parts for line in part.read_text().splitlines()
     )
-    (receipt,) = records.read_json(folder / "receipt.json")
+    (receipt,) = jsonl.read_json(folder / "receipt.json")
     assert receipt["source_name"] == "source"
-    last = records.read(folder / "metrics.jsonl")[-1]
+    last = jsonl.read(folder / "metrics.jsonl")[-1]
     assert last["final"] and "best of" not in last["protocol"]
 
 
@@ -167,7 +167,7 @@ def test_a_refit_says_what_its_reported_images_chose(tmp_path):
     assert "refit_of" in manifest
     (row,) = (row for row in manifest["metrics"] if row["headline"])
     assert row["protocol"].endswith(", best of 2 candidates on this set")
-    logged = records.read(folder / "metrics.jsonl")[-1]
+    logged = jsonl.read(folder / "metrics.jsonl")[-1]
     assert logged["final"] and logged["protocol"] == row["protocol"]
 
 
@@ -230,7 +230,7 @@ def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path, capsys
     )
     assert outcome.ok and outcome.errors == {}
     plan, box = tiny.plan(config), store.Store(workdir)
-    rows = records.read(box.folder(plan.by_name["target"].key) / "rows.jsonl")
+    rows = jsonl.read(box.folder(plan.by_name["target"].key) / "rows.jsonl")
     table = {row["candidate"]: row for row in rows}
     assert table["target/a"]["winner"] and table["target/a"]["diverged"] is None
     lost = table["target/b"]
@@ -263,9 +263,7 @@ def test_children_start_from_the_winner(tmp_path):
     child = tiny.candidate(0.1) | {"parents": {"start": "target"}}
     box = run(stages | {"child": child}, workdir)
     plan = tiny.plan({"stages": stages | {"child": child}})
-    (receipt,) = records.read_json(
-        box.folder(plan.by_name["child"].key) / "receipt.json"
-    )
+    (receipt,) = jsonl.read_json(box.folder(plan.by_name["child"].key) / "receipt.json")
     assert receipt["source_key"] == tiny.key("target")
 
 
@@ -273,7 +271,7 @@ def test_children_start_from_the_winner(tmp_path):
 
 
 def test_distances_between_all_pairs():
-    rows = records.read(tiny.artifact("distance") / "rows.jsonl")
+    rows = jsonl.read(tiny.artifact("distance") / "rows.jsonl")
     table = {(row["target"], row["source"]): row["value"] for row in rows}
     day, night = "worlds/driving_day", "worlds/driving_night"
     assert set(table) == {(a, b) for a in (day, night) for b in (day, night)}
@@ -296,7 +294,7 @@ def test_a_distance_against_features_taken_by_hand():
         vectors[name] = np.concatenate([m.mean(axis=(1, 2)) for m in maps], axis=-1)
     one, other = vectors.values()
     nearest = [min(np.linalg.norm(t - s) for s in other) for t in one]
-    rows = records.read(tiny.artifact("distance") / "rows.jsonl")
+    rows = jsonl.read(tiny.artifact("distance") / "rows.jsonl")
     table = {(row["target"], row["source"]): row["value"] for row in rows}
     assert table[tuple(vectors)] == pytest.approx(np.mean(nearest), rel=1e-3)
 
@@ -388,7 +386,7 @@ def test_a_file_of_weights(tmp_path):
     box = run({"weights": section, "child": child}, tmp_path / "run")
     keys = {box.manifest(key)["name"]: key for key in box.stored()}
     same(artifact.load(box.folder(keys["weights"])).variables, variables)
-    (receipt,) = records.read_json(box.folder(keys["child"]) / "receipt.json")
+    (receipt,) = jsonl.read_json(box.folder(keys["child"]) / "receipt.json")
     assert receipt["source_name"] == "weights" and receipt["copied_parameters"] > 1e5
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.data import recipes
 from jaxseg.transfer import artifact, chain, stage, store
 from tests import tiny
@@ -85,7 +85,7 @@ def test_mixup_trains_and_changes_the_loss(tmp_path):
             mixup=alpha,
             steps=1,
         )
-        rows = records.read(folder / "metrics.jsonl")
+        rows = jsonl.read(folder / "metrics.jsonl")
         losses += [row["loss"] for row in rows if row["kind"] == "train"]
         assert artifact.load(folder).manifest["spec"]["mixup"] == alpha
     assert losses[0] != losses[1]

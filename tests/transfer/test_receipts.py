@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import errors, licences, records, trees
+from jaxseg.core import errors, jsonl, licences, trees
 from jaxseg.data import sources
 from jaxseg.train import mesh
 from jaxseg.train import state as states
@@ -66,7 +66,7 @@ def test_an_average_that_begins_elsewhere_stops_the_run(tmp_path, monkeypatch):
 
 
 def test_the_receipt_has_the_fingerprint_of_every_leaf_taken():
-    (row,) = records.read_json(tiny.artifact("target/a") / "receipt.json")
+    (row,) = jsonl.read_json(tiny.artifact("target/a") / "receipt.json")
     source = trees.flatten(artifact.load(tiny.artifact("source")).variables)
     assert set(row["fingerprints"]) == set(row["copied"])
     for path, found in row["fingerprints"].items():
@@ -84,7 +84,7 @@ def test_two_values_that_change_places_are_another_leaf():
 
 
 def test_a_resumed_training_refuses_a_parent_that_was_made_again(tmp_path):
-    (row,) = records.read_json(tiny.artifact("target/a") / "receipt.json")
+    (row,) = jsonl.read_json(tiny.artifact("target/a") / "receipt.json")
     receipts.compare([row], [row], tmp_path)
     changed = {LEAF: receipts.fingerprint(np.zeros(3))}
     other = row | {"fingerprints": row["fingerprints"] | changed}
@@ -103,7 +103,7 @@ def test_weights_of_a_folder_that_was_made_again_are_read_again(tmp_path):
     del made_again["self"]
     box.remove(keys[0])
     other.rename(folder)
-    records.write_sealed(folder / store.MANIFEST, made_again)
+    jsonl.write_sealed(folder / store.MANIFEST, made_again)
     after = artifact.load(folder).variables
     kernels = [trees.flatten(v)[LEAF] for v in (before, after)]
     assert not np.array_equal(*kernels)

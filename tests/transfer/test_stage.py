@@ -5,8 +5,7 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import sources
-from jaxseg.evals import predict
-from jaxseg.tasks import segmentation
+from jaxseg.tasks import build, segmentation
 from jaxseg.transfer import planning, stage
 from jaxseg.transfer.kinds import train as kind
 from tests import tiny
@@ -236,7 +235,7 @@ def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
     monkeypatch.setattr(sources, "find", lambda name: facts)
     spec = sized()
     assert spec["data"]["size"] == spec["evaluations"]["validation"]["size"] == size
-    task = predict.build_task(spec["task"], 6)
+    task = build.task(spec["task"], 6)
     assert planning.notes(spec, facts, task) == [
         f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
         "multiple of 32"

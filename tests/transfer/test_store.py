@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 from jaxseg.transfer import store
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -135,7 +135,7 @@ def test_a_missing_file_is_named_and_weights_may_be_left_out(box):
 
 def test_another_schema_is_refused(box):
     folder = make(box)
-    records.write_sealed(folder / "manifest.json", {"schema": 2, "files": {}})
+    jsonl.write_sealed(folder / "manifest.json", {"schema": 2, "files": {}})
     with pytest.raises(errors.UserError, match="schema 2, this version reads 1"):
         box.manifest(KEY)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxseg.core import checkpoint, records, trees
+from jaxseg.core import checkpoint, jsonl, trees
 from jaxseg.evals import evaluate
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, provenance, store, study, training
@@ -38,7 +38,7 @@ def results(manifest, folder):
 
 
 def lines(folder):
-    return records.read(folder / "metrics.jsonl")
+    return jsonl.read(folder / "metrics.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def kill_at(monkeypatch, module, name, call=1):
     "module, name, call",
     [
         (store.os, "rename", 1),  # weights, receipt, manifest: all is written
-        pytest.param(records, "write_json", 1, marks=pytest.mark.slow),
+        pytest.param(jsonl, "write_json", 1, marks=pytest.mark.slow),
     ],
     ids=["rename", "receipt"],
 )
@@ -154,7 +154,7 @@ def test_a_damaged_receipt_is_no_obstacle(unbroken, tmp_path):
     path.write_text("[")
     manifest, folder = run(long(), tmp_path)
     assert results(manifest, folder) == unbroken
-    assert records.read_json(folder / "receipt.json") == []
+    assert jsonl.read_json(folder / "receipt.json") == []
 
 
 def test_the_best_of_another_try_is_not_taken_for_the_best(tmp_path):
@@ -306,7 +306,7 @@ def test_the_backbone_is_transplanted_and_the_head_is_fresh(tmp_path):
     folder = store.Store(workdir).folder(key)
     found = trees.flatten(artifact.load(folder).variables)
     source = trees.flatten(artifact.load(tiny.artifact("source")).variables)
-    (receipt,) = records.read_json(folder / "receipt.json")
+    (receipt,) = jsonl.read_json(folder / "receipt.json")
     for path, leaf in source.items():
         if path.startswith("params/"):
             same = leaf.tobytes() == found[path].tobytes()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import (
+    binding,
     checkpoint,
     errors,
     hashing,
     licences,
     lookup,
-    sections,
     trees,
     types,
 )
@@ -200,7 +200,7 @@ def _task(name: str) -> dict[str, Any]:
     build = lookup.load("jaxseg.tasks", name).build
     section = {"name": name}
     given = {"num_outputs": 1}
-    return sections.bind(build, section=section, where="task", given=given, named=True)
+    return binding.bind(build, section=section, where="task", given=given, named=True)
 
 
 def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

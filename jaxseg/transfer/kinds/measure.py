@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
-from jaxseg.core import errors, lookup, records, sections
+from jaxseg.core import binding, errors, jsonl, lookup
 from jaxseg.data import sources, subsets
 from jaxseg.transfer import artifact, planning, work
 
@@ -56,13 +56,13 @@ def arguments(*, analysis: Mapping[str, Any]) -> None:
 def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The analysis with its defaults."""
     section = bound["analysis"]
-    name = sections.name_of(section, f"{where}/analysis")
+    name = binding.name_of(section, f"{where}/analysis")
     function = lookup.pick(ANALYSES, name, kind="analysis")
-    analysis = sections.bind(
+    analysis = binding.bind(
         function, section=section, where=f"{where}/analysis", named=True
     )
     analysis["datasets"] = [
-        sections.bind(dataset_arguments, section=data, where=f"{where}/datasets")
+        binding.bind(dataset_arguments, section=data, where=f"{where}/datasets")
         for data in analysis["datasets"]
     ]
     for place, data in enumerate(analysis["datasets"]):
@@ -160,7 +160,7 @@ def run(job: work.Work) -> dict[str, Any]:
         for target in vectors
         for source in vectors
     ]
-    records.write(job.folder / "rows.jsonl", rows)
+    jsonl.write(job.folder / "rows.jsonl", rows)
     return {"metrics": [], "data": read}
 
 

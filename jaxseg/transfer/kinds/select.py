@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, lookup, records
+from jaxseg.core import errors, jsonl, lookup
 from jaxseg.transfer import choosing, store, work
 from jaxseg.transfer import stage as stages
 
@@ -121,7 +121,7 @@ def run(job: work.Work) -> dict[str, Any]:
             "seconds": 0.0,  # the candidates' own stages count theirs
         }
     rows = list(_rows(job, manifests, scores, winner))
-    records.write(job.folder / "rows.jsonl", rows)
+    jsonl.write(job.folder / "rows.jsonl", rows)
     return facts
 
 

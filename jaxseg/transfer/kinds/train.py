@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxseg.core import errors, lookup, sections
+from jaxseg.core import binding, errors, lookup
 from jaxseg.data import dataset, recipes, sources, subsets
-from jaxseg.evals import predict, protocol
+from jaxseg.evals import protocol
 from jaxseg.models import model as models
+from jaxseg.tasks import build
 from jaxseg.train import optim
 from jaxseg.transfer import choosing, fitting, planning, work
 
@@ -160,16 +161,16 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
         for name, own in (spec["evaluations"] or {"validation": {}}).items()
     }
     spec["starts"] = [
-        sections.bind(start_arguments, section=start, where=f"{where}/starts")
+        binding.bind(start_arguments, section=start, where=f"{where}/starts")
         for start in spec["starts"]
     ]
-    spec["run"] = sections.bind(
+    spec["run"] = binding.bind(
         run_arguments, section=spec["run"] or {}, where=f"{where}/run"
     )
     task, place = spec["task"], f"{where}/task"
-    build = lookup.load("jaxseg.tasks", sections.name_of(task, place)).build
+    build = lookup.load("jaxseg.tasks", binding.name_of(task, place)).build
     given = {"num_outputs": 1}
-    spec["task"] = sections.bind(
+    spec["task"] = binding.bind(
         build, section=task, where=place, given=given, named=True
     )
     spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
@@ -209,7 +210,7 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
         images = seen.get(choosing.chooser(spec), 0)
         spec["eval_every"] = choosing.period(spec, images)
     planning.check(spec, facts, where)
-    task, head = predict.build_task(spec["task"], 1), planning.Head.of(spec, facts)
+    task, head = build.task(spec["task"], 1), planning.Head.of(spec, facts)
     for name, data in spec["evaluations"].items():
         place = f"{where}/evaluations/{name}"
         planning.check_evaluation(head, data["name"], find(data), place)
@@ -301,11 +302,11 @@ def run(job: work.Work) -> dict[str, Any]:
 
 
 def _bind_data(section: Mapping[str, Any], where: str) -> dict[str, Any]:
-    data = sections.bind(
+    data = binding.bind(
         data_arguments, training_arguments, section=section, where=where
     )
     data["mix"] = [
-        sections.bind(
+        binding.bind(
             data_arguments,
             mixed_arguments,
             section=_inherited(data, own) | dict(own),
@@ -333,7 +334,7 @@ def _bind_evaluation(
     if same and not {"count", "fraction"} & set(own):
         section |= {key: data[key] for key in subsets.DRAW}
     section |= own
-    bound = sections.bind(
+    bound = binding.bind(
         data_arguments, evaluation_arguments, section=section, where=where
     )
     subsets.check_draw(bound, where)

@@ -3,31 +3,29 @@ import os
 
 import pytest
 
-from jaxseg.core import errors, records
+from jaxseg.core import errors, jsonl
 
 
 def test_lines_come_back_in_order(tmp_path):
     path = tmp_path / "rows.jsonl"
-    assert records.read(path) == []
-    records.append(path, {"step": 1})
-    records.append(path, {"step": 2, "text": "é\nzwei"})
-    assert records.read(path) == [{"step": 1}, {"step": 2, "text": "é\nzwei"}]
+    assert jsonl.read(path) == []
+    jsonl.append(path, {"step": 1})
+    jsonl.append(path, {"step": 2, "text": "é\nzwei"})
+    assert jsonl.read(path) == [{"step": 1}, {"step": 2, "text": "é\nzwei"}]
 
 
 def test_a_line_cut_off_is_dropped(tmp_path):
     path = tmp_path / "rows.jsonl"
-    records.write(path, [{"step": 1}, {"step": 2}])
+    jsonl.write(path, [{"step": 1}, {"step": 2}])
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        assert records.read(path) == (
-            [{"step": 1}] if b"1}\n" in whole[:length] else []
-        )
+        assert jsonl.read(path) == ([{"step": 1}] if b"1}\n" in whole[:length] else [])
 
 
 def test_a_reader_sees_the_old_or_the_new(tmp_path, monkeypatch):
     path = tmp_path / "value.json"
-    records.write_json(path, {"old": 1})
+    jsonl.write_json(path, {"old": 1})
     seen = []
 
     def replace(scratch, target):
@@ -37,14 +35,14 @@ def test_a_reader_sees_the_old_or_the_new(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(OSError, match="killed"):
-        records.write_json(path, {"new": 2})
+        jsonl.write_json(path, {"new": 2})
     assert seen == [{"old": 1}]
-    assert records.read_json(path) == {"old": 1}
+    assert jsonl.read_json(path) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["value.json"]  # no scratch left
 
 
 def test_text_makes_its_folders(tmp_path):
-    records.write_text(tmp_path / "a" / "b.txt", "é")
+    jsonl.write_text(tmp_path / "a" / "b.txt", "é")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "é".encode()
 
 
@@ -53,15 +51,15 @@ def test_not_json_names_the_file(tmp_path):
     for content in (b"{", b"\xff\xfe{}"):
         path.write_bytes(content)
         with pytest.raises(errors.UserError, match=r"value\.json: not valid JSON"):
-            records.read_json(path)
+            jsonl.read_json(path)
 
 
 def test_every_changed_byte_of_a_sealed_file_is_noticed(tmp_path):
     path = tmp_path / "manifest.json"
     value = {"name": "a", "lr": 0.003, "list": [1, 2.5, None, True], "é": {"x": "y"}}
-    records.write_sealed(path, value)
+    jsonl.write_sealed(path, value)
     whole = path.read_bytes()
-    found = records.read_sealed(path)
+    found = jsonl.read_sealed(path)
     assert {k: v for k, v in found.items() if k != "self"} == value
     changes = (1, 2, 4, 32, 128)  # one bit each, and a letter's case
     for place in range(len(whole)):
@@ -70,7 +68,7 @@ def test_every_changed_byte_of_a_sealed_file_is_noticed(tmp_path):
             damaged[place] ^= change
             path.write_bytes(damaged)
             with pytest.raises(errors.Damaged, match=r"manifest\.json: damaged"):
-                records.read_sealed(path)
+                jsonl.read_sealed(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"3", b'{"a": 1}', b"null", b"\xff"])
@@ -78,12 +76,12 @@ def test_what_was_never_sealed_is_damaged(tmp_path, content):
     path = tmp_path / "manifest.json"
     path.write_bytes(content)
     with pytest.raises(errors.Damaged, match="do this"):
-        records.read_sealed(path, fix="do this")
+        jsonl.read_sealed(path, fix="do this")
 
 
 def test_cut_off_or_longer_sealed_files_are_damaged(tmp_path):
     path = tmp_path / "manifest.json"
-    records.write_sealed(path, {"a": 1})
+    jsonl.write_sealed(path, {"a": 1})
     whole = path.read_bytes()
     for content in (
         *(whole[:n] for n in range(len(whole))),
@@ -92,4 +90,4 @@ def test_cut_off_or_longer_sealed_files_are_damaged(tmp_path):
     ):
         path.write_bytes(content)
         with pytest.raises(errors.Damaged):
-            records.read_sealed(path)
+            jsonl.read_sealed(path)

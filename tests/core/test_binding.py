@@ -3,7 +3,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from jaxseg.core import errors, sections
+from jaxseg.core import binding, errors
 
 
 def function(
@@ -35,13 +35,11 @@ def build(variant: str = "small", **overrides) -> Made:
 
 
 def bind(**section):
-    return sections.bind(function, section=section, where="stages/x")
+    return binding.bind(function, section=section, where="stages/x")
 
 
 def test_defaults_are_written_in_and_the_name_stays():
-    bound = sections.bind(
-        function, section={"a": 1, "name": "f"}, where="x", named=True
-    )
+    bound = binding.bind(function, section={"a": 1, "name": "f"}, where="x", named=True)
     assert bound == {
         "name": "f",
         "a": 1,
@@ -51,7 +49,7 @@ def test_defaults_are_written_in_and_the_name_stays():
         "at": (0.5,),
         "table": None,
     }
-    assert sections.bind(function, section=bound, where="x", named=True) == bound
+    assert binding.bind(function, section=bound, where="x", named=True) == bound
 
 
 def test_an_int_where_a_float_is_due_becomes_one():
@@ -105,23 +103,23 @@ def test_a_section_is_a_mapping(section):
     with pytest.raises(
         errors.UserError, match=r"stages/x: found .* allowed: a section"
     ):
-        sections.bind(function, section=section, where="stages/x")
+        binding.bind(function, section=section, where="stages/x")
 
 
 def test_several_functions_share_a_section():
-    bound = sections.bind(function, extra, section={"a": 1, "power": 3}, where="x")
+    bound = binding.bind(function, extra, section={"a": 1, "power": 3}, where="x")
     assert bound["power"] == 3.0 and bound["b"] == 0.5
 
 
 def test_what_the_caller_gives_may_not_be_set():
-    bound = sections.bind(function, section={}, where="x", given={"a": 1})
+    bound = binding.bind(function, section={}, where="x", given={"a": 1})
     assert "a" not in bound
     with pytest.raises(errors.UserError, match="unknown key 'a'"):
-        sections.bind(function, section={"a": 1}, where="x", given={"a": 1})
+        binding.bind(function, section={"a": 1}, where="x", given={"a": 1})
 
 
 def test_a_builder_of_a_dataclass_takes_its_fields():
-    bound = sections.bind(build, section={"name": "n"}, where="x", named=True)
+    bound = binding.bind(build, section={"name": "n"}, where="x", named=True)
     assert bound == {
         "name": "n",
         "variant": "small",
@@ -129,17 +127,17 @@ def test_a_builder_of_a_dataclass_takes_its_fields():
         "depth": 3,
         "rate": 0.1,
     }
-    large = sections.bind(build, section={"variant": "large", "rate": 1}, where="x")
+    large = binding.bind(build, section={"variant": "large", "rate": 1}, where="x")
     assert large == {"variant": "large", "width": 9, "depth": 3, "rate": 1.0}
-    assert sections.bind(build, section=large, where="x") == large
+    assert binding.bind(build, section=large, where="x") == large
     with pytest.raises(errors.UserError, match=r"unknown key 'dept'.*mean 'depth'"):
-        sections.bind(build, section={"dept": 1}, where="x")
+        binding.bind(build, section={"dept": 1}, where="x")
     with pytest.raises(errors.UserError, match="x/depth: found 'a'"):
-        sections.bind(build, section={"depth": "a"}, where="x")
+        binding.bind(build, section={"depth": "a"}, where="x")
 
 
 def test_name_of():
-    assert sections.name_of({"name": "adam"}, "x") == "adam"
+    assert binding.name_of({"name": "adam"}, "x") == "adam"
     for section in ("adam", {}, {"name": 3}, None):
         with pytest.raises(errors.UserError, match="a section with a 'name'"):
-            sections.name_of(section, "stages/x/optimizer")
+            binding.name_of(section, "stages/x/optimizer")

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.evals import compiled
+from jaxseg.core import compiled
 
 
 def test_one_program_for_each_shape_and_type():

@@ -1,0 +1,29 @@
+"""Tasks and networks of resolved sections."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxseg.core import lookup
+from jaxseg.data.dataset import Dataset
+from jaxseg.models import model as models
+from jaxseg.tasks import task as tasks
+
+
+def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:
+    """The task of a resolved section for data with that many classes."""
+    options = {key: value for key, value in section.items() if key != "name"}
+    module = lookup.load("jaxseg.tasks", section["name"])
+    return module.build(num_outputs=num_outputs, **options)
+
+
+def network(
+    model: Mapping[str, Any], section: Mapping[str, Any], num_outputs: int
+) -> tuple[models.Model, tasks.Task]:
+    """The model with the head of a task, and the task, of resolved sections."""
+    built = task(section, num_outputs)
+    return models.build_model(model, head_outputs={built.name: num_outputs}), built
+
+
+def outputs(section: Mapping[str, Any], facts: Dataset) -> int:
+    """How many outputs the head of a task needs for a data set."""
+    return task(section, 1).outputs(facts)
