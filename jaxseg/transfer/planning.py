@@ -278,7 +278,7 @@ def images(
     find: Callable[[Mapping[str, Any]], dataset.Dataset],
 ) -> dict[str, int]:
     """How many examples each data section has by its fact sheet; 0: unknown."""
-    return {name: _images(data, find(data)) for name, data in binding.items()}
+    return {name: _images(data, find(data)) for name, data in sections.items()}
 
 
 def _images(data: Mapping[str, Any], facts: dataset.Dataset) -> int:

@@ -6,6 +6,7 @@ A line of JSON for each input, before it is tried and after: where a line is mis
 the process died of it.
 """
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -65,9 +66,7 @@ def lawful(example, facts):
         if name in ("segmentation", "depth"):
             assert value.shape == (height, width), name
         if name in ("segmentation", "box_labels", "label"):
-            known = (value >= 0) & (value < classes)
-            if name == "segmentation":
-                known |= value == IGNORE
+            known = (value >= 0) & (value < classes) | (value == IGNORE)
             assert known.all(), f"{name} {value[~known][:4]} of {classes}"
     if "labels" in example:
         assert example["labels"].shape == (classes,), "labels"
@@ -146,8 +145,9 @@ def main(folder, count, *chosen):
 
 
 def _say(**line):
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line), file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with contextlib.redirect_stdout(sys.stderr):  # libraries print what they like
+        main(*sys.argv[1:])

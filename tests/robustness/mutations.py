@@ -136,7 +136,9 @@ def _rename(path, rng, root):
         [os.fsencode(path.suffix), os.fsencode(path.suffix).upper(), b""], rng
     )
     name = pick([*NAMES, os.fsencode(path.stem) + b"\xff", os.fsencode(path.stem)], rng)
-    os.rename(path, Path(os.fsdecode(os.fsencode(path.parent) + b"/" + name + suffix)))
+    new = Path(os.fsdecode(os.fsencode(path.parent) + b"/" + name + suffix))
+    if not new.is_dir():  # an earlier input of the same tree may have made it
+        os.rename(path, new)
 
 
 def _copy(path, rng, root):
