@@ -137,7 +137,7 @@ def _rename(path, rng, root):
     )
     name = pick([*NAMES, os.fsencode(path.stem) + b"\xff", os.fsencode(path.stem)], rng)
     new = Path(os.fsdecode(os.fsencode(path.parent) + b"/" + name + suffix))
-    if not new.is_dir():  # an earlier input of the same tree may have made it
+    if not new.is_dir():  # one of the same name is there already
         os.rename(path, new)
 
 
