@@ -34,7 +34,7 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
             return jnp.asarray(canvas)
 
     built = build.task(TASK, 3)
-    monkeypatch.setattr(predict, "build", lambda *parts: (Network(), built))
+    monkeypatch.setattr(build, "network", lambda *parts: (Network(), built))
     predict._forward.cache_clear()
     try:
         batch = {

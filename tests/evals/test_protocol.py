@@ -56,10 +56,10 @@ def evaluator(monkeypatch):
         cache.cache_clear()
 
     def make(source, size=(32, 32), network=PerPixel, batch_size=2, **how):
-        def build(model, task, num_outputs):
+        def stand_in(model, task, num_outputs):
             return network(), build.task(task, num_outputs)
 
-        monkeypatch.setattr(predict, "build", build)
+        monkeypatch.setattr(build, "network", stand_in)
         return evaluate.Evaluator(
             source=source,
             model={"network": network.__name__},
