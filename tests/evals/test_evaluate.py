@@ -8,7 +8,7 @@ import pytest
 
 from jaxseg.data import dataset, sources
 from jaxseg.evals import averaged, evaluate, predict, protocol
-from jaxseg.tasks import segmentation
+from jaxseg.tasks import build, segmentation
 
 CLASSES = ("a", "b", "c")
 
