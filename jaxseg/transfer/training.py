@@ -85,7 +85,6 @@ class Training:
         seconds = self._elapsed()
         timing = self._timing()
         timing["other"] = seconds - sum(timing.values())
-        rounded = {name: round(value, 3) for name, value in timing.items()}
         return (
             self._facts()
             | weights
@@ -94,7 +93,7 @@ class Training:
                 "steps": int(state.step),
                 "best_step": best_step,
                 "seconds": round(seconds, 3),
-                "timing": rounded,
+                "timing": {name: round(value, 3) for name, value in timing.items()},
                 "flops": self._flops(int(state.step)),
                 "peak_bytes": self.clock.cost.get("bytes"),  # of one device
                 "parameters": trees.num_parameters(variables["params"]),
