@@ -137,14 +137,14 @@ def data_section(
     A user's folder is guessed, with what the model was trained on deciding; --options
     and --split replace what was guessed.
     """
-    from jaxseg.data import sources
+    from jaxseg.data import catalogue
 
     name, root, options = arguments.data, arguments.root, _options(arguments.options)
     split, said = arguments.split or "validation", ""
     folder = Path(name).expanduser()
-    if name not in sources.names() and (root is not None or not folder.is_dir()):
+    if name not in catalogue.names() and (root is not None or not folder.is_dir()):
         _refuse_name(name, root, folder)
-    if name not in sources.names():
+    if name not in catalogue.names():
         given = None if arguments.options is None else options
         found, wanted = _guessed(folder, model, task, given), arguments.split
         name, root, split = found.name, str(folder), wanted or _split(found)
@@ -165,7 +165,7 @@ def data_section(
 
 def _refuse_name(name: str, root: str | None, folder: Path) -> None:
     """UserError for what is no data set, whatever it is."""
-    from jaxseg.data import guess
+    from jaxseg.data.tools import guess
 
     if root is not None and folder.is_dir():
         raise errors.UserError(
@@ -177,7 +177,7 @@ def _refuse_name(name: str, root: str | None, folder: Path) -> None:
 def _guessed(
     folder: Path, model: Any, task: Any, given: Mapping[str, Any] | None
 ) -> Any:
-    from jaxseg.data import guess_like
+    from jaxseg.data.tools import guess_like
 
     spec = model.manifest["spec"]
     trained, classes = spec.get("data") or {}, model.manifest["classes"]
@@ -187,7 +187,7 @@ def _guessed(
 
 def _split(found: Any) -> str:
     """The split that `init` would evaluate on, or the only one."""
-    from jaxseg.data import guess
+    from jaxseg.data.tools import guess
 
     return guess.validation(found) or next(iter(found.facts.splits))
 

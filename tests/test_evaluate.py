@@ -11,7 +11,8 @@ from PIL import Image
 import jaxseg
 from jaxseg import evaluate
 from jaxseg.core import jsonl
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.metrics import segmentation
 from jaxseg.transfer import store, study
 from tests import tiny
@@ -34,7 +35,7 @@ def command(capsys):
 def folder(tmp_path_factory):
     """Two images with masks of worlds/driving_day, as a user's folder."""
     root = tmp_path_factory.mktemp("own")
-    source = sources.open("worlds/driving_day", split="validation", count=2)
+    source = source_lib.open("worlds/driving_day", split="validation", count=2)
     for number in range(2):
         for kind, field in (("images", "image"), ("masks", "segmentation")):
             path = root / kind / "val" / f"{number}.png"
@@ -115,7 +116,7 @@ def test_windows_scales_and_flips_are_said_and_done(command, tmp_path):
 
 
 def test_a_folder_of_images_and_masks(command, folder, tmp_path):
-    classes = list(sources.find("worlds/driving_day").classes)
+    classes = list(catalogue.find("worlds/driving_day").classes)
     path, options = tmp_path / "found.json", json.dumps({"classes": classes})
     data = (f"--data={folder}", f"--options={options}")
     code, _, err = command(*data, f"--output={path}")
@@ -151,7 +152,7 @@ def test_a_folder_is_read_as_that_of_training_was(folder, tmp_path, capsys):
 def test_images_are_normalized_as_in_training(command, tmp_path):
     """A brighter set gives the digits of the loaded model."""
     model = jaxseg.load(tiny.artifact("source"))
-    source = sources.open("worlds/driving_day", split="validation", count=2)
+    source = source_lib.open("worlds/driving_day", split="validation", count=2)
     counts = segmentation.Confusion(6)
     state = counts.zeros()
     for number in range(2):

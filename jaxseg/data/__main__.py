@@ -25,7 +25,10 @@ import numpy as np
 
 from jaxseg.core import command, draw, errors, images
 from jaxseg.core.types import Example
-from jaxseg.data import audit, checks, dataset, guess, sources, statistics, transforms
+from jaxseg.data import catalogue, dataset, transforms
+from jaxseg.data import source as source_lib
+from jaxseg.data.source import Source
+from jaxseg.data.tools import audit, checks, guess, statistics
 
 PREVIEW_SIDE = 240  # small images are enlarged, large ones reduced, to about this
 
@@ -41,8 +44,8 @@ def list_datasets(args: argparse.Namespace) -> int:
     """One line per dataset: what it is and whether it can be opened here."""
     row = "{:32} {:11} {:8} {:>9} {:>9}  {:40} {}".format
     print(row("name", "domain", "classes", "size", "images", "fields", "here"))
-    for name in sources.names():
-        facts = sources.find(name)
+    for name in catalogue.names():
+        facts = catalogue.find(name)
         size = "x".join(map(str, facts.size)) if facts.size else "any"
         images_ = sum(facts.splits.values()) or "any"
         classes = facts.num_classes or "any"
@@ -54,7 +57,7 @@ def list_datasets(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """The fact sheet, and where to get the data."""
-    facts = sources.find(args.name)
+    facts = catalogue.find(args.name)
     counts = {split: count or "as found" for split, count in facts.splits.items()}
     splits = ", ".join(f"{split} {count}" for split, count in counts.items())
     lines = {
@@ -72,7 +75,7 @@ def show(args: argparse.Namespace) -> int:
     for key, value in lines.items():
         if value:
             print(f"{key:10} {value}")
-    for option, default in sources.bind_options(args.name, None).items():
+    for option, default in catalogue.bind_options(args.name, None).items():
         print(f"{'option':10} {option} = {default!r}")
     return 0
 
@@ -121,7 +124,7 @@ def check(args: argparse.Namespace) -> int:
             more = " more" if found[0].fatal else ""  # those of files stand above
             counts = f"{each.fatal}{more} problems in {each.records} records"
             print(f"{name} {each.split}: {counts}")
-    aside = checks.left_out(sources.find_root(name, root, options))
+    aside = checks.left_out(catalogue.find_root(name, root, options))
     _print_problems(aside, args.limit)
     problems = [problem for each in found for problem in each.problems]
     if args.fix_report:
@@ -243,14 +246,14 @@ def _find(
         found = guess.readings(folder, given)[0]
         print(f"{name}: read as {found.name}, because of {found.reason}")
         return found.name, str(folder), found.options, found.problems
-    if root is None and name not in sources.names():
+    if root is None and name not in catalogue.names():
         raise guess.no_such_name(name)
-    sources.find(name)
-    sources.find_root(name, root)
+    catalogue.find(name)
+    catalogue.find_root(name, root)
     return name, root, given, ()
 
 
-def _score(source: sources.Source, facts: dataset.Dataset) -> dict[str, float]:
+def _score(source: Source, facts: dataset.Dataset) -> dict[str, float]:
     """Metrics of the truth taken for a prediction."""
     from jaxseg.evals import truth  # loads JAX: the other commands do without
 
@@ -307,9 +310,9 @@ def _write_json(path: Path | None, report: dict[str, Any]) -> None:
         path.write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
-def _open(args: argparse.Namespace) -> sources.Source:
+def _open(args: argparse.Namespace) -> Source:
     name, root, options, _ = _find(args.name, args.root, args.options)
-    return sources.open(
+    return source_lib.open(
         name, split=args.split, root=root, options=options, cache="none"
     )
 
@@ -328,10 +331,10 @@ def _options(text: str) -> dict[str, Any]:
 
 
 def _is_here(name: str) -> str:
-    if not sources.find(name).on_disk:
+    if not catalogue.find(name).on_disk:
         return "rendered"
     try:
-        return str(sources.find_root(name, None))
+        return str(catalogue.find_root(name, None))
     except errors.UserError:
         return "no"
 

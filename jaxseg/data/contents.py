@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import errors, hashing, paths, user_cache
-from jaxseg.data.datasets import _labels
+from jaxseg.data import refusals
 
 END = 1 << 16  # bytes at each end of an image
 RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
@@ -75,7 +75,7 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     total = hashlib.sha256()
     for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
         if found == MISSING and os.path.islink(os.path.join(root, name)):
-            _labels.opens(root, name)  # says why not
+            refusals.opens(root, name)  # says why not
         total.update(os.fsencode(name) + b"\0" + found)
     return total.hexdigest()
 
@@ -159,7 +159,7 @@ def _stamp(root: Path, name: str) -> Stamp | None:
     try:
         facts = paths.look(root, name)
     except errors.UserError as error:
-        _labels.refuse(error)
+        refusals.refuse(error)
         return None
     return _stamp_of(facts) if facts else None
 

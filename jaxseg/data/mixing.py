@@ -15,7 +15,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core.types import Batch
 from jaxseg.data import pipeline, subsets
 from jaxseg.data import transforms as transforms_lib
-from jaxseg.data.sources import Source
+from jaxseg.data.source import Source
 
 BLOCK = 1000
 

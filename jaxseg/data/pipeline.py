@@ -24,7 +24,7 @@ from jaxseg.core.types import Batch, Example
 from jaxseg.data import geometry
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS
-from jaxseg.data.sources import Source
+from jaxseg.data.source import Source
 
 ENDLESS = 2**48  # examples; sys.maxsize overflows inside grain
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory

@@ -1,7 +1,8 @@
 """Which records of a split are taken: so many, a share of them, or a held-out part."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from jaxseg.data.dataset import Dataset
 
 PARTS = ("all", "fit", "held_out")
 UNITS = ("batch", "example")  # what is drawn from one of several sets
+T = TypeVar("T")
 DRAW = ("count", "fraction", "seed")  # of a data section: what parts are parts of
 
 
@@ -93,3 +95,22 @@ def part_size(total: int, part: str) -> int:
     """How many of `total` records a part has."""
     held_out = max(1, total // 5)
     return {"all": total, "held_out": held_out, "fit": total - held_out}[part]
+
+
+def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:
+    """A fifth for validation, drawn with seed 0, the rest for training; both sorted."""
+    rows = drawn_rows(len(items), where)
+    return {split: [items[i] for i in chosen] for split, chosen in rows.items()}
+
+
+def drawn_rows(count: int, where: Path) -> dict[str, np.ndarray]:
+    """`drawn_splits` of so many items: int [N], the places of each split's."""
+    if count < 2:
+        raise errors.UserError(
+            f"{where}: found {'one image' if count else 'no images'}; allowed are two "
+            "or more, to train on some and validate on others. Fix: add images, or say "
+            "which are for what where the format has lists or folders of splits."
+        )
+    order = np.random.default_rng(0).permutation(count)
+    border = max(1, count // 5)
+    return {"train": np.sort(order[border:]), "validation": np.sort(order[:border])}

@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxseg.core import compiled, errors, hashing, images, images_jnp
 from jaxseg.core.types import Array, Batch, Example, Variables
-from jaxseg.data import dataset, pipeline, sources, transforms
+from jaxseg.data import dataset, pipeline, transforms
+from jaxseg.data.source import Source
 from jaxseg.evals import protocol
 from jaxseg.tasks import build
 
@@ -28,7 +29,7 @@ class Averaged:
     windows are the batch and whose scores are summed on the host.
     """
 
-    source: sources.Source
+    source: Source
     model: dict[str, Any]  # resolved section
     task: dict[str, Any]  # resolved section
     size: tuple[int, int]  # of the canvas or the windows
@@ -161,7 +162,7 @@ class Averaged:
         return _program(hashing.canonical(parts))
 
 
-def read_ahead(source: sources.Source, threads: int) -> Iterator[Example]:
+def read_ahead(source: Source, threads: int) -> Iterator[Example]:
     """All examples in order; threads read a few of them ahead of the caller."""
     with futures.ThreadPoolExecutor(threads) as pool:
         waiting: collections.deque[futures.Future] = collections.deque()

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from jaxseg.core.types import Batch, Variables
-from jaxseg.data import dataset, pipeline, sources, transforms
+from jaxseg.data import dataset, pipeline, transforms
+from jaxseg.data.source import Source
 from jaxseg.evals import averaged, predict, protocol
 from jaxseg.tasks import build
 
@@ -25,7 +26,7 @@ class Measured(NamedTuple):
 class Evaluator:
     """One evaluator for training and afterwards, so that both give the same digits."""
 
-    source: sources.Source
+    source: Source
     model: dict[str, Any]  # resolved section
     task: dict[str, Any]  # resolved section
     size: tuple[int, int]  # the canvas (height, width) images are fitted into

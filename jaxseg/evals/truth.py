@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxseg.core import binding, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data import pipeline, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.source import Source
 from jaxseg.tasks import build
 
 TASKS = {  # and the metric that is 1 for a perfect answer; None: the headline
@@ -27,7 +28,7 @@ IMAGES = 500  # spread over the split
 SIZE, BATCH = (64, 64), 16  # of the canvas: pixels are not looked at
 
 
-def scores(source: sources.Source, facts: Dataset | None = None) -> dict[str, float]:
+def scores(source: Source, facts: Dataset | None = None) -> dict[str, float]:
     """{"task metric": value} of all tasks that this data set can train.
 
     facts: the fact sheet; None: that of the source.

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxseg.core import binding, errors, hashing, trees
-from jaxseg.data import dataset, sources, subsets, transforms
+from jaxseg.data import dataset, subsets, transforms
+from jaxseg.data import source as source_lib
+from jaxseg.data.source import Source
 from jaxseg.models import initial
 from jaxseg.models import model as models
 from jaxseg.tasks import build
@@ -20,13 +22,13 @@ from jaxseg.transfer import choosing, transplant
 OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
 
 
-def open_source(data: Mapping[str, Any]) -> sources.Source:
+def open_source(data: Mapping[str, Any]) -> Source:
     """The examples of a resolved or bound `data` section.
 
     UserError where a user's own data are no longer those that were planned with.
     """
     given = {name: data[name] for name in OPENED if name in data}
-    source = sources.open(data["name"], **given)
+    source = source_lib.open(data["name"], **given)
     if data.get("fingerprint", source.fingerprint) != source.fingerprint:
         raise errors.UserError(
             f"{source.name}: the files in {source.root} have changed since this was "
@@ -36,7 +38,7 @@ def open_source(data: Mapping[str, Any]) -> sources.Source:
     return source
 
 
-def describe_source(data: Mapping[str, Any], source: sources.Source) -> dict[str, Any]:
+def describe_source(data: Mapping[str, Any], source: Source) -> dict[str, Any]:
     """What a manifest says of the examples that were read."""
     return {
         "name": data["name"],

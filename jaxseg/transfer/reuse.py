@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.core import errors, hashing, lookup
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.transfer import planning, stage
 
 SHOWN = 16  # hex digits of a digest in messages
@@ -31,7 +31,7 @@ def check(one: stage.Stage, manifest: Mapping[str, Any], known: Known) -> None:
 
 def _digest(data: Mapping[str, Any], known: Known) -> str | None:
     """Of the data as they are; None where they are not, or where nothing can differ."""
-    facts = sources.find(data["name"])
+    facts = catalogue.find(data["name"])
     if facts.own or not facts.on_disk:
         return None
     key = hashing.canonical({k: data[k] for k in planning.OPENED if k in data})
@@ -43,7 +43,7 @@ def _digest(data: Mapping[str, Any], known: Known) -> str | None:
 
 def _found(data: Mapping[str, Any]) -> str | None:
     try:
-        sources.find_root(data["name"], data["root"])
+        catalogue.find_root(data["name"], data["root"])
     except errors.UserError:  # not on this machine: a plan or report is still right
         return None
     try:
@@ -57,7 +57,7 @@ def _found(data: Mapping[str, Any]) -> str | None:
 def _other_copy(
     name: str, data: Mapping[str, Any], now: str, then: Mapping[str, Any]
 ) -> errors.UserError:
-    root = sources.find_root(data["name"], data["root"])
+    root = catalogue.find_root(data["name"], data["root"])
     new, old = (text.rpartition(":")[2][:SHOWN] for text in (now, then["digest"]))
     return errors.UserError(
         f"{data['name']} {data['split']} ({name}) has other content than when this "

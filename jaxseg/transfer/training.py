@@ -11,7 +11,9 @@ import tensorboardX
 
 from jaxseg.core import checkpoint, draw, errors, jsonl, licences, trees
 from jaxseg.core.types import Batch, Variables
-from jaxseg.data import checks, mixing, pipeline, sources, transforms
+from jaxseg.data import mixing, pipeline, transforms
+from jaxseg.data.source import Source
+from jaxseg.data.tools import checks
 from jaxseg.evals import evaluate, protocol
 from jaxseg.models import initial
 from jaxseg.tasks import build
@@ -46,10 +48,8 @@ class Training:
         self.model, self.task = build.network(
             self.spec["model"], self.spec["task"], outputs
         )
-        self.evaluators = {
-            name: self._evaluator(data)
-            for name, data in self.spec["evaluations"].items()
-        }
+        evaluations = self.spec["evaluations"].items()
+        self.evaluators = {name: self._evaluator(data) for name, data in evaluations}
         self.headline = self.evaluators[self.spec["headline"]]
         self.described = self._describe_sources()
         self.read: dict[str, dict[str, Any]] = {}  # of the manifest, as they begin
@@ -100,12 +100,11 @@ class Training:
             }
         )
 
-    def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], sources.Source]]:
+    def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], Source]]:
         """{name: (data section, its examples)} of all that is read."""
         evaluated = [evaluator.source for evaluator in self.evaluators.values()]
-        every = (self.source, *self.mixed, *evaluated)
-        both = zip(train.reads(self.spec).items(), every, strict=True)
-        return {name: (data, source) for (name, data), source in both}
+        opened, reads = (self.source, *self.mixed, *evaluated), train.reads(self.spec)
+        return dict(zip(reads, zip(reads.values(), opened, strict=True)))
 
     def _write_subsets(self) -> None:
         """The records of each subset, a line each, so that others can use the same."""

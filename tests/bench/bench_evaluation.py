@@ -16,7 +16,8 @@ import numpy as np
 
 from configs import common
 from jaxseg.core import binding, lookup
-from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data import pipeline, transforms
+from jaxseg.data import source as source_lib
 from jaxseg.evals import predict
 from jaxseg.models import initial, model
 from jaxseg.tasks import build
@@ -27,7 +28,7 @@ WORLD = "worlds/driving_day"
 
 def measure(name):
     """(seconds of the model, seconds of the metric on the host)."""
-    source = sources.open(WORLD, split="validation", count=200)
+    source = source_lib.open(WORLD, split="validation", count=200)
     module = lookup.load("jaxseg.tasks", name)
     bound = binding.bind(
         module.build, section={"name": name}, where=name, given={"num_outputs": 1}

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import shards
 
 KINDS = {
@@ -88,7 +88,7 @@ def memory():
 def measure(kind, root):
     """Prints one line."""
     before, start = memory(), time.perf_counter()
-    source = sources.open(KINDS[kind], split="train", root=root)
+    source = source_lib.open(KINDS[kind], split="train", root=root)
     opened = time.perf_counter() - start
     chosen = np.random.default_rng(0).integers(0, len(source), 10)
     start = time.perf_counter()

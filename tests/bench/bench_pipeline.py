@@ -38,7 +38,8 @@ import numpy as np
 from PIL import Image
 
 from jaxseg.core import images
-from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data import pipeline, transforms
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
 
 ROUNDS = 15
@@ -132,7 +133,7 @@ def compare(title: str, source, decode: Callable[[int], object], size) -> None:
 
 def compare_files(title: str, suffix: str, size: tuple[int, int], root: Path) -> None:
     write_files(root, suffix, size)
-    source = sources.open("folder/segmentation", split="train", root=root)
+    source = source_lib.open("folder/segmentation", split="train", root=root)
     if "--memory" in sys.argv:
         watch_memory(title, source)
 

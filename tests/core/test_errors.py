@@ -3,7 +3,7 @@
 import pytest
 
 from jaxseg.core import command, errors
-from jaxseg.data.datasets import _labels
+from jaxseg.data.readers import class_names
 
 
 def test_a_foreign_exception_names_file_type_and_our_line(tmp_path):
@@ -12,10 +12,10 @@ def test_a_foreign_exception_names_file_type_and_our_line(tmp_path):
         pytest.raises(errors.UserError) as caught,
         errors.reading(path, "are numbers"),
     ):
-        _labels.raw_ids({"x": 1})
+        class_names.raw_ids({"x": 1})
     text = str(caught.value)
     assert text.startswith(f"{path}: cannot be read (ValueError: invalid literal")
-    assert "; _labels.py:" in text and "; allowed are numbers. Fix: " in text
+    assert "; class_names.py:" in text and "; allowed are numbers. Fix: " in text
     assert isinstance(caught.value.__cause__, ValueError)
 
 
@@ -40,7 +40,7 @@ def test_where_it_arose_can_be_asked_for(monkeypatch, capsys):
     @command.entry
     def main(argv):
         with errors.reading("a.json"):
-            _labels.raw_ids({"x": 1})
+            class_names.raw_ids({"x": 1})
 
     assert main([]) == 2
     err = capsys.readouterr().err

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from jaxseg.core import user_cache
-from jaxseg.data import sources
+from jaxseg.data.source import Source
 
 FEW = 1000  # records; a larger source is there to count how often it is asked
 _seen = threading.local()
@@ -24,7 +24,7 @@ sys.addaudithook(_hear)  # for good: Python removes none
 @pytest.fixture(autouse=True)
 def no_file_is_read_unsaid(monkeypatch):
     """What parse opens below the root enters the digest of the record."""
-    read = sources.Source._read
+    read = Source._read
 
     def listened(self, index):
         _seen.files = []
@@ -34,7 +34,7 @@ def no_file_is_read_unsaid(monkeypatch):
             opened, _seen.files = _seen.files, None
             _check(self, index, opened)
 
-    monkeypatch.setattr(sources.Source, "_read", listened)
+    monkeypatch.setattr(Source, "_read", listened)
 
 
 def _check(source, index, opened):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 from tests.data import trees
 
 SIZE = (12, 16)  # height, width
@@ -32,7 +32,7 @@ def folder(root, name="a.png", picture=None, mask_size=SIZE, **save):
 
 
 def opened(root, **options):
-    return sources.open(
+    return source_lib.open(
         "folder/segmentation", split="train", root=root, options=options, cache="none"
     )
 

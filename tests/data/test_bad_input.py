@@ -13,21 +13,21 @@ from PIL import Image
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import sources
+from jaxseg.data import catalogue, refusals
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _labels
 from tests.data import layouts, trees
 
 
 @pytest.fixture(autouse=True)
 def nothing_told():
     """Each test hears anew what was left out."""
-    _labels.told.clear()
+    refusals.told.clear()
 
 
 def refused(name, root, text, split="train", **options):
     with pytest.raises(errors.UserError, match=text):
-        source = sources.open(name, split=split, root=root, options=options)
+        source = source_lib.open(name, split=split, root=root, options=options)
         for index in range(len(source)):
             source[index]
 
@@ -110,7 +110,7 @@ def test_voc_without_lists_asks_for_an_annotation_of_each_image(tmp_path):
     refused("voc/boxes", tmp_path, r"images without XML: 1, .*JPEGImages/9\.jpg")
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/train.txt").write_text("0\n1\n")
-    assert len(sources.open("voc/boxes", split="train", root=tmp_path)) == 2
+    assert len(source_lib.open("voc/boxes", split="train", root=tmp_path)) == 2
 
 
 def test_check_counts_what_is_left_out(tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_an_unknown_id_is_named_with_its_mask(tmp_path):
     trees.write_mask(tmp_path / "masks/3.png", values=(0, 1, 7))
     text = r"masks/3\.png\).*segmentation holds ids 7; allowed are 0 to 2 .*ids=\{raw"
     for split in ("train", "validation"):  # whichever it was drawn into
-        source = sources.open(
+        source = source_lib.open(
             "folder/segmentation",
             split=split,
             root=tmp_path,
@@ -163,8 +163,8 @@ def test_ids_that_occur_twice_in_json(tmp_path):
     content = layouts.coco()
     content["annotations"][1]["id"] = content["annotations"][0]["id"]
     layouts.write_coco(tmp_path, content)
-    sources.open("coco/instances", split="train", root=tmp_path)
-    assert any("1 of 2 annotations have an id that another" in x for x in _labels.told)
+    source_lib.open("coco/instances", split="train", root=tmp_path)
+    assert any("1 of 2 annotations have an id that another" in x for x in refusals.told)
 
 
 def write_panoptic(root, images, categories, segments=((1, 5),)):
@@ -194,7 +194,7 @@ def test_categories_with_gaps_become_classes_without(tmp_path):
     image = {"id": 1, "file_name": "a.jpg"}
     classes = [{"id": 200, "name": "sky"}, {"id": 5, "name": "road"}]
     write_panoptic(tmp_path, [image], classes, segments=((1, 5), (2, 200)))
-    source = sources.open("coco/panoptic", split="train", root=tmp_path)
+    source = source_lib.open("coco/panoptic", split="train", root=tmp_path)
     assert source.dataset.classes == ("road", "sky")
     ids = source[0]["segmentation"]
     assert ids[0, 0] == 0 and ids[-1, 0] == 1 and not (ids == IGNORE).any()
@@ -210,7 +210,7 @@ def test_depth_that_is_no_number_is_unknown(tmp_path):
     for number in range(2):
         trees.write_image(tmp_path / f"images/{number}.png", seed=number)
         np.save(tmp_path / f"depth/{number}.npy", metres)
-    source = sources.open("depth/folder", split="train", root=tmp_path)
+    source = source_lib.open("depth/folder", split="train", root=tmp_path)
     assert source[0]["depth"][0, :4].tolist() == [0, 0, 0, 2]
     np.save(tmp_path / "depth/0.npy", -metres)
     np.save(tmp_path / "depth/1.npy", -metres)
@@ -252,13 +252,15 @@ def test_links_in_a_circle_end(tmp_path, name):
     write(tmp_path)
     (tmp_path / below / "up").symlink_to(tmp_path)
     (tmp_path / below / "self").symlink_to(tmp_path / below / "self")
-    assert len(sources.open(name, split="train", root=tmp_path)) == count
+    assert len(source_lib.open(name, split="train", root=tmp_path)) == count
 
 
 def test_links_among_class_folders(tmp_path):
     write_classes(tmp_path)
     (tmp_path / "train/self").symlink_to(tmp_path / "train/self")
-    assert len(sources.open("image_folder/classes", split="train", root=tmp_path)) == 4
+    assert (
+        len(source_lib.open("image_folder/classes", split="train", root=tmp_path)) == 4
+    )
     (tmp_path / "train/a/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     refused("image_folder/classes", tmp_path, r"gone\.jpg: cannot be opened .*Fix")
 
@@ -278,8 +280,8 @@ def test_any_file_name_will_do_in_lists_and_labels(tmp_path, name, stem):
         lines = f"image,label\n{stem}.png,a\nb.png,b\n{stem}.png,a\nb.png,b\n"
         (tmp_path / "train.csv").write_text(lines, encoding="utf-8")
     found = {}
-    for split in sources.describe(name, root=tmp_path).splits:
-        source = sources.open(name, split=split, root=tmp_path)
+    for split in catalogue.describe(name, root=tmp_path).splits:
+        source = source_lib.open(name, split=split, root=tmp_path)
         found |= {source[i]["id"]: source[i] for i in range(len(source))}
     assert any(stem in id_ for id_ in found)
 
@@ -294,7 +296,7 @@ def test_boxes_go_with_the_upright_image(tmp_path, orientation):
         image.load()
     image.save(path, exif=exif)
     if orientation == 3:  # half a turn: of the size that the labels say
-        source = sources.open("coco/instances", split="train", root=tmp_path)
+        source = source_lib.open("coco/instances", split="train", root=tmp_path)
         assert source[0]["image"].shape == (20, 40, 3)
     else:  # the labels are of the image as it lies in the file
         text = r"image is 40 x 20 \(height x width, upright\), .* says 20 x 40.*Fix"

@@ -6,9 +6,11 @@ import scipy.io
 from PIL import Image
 
 from jaxseg.core import errors, images
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _tiles, ade20k, isaid, isprs, pascal_context, suim
+from jaxseg.data.datasets import ade20k, isaid, isprs, pascal_context, suim
+from jaxseg.data.readers import tiles
 from tests.data import layouts, trees
 
 SHAPE = (12, 16)
@@ -22,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def refused(name, root, text, split="train", **options):
@@ -67,7 +69,7 @@ def write_voc2012(root):
 
 
 def test_voc_facts():
-    facts = sources.find("voc/segmentation2012")
+    facts = catalogue.find("voc/segmentation2012")
     assert facts.num_classes == 21 and facts.classes[::20] == (
         "background",
         "tvmonitor",
@@ -75,12 +77,12 @@ def test_voc_facts():
     assert dict(facts.splits) == {"train": 1464, "validation": 1449, "trainval": 2913}
     assert facts.palette[:3] == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     assert facts.palette[20] == (0, 64, 128)
-    assert sources.find("voc/segmentation2012_void").classes[21] == "void"
-    assert sources.find("voc/no_background").num_classes == 20
-    augmented = sources.find("voc/augmented").splits
+    assert catalogue.find("voc/segmentation2012_void").classes[21] == "void"
+    assert catalogue.find("voc/no_background").num_classes == 20
+    augmented = catalogue.find("voc/augmented").splits
     assert (augmented["train"], augmented["validation"]) == (10582, 1449)
     singles = {
-        n: sources.find(f"voc/{n}").splits for n in ("cat", "horse", "aeroplane")
+        n: catalogue.find(f"voc/{n}").splits for n in ("cat", "horse", "aeroplane")
     }
     assert (singles["cat"]["train"], singles["cat"]["validation"]) == (131, 119)
     assert (singles["horse"]["train"], singles["horse"]["validation"]) == (68, 79)
@@ -133,7 +135,7 @@ def test_voc_detection2007(tmp_path):
     lists = {"train": "a", "val": "b", "trainval": "ab", "test": "c"}
     for name, images_ in lists.items():
         write_list(tmp_path / f"ImageSets/Main/{name}.txt", images_)
-    facts = sources.find("voc/detection2007")
+    facts = catalogue.find("voc/detection2007")
     assert dict(facts.splits) == {
         "train": 2501,
         "validation": 2510,
@@ -158,14 +160,14 @@ def test_voc_detection2007_has_fixed_classes(tmp_path):
 def test_voc_digest_follows_the_lists(tmp_path):
     def digest():
         name = "voc/segmentation2012"
-        return sources.open(name, split="train", root=tmp_path).digest()
+        return source_lib.open(name, split="train", root=tmp_path).digest()
 
     write_voc2012(tmp_path)
     before = digest()
     assert before == digest()
     write_list(tmp_path / "ImageSets/Segmentation/train.txt", "b")
     assert before != digest()
-    assert sources.fingerprint("voc/cat") == "voc/cat@1"  # whatever is in the folder
+    assert catalogue.fingerprint("voc/cat") == "voc/cat@1"  # whatever is in the folder
 
 
 # Pascal Context
@@ -187,10 +189,12 @@ def write_context(root, values=(0, 3, 61, 62)):
 
 def test_context(tmp_path):
     write_context(tmp_path, (0, 3, 4, 62, 63))
-    facts = sources.find("pascal_context/60")
+    facts = catalogue.find("pascal_context/60")
     assert facts.num_classes == 60 and facts.classes[59] == "wood"
     assert dict(facts.splits) == {"train": 4998, "validation": 5105}
-    assert facts.background == 0 and sources.find("pascal_context/59").num_classes == 59
+    assert (
+        facts.background == 0 and catalogue.find("pascal_context/59").num_classes == 59
+    )
     # 4 is wood, the last class, and 62 aeroplane, the first
     assert ids_of("pascal_context/60", tmp_path) == {"a": [0, 1, 59]}
     assert ids_of("pascal_context/59", tmp_path, "validation") == {"b": [0, 58, IGNORE]}
@@ -213,7 +217,7 @@ def test_ade20k(tmp_path):
         trees.write_image(tmp_path / f"images/{split}/a.jpg", SHAPE)
         mask = tmp_path / f"annotations/{split}/a.png"
         trees.write_mask(mask, SHAPE, (0, 1, 150))
-    facts = sources.find("ade20k/150")
+    facts = catalogue.find("ade20k/150")
     assert facts.num_classes == 150 and len(set(ade20k.CLASSES)) == 150
     assert dict(facts.splits) == {"train": 20210, "validation": 2000}
     assert facts.classes[::149] == ("wall", "flag")
@@ -248,7 +252,7 @@ def write_suim(root, name="a", mask_size=SHAPE, folder="TEST"):
 @pytest.mark.parametrize("folder", ["TEST", "test"])
 def test_suim(tmp_path, folder):
     write_suim(tmp_path, folder=folder)
-    facts = sources.find("suim/8")
+    facts = catalogue.find("suim/8")
     assert facts.num_classes == 8 and dict(facts.splits) == {"train": 1525, "test": 110}
     assert ids_of("suim/8", tmp_path) == {"a": list(range(8))}
     example = opened("suim/8", tmp_path, "test")[0]
@@ -290,24 +294,24 @@ def test_suim_sample(real_data, tmp_path):
 
 
 def test_windows_follow_the_devkit():
-    tops = [window[0] for window in _tiles.windows((1500, 801)) if window[1] == 0]
+    tops = [window[0] for window in tiles.windows((1500, 801)) if window[1] == 0]
     assert tops == [0, 600, 700]  # the example in the code of the factors study
-    assert [w[1] for w in _tiles.windows((801, 1400))[::2]] == [0, 600]
-    assert _tiles.windows((800, 5000)) == [None]
-    assert len(_tiles.windows((6000, 6000))) * 38 == 3800
+    assert [w[1] for w in tiles.windows((801, 1400))[::2]] == [0, 600]
+    assert tiles.windows((800, 5000)) == [None]
+    assert len(tiles.windows((6000, 6000))) * 38 == 3800
 
 
 def test_tiles_put_together_are_the_image(tmp_path, cache):
     path = tmp_path / "big.png"
     trees.write_image(path, (1450, 1030))
     image = images.read(path)
-    again, tiles = np.zeros_like(image), _tiles.windows(image.shape[:2])
-    for top, left, height, width in tiles:
-        tile = _tiles.read_image(path, (top, left, height, width))
+    again, windows = np.zeros_like(image), tiles.windows(image.shape[:2])
+    for top, left, height, width in windows:
+        tile = tiles.read_image(path, (top, left, height, width))
         assert tile.shape == (800, 800, 3)
         again[top : top + height, left : left + width] = tile
     assert np.array_equal(again, image)
-    assert len(list(cache.glob("tiles/*/*.png"))) == len(tiles) == 6
+    assert len(list(cache.glob("tiles/*/*.png"))) == len(windows) == 6
     assert len(list(cache.glob("tiles/*"))) == 1  # no drafts are left
 
 
@@ -321,18 +325,18 @@ def test_tiles_are_cut_once_and_again_when_the_file_changes(tmp_path):
     for value, size in ((1, (900, 900)), (2, (901, 900))):
         trees.write_mask(path, size, (value,))
         for _ in range(3):
-            tile = _tiles.read_ids(path, window, decode, "test")
+            tile = tiles.read_ids(path, window, decode, "test")
             assert tile.dtype == np.int32 and np.unique(tile).tolist() == [value]
     assert len(calls) == 2
     with pytest.raises(errors.UserError, match=r"no tile at row 5.*Fix"):
-        _tiles.read_ids(path, (5, 0, 800, 800), decode, "test")
+        tiles.read_ids(path, (5, 0, 800, 800), decode, "test")
 
 
 def test_tiles_need_room(tmp_path, cache):
     trees.write_mask(tmp_path / "ids.png", (900, 900))
     cache.write_text("a file where the folder should be")
     with pytest.raises(errors.UserError, match=r"cannot be kept in.*JAXSEG_CACHE"):
-        _tiles.read_ids(tmp_path / "ids.png", (0, 0, 800, 800), images.read_ids, "test")
+        tiles.read_ids(tmp_path / "ids.png", (0, 0, 800, 800), images.read_ids, "test")
 
 
 # iSAID
@@ -348,9 +352,9 @@ def write_isaid(root, sizes):
 
 def test_isaid(tmp_path):
     write_isaid(tmp_path, {"P0001": SHAPE, "P0002": (900, 850), "P1527": SHAPE})
-    facts = sources.find("isaid/16")
+    facts = catalogue.find("isaid/16")
     assert facts.num_classes == 16 and len(set(facts.palette)) == 16
-    found = sources.describe("isaid/16", root=tmp_path).splits
+    found = catalogue.describe("isaid/16", root=tmp_path).splits
     assert dict(found) == {"train": 5, "validation": 5}
     found = ids_of("isaid/16", tmp_path, "validation")
     assert list(found) == [
@@ -398,7 +402,7 @@ def write_isprs(root, size=SHAPE, colors=None):
 
 def test_isprs(tmp_path):
     write_isprs(tmp_path)
-    facts = sources.find("isprs/potsdam_vaihingen")
+    facts = catalogue.find("isprs/potsdam_vaihingen")
     assert facts.num_classes == 6 and facts.background == facts.classes.index("clutter")
     potsdam = opened("isprs/potsdam_vaihingen", tmp_path)[0]
     vaihingen = opened("isprs/potsdam_vaihingen", tmp_path, "validation")[0]

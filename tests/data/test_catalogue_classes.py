@@ -7,16 +7,18 @@ import pytest
 import scipy.io
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _ilsvrc, _per_class, ilsvrc, pets
+from jaxseg.data.datasets import ilsvrc, pets
+from jaxseg.data.readers import imagenet, labelled_images
 from tests.data import trees
 
 FOLDERS = "image_folder/classes"
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def refused(name, root, text, split="train", **options):
@@ -54,7 +56,7 @@ def write_kit(root, truth):
 
 
 def test_ilsvrc_facts():
-    facts = sources.find("ilsvrc/2012")
+    facts = catalogue.find("ilsvrc/2012")
     assert dict(facts.splits) == {"train": 1281167, "validation": 50000}
     assert facts.num_classes == 1000 and list(facts.classes) == sorted(facts.classes)
     assert facts.classes[::999] == ("n01440764", "n15075141")
@@ -99,11 +101,11 @@ def test_ilsvrc_flat_validation_by_the_solution(tmp_path):
 
 
 def test_a_million_records_are_two_arrays():
-    names = [f"train/{w}/{w}_{i}.JPEG" for w in _ilsvrc.WNIDS for i in range(100)]
-    images = _per_class.Images(names, np.repeat(np.arange(1000), 100))
+    names = [f"train/{w}/{w}_{i}.JPEG" for w in imagenet.WNIDS for i in range(100)]
+    images = labelled_images.Images(names, np.repeat(np.arange(1000), 100))
     assert images[99_999] == ("train/n15075141/n15075141_99.JPEG", 999)
     assert len(pickle.dumps(images)) < 5_000_000
-    odd = _per_class.Images(["a/Zoë\udcff.jpg", "b/ü.jpg"], [0, 1])
+    odd = labelled_images.Images(["a/Zoë\udcff.jpg", "b/ü.jpg"], [0, 1])
     assert odd[0].image == "a/Zoë\udcff.jpg" and odd[1] == ("b/ü.jpg", 1)
 
 
@@ -123,10 +125,10 @@ def write_pets(root, lists):
 
 def test_pets_facts():
     assert len(pets.BREEDS) == 37 and len(pets.DOGS) == 25
-    splits = sources.find("pets/trimap").splits
+    splits = catalogue.find("pets/trimap").splits
     assert (splits["train"], splits["test"], splits["all"]) == (3680, 3669, 7349)
     assert splits["random_train"] + splits["random_test"] == 7349
-    assert sources.find("pets/dogs").splits["all"] == 4978
+    assert catalogue.find("pets/dogs").splits["all"] == 4978
 
 
 def test_pets(tmp_path):
@@ -170,10 +172,10 @@ def test_pets_random_test_is_a_thousand_of_all(tmp_path):
 
 
 def test_flowers_facts():
-    facts = sources.find("flowers/102")
+    facts = catalogue.find("flowers/102")
     assert facts.num_classes == 102
     assert list(facts.splits.values()) == [1020, 1020, 6149]
-    facts = sources.find("flowers/17")
+    facts = catalogue.find("flowers/17")
     assert facts.num_classes == 17 and list(facts.splits.values()) == [680, 340, 340]
 
 
@@ -215,7 +217,7 @@ def test_flowers_17(tmp_path):
 
 @pytest.mark.parametrize("home", ["{}", "{0}/{0}"])
 def test_intel(tmp_path, home):
-    facts = sources.find("intel/6")
+    facts = catalogue.find("intel/6")
     assert dict(facts.splits) == {"train": 14034, "test": 3000}
     write_classes(tmp_path / home.format("seg_train"), {"street": 1, "buildings": 2})
     write_classes(tmp_path / home.format("seg_test"), {"sea": 1})
@@ -263,15 +265,15 @@ def test_folders_that_are_both_splits_and_classes_are_refused(tmp_path):
 
 def test_a_new_image_and_a_moved_one_change_the_fingerprint(tmp_path):
     write_classes(tmp_path, {"a": 3, "b": 3})
-    seen = [sources.fingerprint(FOLDERS, root=tmp_path)]
+    seen = [catalogue.fingerprint(FOLDERS, root=tmp_path)]
     write_classes(tmp_path, {"a": 4})
-    seen.append(sources.fingerprint(FOLDERS, root=tmp_path))
+    seen.append(catalogue.fingerprint(FOLDERS, root=tmp_path))
     assert len(opened(FOLDERS, tmp_path)) == 6
     (tmp_path / "a/3.jpg").rename(tmp_path / "b/3.jpg")
-    seen.append(sources.fingerprint(FOLDERS, root=tmp_path))
+    seen.append(catalogue.fingerprint(FOLDERS, root=tmp_path))
     assert len(set(seen)) == 3
     (tmp_path / "a/notes.txt").write_text("not an image")
-    assert sources.fingerprint(FOLDERS, root=tmp_path) == seen[-1]
+    assert catalogue.fingerprint(FOLDERS, root=tmp_path) == seen[-1]
 
 
 def test_real_folders(real_data):

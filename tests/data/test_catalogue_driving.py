@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import (
-    _present,
     bdd,
     camvid,
     cityscapes,
@@ -20,6 +20,7 @@ from jaxseg.data.datasets import (
     vgallery,
     vkitti,
 )
+from jaxseg.data.readers import present_ids
 
 SHAPE = (8, 12)
 
@@ -60,7 +61,7 @@ def colors(path, values, shape=SHAPE):
     ],
 )
 def test_counts(name, classes, splits):
-    facts = sources.find(name)
+    facts = catalogue.find(name)
     assert facts.num_classes == classes
     assert (facts.splits["train"], facts.splits["validation"]) == splits
 
@@ -75,11 +76,11 @@ def test_cityscapes_ids(tmp_path):
     write_cityscapes(tmp_path, range(34))
     seen = {}
     for variant in ("19", "33", "car", "bus"):
-        source = sources.open(f"cityscapes/{variant}", split="train", root=tmp_path)
+        source = source_lib.open(f"cityscapes/{variant}", split="train", root=tmp_path)
         seen[variant] = source[0]["segmentation"].ravel()[:34].tolist()
     assert seen["19"][7:13] == [0, 1, IGNORE, IGNORE, 2, 3] and seen["19"][33] == 18
     assert seen["33"][:6] == [0, 1, 2, 0, 3, 4] and seen["33"][33] == 32
-    assert sources.find("cityscapes/33").classes[seen["33"][26]] == "car"
+    assert catalogue.find("cityscapes/33").classes[seen["33"][26]] == "car"
     assert seen["car"][26] == 1 and seen["car"][28] == 0 and seen["car"][1] == IGNORE
     assert seen["bus"][28] == 1 and seen["bus"][26] == 0
     assert sorted({*seen["19"]} - {IGNORE}) == list(range(19))
@@ -89,9 +90,9 @@ def test_a_missing_mask_is_named(tmp_path):
     write_cityscapes(tmp_path, range(34))
     photo(tmp_path / "leftImg8bit/train/aachen/b_leftImg8bit.png")
     with pytest.raises(errors.UserError, match=r"without mask: 1, .*/b_left"):
-        sources.open("cityscapes/19", split="train", root=tmp_path)
+        source_lib.open("cityscapes/19", split="train", root=tmp_path)
     with pytest.raises(errors.UserError, match="found no leftImg8bit/val"):
-        sources.open("cityscapes/19", split="validation", root=tmp_path)
+        source_lib.open("cityscapes/19", split="validation", root=tmp_path)
 
 
 def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
@@ -100,7 +101,7 @@ def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
         name = f"city_{number:06}_000019"
         values = [26] * 48 + [7] * 48  # the upper half is car
         write_cityscapes(tmp_path, values, ("train", "val")[number % 2], name)
-    open_ = lambda split: sources.open(
+    open_ = lambda split: source_lib.open(
         "cityscapes/car_patches", split=split, root=tmp_path, cache="none"
     )
     train, validation = open_("train"), open_("validation")
@@ -118,7 +119,7 @@ def test_car_patches_hold_what_their_label_says(tmp_path, monkeypatch):
     assert set(labels) == {0, 1}
     again = open_("train")[3]
     np.testing.assert_array_equal(again["image"], train[3]["image"])
-    only = sources.open("cityscapes/car_patches_only", split="train", root=tmp_path)
+    only = source_lib.open("cityscapes/car_patches_only", split="train", root=tmp_path)
     assert len(only) == sum(labels) == only.dataset.splits["train"]
     shown = [train[i] for i in range(14) if labels[i]]
     for place, example in enumerate(shown):
@@ -133,15 +134,15 @@ def test_single_classes_are_the_images_that_show_them(tmp_path, monkeypatch):
         write_cityscapes(tmp_path, values, "val" if name == "d" else "train", name)
 
     def names(variant, split):
-        source = sources.open(f"cityscapes/{variant}", split=split, root=tmp_path)
+        source = source_lib.open(f"cityscapes/{variant}", split=split, root=tmp_path)
         assert len(source) == source.dataset.splits[split]
         return [source[i]["id"][0] for i in range(len(source))]
 
     assert [names("car", s) for s in ("train", "validation")] == [["a"], ["d"]]
     assert names("car", "trainval") == ["a", "d"]
     assert names("bus", "trainval") == ["b", "d"]
-    read, really = [], _present.each
-    monkeypatch.setattr(_present, "each", lambda *a: read.append(a) or really(*a))
+    read, really = [], present_ids.each
+    monkeypatch.setattr(present_ids, "each", lambda *a: read.append(a) or really(*a))
     pairs = lambda: cityscapes.records("bus", "trainval", tmp_path)
     assert len(pairs()) == 2 and not read  # kept from before
     write_cityscapes(tmp_path, [26, 28, 7], "train", "a")
@@ -155,7 +156,7 @@ def test_unreadable_masks_are_all_named(tmp_path):
         path = tmp_path / f"gtFine/train/{name}/{name}_gtFine_labelIds.png"
         path.write_bytes(b"")
     with pytest.raises(errors.UserError, match=r"a_gtFine.*\n.*c_gtFine.*Fix"):
-        sources.open("cityscapes/bus", split="train", root=tmp_path)
+        source_lib.open("cityscapes/bus", split="train", root=tmp_path)
 
 
 def test_kitti_validates_on_the_images_of_mseg(tmp_path):
@@ -163,7 +164,7 @@ def test_kitti_validates_on_the_images_of_mseg(tmp_path):
         photo(tmp_path / f"training/image_2/{number:06}_10.png")
         ids(tmp_path / f"training/semantic/{number:06}_10.png", [7, 26])
     parts = {
-        split: sources.open("kitti/segmentation", split=split, root=tmp_path)
+        split: source_lib.open("kitti/segmentation", split=split, root=tmp_path)
         for split in ("train", "validation")
     }
     assert [parts["validation"][i]["id"] for i in range(2)] == [
@@ -179,7 +180,7 @@ def test_idd_ids(tmp_path):
     photo(tmp_path / "leftImg8bit/val/119/000220_leftImg8bit.png")
     mask = tmp_path / "gtFine/val/119/000220_gtFine_labelids.png"
     ids(mask, [0, 16, 17, 18, 34, 35, 255])
-    example = sources.open("idd/35", split="validation", root=tmp_path)[0]
+    example = source_lib.open("idd/35", split="validation", root=tmp_path)[0]
     found = example["segmentation"].ravel()[:7].tolist()
     assert found == [1, 17, 0, 18, 34, 0, 0]
     assert example["id"] == "119/000220_leftImg8bit.png"
@@ -190,7 +191,7 @@ def test_idd_ids(tmp_path):
 def test_mapillary_ids(tmp_path, folder):
     photo(tmp_path / "training/images/a.jpg")
     ids(tmp_path / f"training/{folder}/a.png", [0, 64, 65])
-    example = sources.open("mapillary/66", split="train", root=tmp_path)[0]
+    example = source_lib.open("mapillary/66", split="train", root=tmp_path)[0]
     assert example["segmentation"].ravel()[:3].tolist() == [1, 65, 0]
     assert len(set(mapillary.NAMES)) == 66
 
@@ -211,10 +212,10 @@ def test_virtual_kitti(tmp_path):
             tmp_path, home, None, vkitti.CLASSES, "Camera_0", "classSegmentation"
         )
     for split, scene in (("train", "Scene01"), ("validation", "Scene18")):
-        source = sources.open("vkitti/segmentation", split=split, root=tmp_path)
+        source = source_lib.open("vkitti/segmentation", split=split, root=tmp_path)
         assert len(source) == 1 and source[0]["id"].startswith(f"{scene}/clone")
     assert source[0]["segmentation"].ravel()[:15].tolist() == list(range(15))
-    depth = sources.open("vkitti/depth", split="train", root=tmp_path)[0]["depth"]
+    depth = source_lib.open("vkitti/depth", split="train", root=tmp_path)[0]["depth"]
     assert depth[0, 0] == 0 and depth[1, 0] == pytest.approx(12.34)
 
 
@@ -224,7 +225,7 @@ def test_virtual_gallery(tmp_path):
         write_frames(
             tmp_path, home, None, vgallery.CLASSES, "camera_0", "classsegmentation"
         )
-    source = sources.open("vgallery/segmentation", split="validation", root=tmp_path)
+    source = source_lib.open("vgallery/segmentation", split="validation", root=tmp_path)
     assert source[0]["segmentation"].ravel()[:10].tolist() == list(range(10))
     assert source.dataset.splits == {"train": 1, "validation": 1}
     path = tmp_path / "testing/gallery_light1_loop1/frames/classsegmentation/camera_0"
@@ -256,7 +257,7 @@ def test_bdd_boxes(tmp_path, older):
     write_boxes(
         tmp_path, name, [{"name": "b.jpg", "labels": labels}, {"name": "a.jpg"}]
     )
-    source = sources.open("bdd/detection", split="train", root=tmp_path)
+    source = source_lib.open("bdd/detection", split="train", root=tmp_path)
     empty, example = source[0], source[1]
     assert empty["id"] == "a.jpg" and len(empty["boxes"]) == 0
     assert example["boxes"][0].tolist() == [0, 0, 0.5, 0.5]
@@ -268,13 +269,13 @@ def test_an_unknown_category_is_named(tmp_path):
     entry = {"name": "a.jpg", "labels": [box("tank", 0, 0, 9, 9)]}
     write_boxes(tmp_path, "det_20/det_train.json", [entry])
     with pytest.raises(errors.UserError, match=r"a.jpg: category 'tank'; allowed are"):
-        sources.open("bdd/detection", split="train", root=tmp_path)
+        source_lib.open("bdd/detection", split="train", root=tmp_path)
 
 
 def test_an_unknown_id_of_bdd_is_no_bicycle(tmp_path):
     photo(tmp_path / "images/10k/train/a.jpg")
     ids(tmp_path / "labels/sem_seg/masks/train/a.png", [18, 19])
-    source = sources.open("bdd/20", split="train", root=tmp_path)
+    source = source_lib.open("bdd/20", split="train", root=tmp_path)
     with pytest.raises(errors.UserError, match="holds ids 20; allowed are 0 to 19"):
         source[0]
 
@@ -284,7 +285,7 @@ def test_camvid_32(tmp_path):
     photo(tmp_path / "701_StillsRaw_full/a.png")
     values = list(camvid.CLASSES_32.values())
     colors(tmp_path / "LabeledApproved_full/a_L.png", values)
-    example = sources.open("camvid/32", split="train", root=tmp_path)[0]
+    example = source_lib.open("camvid/32", split="train", root=tmp_path)[0]
     assert example["segmentation"].ravel()[:32].tolist() == list(range(32))
 
 
@@ -300,7 +301,7 @@ OFFICIAL = "official_layouts/segmentation/pseudo_"
     ],
 )
 def test_real_samples(real_data, name, folder, split, count):
-    source = sources.open(name, split=split, root=real_data / f"{OFFICIAL}{folder}")
+    source = source_lib.open(name, split=split, root=real_data / f"{OFFICIAL}{folder}")
     assert len(source) == count
     for index in range(count):
         ids = source[index]["segmentation"]

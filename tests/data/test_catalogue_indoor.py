@@ -9,16 +9,18 @@ import scipy.io
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _mat, nyu, scannet, sun_rgbd
+from jaxseg.data.datasets import nyu, scannet, sun_rgbd
+from jaxseg.data.readers import mat_files
 from tests.data import layouts, trees
 
 SHAPE = (12, 16)
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def examples(source):
@@ -142,9 +144,9 @@ def test_scannet_classes(tmp_path):
         "scene0000_00/000000",
         "scene0000_00/000100",
     ]
-    facts = sources.find("scannet/segmentation")
+    facts = catalogue.find("scannet/segmentation")
     assert facts.num_classes == 41 and facts.background == 0
-    assert sources.find("scannet/20").classes[-1] == "other furniture"
+    assert catalogue.find("scannet/20").classes[-1] == "other furniture"
     assert facts.splits["train"] + facts.splits["validation"] == 19466 + 5436
 
 
@@ -267,26 +269,26 @@ def test_a_real_picture_of_nyu(real_data):
 def test_mat_files_of_old_versions(tmp_path):
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"a": {"b": [1, 2]}, "c": "text", "d": 3})
-    found = _mat.read(path)
+    found = mat_files.read(path)
     assert found["a"]["b"].tolist() == [1, 2] and found["c"] == "text"
-    assert _mat.read(path, ("d",)) == {"d": 3}
+    assert mat_files.read(path, ("d",)) == {"d": 3}
     with pytest.raises(errors.UserError, match=r"found the variables a, c, d; e are"):
-        _mat.read(path, ("d", "e"))
+        mat_files.read(path, ("d", "e"))
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(errors.UserError, match=r"a\.mat: not a readable MATLAB file"):
-        _mat.read(path)
+        mat_files.read(path)
     with pytest.raises(errors.UserError, match=r"b\.mat: file not found"):
-        _mat.read(tmp_path / "b.mat")
+        mat_files.read(tmp_path / "b.mat")
 
 
 def test_mat_files_of_version_73_need_h5py(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     path = tmp_path / "a.mat"
-    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + _mat.HDF5)
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + mat_files.HDF5)
     with pytest.raises(errors.UserError, match=r"pip install jaxseg\[mat\]"):
-        _mat.read(path)
-    path.write_bytes(b"".ljust(512) + _mat.HDF5)
-    assert _mat.is_73(path)
+        mat_files.read(path)
+    path.write_bytes(b"".ljust(512) + mat_files.HDF5)
+    assert mat_files.is_73(path)
 
 
 def test_mat_files_of_version_73(tmp_path):
@@ -299,11 +301,11 @@ def test_mat_files_of_version_73(tmp_path):
         file["one/two"] = np.array([[7.0]])
         cells = file.create_dataset("cells", (2, 1), h5py.ref_dtype)
         cells[:, 0] = [file["text"].ref, file["one/two"].ref]
-    found = _mat.read(path)
+    found = mat_files.read(path)
     assert found["numbers"].tolist() == [[0, 2, 4], [1, 3, 5]]
     assert found["text"] == "text" and found["one"] == {"two": 7}
     assert found["cells"] == ["text", 7]
-    assert _mat.read(path, ("text",)) == {"text": "text"}
+    assert mat_files.read(path, ("text",)) == {"text": "text"}
 
 
 # Depth files of any kind

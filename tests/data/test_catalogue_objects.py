@@ -9,16 +9,18 @@ from PIL import Image
 from pycocotools import mask as masks
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _coco_chairs, _coco_names, dogs, mpii
+from jaxseg.data.datasets import dogs, mpii
+from jaxseg.data.readers import coco_chairs, coco_names
 from tests.data import layouts, trees
 
 SIZE = (20, 40)
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def refused(name, root, text, split="train", **options):
@@ -28,7 +30,7 @@ def refused(name, root, text, split="train", **options):
             source[index]
 
 
-def coco(annotations, categories=_coco_names.THINGS, count=3):
+def coco(annotations, categories=coco_names.THINGS, count=3):
     """Content with the official categories, out of order."""
     content = layouts.coco(count)
     content["annotations"] = [{"id": i, **a} for i, a in enumerate(annotations, 1)]
@@ -44,12 +46,12 @@ def box(image, category, bbox, **more):
 
 
 def test_coco_facts():
-    boxes, person = sources.find("coco/boxes80"), sources.find("coco/person17")
+    boxes, person = catalogue.find("coco/boxes80"), catalogue.find("coco/person17")
     assert boxes.num_classes == 80 and boxes.classes[::79] == ("person", "toothbrush")
     assert dict(boxes.splits) == {"train": 118287, "validation": 5000}
     assert len(person.keypoints) == 17 and person.keypoints[-1] == "right_ankle"
     assert person.flip_pairs[0] == (1, 2) and len(person.flip_pairs) == 8
-    panoptic = sources.find("coco/panoptic134")
+    panoptic = catalogue.find("coco/panoptic134")
     assert panoptic.num_classes == 134 and panoptic.background == 0
     assert panoptic.classes[133] == "rug-merged"
 
@@ -69,7 +71,7 @@ def test_coco_person17(tmp_path):
     points = [0] * 51
     points[3:6] = [20, 10, 2]
     content = coco([box(10, 1, [4, 2, 8, 10], keypoints=points)], {1: "person"})
-    content["categories"][0]["keypoints"] = list(_coco_names.POINTS)
+    content["categories"][0]["keypoints"] = list(coco_names.POINTS)
     layouts.write_coco(tmp_path, content, kind="person_keypoints")
     example = opened("coco/person17", tmp_path)[0]
     assert example["keypoints"].shape == (1, 17, 3)
@@ -125,12 +127,12 @@ def test_run_lengths_are_those_of_pycocotools():
     for share in (0.0, 0.02, 0.5, 1.0):
         mask = np.asfortranarray(random.random((300, 200)) < share)
         runs = masks.encode(mask.astype(np.uint8))["counts"]
-        counts = _coco_chairs._run_lengths(runs)
+        counts = coco_chairs._run_lengths(runs)
         found = np.repeat(np.arange(len(counts)) % 2, counts).reshape(200, 300).T
         np.testing.assert_array_equal(found, mask)
 
 
-def write_panoptic(root, segments, pixels, categories=_coco_names.PANOPTIC):
+def write_panoptic(root, segments, pixels, categories=coco_names.PANOPTIC):
     layouts.write_coco(root, coco([], categories, count=1))
     (root / "annotations/instances_train2017.json").unlink()
     colours = np.stack([pixels % 256, pixels // 256 % 256, pixels // 65536], axis=-1)
@@ -154,9 +156,9 @@ def test_coco_panoptic(tmp_path):
     own = opened("coco/panoptic", tmp_path)
     assert own[0]["segmentation"][::5, 0].tolist() == [132, 0, IGNORE, IGNORE]
     assert own.dataset.num_classes == 133
-    before = sources.fingerprint("coco/panoptic", root=tmp_path)
+    before = catalogue.fingerprint("coco/panoptic", root=tmp_path)
     write_panoptic(tmp_path / "b", segments[:1], pixels)
-    assert sources.fingerprint("coco/panoptic", root=tmp_path / "b") != before
+    assert catalogue.fingerprint("coco/panoptic", root=tmp_path / "b") != before
     refused("coco/panoptic", tmp_path / "b", r"segments \[300\].*Fix")
     write_panoptic(tmp_path / "c", segments, pixels, {1: "person", 200: "rug"})
     assert opened("coco/panoptic", tmp_path / "c").dataset.classes == ("person", "rug")
@@ -206,7 +208,7 @@ def test_real_boxes(real_data):
 
 
 def test_mpii_facts():
-    facts = sources.find("mpii/person")
+    facts = catalogue.find("mpii/person")
     assert len(facts.keypoints) == 16 and len(facts.flip_pairs) == 6
     assert facts.keypoints[6:10] == ("pelvis", "thorax", "upper_neck", "head_top")
 
@@ -287,7 +289,7 @@ def write_dogs(root, joints, places=(1, 0)):
 
 
 def test_dogs(tmp_path):
-    facts = sources.find("dogs/keypoints")
+    facts = catalogue.find("dogs/keypoints")
     assert len(facts.keypoints) == 20 and len(facts.flip_pairs) == 8
     assert dict(facts.splits) == {"train": 6773, "validation": 4062, "test": 1703}
     joints = [[0, 0, 0]] * 24
@@ -324,7 +326,7 @@ def write_trash(root, objects):
 
 
 def test_underwater_trash(tmp_path):
-    facts = sources.find("underwater_trash/boxes")
+    facts = catalogue.find("underwater_trash/boxes")
     assert facts.classes == ("plastic", "bio", "rov")
     assert dict(facts.splits) == {"train": 5720, "validation": 820, "test": 1144}
     assert facts.protocol["detection"] == {"protocol": "voc", "nms": 0.3}

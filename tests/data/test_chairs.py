@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import compositor, dataset, sources
+from jaxseg.data import catalogue, compositor, dataset
+from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import chairs
 from jaxseg.data.render import chairs as drawing
 from tests.data import trees
@@ -127,10 +128,10 @@ def test_the_colour_of_what_is_clear_does_not_bleed():
 
 def test_a_folder_of_files(tmp_path):
     root = write_chairs(tmp_path)
-    facts = sources.describe("chairs/folder", root=root)
+    facts = catalogue.describe("chairs/folder", root=root)
     assert facts.splits == {"train": 5 * 6, "validation": 2 * 2, "test": 2 * 2}
     assert facts.size == (64, 64) and facts.classes == ("background", "chair")
-    source = sources.open("chairs/folder", split="train", root=root)
+    source = source_lib.open("chairs/folder", split="train", root=root)
     assert len(source) == 30
     example = source[3]
     foreground, background = example["id"].split("+")
@@ -148,17 +149,17 @@ def test_a_folder_with_other_names_and_another_size(tmp_path):
     names = {"foregrounds": "cut/out", "backgrounds": "rooms"}
     root = write_chairs(tmp_path, folders=names)
     options = {**names, "size": 32, "seed": 3}
-    source = sources.open("chairs/folder", split="test", root=root, options=options)
+    source = source_lib.open("chairs/folder", split="test", root=root, options=options)
     assert source[0]["image"].shape == (32, 32, 3)
     assert source.dataset.size == (32, 32)
 
 
 def test_the_fingerprint_of_a_folder_follows_its_alpha(tmp_path):
     root = write_chairs(tmp_path)
-    before = sources.fingerprint("chairs/folder", root=root)
-    assert before == sources.fingerprint("chairs/folder", root=root)
+    before = catalogue.fingerprint("chairs/folder", root=root)
+    assert before == catalogue.fingerprint("chairs/folder", root=root)
     Image.fromarray(cut_out((42, 30))).save(root / "foregrounds/chair0.png")
-    assert sources.fingerprint("chairs/folder", root=root) != before
+    assert catalogue.fingerprint("chairs/folder", root=root) != before
 
 
 def opaque(path):
@@ -201,7 +202,7 @@ def test_a_palette_with_transparency_is_a_foreground(tmp_path):
 
 
 def open_folder(root, **options):
-    return sources.open("chairs/folder", split="train", root=root, options=options)
+    return source_lib.open("chairs/folder", split="train", root=root, options=options)
 
 
 def test_folders_that_cannot_be_used_are_refused(tmp_path):
@@ -213,13 +214,13 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
     with pytest.raises(errors.UserError, match="composites of size 100; allowed"):
         open_folder(root, size=100)
     with pytest.raises(errors.UserError, match="the variant says the size"):
-        sources.open("chairs/64", split="train", options={"size": 32})
+        source_lib.open("chairs/64", split="train", options={"size": 32})
 
 
 @pytest.mark.parametrize("size", compositor.PADDING)
 def test_rendered_chairs(cache, size):
     assert chairs.DATASETS[str(size)].splits == SPLITS
-    source = sources.open(f"chairs/{size}", split="test", count=2, cache="none")
+    source = source_lib.open(f"chairs/{size}", split="test", count=2, cache="none")
     for index in range(2):
         example = source[index]
         assert example["image"].shape == (size, size, 3)
@@ -230,7 +231,7 @@ def test_rendered_chairs(cache, size):
 
 def test_the_second_reading_renders_nothing(cache, monkeypatch):
     def read():
-        source = sources.open("chairs/32", split="train", count=3, cache="none")
+        source = source_lib.open("chairs/32", split="train", count=3, cache="none")
         return [source[i] for i in range(3)]
 
     first = read()

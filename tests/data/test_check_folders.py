@@ -10,7 +10,8 @@ from PIL import Image
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from tests.data import layouts, trees
 
 
@@ -233,7 +234,7 @@ def test_training_stops_where_check_goes_on(tmp_path):
         given = {"annotations": "annotations", "images": "images"}
         given = given if root == "voc" else {"binary": True}
         with pytest.raises(errors.UserError, match="Fix"):
-            sources.open(name, split="train", root=tmp_path / root, options=given)
+            source_lib.open(name, split="train", root=tmp_path / root, options=given)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,7 @@ def test_a_stray_id_among_more_than_two(tmp_path, capsys):
     code, lines = check(capsys, tmp_path)
     assert code == 1 and named(lines, "masks/3.png", "id 77")
     with pytest.raises(errors.UserError, match=r"masks/3\.png.*classes\.txt"):
-        sources.describe("folder/segmentation", root=tmp_path)
+        catalogue.describe("folder/segmentation", root=tmp_path)
 
 
 @pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 9)])
@@ -359,7 +360,7 @@ def test_a_file_that_cannot_be_opened_hides_no_other_defect(plant, tmp_path, cap
     assert named(lines, "train/0.jpg", "not a readable image")
     assert sum(x.startswith("bad: ") and "train/7." in x for x in lines) == 1, lines
     with pytest.raises(errors.UserError, match="train/7"):
-        sources.open("folder/segmentation", split="train", root=tmp_path)
+        source_lib.open("folder/segmentation", split="train", root=tmp_path)
 
 
 def test_a_list_that_leads_outside_hides_no_other_defect(tmp_path, capsys):
@@ -387,7 +388,7 @@ def test_images_without_any_mask_or_no_images_at_all(tmp_path, capsys):
     assert "found no image files. Fix" in said
     write_voc(tmp_path / "voc", 4)
     with pytest.raises(errors.UserError, match=r"4 images and no masks.*data init"):
-        sources.describe("folder/segmentation", root=tmp_path / "voc")
+        catalogue.describe("folder/segmentation", root=tmp_path / "voc")
 
 
 def test_what_init_says_next_can_be_pasted(tmp_path, capsys):

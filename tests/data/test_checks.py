@@ -9,8 +9,10 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import checks, sources, statistics
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import CLASS_FIELDS, IGNORE
+from jaxseg.data.tools import checks, statistics
 from tests.data import trees
 
 
@@ -100,8 +102,8 @@ def test_an_unknown_id_is_refused_with_its_fix(tmp_path):
     trees.write_folder(tmp_path, [f"train/{i}" for i in range(4)])
     trees.write_mask(tmp_path / "masks/train/2.png", values=(0, 3))
     given = {"root": tmp_path, "options": {"classes": ["a", "b", "c"]}}
-    source = sources.open("folder/segmentation", split="train", **given)
-    facts = sources.describe("folder/segmentation", **given)
+    source = source_lib.open("folder/segmentation", split="train", **given)
+    facts = catalogue.describe("folder/segmentation", **given)
     (problem,) = checks.check(source, facts=facts).problems
     assert problem.kind == "refused" and "holds ids 3" in problem.text
     assert problem.fix.startswith("name all classes")
@@ -171,11 +173,11 @@ def test_a_quick_check_says_once_where_and_how_to_read_all(tmp_path, caplog):
     options = {"classes": ["a", "b", "c"]}
     given = {"split": "train", "root": tmp_path, "options": options}
     for part in ("fit", "held_out"):
-        checks.quick(sources.open("folder/segmentation", part=part, **given))
+        checks.quick(source_lib.open("folder/segmentation", part=part, **given))
     assert caplog.text.count("classes never seen") == 1 and str(tmp_path) in caplog.text
     for mask in tmp_path.glob("masks/*"):
         trees.write_mask(mask, values=(0,))
     with pytest.raises(errors.UserError) as found:
-        checks.quick(sources.open("folder/segmentation", **given))
+        checks.quick(source_lib.open("folder/segmentation", **given))
     said = re.search("`python -m jaxseg.data (check .*)` reads", str(found.value))[1]
     assert command.main(shlex.split(said)) == 1

@@ -5,9 +5,11 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import guess, sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _masks
+from jaxseg.data.readers import mask_files
+from jaxseg.data.tools import guess
 from tests.data import trees
 
 FOLDER = "folder/segmentation"
@@ -28,7 +30,7 @@ def root(tmp_path):
 
 
 def opened(root, **options):
-    return sources.open(FOLDER, split="train", root=root, options=options)
+    return source_lib.open(FOLDER, split="train", root=root, options=options)
 
 
 def refused(text, root, **options):
@@ -64,18 +66,18 @@ def test_ids_join_and_ignore_places_of_the_table(root):
 )
 def test_tables_in_files(root, text):
     (root / "table.txt").write_text(text)
-    assert _masks.color_table("table.txt", root) == TABLE
-    before = sources.fingerprint(FOLDER, root=root, options={"colors": "table.txt"})
+    assert mask_files.color_table("table.txt", root) == TABLE
+    before = catalogue.fingerprint(FOLDER, root=root, options={"colors": "table.txt"})
     (best, *_) = guess.guess(root)
     assert best.name == FOLDER and best.options == {"colors": "table.txt"}
     (root / "table.txt").write_text(text.replace("sky", "air"))
-    after = sources.fingerprint(FOLDER, root=root, options={"colors": "table.txt"})
+    after = catalogue.fingerprint(FOLDER, root=root, options={"colors": "table.txt"})
     assert before != after
 
 
 def test_a_name_of_several_words(tmp_path):
     (tmp_path / "t.txt").write_text("traffic light 1 2 3\n7 9 7 8 9\n")
-    found = _masks.color_table("t.txt", tmp_path)
+    found = mask_files.color_table("t.txt", tmp_path)
     assert found == {"traffic light": (1, 2, 3), "9": (7, 8, 9)}
 
 

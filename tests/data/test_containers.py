@@ -11,17 +11,19 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _csv, _labels, shards, table
+from jaxseg.data.datasets import shards, table
 from jaxseg.data.datasets import tfds as reader
+from jaxseg.data.readers import csv_tables, file_cache
 from tests.data import layouts, trees
 
 SHAPE = (12, 16)
 
 
 def opened(name, root, split="train", /, **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def examples(source):
@@ -120,7 +122,7 @@ def test_a_table_of_masks_and_depth(tmp_path):
 def test_splits_of_tables(tmp_path):
     write_table(tmp_path, LINES)
     write_table(tmp_path, LINES[:1], name="val.csv")
-    facts = sources.describe("table/depth", root=tmp_path)
+    facts = catalogue.describe("table/depth", root=tmp_path)
     assert dict(facts.splits) == {"train": 3, "validation": 1}
     (tmp_path / "lists").mkdir()
     below = [f"../{each}" for each in (line(0, 0).replace(",", ",../"),)]
@@ -133,7 +135,7 @@ def test_splits_of_tables(tmp_path):
         (tmp_path / name).rename(tmp_path / f"my_{name}")
     refused("table/depth", tmp_path, r"found the tables .*my_train.csv.*Fix")
     (tmp_path / "my_val.csv").unlink()
-    facts = sources.describe("table/depth", root=tmp_path)
+    facts = catalogue.describe("table/depth", root=tmp_path)
     assert dict(facts.splits) == {"train": 2, "validation": 1}
 
 
@@ -165,12 +167,12 @@ def test_a_header_is_required(tmp_path):
 
 def test_the_digest_of_a_table_follows_its_files(tmp_path):
     write_table(tmp_path, LINES)
-    before = sources.fingerprint("table/depth", root=tmp_path)
+    before = catalogue.fingerprint("table/depth", root=tmp_path)
     layouts.write_depth(tmp_path / "depth/1.png", (7, 8))
-    after = sources.fingerprint("table/depth", root=tmp_path)
+    after = catalogue.fingerprint("table/depth", root=tmp_path)
     assert after != before
     write_table(tmp_path, LINES[:1])
-    assert sources.fingerprint("table/depth", root=tmp_path) != after
+    assert catalogue.fingerprint("table/depth", root=tmp_path) != after
 
 
 # TensorFlow Datasets
@@ -397,13 +399,13 @@ def test_names_of_classes(tmp_path):
 def read_csv(folder, text):
     path = folder / "t.csv"
     path.write_bytes(text.encode())
-    return _csv.read(_labels.stamp(path))
+    return csv_tables.read(file_cache.stamp(path))
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [1, 2, 1 << 16])
 def test_lines_are_split_as_csv_does(tmp_path, monkeypatch, newline, block):
-    monkeypatch.setattr(_csv, "BLOCK", block)
+    monkeypatch.setattr(csv_tables, "BLOCK", block)
     lines = ["image, label", " a b.jpg ,dog", "", '"x, y.jpg", "c""t"', "ü.jpg,cat"]
     found = read_csv(tmp_path, "\ufeff" + newline.join(lines))
     found = pickle.loads(pickle.dumps(found))
@@ -428,7 +430,7 @@ def test_lines_are_split_as_csv_does(tmp_path, monkeypatch, newline, block):
     ],
 )
 def test_the_first_wrong_line_is_named(tmp_path, monkeypatch, block, line, text):
-    monkeypatch.setattr(_csv, "BLOCK", block)
+    monkeypatch.setattr(csv_tables, "BLOCK", block)
     found = read_csv(tmp_path, f"image,label\na,1\n\n{line}\nb,2\n,\n")
     with pytest.raises(errors.UserError, match=text):
         found.check(("image", "label"))

@@ -10,8 +10,10 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from jaxseg.data import contents, sources
-from jaxseg.data.datasets import _tiles, nyu, shards
+from jaxseg.data import catalogue, contents
+from jaxseg.data import source as source_lib
+from jaxseg.data.datasets import nyu, shards
+from jaxseg.data.readers import tiles
 from tests.data import layouts, trees
 
 
@@ -89,24 +91,24 @@ def test_an_image_replaced_by_one_of_its_size_changes_the_key(
     tmp_path, monkeypatch, name, write, waited
 ):
     image = write(tmp_path / "data")
-    before = sources.fingerprint(name, root=tmp_path / "data")
+    before = catalogue.fingerprint(name, root=tmp_path / "data")
     if waited:  # its digest is kept, and its stamp is another one
         monkeypatch.setattr(contents, "RACY", -(10**15))
-        assert sources.fingerprint(name, root=tmp_path / "data") == before
+        assert catalogue.fingerprint(name, root=tmp_path / "data") == before
         os.utime(image, ns=(1, 1))
     replace(image, place=-1)
-    after = sources.fingerprint(name, root=tmp_path / "data")
+    after = catalogue.fingerprint(name, root=tmp_path / "data")
     assert after != before
     replace(image, place=-1)
-    assert sources.fingerprint(name, root=tmp_path / "data") == before
+    assert catalogue.fingerprint(name, root=tmp_path / "data") == before
 
 
 def test_stamps_and_places_change_no_key(tmp_path):
     image = write_folder(tmp_path / "data")
-    before = sources.fingerprint("folder/segmentation", root=tmp_path / "data")
+    before = catalogue.fingerprint("folder/segmentation", root=tmp_path / "data")
     os.utime(image, ns=(5, 5))
     (tmp_path / "data").rename(tmp_path / "moved")
-    after = sources.fingerprint("folder/segmentation", root=tmp_path / "moved")
+    after = catalogue.fingerprint("folder/segmentation", root=tmp_path / "moved")
     assert after == before
 
 
@@ -133,7 +135,7 @@ def test_a_plan_looks_at_a_folder_once(tmp_path, monkeypatch):
     image = write_folder(tmp_path / "data")
 
     def taken():
-        return sources.fingerprint("folder/segmentation", root=tmp_path / "data")
+        return catalogue.fingerprint("folder/segmentation", root=tmp_path / "data")
 
     with contents.settled():
         before = taken()
@@ -179,7 +181,7 @@ def test_the_middle_of_a_large_image_counts_where_asked_for(tmp_path):
 
     def prints(full):
         given = {"root": tmp_path / "data", "full_digest": full}
-        return sources.fingerprint("folder/segmentation", **given)
+        return catalogue.fingerprint("folder/segmentation", **given)
 
     before = prints(False), prints(True)
     replace(path, place=2 * contents.END)
@@ -192,7 +194,7 @@ def test_two_copies_of_a_catalogue_set_have_two_digests(tmp_path):
         trees.write_camvid(tmp_path / name)
     trees.write_image(tmp_path / "two/train/1.png", seed=9)
     for name in ("one", "two", "three"):
-        whole = sources.open("camvid/11", split="train", root=tmp_path / name)
+        whole = source_lib.open("camvid/11", split="train", root=tmp_path / name)
         assert whole.fingerprint == "camvid/11@1"  # plans need no data
         digests.append((whole.digest(), whole.select([0, 2]).digest()))
     assert digests[0] == digests[2] and digests[0][0].startswith("camvid/11@1:")
@@ -216,7 +218,7 @@ def test_a_label_corrected_in_the_middle_of_shards_changes_the_key(tmp_path):
         shards.write(tmp_path, "train", rows, kind=shards.ARRAY_RECORD)
         (path,) = tmp_path.glob("train*.array_record")
         assert path.stat().st_size > 4 * contents.END
-        prints.add(sources.fingerprint("shards/classification", root=tmp_path))
+        prints.add(catalogue.fingerprint("shards/classification", root=tmp_path))
     assert len(prints) == 2
 
 
@@ -229,7 +231,7 @@ def test_the_middle_of_prepared_examples_changes_the_key(tmp_path):
 
     def taken():
         options = {"name": "tiny"}
-        return sources.fingerprint("tfds/detection", root=tmp_path, options=options)
+        return catalogue.fingerprint("tfds/detection", root=tmp_path, options=options)
 
     before = taken()
     replace(path, place=2 * contents.END)
@@ -242,7 +244,7 @@ def test_the_middle_of_a_file_of_images_and_labels_is_in_the_digest(tmp_path):
     path = tmp_path / nyu.LABELED
     path.write_bytes(bytes(4 * contents.END))
     for variant in nyu.DATASETS:
-        source = sources.open(f"nyu/{variant}", split="train", root=tmp_path)
+        source = source_lib.open(f"nyu/{variant}", split="train", root=tmp_path)
         before = source.digest()
         replace(path, place=2 * contents.END)
         assert source.digest() != before
@@ -252,7 +254,7 @@ def test_digests_of_what_is_rendered_and_of_own_data_are_fingerprints(tmp_path):
     write_folder(tmp_path / "data")
     for name, root in (("worlds/indoor_home", None), ("folder/segmentation", "data")):
         root = root and tmp_path / root
-        source = sources.open(name, split="train", root=root)
+        source = source_lib.open(name, split="train", root=root)
         assert source.digest() == source.fingerprint
 
 
@@ -274,5 +276,5 @@ def test_tiles_of_a_file_replaced_in_the_same_tick(tmp_path):
     for value in (10, 20):
         Image.fromarray(pixels + np.uint8(value)).save(path)
         os.utime(path, ns=(10**18, 10**18))
-        tile = _tiles.read_image(path, (0, 0, 800, 800))
+        tile = tiles.read_image(path, (0, 0, 800, 800))
         assert (tile == value).all()

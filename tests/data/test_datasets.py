@@ -5,23 +5,24 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors, lookup
-from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data import catalogue, pipeline, transforms
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import DOMAINS, FIELDS, IGNORE
 from tests.data import trees
 
 FOLDER = "folder/segmentation"
 
 
-@pytest.mark.parametrize("name", sources.names())
+@pytest.mark.parametrize("name", catalogue.names())
 def test_fact_sheets_are_complete(name):
-    facts = sources.find(name)
+    facts = catalogue.find(name)
     assert facts.domain in DOMAINS and set(facts.fields) <= set(FIELDS)
     assert "image" in facts.fields and facts.obtain and facts.version >= 1
     assert len(set(facts.classes)) == len(facts.classes)
     assert len(facts.palette) in (0, facts.num_classes)
     if facts.domain != "own":
         assert facts.size and facts.licence and "train" in facts.splits
-        counts = hasattr(lookup.load(sources.PACKAGE, name.split("/")[0]), "describe")
+        counts = hasattr(lookup.load(catalogue.PACKAGE, name.split("/")[0]), "describe")
         assert all(facts.splits.values()) or counts
         assert facts.classes or facts.fields == ("image", "depth")
         # None: measured when the data are opened.
@@ -29,22 +30,22 @@ def test_fact_sheets_are_complete(name):
         assert facts.mean is None or len(facts.mean) == len(facts.std) == 3
 
 
-@pytest.mark.parametrize("file", lookup.names(sources.PACKAGE))
+@pytest.mark.parametrize("file", lookup.names(catalogue.PACKAGE))
 def test_dataset_files_have_the_three_parts(file):
-    module = lookup.load(sources.PACKAGE, file)
+    module = lookup.load(catalogue.PACKAGE, file)
     assert module.DATASETS and callable(module.records) and callable(module.parse)
 
 
 @pytest.mark.parametrize("prefix", ["", "/SegNet/CamVid/"])
 def test_camvid_layout(tmp_path, prefix):
     trees.write_camvid(tmp_path, prefix)
-    for split in sources.find("camvid/11").splits:
-        source = sources.open("camvid/11", split=split, root=tmp_path)
+    for split in catalogue.find("camvid/11").splits:
+        source = source_lib.open("camvid/11", split=split, root=tmp_path)
         assert [source[i]["id"] for i in range(3)] == ["0", "1", "2"]
 
 
 def opened(root, split="train", **options):
-    return sources.open(FOLDER, split=split, root=root, options=options)
+    return source_lib.open(FOLDER, split=split, root=root, options=options)
 
 
 def names(source):
@@ -151,7 +152,7 @@ def test_masks_of_another_size(tmp_path):
 
 def test_fingerprints_follow_labels_and_names_not_places(tmp_path):
     def fingerprint(root):
-        return sources.fingerprint(FOLDER, root=root)
+        return catalogue.fingerprint(FOLDER, root=root)
 
     for copy in ("one", "two"):
         trees.write_folder(tmp_path / copy, range(4))
@@ -203,15 +204,15 @@ def test_bad_folders_explain_themselves(tmp_path, name, text):
 
 
 def test_real_camvid(real_data):
-    facts = sources.find("camvid/11")
+    facts = catalogue.find("camvid/11")
     for split, count in facts.splits.items():
-        source = sources.open("camvid/11", split=split, root=real_data / "camvid")
+        source = source_lib.open("camvid/11", split=split, root=real_data / "camvid")
         assert len(source) == count
         example = source[count // 2]
         assert example["segmentation"].shape == facts.size
     with Image.open(real_data / "camvid/trainannot/0001TP_006690.png") as raw:
         void = np.asarray(raw) == 11
-    source = sources.open("camvid/11", split="train", root=real_data / "camvid")
+    source = source_lib.open("camvid/11", split="train", root=real_data / "camvid")
     np.testing.assert_array_equal(source[0]["segmentation"] == IGNORE, void)
 
 
@@ -219,7 +220,7 @@ def test_real_folder_without_code(real_data):
     options = {"binary": True, "mask_size": "resize"}
     root = real_data / "human_segmentation"
     for split, count in (("train", 230), ("validation", 60)):
-        source = sources.open(FOLDER, split=split, root=root, options=options)
+        source = source_lib.open(FOLDER, split=split, root=root, options=options)
         assert len(source) == count
     steps = [transforms.Rescale(height=32, width=32), transforms.Crop(32, 32)]
     stream = pipeline.train_batches(

@@ -8,9 +8,12 @@ from PIL import Image
 
 from jaxseg.core import errors, images
 from jaxseg.data import __main__ as main
-from jaxseg.data import checks, pipeline, sources, transforms
+from jaxseg.data import catalogue, pipeline, transforms
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _ilsvrc, deciles
+from jaxseg.data.datasets import deciles
+from jaxseg.data.readers import imagenet
+from jaxseg.data.tools import checks
 from tests.data import trees
 
 NAME = "deciles/images"
@@ -25,7 +28,7 @@ def write_tree(root, names, folders=("images", "deciles")):
 
 
 def opened(root, split="train", **options):
-    return sources.open(NAME, split=split, root=root, options=options)
+    return source_lib.open(NAME, split=split, root=root, options=options)
 
 
 def refused(root, text, split="train", **options):
@@ -104,15 +107,15 @@ def test_more_classes_than_a_byte_names(tmp_path):
 
 def test_classes_come_in_the_order_of_a_list(tmp_path):
     write_tree(tmp_path, ["train/a dog/a", "train/cat/a"])
-    before = sources.fingerprint(NAME, root=tmp_path)
+    before = catalogue.fingerprint(NAME, root=tmp_path)
     (tmp_path / "classes.txt").write_text("owl\ncat\na dog\n")
-    assert sources.fingerprint(NAME, root=tmp_path) != before
+    assert catalogue.fingerprint(NAME, root=tmp_path) != before
     source = opened(tmp_path)
     assert source.dataset.classes == ("background", "owl", "cat", "a dog")
     assert source[0]["segmentation"].max() == 3
     (tmp_path / "classes.txt").write_text("owl\ncat\n")
     refused(tmp_path, "1 of them are no class, for example a dog.*Fix")
-    assert sorted(_ilsvrc.WNIDS) == list(_ilsvrc.WNIDS)  # sorted is its own order
+    assert sorted(imagenet.WNIDS) == list(imagenet.WNIDS)  # sorted is its own order
 
 
 def test_a_tree_of_images_gets_deciles_from_elsewhere(tmp_path):
@@ -138,11 +141,11 @@ def test_without_splits_a_fifth_is_drawn(tmp_path):
 
 def test_content_has_a_fingerprint(tmp_path):
     write_tree(tmp_path, ["train/cat/a", "train/dog/a"])
-    before = sources.fingerprint(NAME, root=tmp_path)
+    before = catalogue.fingerprint(NAME, root=tmp_path)
     deciles.write(tmp_path / "deciles/train/cat/a.png", np.zeros(SIZE, np.uint8))
-    after = sources.fingerprint(NAME, root=tmp_path)
+    after = catalogue.fingerprint(NAME, root=tmp_path)
     trees.write_image(tmp_path / "images/train/cat/a.jpg", seed=9)
-    assert len({before, after, sources.fingerprint(NAME, root=tmp_path)}) == 3
+    assert len({before, after, catalogue.fingerprint(NAME, root=tmp_path)}) == 3
 
 
 def test_images_and_deciles_belong_together(tmp_path):

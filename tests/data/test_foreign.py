@@ -8,8 +8,9 @@ import scipy.io
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import dataset, sources
-from jaxseg.data.datasets import _files
+from jaxseg.data import dataset
+from jaxseg.data import source as source_lib
+from jaxseg.data.readers import text_files
 from tests.data import layouts, trees
 from tests.robustness import readers
 
@@ -28,11 +29,11 @@ def refused(name, root, text, **options):
     "text", ["²", "٣", "1_0", "+1", "", " 1", "9" * 19, "9" * 5000]
 )
 def test_only_plain_digits_are_numbers(text):
-    assert _files.whole(text) is None
+    assert text_files.whole(text) is None
 
 
 def test_plain_digits_are_numbers():
-    assert [_files.whole(text) for text in ("0", "007", "9" * 18)] == [
+    assert [text_files.whole(text) for text in ("0", "007", "9" * 18)] == [
         0,
         7,
         10**18 - 1,
@@ -158,7 +159,7 @@ def test_a_reader_that_fails_by_mistake_is_told_with_its_line(tmp_path, monkeypa
 
     trees.write_folder(tmp_path, "abc")
     monkeypatch.setattr(folder, "parse", lambda *_: {}["gone"])
-    source = sources.open("folder/segmentation", split="train", root=tmp_path)
+    source = source_lib.open("folder/segmentation", split="train", root=tmp_path)
     with pytest.raises(
         errors.UserError, match=r"record 0 .*KeyError: 'gone'"
     ) as caught:

@@ -7,7 +7,8 @@ import pytest
 from jaxseg import main
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import guess, sources
+from jaxseg.data import catalogue
+from jaxseg.data.tools import guess
 from tests.data import layouts, trees
 
 REAL = {  # folder of the real samples: reader, options, task
@@ -333,14 +334,16 @@ def test_the_reader_itself_takes_the_list_of_names(tmp_path):
     names.write_text("sky\nroad\ncar\ntree\n")
 
     def classes(**options):
-        found = sources.describe("folder/segmentation", root=tmp_path, options=options)
+        found = catalogue.describe(
+            "folder/segmentation", root=tmp_path, options=options
+        )
         return found.classes
 
     assert classes() == ("sky", "road", "car", "tree")
     assert classes(classes=["a", "b", "c"]) == ("a", "b", "c")
     assert classes(ids={"2": 1}) == ("class_0", "class_1")
-    before = sources.fingerprint("folder/segmentation", root=tmp_path)
+    before = catalogue.fingerprint("folder/segmentation", root=tmp_path)
     names.write_text("sky\nroad\n")
-    assert sources.fingerprint("folder/segmentation", root=tmp_path) != before
+    assert catalogue.fingerprint("folder/segmentation", root=tmp_path) != before
     with pytest.raises(errors.UserError, match=r"holds the ids 2; .*names 2 classes"):
         classes()

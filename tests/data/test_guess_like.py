@@ -3,7 +3,7 @@
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import guess_like
+from jaxseg.data.tools import guess_like
 from tests.data import layouts, trees
 
 MASKS, SEGMENTATION = "folder/segmentation", ("segmentation",)

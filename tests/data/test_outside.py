@@ -8,14 +8,16 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import guess, sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
+from jaxseg.data.tools import guess
 from tests.data import layouts, test_containers, trees
 from tests.data.owns import OWN
 
 
 def read(name, root, **options):
     options = dict(OWN[name].options) | options
-    source = sources.open(name, split="train", root=root, options=options)
+    source = source_lib.open(name, split="train", root=root, options=options)
     return [source[i] for i in range(len(source))]
 
 
@@ -110,13 +112,13 @@ def test_a_guess_opens_nothing_outside(tmp_path):
 
 
 def test_outside_is_an_option_of_what_lies_on_disk():
-    assert sources.bind_options("camvid/11", {"outside": True}) == {"outside": True}
-    assert sources.bind_options("camvid/11", {"outside": False}) == {}
+    assert catalogue.bind_options("camvid/11", {"outside": True}) == {"outside": True}
+    assert catalogue.bind_options("camvid/11", {"outside": False}) == {}
     for value in ("yes", 1):
         with pytest.raises(errors.UserError, match=r"outside: found .*allowed: bool"):
-            sources.bind_options("camvid/11", {"outside": value})
+            catalogue.bind_options("camvid/11", {"outside": value})
     with pytest.raises(errors.UserError, match="outside"):
-        sources.bind_options("worlds/indoor_home", {"outside": True})
+        catalogue.bind_options("worlds/indoor_home", {"outside": True})
 
 
 def test_a_pipe_in_place_of_a_file_is_no_hang(tmp_path):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import pipeline, sources, transforms
+from jaxseg.data import pipeline, transforms
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
 from tests.data import trees
 
@@ -87,7 +88,7 @@ def test_worker_processes_change_nothing():
 
 def test_an_error_in_a_worker_process_arrives_as_it_was(tmp_path):
     trees.write_camvid(tmp_path)
-    data = sources.open("camvid/11", split="train", root=tmp_path)
+    data = source_lib.open("camvid/11", split="train", root=tmp_path)
     (tmp_path / "train/1.png").write_bytes(b"")
     with pytest.raises(errors.UserError, match=r"train/1\.png: not a readable image"):
         take(2, source=data, workers=1)

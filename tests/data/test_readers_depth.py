@@ -5,15 +5,16 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import __main__ as command
-from jaxseg.data import sources
-from jaxseg.data.datasets import _depth
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
+from jaxseg.data.readers import depth_maps
 from tests.data import layouts, trees
 
 SCENES, FOLDER = "seven_scenes/depth", "depth/folder"
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def names(source):
@@ -88,7 +89,7 @@ def test_a_folder_of_ones_own(tmp_path):
 def test_split_folders(tmp_path):
     write_folder(tmp_path, range(3), "train/")
     write_folder(tmp_path, range(2), "val/")
-    facts = sources.describe(FOLDER, root=tmp_path)
+    facts = catalogue.describe(FOLDER, root=tmp_path)
     assert dict(facts.splits) == {"train": 3, "validation": 2}
 
 
@@ -126,7 +127,7 @@ def test_a_real_map_of_a_folder(real_data):
 def test_a_depth_in_other_units_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[0, 2.5e6]], np.float64))
     with pytest.raises(errors.UserError, match=r"a\.npy: found a depth of 2\.5e\+06 m"):
-        _depth.read(tmp_path / "a.npy", None)
-    near = _depth.read(tmp_path / "a.npy", 1e-6)
+        depth_maps.read(tmp_path / "a.npy", None)
+    near = depth_maps.read(tmp_path / "a.npy", 1e-6)
     assert near.dtype == np.float32 and near.tolist() == [[0, 2.5]]
-    assert not _depth.read(tmp_path / "a.npy", None, maximum=100.0).any()
+    assert not depth_maps.read(tmp_path / "a.npy", None, maximum=100.0).any()

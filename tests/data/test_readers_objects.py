@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import pipeline, sources, transforms
-from jaxseg.data.datasets import _labels, yolo
+from jaxseg.data import catalogue, pipeline, refusals, transforms
+from jaxseg.data import source as source_lib
+from jaxseg.data.readers import class_names, objects
 from tests.data import layouts
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 def refused(name, root, text, split="train", **options):
@@ -26,7 +27,7 @@ def refused(name, root, text, split="train", **options):
 @pytest.fixture(autouse=True)
 def told_again():
     """Each test hears of dropped boxes anew."""
-    _labels.told.clear()
+    refusals.told.clear()
 
 
 # COCO
@@ -115,7 +116,7 @@ def test_dropped_boxes_are_counted(tmp_path, caplog):
 
 def test_points_outside_are_unknown():
     points = np.array([[[-1, 5, 2], [41, 5, 2], [np.nan, 5, 2], [40, 20, 1]]])
-    known = _labels.known_points(points, (20, 40))
+    known = objects.known_points(points, (20, 40))
     np.testing.assert_array_equal(known[0], [[0] * 3, [0] * 3, [0] * 3, [1, 1, 1]])
 
 
@@ -195,7 +196,7 @@ def test_splits_must_agree_on_the_classes(tmp_path):
 
 def test_fingerprints_follow_the_labels(tmp_path):
     def fingerprint(root):
-        return sources.fingerprint("coco/instances", root=root)
+        return catalogue.fingerprint("coco/instances", root=root)
 
     for name in ("one", "two"):
         layouts.write_coco(tmp_path / name)
@@ -210,13 +211,13 @@ def test_fingerprints_follow_the_labels(tmp_path):
 
 
 def test_voc_boxes(tmp_path, caplog):
-    objects = [
+    boxes = [
         ("dog", 1, 1, 1, 40, 20),
         ("cat", 0, 11, 6, 20, 10),
         ("cat", 0, 5, 5, 5, 9),  # a click
         ("cat", 0, 41, 5, 50, 9),  # outside
     ]
-    layouts.write_voc(tmp_path, range(10), objects)
+    layouts.write_voc(tmp_path, range(10), boxes)
     with caplog.at_level(logging.WARNING):
         source = opened("voc/boxes", tmp_path)
     assert "16 of 32 boxes have no area" in caplog.text
@@ -316,7 +317,7 @@ def test_yolo_boxes(tmp_path, caplog):
     ],
 )
 def test_names_of_yaml_files(text):
-    assert yolo.names_in(text) == {0: "cat", 1: "a dog"}
+    assert class_names.names_in_yaml(text) == {0: "cat", 1: "a dog"}
 
 
 def test_yolo_options(tmp_path):

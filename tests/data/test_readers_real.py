@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jaxseg.data import __main__ as command
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 
 
 def opened(name, root, split="train", **options):
-    return sources.open(name, split=split, root=root, options=options)
+    return source_lib.open(name, split=split, root=root, options=options)
 
 
 YOLO = {"names": "object_detection/config.yaml", "labels": "object_detection/labels"}

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import caching, dataset, sources, subsets
+from jaxseg.data import caching, catalogue, dataset, subsets
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import camvid as camvid_lib
 from tests.data import trees
@@ -36,29 +37,31 @@ def test_unknown_names_say_what_exists(camvid):
         ("worlds/driving_dy", "Did you mean 'worlds/driving_day'"),
     ):
         with pytest.raises(errors.UserError, match=hint):
-            sources.find(name)
+            catalogue.find(name)
     with pytest.raises(errors.UserError, match=r"camvid.11 in .*: unknown split 'val'"):
-        sources.open("camvid/11", split="val", root=camvid)
+        source_lib.open("camvid/11", split="val", root=camvid)
     with pytest.raises(errors.UserError, match="unknown part 'some'"):
-        sources.open("camvid/11", split="train", root=camvid, part="some")
+        source_lib.open("camvid/11", split="train", root=camvid, part="some")
     with pytest.raises(errors.UserError, match="unknown key 'binary'"):
-        sources.open("camvid/11", split="train", root=camvid, options={"binary": True})
+        source_lib.open(
+            "camvid/11", split="train", root=camvid, options={"binary": True}
+        )
 
 
 def test_the_root_is_looked_for_and_named(camvid, monkeypatch):
     monkeypatch.delenv("JAXSEG_DATA", raising=False)
     with pytest.raises(errors.UserError, match=r"no folder given.*JAXSEG_DATA.*SegNet"):
-        sources.open("camvid/11", split="train")
+        source_lib.open("camvid/11", split="train")
     monkeypatch.setenv("JAXSEG_DATA", str(camvid))
     with pytest.raises(errors.UserError, match=r"looked in .*camvid \(from \$JAXSEG_D"):
-        sources.open("camvid/11", split="train")
+        source_lib.open("camvid/11", split="train")
     camvid.rename(camvid.parent / "camvid")
     monkeypatch.setenv("JAXSEG_DATA", str(camvid.parent))
-    assert len(sources.open("camvid/11", split="train")) == 10
+    assert len(source_lib.open("camvid/11", split="train")) == 10
 
 
 def test_examples_are_in_the_common_vocabulary(camvid):
-    source = sources.open("camvid/11", split="train", root=camvid)
+    source = source_lib.open("camvid/11", split="train", root=camvid)
     example = source[0]
     assert example["image"].dtype == np.uint8 and example["image"].shape == (12, 16, 3)
     assert example["segmentation"].dtype == np.int32
@@ -69,7 +72,7 @@ def test_examples_are_in_the_common_vocabulary(camvid):
 
 def test_counts_are_seeded_and_nested(camvid):
     def opened(**given):
-        return ids(sources.open("camvid/11", split="train", root=camvid, **given))
+        return ids(source_lib.open("camvid/11", split="train", root=camvid, **given))
 
     assert opened(count=4) == opened(count=4) and len(opened(count=4)) == 4
     assert opened(count=4, seed=1) != opened(count=4)
@@ -82,12 +85,14 @@ def test_counts_are_seeded_and_nested(camvid):
 
 def test_one_image_cannot_be_divided(camvid):
     with pytest.raises(errors.UserError, match="'fit' of 1 record, all of which"):
-        sources.open("camvid/11", split="train", root=camvid, count=1, part="fit")
+        source_lib.open("camvid/11", split="train", root=camvid, count=1, part="fit")
 
 
 def test_held_out_and_fit_divide_the_subset(camvid):
     parts = [
-        ids(sources.open("camvid/11", split="train", root=camvid, count=8, part=part))
+        ids(
+            source_lib.open("camvid/11", split="train", root=camvid, count=8, part=part)
+        )
         for part in ("fit", "held_out", "all")
     ]
     assert len(parts[1]) == 1 and len(parts[0]) == 7
@@ -95,17 +100,17 @@ def test_held_out_and_fit_divide_the_subset(camvid):
 
 
 def test_memory_decodes_once_and_is_never_written_to(camvid):
-    source = sources.open("camvid/11", split="train", root=camvid, cache="memory")
+    source = source_lib.open("camvid/11", split="train", root=camvid, cache="memory")
     first = source[0]
     first["image"] = None
     (camvid / "train/0.png").unlink()
     assert source[0]["image"] is not None
     with pytest.raises(errors.UserError, match=r"0\.png: file not found"):
-        sources.open("camvid/11", split="train", root=camvid)[0]
+        source_lib.open("camvid/11", split="train", root=camvid)[0]
 
 
 def test_threads_may_share_a_source(camvid):
-    source = sources.open("camvid/11", split="train", root=camvid, cache="memory")
+    source = source_lib.open("camvid/11", split="train", root=camvid, cache="memory")
     seen = [None] * 4
     threads = [
         threading.Thread(target=lambda i=i: seen.__setitem__(i, ids(source)))
@@ -119,12 +124,12 @@ def test_threads_may_share_a_source(camvid):
 
 
 def test_sources_travel_to_other_processes(camvid):
-    source = sources.open("camvid/11", split="train", root=camvid, count=3)
+    source = source_lib.open("camvid/11", split="train", root=camvid, count=3)
     assert ids(pickle.loads(pickle.dumps(source))) == ids(source)
 
 
 def test_rendered_sets_need_no_folder():
-    source = sources.open("worlds/driving_day", split="train", count=2)
+    source = source_lib.open("worlds/driving_day", split="train", count=2)
     assert source.root is None and source[0] is not source[0]
     assert source[0]["image"] is source[0]["image"]  # decoded once
     assert source.fingerprint.startswith("worlds/driving_day@")
@@ -132,8 +137,8 @@ def test_rendered_sets_need_no_folder():
 
 def test_statistics_are_those_of_the_training_images(tmp_path):
     trees.write_folder(tmp_path, [f"train/{i}" for i in range(4)] + ["val/9"])
-    source = sources.open("folder/segmentation", split="validation", root=tmp_path)
-    train = sources.open("folder/segmentation", split="train", root=tmp_path)
+    source = source_lib.open("folder/segmentation", split="validation", root=tmp_path)
+    train = source_lib.open("folder/segmentation", split="train", root=tmp_path)
     pixels = np.concatenate([train[i]["image"].reshape(-1, 3) for i in range(4)])
     np.testing.assert_allclose(source.dataset.mean, pixels.mean(axis=0), atol=1e-3)
     np.testing.assert_allclose(source.dataset.std, pixels.std(axis=0), atol=1e-3)
@@ -171,7 +176,7 @@ def test_ids_of_more_classes_than_a_byte_names(tmp_path, count, top, expected):
         Image.fromarray(ids).save(tmp_path / f"masks/{name}.png")
     options = {"classes": [f"c{place}" for place in range(count)]}
     options["ids"] = {"0": 255}
-    source = sources.open(
+    source = source_lib.open(
         "folder/segmentation", split="train", root=tmp_path, options=options
     )
     found = source[0]["segmentation"].ravel().tolist()
@@ -195,7 +200,7 @@ class Million(collections.abc.Sequence):
 
 def test_fractions_are_seeded_and_nested(camvid):
     def opened(**given):
-        return ids(sources.open("camvid/11", split="train", root=camvid, **given))
+        return ids(source_lib.open("camvid/11", split="train", root=camvid, **given))
 
     assert len(opened(fraction=0.05)) == 1 and len(opened(fraction=0.2)) == 2
     assert set(opened(fraction=0.2)) < set(opened(fraction=0.5)) < set(opened())
@@ -212,7 +217,7 @@ def test_fractions_are_those_of_the_papers():
 
 
 def test_a_listing_names_the_records_without_reading_them(camvid):
-    source = sources.open("camvid/11", split="train", root=camvid, count=3)
+    source = source_lib.open("camvid/11", split="train", root=camvid, count=3)
     for path in (camvid / "train").iterdir():
         path.unlink()
     lines = list(source.listing())
@@ -223,8 +228,8 @@ def test_a_listing_names_the_records_without_reading_them(camvid):
 
 def test_a_million_records_are_neither_copied_nor_visited(camvid, monkeypatch):
     monkeypatch.setattr(camvid_lib, "records", lambda variant, split, root: Million())
-    whole = sources.open("camvid/11", split="train", root=camvid)
-    part = sources.open("camvid/11", split="train", root=camvid, count=1000)
+    whole = source_lib.open("camvid/11", split="train", root=camvid)
+    part = source_lib.open("camvid/11", split="train", root=camvid, count=1000)
     assert len(whole) == 10**6 and len(part) == 1000
     assert whole[999_999]["id"] == part[999]["id"] == "0"
     assert Million.visits == 2
@@ -235,7 +240,7 @@ def test_the_disk_keeps_decoded_examples_from_run_to_run(camvid, monkeypatch, tm
     monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
 
     def opened(**given):
-        return sources.open("camvid/11", split="train", root=camvid, **given)
+        return source_lib.open("camvid/11", split="train", root=camvid, **given)
 
     plain, first = opened()[3], opened(cache="disk")[3]
     monkeypatch.delattr(camvid_lib, "parse")  # nothing is decoded any more
@@ -252,7 +257,7 @@ def test_the_disk_cache_follows_content_not_places(camvid, monkeypatch, tmp_path
     monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
 
     def opened(cache="disk"):
-        return sources.open("camvid/11", split="train", root=camvid, cache=cache)
+        return source_lib.open("camvid/11", split="train", root=camvid, cache=cache)
 
     lines = (camvid / "train.txt").read_text().splitlines(keepends=True)
     (camvid / "train.txt").write_text("".join(lines[:6]))
@@ -282,7 +287,7 @@ def test_an_edit_in_the_middle_of_a_large_image_is_decoded(monkeypatch, tmp_path
     def opened(cache="disk"):
         given = {"root": tmp_path / "data", "cache": cache}
         given["options"] = {"classes": ["x", "y", "z"]}
-        return sources.open("folder/segmentation", split="train", **given)
+        return source_lib.open("folder/segmentation", split="train", **given)
 
     path = tmp_path / "data" / opened()[0]["id"]
     before, time = opened()[0]["image"], path.stat().st_mtime_ns
@@ -297,7 +302,7 @@ def test_an_edit_in_the_middle_of_a_large_image_is_decoded(monkeypatch, tmp_path
 
 def test_a_damaged_file_of_the_cache_is_decoded_anew(camvid, monkeypatch, tmp_path):
     monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "cache"))
-    source = sources.open("camvid/11", split="train", root=camvid, cache="disk")
+    source = source_lib.open("camvid/11", split="train", root=camvid, cache="disk")
     wanted = source[0]["image"].copy()
     (file,) = (tmp_path / "cache/decoded").glob("*/*")
     whole = file.read_bytes()
@@ -350,4 +355,4 @@ def bad_camvid(root, name):
 def test_bad_records_are_named(camvid, name, text):
     bad_camvid(camvid, name)
     with pytest.raises(errors.UserError, match=text):
-        sources.open("camvid/11", split="train", root=camvid)[0]
+        source_lib.open("camvid/11", split="train", root=camvid)[0]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import images
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from tests.data import owns
 from tests.data.owns import OWN
 
@@ -37,7 +38,7 @@ def repaint(path, change):
 def seen(name, root):
     """Fingerprint, digest and arrays of all training examples, by the disk cache."""
     given = {"split": "train", "root": root, "options": dict(OWN[name].options)}
-    source = sources.open(name, cache="disk", **given)
+    source = source_lib.open(name, cache="disk", **given)
     for _ in range(2):  # the second time they come from the cache
         examples = [source[i] for i in range(len(source))]
     return source.fingerprint, source.digest(), examples
@@ -115,10 +116,10 @@ def test_labels_edited_without_another_size_or_age(tmp_path, name):
     old, new = (b"x\n", b"z\n") if own.text == "classes.txt" else edits[path.suffix]
     facts, data = path.stat(), path.read_bytes()
     assert old in data
-    before = sources.open(name, split="train", root=tmp_path)
+    before = source_lib.open(name, split="train", root=tmp_path)
     path.write_bytes(data.replace(old, new))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    after = sources.open(name, split="train", root=tmp_path)
+    after = source_lib.open(name, split="train", root=tmp_path)
     assert before.fingerprint != after.fingerprint
     read = [[source[i] for i in range(len(source))] for source in (before, after)]
     changed = any(any(differ(*read, f)) for f in read[0][0] if f != "id")
@@ -127,4 +128,4 @@ def test_labels_edited_without_another_size_or_age(tmp_path, name):
 
 
 def test_every_reader_of_own_data_is_tried():
-    assert set(OWN) == {name for name in sources.names() if sources.find(name).own}
+    assert set(OWN) == {name for name in catalogue.names() if catalogue.find(name).own}

@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-from jaxseg.data import dataset, sources
+from jaxseg.data import dataset
+from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import worlds
 from jaxseg.data.render import canvas, store
 
@@ -216,11 +217,11 @@ def test_another_size_shows_the_same_scene():
 
 
 def test_a_source_reads_what_render_draws(cache):
-    source = sources.open("worlds/aerial_farm", split="train", count=5, seed=1)
+    source = source_lib.open("worlds/aerial_farm", split="train", count=5, seed=1)
     for place, index in enumerate(source.indices):
         drawn = worlds.render("aerial_farm", "train", int(index))
         assert_same(source[place], drawn | {"id": f"aerial_farm/train/{index:06d}"})
-    names = sources.open("worlds/websearch", split="validation", count=2)
+    names = source_lib.open("worlds/websearch", split="validation", count=2)
     assert names[0]["label"].dtype == np.int32 and names[0]["label"].shape == ()
 
 
@@ -307,7 +308,7 @@ def test_a_trimap_has_a_narrow_border_between_animal_and_background(name):
 @pytest.mark.parametrize("scene", ("dogs", "insects"))
 def test_trimap_binary_and_breeds_show_the_same_pictures(cache, scene):
     trimap, binary, breeds = (
-        sources.open(f"worlds/{kind}_{scene}", split="validation", count=4)
+        source_lib.open(f"worlds/{kind}_{scene}", split="validation", count=4)
         for kind in ("trimap", "binary", "breeds")
     )
     for first, second, third in zip(trimap, binary, breeds):
@@ -353,5 +354,5 @@ def test_a_scene_is_of_the_world_that_its_label_says(name, monkeypatch):
 
 
 def test_a_scene_is_read_without_the_labels_of_its_world(cache):
-    source = sources.open("worlds/scenes_places", split="validation", count=2)
+    source = source_lib.open("worlds/scenes_places", split="validation", count=2)
     assert set(source[0]) == {"image", "label", "id"}

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from jaxseg.data import sources
 from jaxseg.data.dataset import Dataset
+from jaxseg.data.source import Source
 
 
 def write_image(path, size=(12, 16), seed=0):
@@ -50,7 +50,7 @@ def in_memory(examples, fields=("image", "segmentation"), **facts):
     return Examples(facts, examples)
 
 
-class Examples(sources.Source):
+class Examples(Source):
     """A source whose records are the examples themselves."""
 
     def __init__(self, facts, examples):

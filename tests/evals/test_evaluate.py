@@ -6,14 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.data import dataset, sources
+from jaxseg.data import dataset
+from jaxseg.data.source import Source
 from jaxseg.evals import averaged, evaluate, predict, protocol
 from jaxseg.tasks import build, segmentation
 
 CLASSES = ("a", "b", "c")
 
 
-class Source(sources.Source):
+class Source(Source):
     """Images in which each pixel's red says what the stand-in model will answer."""
 
     def __init__(self, sizes):

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from pycocotools import coco, cocoeval
 
-from jaxseg.data import sources, transforms
+from jaxseg.data import source as source_lib
+from jaxseg.data import transforms
 from jaxseg.evals import evaluate, predict
 from jaxseg.metrics import detection, keypoints
 
@@ -142,7 +143,7 @@ def test_the_same_numbers(task, areas, said, tmp_path, monkeypatch):
         return jax.tree.map(lambda x: jnp.asarray(x)[numbers], predictions), None
 
     monkeypatch.setattr(predict, "run", run)
-    source = sources.open(f"coco/{variant}", split="validation", root=tmp_path)
+    source = source_lib.open(f"coco/{variant}", split="validation", root=tmp_path)
     evaluator = evaluate.Evaluator(
         source=source,
         model={},

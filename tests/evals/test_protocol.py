@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors, images_jnp
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.data.datasets import worlds
 from jaxseg.evals import averaged, evaluate, predict, protocol
 from jaxseg.tasks import build, classification, depth
@@ -294,7 +294,7 @@ def test_any_task_may_be_normalized_by_the_target():
 def test_another_set_is_evaluated_at_the_resolution_of_training():
     other = {"name": "worlds/driving_night"}
     sections = {"a": other, "b": other | {"size": [96, 96]}}
-    wide = dataclasses.replace(sources.find(other["name"]), size=(64, 128))
+    wide = dataclasses.replace(catalogue.find(other["name"]), size=(64, 128))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worlds.DATASETS, "driving_night", wide)
         found = bound(sections, headline="a").spec["evaluations"]
@@ -315,7 +315,7 @@ def test_a_set_that_cannot_judge_is_refused_before_training(name, words):
 
 def test_a_set_of_other_channels_is_refused_before_training():
     other = "worlds/driving_night"
-    grey = dataclasses.replace(sources.find(other), mean=(90.0,), std=(40.0,))
+    grey = dataclasses.replace(catalogue.find(other), mean=(90.0,), std=(40.0,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worlds.DATASETS, "driving_night", grey)
         with pytest.raises(errors.UserError, match=r"have 1 channels, those of .* 3"):

@@ -2,16 +2,17 @@
 
 import pytest
 
-from jaxseg.data import sources
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.evals import truth
 from jaxseg.tasks import detection
 
 
 @pytest.mark.parametrize("name", ["worlds/driving_day", "worlds/websearch"])
 def test_embedded_worlds(name):
-    found = truth.scores(sources.open(name, split="validation", count=20))
+    found = truth.scores(source_lib.open(name, split="validation", count=20))
     assert all(value == pytest.approx(1) for value in found.values())
-    labelled = "label" in sources.find(name).fields
+    labelled = "label" in catalogue.find(name).fields
     names = (
         {"classification top1"} if labelled else {"segmentation miou", "depth delta1"}
     )
@@ -31,7 +32,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_real_samples(name, real_data):
     folder, options, metric = REAL[name]
-    source = sources.open(
+    source = source_lib.open(
         name, split="validation", root=real_data / folder, options=options
     )
     found = truth.scores(source.select(range(10)))
@@ -39,7 +40,7 @@ def test_real_samples(name, real_data):
 
 
 def test_a_metric_that_disagrees_is_noticed(monkeypatch):
-    source = sources.open("worlds/driving_day", split="validation", count=20)
+    source = source_lib.open("worlds/driving_day", split="validation", count=20)
     wrong = lambda places, batch: detection_to_pixels(places, batch)[..., [1, 0, 3, 2]]
     detection_to_pixels = detection.to_pixels
     monkeypatch.setattr(detection, "to_pixels", wrong)

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 
-from jaxseg.data import sources
-from jaxseg.data.datasets import _coco_names, shards
+from jaxseg.data import source as source_lib
+from jaxseg.data.datasets import shards
+from jaxseg.data.readers import coco_names
 from tests.data import layouts, trees
 from tests.data import test_catalogue_areas as areas
 from tests.data import test_catalogue_classes as classes
@@ -66,7 +67,7 @@ def _coco_person17(root):
     points[3:6] = [20, 10, 2]
     person = objects.box(10, 1, [4, 2, 8, 10], keypoints=points)
     content = objects.coco([person], {1: "person"})
-    content["categories"][0]["keypoints"] = list(_coco_names.POINTS)
+    content["categories"][0]["keypoints"] = list(coco_names.POINTS)
     layouts.write_coco(root, content, kind="person_keypoints")
 
 
@@ -354,4 +355,4 @@ def opened(name, root, options):
     """The source of a tree, opened as the table says."""
     options = dict(options)
     split = options.pop("split", "train")
-    return sources.open(name, split=split, root=root, options=options, cache="none")
+    return source_lib.open(name, split=split, root=root, options=options, cache="none")

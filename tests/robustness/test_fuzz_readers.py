@@ -11,11 +11,11 @@ import sys
 
 import pytest
 
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from tests.robustness import readers
 
 FEW, ALL = 20, 1500
-NAMES = [name for name in sources.names() if sources.find(name).on_disk]
+NAMES = [name for name in catalogue.names() if catalogue.find(name).on_disk]
 READERS = sorted({name.split("/")[0] for name in NAMES})
 
 

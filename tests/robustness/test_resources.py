@@ -17,7 +17,7 @@ import scipy.io
 from PIL import Image
 
 from jaxseg.core import errors, isolated
-from jaxseg.data.datasets import _mat
+from jaxseg.data.readers import mat_files
 from tests.data import layouts, test_containers, trees
 
 MUCH = 100  # megabytes beside what importing takes
@@ -25,13 +25,13 @@ SIDE = 13_000
 READ = """
 import json, os, resource, signal, sys
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 import PIL.PngImagePlugin, PIL.JpegImagePlugin
 PIL.Image.init()
 
 def attempt(name, root, options):
     try:
-        source = sources.open(name, split="train", root=root, options=options)
+        source = source_lib.open(name, split="train", root=root, options=options)
         for index in range(len(source)):
             source[index]
         return "read"
@@ -220,7 +220,7 @@ def try_damaged(folder, row, count):
         path = folder / "damaged.mat"
         path.write_bytes(damaged(data, seed))
         try:
-            _mat.read(path)
+            mat_files.read(path)
             row.add()
         except errors.UserError as error:
             said = str(error)

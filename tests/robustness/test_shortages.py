@@ -16,7 +16,7 @@ import pytest
 
 from jaxseg import main
 from jaxseg.core import checkpoint, errors, hashing, jsonl, user_cache
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 from jaxseg.report import build
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, samples, store
@@ -221,7 +221,7 @@ def test_images_without_a_cache(disk, tmp_path, monkeypatch, caplog, tally, name
         found = []
         for cache in (tmp_path / "cache", folder):
             monkeypatch.setenv("JAXSEG_CACHE", str(cache))
-            source = sources.open(split="train", **data)
+            source = source_lib.open(split="train", **data)
             found.append([hashing.arrays_sum(source[i]) for i in (0, 1, 0)])
         told = sum(str(folder) in record.getMessage() for record in caplog.records)
         same = found[0] == found[1] and told <= 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import dataset, sources
+from jaxseg.data import catalogue, dataset
 from jaxseg.metrics.keypoints import default_sigmas
 from jaxseg.tasks import depth, detection, keypoints, targets
 
@@ -182,7 +182,7 @@ def test_objects_without_keypoints():
 
 
 def test_what_a_data_set_is_judged_by():
-    facts = sources.find("worlds/driving_day")
+    facts = catalogue.find("worlds/driving_day")
     base = {"name": "detection"} | dict.fromkeys(("protocol", "headline", "nms"))
     resolved = detection.resolve(base, facts)
     assert resolved["headline"] == "ap50" and resolved["protocol"] == "coco"
@@ -235,7 +235,7 @@ def test_depth_learns_only_where_it_is_known():
     ],
 )
 def test_the_protocol_says_what_boxes_are_counted(options, words):
-    facts = sources.find("coco/boxes80")
+    facts = catalogue.find("coco/boxes80")
     assert detection.build(3, **options).counting(facts, []) == words
 
 
@@ -251,13 +251,16 @@ def test_the_protocol_says_what_boxes_are_counted(options, words):
     ],
 )
 def test_the_protocol_says_what_keypoints_are_counted(options, words):
-    facts = sources.find("coco/person17")
+    facts = catalogue.find("coco/person17")
     assert keypoints.build(17, **options).counting(facts, []) == words
 
 
 def test_an_area_that_only_crowds_lack_matters_to_keypoints_alone():
     image = {"crowd": np.array([False, True]), "area": np.float32([5, 0])}
-    facts, found = sources.find("coco/person17"), [image, {"crowd": np.zeros(0, bool)}]
+    facts, found = (
+        catalogue.find("coco/person17"),
+        [image, {"crowd": np.zeros(0, bool)}],
+    )
     assert detection.build(3).counting(facts, found) == ()
     words = "OKS by 0.53 of the areas of boxes where the data have none"
     assert keypoints.build(17).counting(facts, found) == (words,)

@@ -7,7 +7,8 @@ from PIL import Image
 
 import jaxseg
 from jaxseg.core import errors, images
-from jaxseg.data import sources, transforms
+from jaxseg.data import source as source_lib
+from jaxseg.data import transforms
 from jaxseg.transfer import artifact, store
 from tests import tiny
 
@@ -48,7 +49,7 @@ def test_a_prediction_has_the_size_of_the_image(model):
 
 
 def test_a_prediction_is_the_best_logit_of_the_whitened_image(model):
-    source = sources.open("worlds/driving_day", split="validation", count=3)
+    source = source_lib.open("worlds/driving_day", split="validation", count=3)
     images = source[1]["image"][None]
     assert images.shape[1:3] == tuple(model.manifest["preprocessing"]["size"])
     logits = model.logits(whitened(images, model))
@@ -60,7 +61,7 @@ def test_it_predicts_as_the_evaluation_does(model):
     from jaxseg.core import draw
 
     folder = tiny.artifact("source") / "samples"
-    source = sources.open("worlds/driving_day", split="validation", count=3)
+    source = source_lib.open("worlds/driving_day", split="validation", count=3)
     image = source[0]["image"]
     np.testing.assert_array_equal(Image.open(folder / "000_image.png"), image)
     palette = draw.full_palette(model.manifest["palette"], 6)
@@ -71,7 +72,7 @@ def test_it_predicts_as_the_evaluation_does(model):
 @pytest.mark.slow  # a program of its own
 def test_the_image_is_fitted_into_the_resolution_of_training(model):
     """Twice as large is the same canvas; the prediction is resized back."""
-    source = sources.open("worlds/driving_day", split="validation", count=1)
+    source = source_lib.open("worlds/driving_day", split="validation", count=1)
     image = source[0]["image"]
     large = np.asarray(transforms.scale_to({"image": image}, (128, 128))["image"])
     agreement = np.mean(model(large)[::2, ::2] == model(image))

@@ -281,12 +281,12 @@ def test_distances_between_all_pairs():
 
 
 def test_a_distance_against_features_taken_by_hand():
-    from jaxseg.data import sources
+    from jaxseg.data import source as source_lib
 
     model = artifact.load(tiny.artifact("source"))
     vectors = {}
     for name in ("worlds/driving_day", "worlds/driving_night"):
-        source = sources.open(name, split="train", count=4)
+        source = source_lib.open(name, split="train", count=4)
         facts = source.dataset
         images = np.stack([source[i]["image"] for i in range(4)]).astype(np.float32)
         white = (images - np.float32(facts.mean)) / np.float32(facts.std)

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.transfer import artifact
 from tests import tiny
 
 
 def splits(name):
     """Training images of an embedded set."""
-    return sources.find(f"worlds/{name}").splits["train"]
+    return catalogue.find(f"worlds/{name}").splits["train"]
 
 
 def labels(config, name):
@@ -127,7 +127,7 @@ def test_an_imported_start_is_what_its_artifact_was_trained_on(name):
     spec = artifact.load(tiny.artifact(name)).manifest["spec"]
     assert found["source"] == "weights" and found["source_task"] == "segmentation"
     assert found["source_dataset"] == spec["data"]["name"]
-    facts = sources.find(spec["data"]["name"])
+    facts = catalogue.find(spec["data"]["name"])
     assert found["source_domain"] == facts.domain
     assert found["source_set_images"] == facts.splits["train"]
     assert found["source_images"] == spec["data"]["count"]

@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from jaxseg.core import errors, jsonl, licences, trees
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.train import mesh
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, receipts, store, study
@@ -151,8 +151,8 @@ RESEARCH_ONLY = {  # files of the catalogue whose text allows no commercial use
 
 def test_which_sets_of_the_catalogue_are_not_for_commerce():
     found = set()
-    for name in sources.names():
-        row = licences.row(name, sources.find(name).licence)
+    for name in catalogue.names():
+        row = licences.row(name, catalogue.find(name).licence)
         assert row["licence"]
         if row["noncommercial"]:
             found.add(name.split("/")[0])

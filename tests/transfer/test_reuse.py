@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jaxseg import main
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.transfer import chain, planning, stage, store, study
 from jaxseg.transfer.kinds import train
 from tests import tiny
@@ -18,12 +18,12 @@ NAMES = {"boxes": "detection", "label": "classification", "labels": "classificat
 
 def official():
     """Every set that is not somebody's own folder."""
-    return [name for name in sources.names() if not sources.find(name).own]
+    return [name for name in catalogue.names() if not catalogue.find(name).own]
 
 
 def section(name):
     """A `train` section of the task that the set is for."""
-    facts = sources.find(name)
+    facts = catalogue.find(name)
     field, head = next(pair for pair in TASKS.items() if pair[0] in facts.fields)
     task = {"name": NAMES.get(field, field)}
     model = tiny.MODEL | {"head": {"name": head}}
@@ -45,7 +45,9 @@ def test_all_official_sets_are_planned_without_data(monkeypatch):
     assert len({one.key for one in made.stages}) == len(made.stages)
     for one in made.stages:
         name = one.spec["data"]["name"]
-        assert one.spec["data"]["fingerprint"] == f"{name}@{sources.find(name).version}"
+        assert (
+            one.spec["data"]["fingerprint"] == f"{name}@{catalogue.find(name).version}"
+        )
 
 
 def camvid(root, **data):

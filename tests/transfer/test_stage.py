@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.tasks import build, segmentation
 from jaxseg.transfer import planning, stage
 from jaxseg.transfer.kinds import train as kind
@@ -231,8 +231,8 @@ def test_crops_that_would_be_padded_are_refused_with_the_nearest_that_would_not(
 )
 def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
     name = "worlds/driving_day"
-    facts = dataclasses.replace(sources.find(name), size=own)
-    monkeypatch.setattr(sources, "find", lambda name: facts)
+    facts = dataclasses.replace(catalogue.find(name), size=own)
+    monkeypatch.setattr(catalogue, "find", lambda name: facts)
     spec = sized()
     assert spec["data"]["size"] == spec["evaluations"]["validation"]["size"] == size
     task = build.task(spec["task"], 6)
@@ -244,8 +244,8 @@ def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
 
 
 def test_every_data_set_plans_with_its_own_size():
-    for size in {sources.find(name).size for name in sources.names()} - {None}:
+    for size in {catalogue.find(name).size for name in catalogue.names()} - {None}:
         spec = {"model": BASE["model"]}
-        facts = dataclasses.replace(sources.find("worlds/driving_day"), size=size)
+        facts = dataclasses.replace(catalogue.find("worlds/driving_day"), size=size)
         rounded = planning.default_size(spec, facts)
         assert all(n % 32 == 0 and abs(n - m) <= 16 for n, m in zip(rounded, size))

@@ -10,7 +10,7 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.readers import listing
 
 # The first name of each class in objectInfo150.csv, blanks as _.
 _CLASSES = """
@@ -53,7 +53,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, annotation) paths below `root`, sorted."""
     folder = FOLDERS[split]
     both = [f"{kind}/{folder}" for kind in ("images", "annotations")]
-    return _labels.matched(root, *(_labels.below(root, each) for each in both))
+    return listing.matched(root, *(listing.below(root, each) for each in both))
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

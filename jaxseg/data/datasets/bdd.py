@@ -15,9 +15,11 @@ import numpy as np
 
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
+from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _masks, cityscapes
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.datasets import cityscapes
+from jaxseg.data.readers import file_cache, mask_files, objects, text_files
+from jaxseg.data.readers.objects import Record
 
 BOXES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 BOXES += ("traffic light", "traffic sign")
@@ -71,10 +73,10 @@ def records(
     """(image, mask) paths below `root`, or images with their boxes; sorted."""
     folder = FOLDERS[split]
     if variant == "detection":
-        return _read(_labels.stamp(_find(root, folder)), f"images/100k/{folder}")
+        return _read(file_cache.stamp(_find(root, folder)), f"images/100k/{folder}")
     masks = f"labels/sem_seg/masks/{folder}"
     _tell_colormaps(root, f"labels/sem_seg/colormaps/{folder}", masks)
-    return _masks.pairs(
+    return mask_files.pairs(
         root,
         f"images/10k/{folder}/*.jpg",
         lambda image: f"{masks}/{Path(image).stem}.png",
@@ -90,7 +92,7 @@ def parse(record: Any, root: Path, variant: str) -> Example:
             "id": Path(record[0]).stem,
         }
     return {
-        "image": _labels.read_image(record, root, "the data set"),
+        "image": objects.read_image(record, root, "the data set"),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "crowd": record.flags,
@@ -105,7 +107,7 @@ def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
     )
     alone = sorted(there - known)
     if alone:
-        _labels.tell(
+        refusals.tell(
             f"{root}: {len(alone)} colour maps have no mask or image of their name, "
             f"for example {colors}/{alone[0]}.png; they are left out"
         )
@@ -122,10 +124,10 @@ def _find(root: Path, folder: str) -> Path:
     return found
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
     """An entry per image, those without an object too."""
-    entries = _labels.read_json(Path(file[0]))
+    entries = text_files.read_json(Path(file[0]))
     if not isinstance(entries, list) or not all(map(_named, entries)):
         raise errors.UserError(
             f"{file[0]}: found no list of images with `name` and `labels`. Fix: "
@@ -158,7 +160,7 @@ def _record(entry: Mapping[str, Any], folder: str, where: str) -> Record:
             )
         corners.append([one["box2d"][side] for side in ("x1", "y1", "x2", "y2")])
         labels.append(BOXES.index(name))
-    boxes, kept = _labels.cut_boxes(np.array(corners, np.float64).reshape(-1, 4), SIZE)
+    boxes, kept = objects.cut_boxes(np.array(corners, np.float64).reshape(-1, 4), SIZE)
     return Record(
         image=f"{folder}/{entry['name']}",
         id=entry["name"],

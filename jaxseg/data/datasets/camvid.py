@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _masks
+from jaxseg.data.readers import mask_files, text_files
 
 FILES = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
 CLASSES_11 = {
@@ -108,7 +108,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
             f"{path}: file not found; the SegNet layout has the {split} pairs there. "
             f"Fix: point root at the folder with {', '.join(FILES.values())}."
         )
-    lines = _labels.read_text(path).splitlines()
+    lines = text_files.read_text(path).splitlines()
     both = [
         _pair(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()
     ]
@@ -126,7 +126,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
         "image": images.read(root / image),
         "segmentation": images.read_ids(path)
         if variant == "11"
-        else _masks.read_colors(path, IDS_32),
+        else mask_files.read_colors(path, IDS_32),
         "id": PurePosixPath(image).stem,
     }
 

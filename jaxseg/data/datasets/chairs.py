@@ -19,7 +19,8 @@ from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import compositor
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, worlds
+from jaxseg.data.datasets import worlds
+from jaxseg.data.readers import file_cache
 from jaxseg.data.render import chairs, store
 
 VERSION = 1
@@ -98,7 +99,7 @@ def parse(record: compositor.Pair, root: Path | None, variant: str) -> Example:
         background = _background(record.background, record.size, user_cache.folder())
         name = f"{variant}/{record.foreground:03d}-{record.background:05d}"
     else:
-        file, room = (_labels.stamp(root / name) for name in record[:2])
+        file, room = (file_cache.stamp(root / name) for name in record[:2])
         foreground = compositor.foreground_file(file, record.size)
         background = compositor.background_file(room, record.size)
         name = f"{record.foreground}+{record.background}"

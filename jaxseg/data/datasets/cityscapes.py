@@ -20,7 +20,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _masks, _present
+from jaxseg.data.readers import mask_files, present_ids
 
 # Names and colours in the order of the ids of the files.
 LABELS = {
@@ -171,7 +171,7 @@ def _showing(
     rule: str,
 ) -> Sequence[tuple[str, str]]:
     """The pairs in whose mask `find` finds `id_`."""
-    shown = _present.holds(root, [mask for _, mask in both], find, rule)[:, id_]
+    shown = present_ids.holds(root, [mask for _, mask in both], find, rule)[:, id_]
     return [pair for pair, shows in zip(both, shown) if shows]
 
 
@@ -182,7 +182,7 @@ def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
 
     pattern = f"leftImg8bit/{folder}/*/*_leftImg8bit.png"
     masks = f"gtFine/{folder}/*/*_gtFine_labelIds.png"
-    return _masks.pairs(root, pattern, mask_of, masks)
+    return mask_files.pairs(root, pattern, mask_of, masks)
 
 
 def _patch_label(mask: Path) -> np.ndarray:

@@ -11,7 +11,7 @@ Points are taken as pixels from the upper left corner; those outside become unkn
 The others are COCO 2017 itself, whose categories are checked. panoptic134 has void as
 its class 0, the background, as the factors study counts it; panoptic ignores void.
 classification labels an image by the class that covers the most of it, multilabel by
-all in it (1 or 0 per class, in `labels`); chairs is described in _coco_chairs.
+all in it (1 or 0 per class, in `labels`); readers/coco_chairs.py describes chairs.
 """
 
 import dataclasses
@@ -24,19 +24,22 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Example
+from jaxseg.data import refusals
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import (
-    _coco,
-    _coco_chairs,
-    _coco_labels,
-    _coco_names,
-    _coco_panoptic,
-    _labels,
-    _per_class,
-    ilsvrc,
+from jaxseg.data.readers import (
+    class_names,
+    coco_chairs,
+    coco_json,
+    coco_labels,
+    coco_names,
+    coco_panoptic,
+    file_cache,
+    imagenet,
+    labelled_images,
+    objects,
 )
-from jaxseg.data.datasets._coco import Content
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.readers.coco_json import Content
+from jaxseg.data.readers.objects import Record
 
 OWN = {"domain": "own", "version": 1, "size": (256, 256), "splits": {}}
 OWN["obtain"] = (
@@ -45,14 +48,14 @@ OWN["obtain"] = (
 )
 COCO = {"domain": "consumer", "version": 1, "size": (256, 256)}
 COCO |= {"splits": {"train": 118287, "validation": 5000}}
-COCO |= {"mean": ilsvrc.MEAN, "std": ilsvrc.STD}
+COCO |= {"mean": imagenet.MEAN, "std": imagenet.STD}
 COCO["licence"] = "CC BY 4.0 (annotations), Flickr's terms (images)"
 COCO["obtain"] = (
     "Get train2017, val2017 and the annotations of COCO 2017 from cocodataset.org; "
     "root is the folder that holds annotations/, train2017/ and val2017/."
 )
 BOXES = ("image", "boxes", "box_labels", "crowd", "area")
-THINGS = tuple(_coco_names.THINGS.values())
+THINGS = tuple(coco_names.THINGS.values())
 OBJECTS = {"version": 2}  # since they have areas
 DATASETS = {
     "instances": Dataset(fields=BOXES, **OWN | OBJECTS),
@@ -62,14 +65,14 @@ DATASETS = {
     "person17": Dataset(
         fields=(*BOXES, "keypoints"),
         classes=("person",),
-        keypoints=_coco_names.POINTS,
-        flip_pairs=_labels.flip_pairs(_coco_names.POINTS),
-        skeleton=_labels.skeleton(_coco_names.POINTS),
+        keypoints=coco_names.POINTS,
+        flip_pairs=objects.flip_pairs(coco_names.POINTS),
+        skeleton=objects.skeleton(coco_names.POINTS),
         **COCO | OBJECTS,
     ),
     "panoptic134": Dataset(
         fields=("image", "segmentation"),
-        classes=("background", *_coco_names.PANOPTIC.values()),
+        classes=("background", *coco_names.PANOPTIC.values()),
         background=0,
         **COCO,
     ),
@@ -91,16 +94,16 @@ PREFIXES = dict.fromkeys(DATASETS, "instances")
 PREFIXES |= dict.fromkeys(("keypoints", "person17"), "person_keypoints")
 PREFIXES |= dict.fromkeys(("panoptic", "panoptic134"), "panoptic")
 OFFICIAL = {
-    "boxes80": _coco_names.THINGS,
+    "boxes80": coco_names.THINGS,
     "person17": {1: "person"},
-    "panoptic134": _coco_names.PANOPTIC,
-    "classification": _coco_names.THINGS,
-    "multilabel": _coco_names.THINGS,
+    "panoptic134": coco_names.PANOPTIC,
+    "classification": coco_names.THINGS,
+    "multilabel": coco_names.THINGS,
 }
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 TRIED = 20  # images that are looked for to find their folder: some may be missing
-Labelled = Record | _coco_panoptic.Panoptic | _coco_chairs.Chairs
-Labelled |= _per_class.Labelled | _coco_labels.Several
+Labelled = Record | coco_panoptic.Panoptic | coco_chairs.Chairs
+Labelled |= labelled_images.Labelled | coco_labels.Several
 
 
 def records(
@@ -121,35 +124,35 @@ def records(
     content = contents[split]
     folder = find_images(root, files[split], content.files, _of_split(images, split))
     if variant == "chairs":
-        chairs = _coco_chairs.read(_labels.stamp(root / files[split]))
-        return _coco_chairs.place(chairs, folder)
+        chairs = coco_chairs.read(file_cache.stamp(root / files[split]))
+        return coco_chairs.place(chairs, folder)
     classes, points = _classes(variant, contents, files, root)
     if PREFIXES[variant] == "panoptic":
         void = 0 if variant == "panoptic134" else IGNORE
-        return _coco_panoptic.records(content, classes, files[split], folder, void)
+        return coco_panoptic.records(content, classes, files[split], folder, void)
     labels = {id_: label for label, id_ in enumerate(classes)}
     if variant == "classification":
-        return _coco_labels.dominant(content, folder, labels)
+        return coco_labels.dominant(content, folder, labels)
     if variant == "multilabel":
-        return _coco_labels.several(content, folder, labels)
+        return coco_labels.several(content, folder, labels)
     chosen = content.kept & np.isin(content.category, list(classes))
     keypoints = None
     if points:
         keypoints = _keypoints(content, chosen, len(points), root / files[split])
-    return _coco.ByImage(content, folder.as_posix(), chosen, labels, keypoints)
+    return coco_json.ByImage(content, folder.as_posix(), chosen, labels, keypoints)
 
 
 def parse(record: Labelled, root: Path, variant: str) -> Example:
     if PREFIXES[variant] == "panoptic":
-        return _coco_panoptic.parse(record, root)
+        return coco_panoptic.parse(record, root)
     if variant == "chairs":
-        return _coco_chairs.parse(record, root)
+        return coco_chairs.parse(record, root)
     if variant == "classification":
-        return _per_class.parse(record, root)
+        return labelled_images.parse(record, root)
     if variant == "multilabel":
-        return _coco_labels.parse_several(record, root)
+        return coco_labels.parse_several(record, root)
     example = {
-        "image": _labels.read_image(record, root, "its entry in the JSON"),
+        "image": objects.read_image(record, root, "its entry in the JSON"),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "crowd": record.flags,
@@ -181,10 +184,10 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         facts,
         fields=tuple(name for name in facts.fields if name != "area" or known),
         splits=splits,
-        classes=_labels.check_names(classes, f"{where}: categories"),
+        classes=class_names.check_names(classes, f"{where}: categories"),
         keypoints=points,
-        flip_pairs=_labels.flip_pairs(points),
-        skeleton=_labels.skeleton(points),
+        flip_pairs=objects.flip_pairs(points),
+        skeleton=objects.skeleton(points),
     )
 
 
@@ -202,9 +205,9 @@ def files(
     seen: set[str] = set()
     labels = {file for table in tables for file in table.values()}
     for split, file in [pair for table in tables for pair in table.items()]:
-        stamp = _labels.stamp(root / file)
-        panoptic = _coco_panoptic.is_panoptic(stamp)
-        content = (_coco_panoptic if panoptic else _coco).read(stamp)
+        stamp = file_cache.stamp(root / file)
+        panoptic = coco_panoptic.is_panoptic(stamp)
+        content = (coco_panoptic if panoptic else coco_json).read(stamp)
         folder = find_images(root, file, content.files, _of_split(images, split))
         seen.update(posixpath.join(folder, name) for name in content.files)
         if panoptic:
@@ -215,10 +218,10 @@ def files(
 
 def _read_all(variant: str, root: Path, files: Mapping[str, str]) -> dict[str, Any]:
     """{split: content} of the JSON files; refuses annotations that cannot be right."""
-    module = _coco_panoptic if PREFIXES[variant] == "panoptic" else _coco
-    contents = {s: module.read(_labels.stamp(root / f)) for s, f in files.items()}
+    module = coco_panoptic if PREFIXES[variant] == "panoptic" else coco_json
+    contents = {s: module.read(file_cache.stamp(root / f)) for s, f in files.items()}
     problems = [p for c in contents.values() for p in getattr(c, "problems", ())]
-    _labels.refuse(*map(errors.UserError, problems))
+    refusals.refuse(*map(errors.UserError, problems))
     return contents
 
 
@@ -263,7 +266,7 @@ def find_images(
     candidates = [PurePosixPath(p) for p in (name, f"images/{name}", "images", ".")]
     candidates.append(beside)
     for folder in candidates:
-        if any(_labels.is_file(root / folder, name) for name in files[:TRIED]):
+        if any(refusals.is_file(root / folder, name) for name in files[:TRIED]):
             return folder
     raise errors.UserError(
         f"{root / file}: images such as {files[0]!r} are in none of "
@@ -368,4 +371,4 @@ def _keypoints(
                 "correct it."
             )
         points[place] = values
-    return _labels.known_points(points, content.sizes[content.places][:, None])
+    return objects.known_points(points, content.sizes[content.places][:, None])

@@ -20,8 +20,10 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import subsets
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _masks, _per_class, image_folder, table
+from jaxseg.data.datasets import image_folder, table
+from jaxseg.data.readers import class_names, labelled_images, mask_files
 
 DATASETS = {
     "images": Dataset(
@@ -52,7 +54,7 @@ class Records(Sequence):
 
     def __init__(
         self,
-        labelled: _per_class.Images,
+        labelled: labelled_images.Images,
         folders: tuple[str, str],
         foreground: Sequence[int],
         ignored: Sequence[int],
@@ -96,7 +98,7 @@ def records(
 
 
 def parse(record: Ranked, root: Path, variant: str) -> Example:
-    _masks.check_size(root, record.image, record.deciles, "deciles")
+    mask_files.check_size(root, record.image, record.deciles, "deciles")
     path = root / record.deciles
     ranks = images_lib.read_ids(path)
     if ranks.min() < 0 or ranks.max() > TOP:
@@ -121,7 +123,7 @@ def describe(
     return dataclasses.replace(
         facts,
         splits={split: len(labelled) for split, labelled in found.items()},
-        classes=_labels.check_names(dict(enumerate(names)), f"{root}: classes"),
+        classes=class_names.check_names(dict(enumerate(names)), f"{root}: classes"),
     )
 
 
@@ -133,7 +135,7 @@ def files(
     both = []
     for tree in (images, deciles):
         inside = [f"{h}/{n}" for h in homes for n in _inside(root / tree, h)]
-        names = _per_class.under(root / tree, inside)
+        names = labelled_images.under(root / tree, inside)
         both.append([(PurePosixPath(tree) / name).as_posix() for name in names])
     return both[0], [*both[1], table.CLASSES]
 
@@ -162,7 +164,7 @@ def _homes(deciles: Path) -> dict[str, str]:
 
 
 def _inside(tree: Path, home: str) -> list[str]:
-    return _per_class.folders(tree / home)
+    return labelled_images.folders(tree / home)
 
 
 def _listed_classes(root: Path) -> tuple[str, ...]:
@@ -177,7 +179,9 @@ def _classes(images: Path, deciles: Path, root: Path) -> tuple[str, ...]:
     return _listed_classes(root) or tuple(sorted(found))
 
 
-def _splits(images: Path, deciles: Path, root: Path) -> dict[str, _per_class.Images]:
+def _splits(
+    images: Path, deciles: Path, root: Path
+) -> dict[str, labelled_images.Images]:
     """The images of each split, all of which have deciles."""
     classes, homes = _classes(images, deciles, root), _homes(deciles)
     stamps = tuple(
@@ -189,7 +193,7 @@ def _splits(images: Path, deciles: Path, root: Path) -> dict[str, _per_class.Ima
     found = {s: _matched(images, deciles, h, classes, stamps) for s, h in homes.items()}
     if "" not in found:
         return found
-    drawn = _labels.drawn_rows(len(found[""]), images)
+    drawn = subsets.drawn_rows(len(found[""]), images)
     return {split: found[""].take(rows) for split, rows in drawn.items()}
 
 
@@ -200,11 +204,11 @@ def _matched(
     home: str,
     classes: tuple[str, ...],
     _stamps: tuple[int, ...],
-) -> _per_class.Images:
+) -> labelled_images.Images:
     """The images of a split; UserError unless images and deciles belong together."""
     places = {name: place for place, name in enumerate(classes, 1)}
-    labelled = _per_class.listed(images, home, places)
-    ranked = {record.image for record in _per_class.listed(deciles, home, places)}
+    labelled = labelled_images.listed(images, home, places)
+    ranked = {record.image for record in labelled_images.listed(deciles, home, places)}
     owners: dict[str, str] = {}
     for name, _ in labelled:
         if owners.setdefault(_png(name), name) != name:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels, _masks, _pairs
+from jaxseg.data.readers import depth_maps, folder_pairs, mask_files
 
 DATASETS = {
     "folder": Dataset(
@@ -68,8 +69,8 @@ def records(
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
-    _masks.check_size(root, record.image, record.depth, "depth")
-    metres = _depth.read(
+    mask_files.check_size(root, record.image, record.depth, "depth")
+    metres = depth_maps.read(
         root / record.depth,
         record.scale,
         invalid=record.invalid,
@@ -105,21 +106,24 @@ def find_pairs(
         raise errors.UserError(
             f"{root / depth}: folder not found; allowed is one of 16-bit, NPY or EXR "
             "depth maps with the names of the images. Fix: name it with depth=FOLDER, "
-            "or use a glob such as depth='*_depth.png'."
+            "or use a glob such as depth='*depth_maps.png'."
         )
-    found, arrays = _pairs.find_pairs(root, images, depth), _find_arrays(root, depth)
+    found, arrays = (
+        folder_pairs.find_pairs(root, images, depth),
+        _find_arrays(root, depth),
+    )
     pairs = {
         split: [(image, file or arrays.get(_key(image, images))) for image, file in had]
         for split, had in found.items()
     }
     lost = [image for had in pairs.values() for image, file in had if file is None]
     used = {file for had in pairs.values() for _, file in had}
-    listed = _pairs.lists(root)  # which need not name all
+    listed = folder_pairs.lists(root)  # which need not name all
     alone = [file for file in arrays.values() if file not in used and not listed]
     parts = {"images without depth map": lost, "depth maps without image": alone}
     parts = {what: files for what, files in parts.items() if files}
     if parts:
-        _labels.refuse(_labels.Unpaired(root, parts))
+        refusals.refuse(refusals.Unpaired(root, parts))
     return {
         split: [(image, file) for image, file in had if file is not None]
         for split, had in pairs.items()
@@ -132,7 +136,7 @@ def _find_arrays(root: Path, depth: str) -> dict[str, str]:
     found = {}
     for path in sorted(root.glob(glob)):
         name = path.relative_to(root).as_posix()
-        if path.suffix.lower() in _depth.ARRAYS:
+        if path.suffix.lower() in depth_maps.ARRAYS:
             key = _named(
                 name.removesuffix(path.suffix), depth.removesuffix(path.suffix)
             )
@@ -153,7 +157,7 @@ def _key(image: str, images: str | None) -> str:
         suffix = Path(image).suffix
         return _named(name, images.removesuffix(suffix))
     *folders, file = name.split("/")
-    places = [re.fullmatch(_pairs.IMAGE_FOLDER, part.lower()) for part in folders]
+    places = [re.fullmatch(folder_pairs.IMAGE_FOLDER, part.lower()) for part in folders]
     first = next((n for n, place in enumerate(places) if place), len(folders))
     return "/".join([*folders[:first], *folders[first + 1 :], file])
 

@@ -15,8 +15,8 @@ import numpy as np
 from jaxseg.core import arrays, errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, ilsvrc
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.readers import file_cache, imagenet, objects, text_files
+from jaxseg.data.readers.objects import Record
 
 LEGS = ("left_front", "left_rear", "right_front", "right_rear")
 JOINTS = tuple(f"{leg}_{part}" for leg in LEGS for part in ("paw", "middle", "top"))
@@ -35,10 +35,10 @@ DATASETS = {
         size=(256, 256),
         classes=("dog",),
         keypoints=JOINTS,
-        flip_pairs=_labels.flip_pairs(JOINTS),
-        skeleton=_labels.skeleton(JOINTS),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        flip_pairs=objects.flip_pairs(JOINTS),
+        skeleton=objects.skeleton(JOINTS),
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="non-commercial research",
         obtain="Get images.tar of vision.stanford.edu/aditya86/ImageNetDogs and "
         "StanfordExtra_V12 by the form of github.com/benjiebob/StanfordExtra; root is "
@@ -52,14 +52,14 @@ NAMES = {"train": "train", "validation": "val", "test": "test"}
 def records(variant: str, split: str, root: Path) -> Sequence[Record]:
     """The dogs of a split, in the order of its list."""
     path = _find(root)
-    dogs = _read(_labels.stamp(path))
+    dogs = _read(file_cache.stamp(path))
     name = path.parent / f"{NAMES[split]}_stanford_{path.stem}.npy"
     return [dogs[place] for place in _places(name, len(dogs))]
 
 
 def parse(record: Record, root: Path, variant: str) -> Example:
     return {
-        "image": _labels.read_image(record, root, "its entry in the JSON"),
+        "image": objects.read_image(record, root, "its entry in the JSON"),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "keypoints": record.keypoints,
@@ -96,10 +96,10 @@ def _places(path: Path, count: int) -> list[int]:
     return places.tolist()
 
 
-@_files.of_file(maxsize=2)
+@file_cache.of_file(maxsize=2)
 def _read(file: tuple[str, int, int]) -> list[Record]:
     path = Path(file[0])
-    entries = _labels.read_json(path)
+    entries = text_files.read_json(path)
     if not isinstance(entries, list) or not entries:
         raise errors.UserError(
             f"{path}: found no list of dogs; allowed is StanfordExtra's format. Fix: "
@@ -114,7 +114,7 @@ def _record(entry: dict[str, Any], where: str) -> Record:
         x, y, width, height = map(float, entry["img_bbox"])
         size = (int(entry["img_height"]), int(entry["img_width"]))
         name = str(entry["img_path"])
-    boxes, kept = _labels.cut_boxes(np.array([[x, y, x + width, y + height]]), size)
+    boxes, kept = objects.cut_boxes(np.array([[x, y, x + width, y + height]]), size)
     joints = joints[: len(JOINTS)]
     joints[:, 2] = (joints[:, :2] != 0).any(axis=1) * (1 + (joints[:, 2] > 0))
     return Record(
@@ -124,5 +124,5 @@ def _record(entry: dict[str, Any], where: str) -> Record:
         boxes=boxes[kept],
         labels=np.zeros(int(kept.sum()), np.int32),
         flags=np.zeros(int(kept.sum()), bool),
-        keypoints=_labels.known_points(joints[None], size)[kept],
+        keypoints=objects.known_points(joints[None], size)[kept],
     )

@@ -20,8 +20,8 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _mat, _per_class, ilsvrc
-from jaxseg.data.datasets._per_class import Images, Labelled
+from jaxseg.data.readers import file_cache, imagenet, labelled_images, mat_files
+from jaxseg.data.readers.labelled_images import Images, Labelled
 
 KINDS_17 = ("daffodil", "snowdrop", "lily valley", "bluebell", "crocus", "iris")
 KINDS_17 += ("tigerlily", "tulip", "fritillary", "sunflower", "daisy", "colts' foot")
@@ -59,8 +59,8 @@ def _facts(field: str, kinds: str, **facts: Any) -> Dataset:
         domain="closeups",
         version=1,
         size=(224, 224),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="none stated; the authors ask for citation",
         obtain=f"Get the archives of robots.ox.ac.uk/~vgg/data/flowers/{kinds}; root "
         "is the folder that holds jpg/ and the .mat files.",
@@ -103,8 +103,8 @@ def records(
             "choose one of them."
         )
     if variant == "102":
-        labels = _read(_labels.stamp(root / "imagelabels.mat"), "labels")
-        numbers = _read(_labels.stamp(root / "setid.mat"), SETS_102[split])
+        labels = _read(file_cache.stamp(root / "imagelabels.mat"), "labels")
+        numbers = _read(file_cache.stamp(root / "setid.mat"), SETS_102[split])
         _check(numbers, len(labels), root / "setid.mat")
         _check(labels, len(KINDS_102), root / "imagelabels.mat")
         kinds = labels[numbers - 1] - 1
@@ -113,14 +113,14 @@ def records(
         numbers = _masked(root)
     else:
         key = f"{SETS_17[split]}{division}"
-        numbers = _read(_labels.stamp(root / "datasplits.mat"), key)
+        numbers = _read(file_cache.stamp(root / "datasplits.mat"), key)
         _check(numbers, EACH_17 * len(KINDS_17), root / "datasplits.mat")
     kinds = (numbers - 1) // EACH_17
     return Images([f"jpg/image_{n:04d}.jpg" for n in numbers], kinds)
 
 
 def parse(record: Labelled, root: Path, variant: str) -> Example:
-    example = _per_class.parse(record, root)
+    example = labelled_images.parse(record, root)
     if variant != "17_masks":
         return example
     mask = images_lib.read_ids(root / _mask(record.image))
@@ -151,12 +151,12 @@ def describe(variant: str, root: Path, *, division: int) -> Dataset:
 
 def _masked(root: Path) -> np.ndarray:
     path = root / "trimaps/imlist.mat"
-    numbers = _read(_labels.stamp(path), "imlist")
+    numbers = _read(file_cache.stamp(path), "imlist")
     _check(numbers, EACH_17 * len(KINDS_17), path)
     return numbers[~np.isin(numbers, EMPTY_MASKS)]
 
 
-@_files.of_file(maxsize=16)
+@file_cache.of_file(maxsize=16)
 def _read(file: tuple[str, int, int], key: str) -> np.ndarray:
     """int [N] under `key` in the MATLAB file with this stamp."""
     path = Path(file[0])
@@ -166,7 +166,7 @@ def _read(file: tuple[str, int, int], key: str) -> np.ndarray:
             "and the .mat files."
         )
     try:
-        return _mat.load(path)[key].ravel().astype(int)
+        return mat_files.load(path)[key].ravel().astype(int)
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(
             f"{path}: not a MATLAB 5 file with {key!r} ({type(error).__name__}: "

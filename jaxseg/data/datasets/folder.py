@@ -14,8 +14,15 @@ import numpy as np
 from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import refusals
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _class_names, _labels, _masks, _pairs, _present
+from jaxseg.data.readers import (
+    class_names,
+    file_cache,
+    folder_pairs,
+    mask_files,
+    present_ids,
+)
 
 DATASETS = {
     "segmentation": Dataset(
@@ -40,7 +47,7 @@ class Pair(NamedTuple):
     binary: bool
     resize: bool
     channels: int | None
-    colors: Mapping[_masks.Color, int] | None  # to places in the table
+    colors: Mapping[mask_files.Color, int] | None  # to places in the table
 
 
 def records(
@@ -69,14 +76,16 @@ def records(
     lines, in the order of the classes; `ids` maps places in that order.
     """
     lookup.pick(dict.fromkeys(MASK_SIZES), mask_size, kind="mask_size")
-    found = _pairs.find_pairs(root, images, masks)[split]
+    found = folder_pairs.find_pairs(root, images, masks)[split]
     missing = [image for image, mask in found if mask is None]
     if missing:
         parts = {f"images of split {split!r} without mask": missing}
-        _labels.refuse(_labels.Unpaired(root, parts, _pairs.NAME_MASKS))
+        refusals.refuse(refusals.Unpaired(root, parts, folder_pairs.NAME_MASKS))
     table = None
     if colors is not None:
-        table = {c: i for i, c in enumerate(_masks.color_table(colors, root).values())}
+        table = {
+            c: i for i, c in enumerate(mask_files.color_table(colors, root).values())
+        }
     resize = mask_size == "resize"
     whole = [pair for pair in found if pair[1] is not None]
     return [Pair(*pair, binary, resize, channels, table) for pair in whole]
@@ -91,7 +100,7 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
     if record.colors is None:
         mask = images_lib.read_ids(path)
     else:
-        mask = _masks.read_colors(path, record.colors)
+        mask = mask_files.read_colors(path, record.colors)
     mask = images_lib.resize_ids(mask, size)
     if record.binary:
         mask = to_binary(mask, root / record.mask)
@@ -101,9 +110,9 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
     """The variant's facts with the splits, classes and sizes that this folder has."""
     facts = DATASETS[variant]
-    pairs = _pairs.find_pairs(root, options["images"], options["masks"])
+    pairs = folder_pairs.find_pairs(root, options["images"], options["masks"])
     first = "train" if "train" in pairs else next(iter(pairs))
-    ids = _labels.raw_ids(options["ids"])
+    ids = class_names.raw_ids(options["ids"])
     meanings = [name for name in ("binary", "colors") if options[name]]
     if options["binary"] and ids is not None:
         meanings.append("ids")
@@ -118,16 +127,16 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     if options["binary"]:
         classes = classes or ("background", "foreground")
     if options["colors"]:
-        table = _masks.color_table(options["colors"], root)
+        table = mask_files.color_table(options["colors"], root)
         classes = _classes_of(table, ids or {}, root)
         palette = tuple(table[name] for name in classes)
     masks = [*dict.fromkeys(m for found in pairs.values() for _, m in found if m)]
     if not masks:
         raise errors.UserError(
             f"{root}: found {sum(map(len, pairs.values()))} images and no masks. Fix: "
-            f"put masks of the same names in masks/{_pairs.NAME_MASKS}; for boxes and "
-            f"other labels `python -m jaxseg.data init {shlex.quote(str(root))}` finds "
-            "their reader and writes a config."
+            f"put masks of the same names in masks/{folder_pairs.NAME_MASKS}; for "
+            "boxes and other labels `python -m jaxseg.data init "
+            f"{shlex.quote(str(root))}` finds their reader and writes a config."
         )
     names = None if classes else _own_names(root, options)
     if names is not None:
@@ -153,10 +162,10 @@ def files(
     **options: Any,
 ) -> tuple[list[str], list[str]]:
     """The images, and the masks, lists, the table of colours and that of names."""
-    pairs = _pairs.find_pairs(root, images, masks)
+    pairs = folder_pairs.find_pairs(root, images, masks)
     both = [pair for found in pairs.values() for pair in found]
     labels = [mask for _, mask in both if mask]
-    labels += [path.name for path in _pairs.lists(root).values()]
+    labels += [path.name for path in folder_pairs.lists(root).values()]
     labels += [colors] if isinstance(colors, str) else []
     names = _own_names(root, options | {"colors": colors})
     labels += [names.file] if names else []
@@ -177,7 +186,7 @@ def to_binary(mask: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _classes_of(
-    table: _masks.ColorTable, ids: Mapping[int, int], root: Path
+    table: mask_files.ColorTable, ids: Mapping[int, int], root: Path
 ) -> tuple[str, ...]:
     """Names of the classes that the places in a table of colours become."""
     names = list(table)
@@ -196,37 +205,28 @@ def ids_in(masks: Sequence[str], root: Path) -> list[frozenset[int]]:
     """The ids that each mask below root holds; refuses what cannot be read."""
 
     def find(path: Path) -> np.ndarray:
-        return np.array([*_ids_in(_labels.stamp(path))], np.int64)
+        return np.array([*_ids_in(file_cache.stamp(path))], np.int64)
 
-    return _present.each([root / mask for mask in masks], find)
+    return present_ids.each([root / mask for mask in masks], find)
 
 
 @functools.lru_cache(maxsize=1 << 18)
 def _ids_in(file: tuple[str, int, int]) -> frozenset[int]:
     """The ids in the mask with this stamp."""
-    return frozenset(_present.values(images_lib.read_ids(Path(file[0]))))
+    return frozenset(present_ids.values(images_lib.read_ids(Path(file[0]))))
 
 
-def _own_names(root: Path, options: Mapping[str, Any]) -> _class_names.Names | None:
+def _own_names(root: Path, options: Mapping[str, Any]) -> class_names.Names | None:
     """The list of names in the folder, where no option says what the ids mean."""
     given = any(options[key] for key in ("classes", "ids", "binary", "colors"))
-    return None if given else class_names(root)
-
-
-def class_names(root: Path) -> _class_names.Names | None:
-    """The list of names in the folder; refuses one that cannot be right."""
-    try:
-        return _class_names.find(root)
-    except errors.UserError as error:
-        _labels.refuse(error)
-        return None
+    return None if given else class_names.find(root)
 
 
 def named(
     root: Path,
     masks: Sequence[str],
     held: Sequence[Collection[int]],
-    names: _class_names.Names,
+    names: class_names.Names,
     value: int | None,
 ) -> list[str]:
     """The classes by their ids; refuses masks that hold others.
@@ -259,7 +259,7 @@ def named(
                 "masks of 0 and 255."
             )
         ]
-    _labels.refuse(*wrong)
+    refusals.refuse(*wrong)
     return classes
 
 
@@ -304,7 +304,7 @@ def _measure_classes(
             f"gaps. Fix: correct the mask, or map the id with ids={{{id_}: class}}, or "
             "name the classes in a file classes.txt, one a line, and `init` again."
         )
-        _labels.refuse(error)
+        refusals.refuse(error)
     found = {id_ for each in held for id_ in each}
     mapped = found - {255, IGNORE, *odd}
     if len(mapped) < 2 or max(mapped) > 254:

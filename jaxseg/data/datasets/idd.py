@@ -12,7 +12,7 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _masks
+from jaxseg.data.readers import mask_files
 
 # In the order of the ids of the files.
 NAMES = ("road", "parking", "drivable fallback", "sidewalk", "rail track")
@@ -59,7 +59,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 
     pattern = f"leftImg8bit/{FOLDERS[split]}/*/*_leftImg8bit.*"
     masks = f"gtFine/{FOLDERS[split]}/*/*_gtFine_labelids.png"
-    return _masks.pairs(root, pattern, mask_of, masks)
+    return mask_files.pairs(root, pattern, mask_of, masks)
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:

@@ -13,12 +13,7 @@ from pathlib import Path
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _mat, _per_class
-from jaxseg.data.datasets._ilsvrc import WNIDS
-
-# Of ILSVRC's training images, as published; other sets borrow it until measured.
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
+from jaxseg.data.readers import imagenet, labelled_images, mat_files, text_files
 
 DATASETS = {
     "2012": Dataset(
@@ -27,9 +22,9 @@ DATASETS = {
         splits={"train": 1281167, "validation": 50000},
         version=1,
         size=(224, 224),
-        classes=WNIDS,
-        mean=MEAN,
-        std=STD,
+        classes=imagenet.WNIDS,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="non-commercial research and education",
         obtain="Get ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and the "
         "development kit from image-net.org; root is the folder that holds train/.",
@@ -40,23 +35,23 @@ KITS = (".", "data", "ILSVRC2012_devkit_t12/data")
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
-def records(variant: str, split: str, root: Path) -> Sequence[_per_class.Labelled]:
+def records(variant: str, split: str, root: Path) -> Sequence[labelled_images.Labelled]:
     """The images of a split, by class and name, or flat ones by name."""
     folder = root / FOLDERS[split]
     changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
     return _listed(root, FOLDERS[split], changed)
 
 
-def parse(record: _per_class.Labelled, root: Path, variant: str) -> Example:
-    return _per_class.parse(record, root)
+def parse(record: labelled_images.Labelled, root: Path, variant: str) -> Example:
+    return labelled_images.parse(record, root)
 
 
 @functools.lru_cache(maxsize=8)  # a million names take a second to list
-def _listed(root: Path, folder: str, _changed: int) -> _per_class.Images:
-    places = {wnid: place for place, wnid in enumerate(WNIDS)}
-    if folder == "train" or _per_class.folders(root / folder):
-        return _per_class.listed(root, folder, places)
-    names = _per_class.files(root / folder)
+def _listed(root: Path, folder: str, _changed: int) -> labelled_images.Images:
+    places = {wnid: place for place, wnid in enumerate(imagenet.WNIDS)}
+    if folder == "train" or labelled_images.folders(root / folder):
+        return labelled_images.listed(root, folder, places)
+    names = labelled_images.files(root / folder)
     truth = _solution(root) or _kit(root)
     lost = [name for name in names if Path(name).stem not in truth]
     if lost:
@@ -65,7 +60,7 @@ def _listed(root: Path, folder: str, _changed: int) -> _per_class.Images:
             f"{len(truth)} images of the list. Fix: remove it or complete the list."
         )
     labels = [places[truth[Path(name).stem]] for name in names]
-    return _per_class.Images([f"{folder}/{name}" for name in names], labels)
+    return labelled_images.Images([f"{folder}/{name}" for name in names], labels)
 
 
 def _solution(root: Path) -> dict[str, str]:
@@ -73,10 +68,10 @@ def _solution(root: Path) -> dict[str, str]:
     path = root / "LOC_val_solution.csv"
     if not path.is_file():
         return {}
-    lines = _labels.read_text(path).splitlines()[1:]
+    lines = text_files.read_text(path).splitlines()[1:]
     table = dict(line.split(",", 1) for line in lines if "," in line)
     truth = {name: (boxes.split() or [""])[0] for name, boxes in table.items()}
-    bad = [name for name, wnid in truth.items() if wnid not in WNIDS]
+    bad = [name for name, wnid in truth.items() if wnid not in imagenet.WNIDS]
     if bad:
         raise errors.UserError(
             f"{path}: the class of {bad[0]} is {truth[bad[0]]!r}; allowed are the 1000 "
@@ -95,9 +90,9 @@ def _kit(root: Path) -> dict[str, str]:
             f"{', '.join(KITS)} below it. Fix: add one of them."
         )
     try:
-        synsets = _mat.load(kit / "meta.mat", squeeze_me=True)["synsets"]
+        synsets = mat_files.load(kit / "meta.mat", squeeze_me=True)["synsets"]
         table = dict(zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist()))
-        numbers = [int(word) for word in _labels.read_lines(kit / TRUTH)]
+        numbers = [int(word) for word in text_files.read_lines(kit / TRUTH)]
         wnids = [table[number] for number in numbers]
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(

@@ -13,8 +13,9 @@ from typing import Any
 
 from jaxseg.core import errors
 from jaxseg.core.types import Example
+from jaxseg.data import subsets
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _per_class
+from jaxseg.data.readers import class_names, labelled_images
 
 DATASETS = {
     "classes": Dataset(
@@ -33,7 +34,7 @@ SPLITS |= {"valid": "validation", "test": "test"}
 
 def records(
     variant: str, split: str, root: Path, *, classes: Sequence[str] = ()
-) -> Sequence[_per_class.Labelled]:
+) -> Sequence[labelled_images.Labelled]:
     """The images of a split, by class and name.
 
     classes: names in the order of their ids; (): those found, sorted.
@@ -41,8 +42,8 @@ def records(
     return _splits(root, _classes(root, tuple(classes)), _stamps(root))[split]
 
 
-def parse(record: _per_class.Labelled, root: Path, variant: str) -> Example:
-    return _per_class.parse(record, root)
+def parse(record: labelled_images.Labelled, root: Path, variant: str) -> Example:
+    return labelled_images.parse(record, root)
 
 
 def describe(variant: str, root: Path, *, classes: Sequence[str]) -> Dataset:
@@ -60,12 +61,12 @@ def describe(variant: str, root: Path, *, classes: Sequence[str]) -> Dataset:
 def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
     """The images, whose names are the labels."""
     both = [name for names in _class_folders(root).values() for name in names]
-    return _per_class.under(root, both), []
+    return labelled_images.under(root, both), []
 
 
 def split_folders(root: Path) -> dict[str, str]:
     """{split: folder}; {} where the folders in root are classes."""
-    names = _per_class.folders(root)
+    names = labelled_images.folders(root)
     found: dict[str, str] = {}
     for name in names:
         split = SPLITS.get(name.lower())
@@ -91,9 +92,9 @@ def _class_folders(root: Path) -> dict[str, list[str]]:
     """{split: class folders below root}; the split is "" where there are none."""
     folders = split_folders(root)
     if not folders:
-        return {"": _per_class.folders(root)}
+        return {"": labelled_images.folders(root)}
     return {
-        split: [f"{folder}/{name}" for name in _per_class.folders(root / folder)]
+        split: [f"{folder}/{name}" for name in labelled_images.folders(root / folder)]
         for split, folder in folders.items()
     }
 
@@ -106,7 +107,7 @@ def _classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...]:
             "validation/ and test/ with them. Fix: sort the images into folders."
         )
     names = given or tuple(sorted(found))
-    return _labels.check_names({name: name for name in names}, f"{root}: classes")
+    return class_names.check_names({name: name for name in names}, f"{root}: classes")
 
 
 def _stamps(root: Path) -> tuple[int, ...]:
@@ -118,11 +119,11 @@ def _stamps(root: Path) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=8)
 def _splits(
     root: Path, classes: tuple[str, ...], _stamp: tuple[int, ...]
-) -> dict[str, _per_class.Images]:
+) -> dict[str, labelled_images.Images]:
     places = {name: place for place, name in enumerate(classes)}
     folders = split_folders(root)
     if folders:
-        return {s: _per_class.listed(root, f, places) for s, f in folders.items()}
-    every = _per_class.listed(root, ".", places)
-    drawn = _labels.drawn_rows(len(every), root)
+        return {s: labelled_images.listed(root, f, places) for s, f in folders.items()}
+    every = labelled_images.listed(root, ".", places)
+    drawn = subsets.drawn_rows(len(every), root)
     return {split: every.take(rows) for split, rows in drawn.items()}

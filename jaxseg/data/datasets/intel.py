@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _per_class, ilsvrc
+from jaxseg.data.readers import imagenet, labelled_images
 
 CLASSES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 FOLDERS = {"train": "seg_train", "test": "seg_test"}
@@ -22,8 +22,8 @@ DATASETS = {
         version=1,
         size=(128, 128),
         classes=CLASSES,
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="none stated",
         obtain="Get puneet6060/intel-image-classification of kaggle.com; root is the "
         "folder that holds seg_train/ and seg_test/.",
@@ -31,14 +31,14 @@ DATASETS = {
 }
 
 
-def records(variant: str, split: str, root: Path) -> Sequence[_per_class.Labelled]:
+def records(variant: str, split: str, root: Path) -> Sequence[labelled_images.Labelled]:
     """The images of a split, by class and name."""
     folder = FOLDERS[split]
     if (root / folder / folder).is_dir():
         folder = f"{folder}/{folder}"
     places = {name: place for place, name in enumerate(CLASSES)}
-    return _per_class.listed(root, folder, places)
+    return labelled_images.listed(root, folder, places)
 
 
-def parse(record: _per_class.Labelled, root: Path, variant: str) -> Example:
-    return _per_class.parse(record, root)
+def parse(record: labelled_images.Labelled, root: Path, variant: str) -> Example:
+    return labelled_images.parse(record, root)

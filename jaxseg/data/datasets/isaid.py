@@ -15,8 +15,8 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _masks, _tiles
-from jaxseg.data.datasets._tiles import Tile
+from jaxseg.data.readers import listing, mask_files, tiles
+from jaxseg.data.readers.tiles import Tile
 
 CLASSES = {
     "background": (0, 0, 0),
@@ -74,7 +74,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
     masks = {n.removesuffix(MASK): f"{home}/{n}.png" for n in names if n.endswith(MASK)}
     for name in SKIPPED:
         masks.pop(name, None)
-    return _tiles.records(_labels.matched(root, images, masks), root)
+    return tiles.records(listing.matched(root, images, masks), root)
 
 
 def describe(variant: str, root: Path) -> Dataset:
@@ -85,10 +85,10 @@ def describe(variant: str, root: Path) -> Dataset:
 
 
 def parse(record: Tile, root: Path, variant: str) -> Example:
-    decode = functools.partial(_masks.read_colors, colors=IDS)
-    ids = _tiles.read_ids(root / record.mask, record.window, decode, "isaid/16")
+    decode = functools.partial(mask_files.read_colors, colors=IDS)
+    ids = tiles.read_ids(root / record.mask, record.window, decode, "isaid/16")
     return {
-        "image": _tiles.read_image(root / record.image, record.window),
+        "image": tiles.read_image(root / record.image, record.window),
         "segmentation": ids.astype(np.int32, copy=False),
         "id": record.id,
     }

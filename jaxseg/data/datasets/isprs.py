@@ -16,8 +16,8 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _masks, _tiles
-from jaxseg.data.datasets._tiles import Tile
+from jaxseg.data.readers import listing, mask_files, tiles
+from jaxseg.data.readers.tiles import Tile
 
 CLASSES = {
     "impervious_surface": (255, 255, 255),
@@ -82,22 +82,22 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
             f"top_*{city.image_end}. Fix: unpack the archive there, or mend root."
         )
     masks = sorted((root / city.masks).glob(f"top_*{city.mask_end}"))
-    pairs = _labels.matched(
+    pairs = listing.matched(
         root,
         {f.name.removesuffix(city.image_end): f"{city.images}/{f.name}" for f in files},
         {f.name.removesuffix(city.mask_end): f"{city.masks}/{f.name}" for f in masks},
     )
-    return _tiles.records(pairs, root)
+    return tiles.records(pairs, root)
 
 
 def parse(record: Tile, root: Path, variant: str) -> Example:
     city = next(c for c in CITIES.values() if record.image.startswith(c.images))
-    image = _tiles.read_image(root / record.image, record.window)
+    image = tiles.read_image(root / record.image, record.window)
     red, green = (image[..., channel] for channel in city.red_green)
     mean = ((red.astype(np.uint16) + green) // 2).astype(np.uint8)
     return {
         "image": np.stack([red, green, mean], axis=-1),
-        "segmentation": _tiles.read_ids(
+        "segmentation": tiles.read_ids(
             root / record.mask, record.window, _decode, "isprs/1"
         ),
         "id": record.id,
@@ -107,4 +107,4 @@ def parse(record: Tile, root: Path, variant: str) -> Example:
 def _decode(path: Path) -> np.ndarray:
     """int32 [H, W] of a label file."""
     pixels = np.where(images.read(path) > 127, 255, 0).astype(np.uint8)
-    return _masks.from_colors(pixels, IDS, path)
+    return mask_files.from_colors(pixels, IDS, path)

@@ -12,7 +12,8 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _masks, cityscapes
+from jaxseg.data.datasets import cityscapes
+from jaxseg.data.readers import mask_files
 
 VALIDATION = """
     001 003 007 008 020 022 024 025 026 030 037 043 049 050 052 057 060 061 063 068 071
@@ -43,7 +44,7 @@ DATASETS = {
 
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, mask) paths below `root`, sorted."""
-    both = _masks.pairs(
+    both = mask_files.pairs(
         root,
         "training/image_2/*.png",
         lambda image: image.replace("image_2", "semantic", 1),

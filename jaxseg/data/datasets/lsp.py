@@ -17,8 +17,9 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import subsets
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _mat
+from jaxseg.data.readers import file_cache, mat_files, objects
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "right_wrist", "right_elbow", "right_shoulder")
@@ -34,8 +35,8 @@ DATASETS = {
         size=(128, 128),
         classes=("person",),
         keypoints=JOINTS,
-        flip_pairs=_labels.flip_pairs(JOINTS),
-        skeleton=_labels.skeleton(JOINTS),
+        flip_pairs=objects.flip_pairs(JOINTS),
+        skeleton=objects.skeleton(JOINTS),
         licence="none stated; the authors ask for citation",
         obtain="Get lspet_dataset.zip of sam.johnson.io/research/lspet.html; root is "
         "the folder that holds joints.mat and images/.",
@@ -52,7 +53,7 @@ class Person(NamedTuple):
 
 def records(variant: str, split: str, root: Path) -> Sequence[Person]:
     """The people of a split in the file's order."""
-    joints = read(_labels.stamp(root / "joints.mat"))
+    joints = read(file_cache.stamp(root / "joints.mat"))
     return [Person(_image(i), joints[i]) for i in _splits(root)[split]]
 
 
@@ -60,8 +61,8 @@ def parse(record: Person, root: Path, variant: str) -> Example:
     image = images_lib.read(root / record.image)
     size = image.shape[:2]
     known = record.joints * [1, 1, 2]  # all that is labelled can be seen
-    keypoints = _labels.known_points(known[None], size)
-    boxes, kept = _labels.cut_boxes(hull(keypoints[0], size), size)
+    keypoints = objects.known_points(known[None], size)
+    boxes, kept = objects.cut_boxes(hull(keypoints[0], size), size)
     return {
         "image": image,
         "boxes": boxes[kept],
@@ -87,7 +88,7 @@ def hull(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([low - margin, high + margin])[None]
 
 
-@_files.of_file(maxsize=8)
+@file_cache.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> np.ndarray:
     """float64 [N, 14, 3] of the MATLAB file with this stamp."""
     path = Path(file[0])
@@ -96,7 +97,7 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
             f"{path}: file not found. Fix: point root at the folder that holds it."
         )
     try:
-        joints = _mat.load(path)["joints"]
+        joints = mat_files.load(path)["joints"]
     except Exception as error:  # a damaged file raises one of a dozen types
         raise errors.UserError(
             f"{path}: not a MATLAB 5 file with `joints` ({type(error).__name__}: "
@@ -114,8 +115,8 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
 
 def _splits(root: Path) -> dict[str, list[int]]:
     """{split: places in the file}."""
-    count = len(read(_labels.stamp(root / "joints.mat")))
-    return _labels.drawn_splits(range(count), root / "joints.mat")
+    count = len(read(file_cache.stamp(root / "joints.mat")))
+    return subsets.drawn_splits(range(count), root / "joints.mat")
 
 
 def _image(place: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _masks
+from jaxseg.data.readers import mask_files
 
 # In the order of the ids of the files.
 NAMES = ("Bird", "Ground Animal", "Curb", "Fence", "Guard Rail", "Barrier", "Wall")
@@ -53,7 +53,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     home = FOLDERS[split]
     newer = (root / home / "v1.2" / "labels").is_dir()
     labels = f"{home}/v1.2/labels" if newer else f"{home}/labels"
-    return _masks.pairs(
+    return mask_files.pairs(
         root,
         f"{home}/images/*.jpg",
         lambda image: f"{labels}/{Path(image).stem}.png",

@@ -18,8 +18,9 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import subsets
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _mat, ilsvrc
+from jaxseg.data.readers import file_cache, imagenet, mat_files, objects, text_files
 
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "pelvis", "thorax", "upper_neck", "head_top", "right_wrist")
@@ -37,10 +38,10 @@ DATASETS = {
         size=(256, 256),
         classes=("person",),
         keypoints=JOINTS,
-        flip_pairs=_labels.flip_pairs(JOINTS),
-        skeleton=_labels.skeleton(JOINTS),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        flip_pairs=objects.flip_pairs(JOINTS),
+        skeleton=objects.skeleton(JOINTS),
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="simplified BSD, non-commercial images",
         obtain="Get mpii_human_pose_v1.tar.gz and mpii_human_pose_v1_u12_2.zip of "
         f"human-pose.mpi-inf.mpg.de; root is the folder that holds {MAT} and images/.",
@@ -85,12 +86,12 @@ def records(
 def parse(record: People, root: Path, variant: str) -> Example:
     image = images_lib.read(root / record.image)
     size = image.shape[:2]
-    boxes, kept = _labels.cut_boxes(record.corners, size)
+    boxes, kept = objects.cut_boxes(record.corners, size)
     return {
         "image": image,
         "boxes": boxes[kept],
         "box_labels": np.zeros(int(kept.sum()), np.int32),
-        "keypoints": _labels.known_points(record.joints, size)[kept],
+        "keypoints": objects.known_points(record.joints, size)[kept],
         "id": Path(record.image).stem,
     }
 
@@ -108,17 +109,17 @@ def _splits(
     root: Path, annotations: Mapping[str, str] | None
 ) -> dict[str, list[People]]:
     if annotations is None:
-        every = read_mat(_labels.stamp(root / MAT))
-        return _labels.drawn_splits(every, root / MAT)
-    return {s: read_json(_labels.stamp(root / f)) for s, f in annotations.items()}
+        every = read_mat(file_cache.stamp(root / MAT))
+        return subsets.drawn_splits(every, root / MAT)
+    return {s: read_json(file_cache.stamp(root / f)) for s, f in annotations.items()}
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def read_json(file: tuple[str, int, int]) -> list[People]:
     """The images of the JSON conversion with this stamp."""
     path = Path(file[0])
     people = []
-    for place, entry in enumerate(_labels.read_json(path)):
+    for place, entry in enumerate(text_files.read_json(path)):
         with errors.reading(f"{path}[{place}]", ENTRY):
             joints = np.array(entry["joints"], np.float64).reshape(len(JOINTS), 2)
             known = np.array(entry["joints_vis"], np.float64).reshape(len(JOINTS), 1)
@@ -129,7 +130,7 @@ def read_json(file: tuple[str, int, int]) -> list[People]:
     return _by_image(people)
 
 
-@_files.of_file(maxsize=2)
+@file_cache.of_file(maxsize=2)
 def read_mat(file: tuple[str, int, int]) -> list[People]:
     """The training images of the MATLAB file with this stamp that have joints."""
     path = Path(file[0])
@@ -139,7 +140,7 @@ def read_mat(file: tuple[str, int, int]) -> list[People]:
             "name JSON files with annotations={'train': FILE, ...}."
         )
     try:
-        release = _mat.load(path, squeeze_me=True, struct_as_record=False)
+        release = mat_files.load(path, squeeze_me=True, struct_as_record=False)
         release = release["RELEASE"]
         pairs = zip(_list(release.annolist), _list(release.img_train))
         people = [p for image, train in pairs if train for p in _people(image)]

@@ -18,7 +18,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _depth, _files, _labels, _mat
+from jaxseg.data.readers import depth_maps, file_cache, listing, mat_files
 
 CLASSES = {
     "wall": (174, 199, 232),
@@ -108,19 +108,19 @@ def records(variant: str, split: str, root: Path) -> Sequence[int | Pair]:
     if variant == "depth" and not (root / LABELED).is_file():
         return find_files(root)[split]
     name = INDICES[split]
-    numbers = _mat.read(root / SPLITS, (name,))[name]
+    numbers = mat_files.read(root / SPLITS, (name,))[name]
     return [int(number) - 1 for number in np.ravel(numbers)]
 
 
 def parse(record: int | Pair, root: Path, variant: str) -> Example:
     if isinstance(record, Pair):
-        depth = _depth.read(root / record.depth, MILLIMETRES)
+        depth = depth_maps.read(root / record.depth, MILLIMETRES)
         image = images_lib.read(root / record.image)
         return {"image": image, "depth": depth, "id": Path(record.image).stem}
     found = {"image": _row(root, "images", record), "id": f"{record + 1:04d}"}
     if variant == "depth":
         return found | {"depth": _row(root, "depths", record).astype(np.float32)}
-    table = _classes_of_894(_labels.stamp(root / MAPPING))
+    table = _classes_of_894(file_cache.stamp(root / MAPPING))
     raw = _row(root, "labels", record)
     if raw.max() >= len(table):
         raise errors.UserError(
@@ -164,13 +164,13 @@ def find_files(root: Path) -> dict[str, list[Pair]]:
 
 
 def _pairs(root: Path, folder: str) -> list[Pair]:
-    images, maps = (_labels.below(root, f"{home}{folder}") for home in (IMAGES, MAPS))
-    return [Pair(*both) for both in _labels.matched(root, images, maps, "depth map")]
+    images, maps = (listing.below(root, f"{home}{folder}") for home in (IMAGES, MAPS))
+    return [Pair(*both) for both in listing.matched(root, images, maps, "depth map")]
 
 
 def _row(root: Path, name: str, index: int) -> np.ndarray:
     """Picture `index` of a variable as [H, W] or [H, W, 3]: HDF5 has axes reversed."""
-    file = _opened(_labels.stamp(root / LABELED))
+    file = _opened(file_cache.stamp(root / LABELED))
     if name not in file:
         raise errors.UserError(
             f"{root / LABELED}: the variable {name} is missing; found {sorted(file)}. "
@@ -184,13 +184,13 @@ def _row(root: Path, name: str, index: int) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(file[name][index]).T)
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def _opened(file: tuple[str, int, int]) -> Any:
-    return _mat.open_73(Path(file[0]))
+    return mat_files.open_73(Path(file[0]))
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def _classes_of_894(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [895], the class from 1 to 40 of each id of the .mat file."""
-    mapped = _mat.read(Path(file[0]), ("mapClass",))["mapClass"]
+    mapped = mat_files.read(Path(file[0]), ("mapClass",))["mapClass"]
     return np.concatenate([[0], np.ravel(mapped)]).astype(np.int32)

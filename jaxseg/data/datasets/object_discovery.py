@@ -15,7 +15,8 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, folder, ilsvrc
+from jaxseg.data.datasets import folder
+from jaxseg.data.readers import imagenet, listing
 
 KINDS = ("car", "horse", "airplane")
 DATASETS = {
@@ -26,8 +27,8 @@ DATASETS = {
         version=1,
         size=(64, 64),
         classes=("background", kind),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="none stated; the authors ask for citation",
         obtain="Get ObjectDiscovery-data.zip of "
         "people.csail.mit.edu/mrub/ObjectDiscovery; root is the folder that holds "
@@ -46,8 +47,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
             f"{root / home / MASKS}: folder not found; allowed is the layout of "
             "ObjectDiscovery-data.zip. Fix: point root at the folder that holds Data/."
         )
-    both = [_labels.below(root, each) for each in (home, f"{home}/{MASKS}")]
-    return _drawn([image for image, _ in _labels.matched(root, *both)], split)
+    both = [listing.below(root, each) for each in (home, f"{home}/{MASKS}")]
+    return _drawn([image for image, _ in listing.matched(root, *both)], split)
 
 
 def parse(record: str, root: Path, variant: str) -> Example:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _files, _labels, _mat
+from jaxseg.data.readers import file_cache, mat_files, text_files
 
 _CLASSES = """
     aeroplane bicycle bird boat bottle bus car cat chair cow table dog horse motorbike
@@ -48,14 +48,14 @@ DATASETS = {
 
 def records(variant: str, split: str, root: Path) -> Sequence[str]:
     """The names of the images, in the order of the list."""
-    return _labels.read_lines(root / f"ImageSets/Main/{LISTS[split]}.txt")
+    return text_files.read_lines(root / f"ImageSets/Main/{LISTS[split]}.txt")
 
 
 def parse(record: str, root: Path, variant: str) -> Example:
     (image,), labels = reads(record, root, variant)
     path, names = (root / name for name in labels)
-    table = _table(_labels.stamp(names))
-    raw = np.asarray(_mat.read(path, ("LabelMap",))["LabelMap"]).astype(np.int64)
+    table = _table(file_cache.stamp(names))
+    raw = np.asarray(mat_files.read(path, ("LabelMap",))["LabelMap"]).astype(np.int64)
     if raw.min() < 0 or raw.max() >= len(table):
         raise errors.UserError(
             f"{path}: LabelMap holds ids {raw.min()} to {raw.max()}; allowed are 0 to "
@@ -73,16 +73,16 @@ def reads(record: str, root: Path, variant: str) -> tuple[Sequence[str], Sequenc
     return [f"JPEGImages/{record}.jpg"], [f"trainval/{record}.mat", "labels.txt"]
 
 
-@_files.of_file(maxsize=8)
+@file_cache.of_file(maxsize=8)
 def _table(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [ids]: which class of the 60 each id of labels.txt is."""
     path = Path(file[0])
     names = {}
-    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_files.read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         id_, colon, name = line.partition(":")
-        raw = _files.whole(id_.strip())
+        raw = text_files.whole(id_.strip())
         if not colon or raw is None:
             raise errors.UserError(
                 f"{path}:{number}: found {line!r}; allowed is `ID: NAME`. Fix: get the "

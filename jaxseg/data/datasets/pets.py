@@ -17,7 +17,7 @@ from jaxseg.core import errors, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _files, _labels, ilsvrc
+from jaxseg.data.readers import imagenet, text_files
 
 BREEDS = (
     "Abyssinian",
@@ -76,8 +76,8 @@ def _facts(*fields: str, dogs: bool = False, **facts: Any) -> Dataset:
         splits=splits,
         version=1,
         size=(128, 128),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="CC BY-SA 4.0",
         obtain="Get images.tar.gz and annotations.tar.gz of "
         "robots.ox.ac.uk/~vgg/data/pets; root holds images/ and annotations/.",
@@ -152,11 +152,11 @@ def describe(variant: str, root: Path, *, border: str) -> Dataset:
 def _read(root: Path, name: str) -> list[Pet]:
     path = root / f"annotations/{name}.txt"
     pets = []
-    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_files.read_text(path).splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        class_ = _files.whole(words[1]) if len(words) == 4 else None
+        class_ = text_files.whole(words[1]) if len(words) == 4 else None
         if class_ not in range(1, len(BREEDS) + 1):
             raise errors.UserError(
                 f"{path}:{number}: found {line!r}; allowed is `NAME CLASS SPECIES "

@@ -17,7 +17,8 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _depth, _files, _labels, nyu
+from jaxseg.data.datasets import nyu
+from jaxseg.data.readers import depth_maps, file_cache, listing, text_files
 
 CLASSES_41 = {"unlabeled": (0, 0, 0)} | nyu.CLASSES
 # The ids of the ScanNet benchmark.
@@ -67,7 +68,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     frames = FRAMES if (root / FRAMES).is_dir() else "."
     kinds = (DEPTH,) if variant == "depth" else (LABEL, RAW_LABEL)
     found = []
-    for scene in _labels.read_lines(root / LISTS[split]):
+    for scene in text_files.read_lines(root / LISTS[split]):
         folder = (Path(frames) / scene).as_posix()
         if not (root / folder).is_dir():
             raise errors.UserError(
@@ -82,7 +83,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     image_name, label_name = record
     path = root / label_name
     if variant == "depth":
-        name, label = "depth", _depth.read(path, MILLIMETRES)
+        name, label = "depth", depth_maps.read(path, MILLIMETRES)
     else:
         name, label = "segmentation", images_lib.read_ids(path)
         if path.parent.name == RAW_LABEL:
@@ -112,7 +113,7 @@ def _frames(root: Path, folder: str, kinds: Sequence[str]) -> list[tuple[str, st
             f"{root / folder}: found none of {', '.join(kinds)}. Fix: unpack them."
         )
     both = [f"{folder}/{each}" for each in (COLOUR, kind)]
-    return _labels.matched(root, *(_labels.below(root, each) for each in both), kind)
+    return listing.matched(root, *(listing.below(root, each) for each in both), kind)
 
 
 def _check_shape(image: Sequence[int], label: Sequence[int], path: Path) -> None:
@@ -126,7 +127,7 @@ def _check_shape(image: Sequence[int], label: Sequence[int], path: Path) -> None
 
 def _to_nyu(raw: np.ndarray, path: Path, root: Path) -> np.ndarray:
     """int32 [H, W] of NYU's ids, 0 to 40."""
-    table = _nyu_ids(_labels.stamp(root / TABLE))
+    table = _nyu_ids(file_cache.stamp(root / TABLE))
     unknown = raw[(raw < 0) | (raw >= len(table))]
     found = table[raw] if not unknown.size else None
     if found is None or (found < 0).any():
@@ -138,11 +139,13 @@ def _to_nyu(raw: np.ndarray, path: Path, root: Path) -> np.ndarray:
     return found
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def _nyu_ids(file: tuple[str, int, int]) -> np.ndarray:
     """int32 [N], NYU's id of each id of ScanNet, -1 for those it does not list."""
     path = Path(file[0])
-    lines = list(csv.DictReader(_labels.read_text(path).splitlines(), delimiter="\t"))
+    lines = list(
+        csv.DictReader(text_files.read_text(path).splitlines(), delimiter="\t")
+    )
     with errors.reading(path, "are whole numbers in the columns id and nyu40id"):
         pairs = {int(line["id"]): int(line["nyu40id"]) for line in lines}
     table = np.full(max(pairs, default=0) + 1, -1, np.int32)

@@ -17,7 +17,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _labels
+from jaxseg.data.readers import depth_maps, text_files
 
 DATASETS = {
     "depth": Dataset(
@@ -46,7 +46,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     colour, depth = record
     return {
         "image": images_lib.read(root / colour),
-        "depth": _depth.read(root / depth, METRES, invalid=INVALID),
+        "depth": depth_maps.read(root / depth, METRES, invalid=INVALID),
         "id": depth.removesuffix(DEPTH),
     }
 
@@ -102,7 +102,7 @@ def _frames(root: Path) -> dict[str, tuple[str, str]]:
 
 def _named(path: Path, frames: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
     """The frames that the lines of a list name."""
-    names = _labels.read_lines(path)
+    names = text_files.read_lines(path)
     lost = [name for name in names if name not in frames]
     if lost:
         raise errors.UserError(
@@ -118,7 +118,7 @@ def _sequences(
 ) -> list[tuple[str, str]]:
     """The frames of the sequences that an official list names."""
     found = []
-    for line in _labels.read_lines(path):
+    for line in text_files.read_lines(path):
         number = re.fullmatch(r"sequence(\d+)", line)
         folder = path.parent / f"seq-{int(number[1]):02d}" if number else path
         prefix = f"{folder.relative_to(root).as_posix()}/"

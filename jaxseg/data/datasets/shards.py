@@ -29,7 +29,8 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, table
+from jaxseg.data.datasets import table
+from jaxseg.data.readers import class_names, file_cache
 
 COMMON = dict(
     domain="own",
@@ -60,7 +61,7 @@ class Shards(Sequence):
     """The records of some files by index; holds no record, and is picklable."""
 
     def __init__(self, root: Path, names: Sequence[str]):
-        self._files = [_labels.stamp(root / name) for name in names]
+        self._files = [file_cache.stamp(root / name) for name in names]
         counts = [_count(file) for file in self._files]
         self._ends = list(itertools.accumulate(counts))
 
@@ -113,7 +114,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         facts,
         splits={s: len(Shards(root, names)) for s, names in find_shards(root).items()},
         classes=table.named_classes(root, options["classes"]),
-        ids=_labels.raw_ids(options["ids"]),
+        ids=class_names.raw_ids(options["ids"]),
     )
 
 

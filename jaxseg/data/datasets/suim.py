@@ -11,7 +11,7 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _masks
+from jaxseg.data.readers import listing, mask_files
 
 CLASSES = {
     "background": (0, 0, 0),
@@ -56,12 +56,12 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     known = [name for name in FOLDERS[split] if (root / name / "images").is_dir()]
     home = (known or FOLDERS[split])[0]
     both = [f"{home}/{kind}" for kind in ("images", "masks")]
-    return _labels.matched(root, *(_labels.below(root, each) for each in both))
+    return listing.matched(root, *(listing.below(root, each) for each in both))
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     image = images.read(root / record[0])
-    ids = _masks.read_colors(root / record[1], IDS)
+    ids = mask_files.read_colors(root / record[1], IDS)
     name = Path(record[0]).stem
     if name in TOO_BIG:
         ids = ids[: image.shape[0], : image.shape[1]]

@@ -18,7 +18,8 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _mat, nyu
+from jaxseg.data.datasets import nyu
+from jaxseg.data.readers import listing, mat_files
 
 CLASSES = dict(list(nyu.CLASSES.items())[:37])
 SPLITS = {"train": 5285, "validation": 425, "test": 5050}
@@ -115,7 +116,7 @@ def _sorted_layout(variant: str, root: Path, split: str) -> list[tuple[str, str]
 def _numbered(root: Path, folder: str) -> dict[int, str]:
     """{number at the end of the name: file below root}."""
     found = {}
-    for name, file in _labels.image_names(root / folder).items():
+    for name, file in listing.image_names(root / folder).items():
         number = re.search(r"(\d+)$", name)
         if number is None:
             raise errors.UserError(
@@ -129,7 +130,7 @@ def _numbered(root: Path, folder: str) -> dict[int, str]:
 def _published(root: Path, split: str) -> list[tuple[str, str]]:
     """The pairs that allsplit.mat lists by their folder."""
     name = VARIABLES[split]
-    listed = np.atleast_1d(_mat.read(root / ALL_SPLITS, (name,))[name])
+    listed = np.atleast_1d(mat_files.read(root / ALL_SPLITS, (name,))[name])
     folders = [str(folder).strip().removeprefix(PREFIX) for folder in listed]
     return [
         (_only(root, f"{folder}/image"), _only(root, f"{folder}/depth"))
@@ -139,7 +140,7 @@ def _published(root: Path, split: str) -> list[tuple[str, str]]:
 
 def _only(root: Path, folder: str) -> str:
     """The one image of a folder."""
-    files = list(_labels.image_names(root / folder).values())
+    files = list(listing.image_names(root / folder).values())
     if len(files) != 1:
         raise errors.UserError(
             f"{root / folder}: found {len(files)} images; allowed is one. Fix: unpack "

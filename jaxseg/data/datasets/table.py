@@ -20,8 +20,16 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import subsets
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _csv, _depth, _files, _labels, _masks
+from jaxseg.data.readers import (
+    class_names,
+    csv_tables,
+    depth_maps,
+    file_cache,
+    mask_files,
+    text_files,
+)
 
 COMMON = dict(
     domain="own",
@@ -60,7 +68,7 @@ class Lines(NamedTuple):
     """Lines of a table, which lies at `name` below the root."""
 
     name: str
-    table: _csv.Table
+    table: csv_tables.Table
     chosen: np.ndarray  # int [N]
 
 
@@ -115,7 +123,9 @@ def records(
 def parse(record: Row, root: Path, variant: str) -> Example:
     try:
         if variant != "classification":
-            _masks.check_size(root, record.image, str(record.target), COLUMNS[variant])
+            mask_files.check_size(
+                root, record.image, str(record.target), COLUMNS[variant]
+            )
         found = {"image": images_lib.read(root / record.image), "id": record.image}
         return found | _read_target(record, root, variant)
     except errors.UserError as error:
@@ -135,7 +145,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         return facts
     if column == "label":
         return dataclasses.replace(facts, classes=_label_names(root, tables, given))
-    ids = _labels.raw_ids(options["ids"])
+    ids = class_names.raw_ids(options["ids"])
     return dataclasses.replace(facts, classes=named_classes(root, given), ids=ids)
 
 
@@ -146,7 +156,7 @@ def files(
     names = list(find_tables(root, tables).values())
     images, labels = [], [*names, CLASSES]
     for name in names:
-        table = _csv.read(_labels.stamp(root / name))
+        table = csv_tables.read(file_cache.stamp(root / name))
         for column in {"image", "mask", "depth"} & {*table.columns}:
             found = (value.decode() for value in table.values(column))
             below = [_below_root(name, file) for file in found if file]
@@ -158,7 +168,7 @@ def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:
     """The names given, or else those in classes.txt; UserError without both."""
     names = list(given)
     if not names and (root / CLASSES).is_file():
-        lines = _labels.read_text(root / CLASSES).splitlines()
+        lines = text_files.read_text(root / CLASSES).splitlines()
         names = [line.strip() for line in lines if line.strip()]
     if len(names) < FEWEST_CLASSES:
         raise errors.UserError(
@@ -166,7 +176,7 @@ def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:
             f"Fix: give classes=[...] in the order of the ids, or a file {CLASSES} "
             "with one a line."
         )
-    return _labels.check_names(dict(enumerate(names)), f"{root}: classes")
+    return class_names.check_names(dict(enumerate(names)), f"{root}: classes")
 
 
 def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
@@ -198,18 +208,18 @@ def _splits(
     found = {
         split: Lines(name, table, np.arange(len(table)))
         for split, name in find_tables(root, tables).items()
-        for table in [_checked(_labels.stamp(root / name), column)]
+        for table in [_checked(file_cache.stamp(root / name), column)]
     }
     if "" not in found:
         return found
     name, table, every = found[""]
-    rows = _labels.drawn_rows(len(every), root)
+    rows = subsets.drawn_rows(len(every), root)
     return {split: Lines(name, table, chosen) for split, chosen in rows.items()}
 
 
-@_files.of_file(maxsize=16)
-def _checked(file: tuple[str, int, int], column: str) -> _csv.Table:
-    table = _csv.read(file)
+@file_cache.of_file(maxsize=16)
+def _checked(file: tuple[str, int, int], column: str) -> csv_tables.Table:
+    table = csv_tables.read(file)
     for wanted in ("image", column):
         if table.columns.count(wanted) != 1:
             raise errors.UserError(
@@ -221,7 +231,7 @@ def _checked(file: tuple[str, int, int], column: str) -> _csv.Table:
     return table
 
 
-@_files.of_file(maxsize=16)
+@file_cache.of_file(maxsize=16)
 def _codes(file: tuple[str, int, int]) -> tuple[np.ndarray, list[str]]:
     """int32 [lines], which label each has, and the labels."""
     return _checked(file, "label").codes("label")
@@ -239,12 +249,12 @@ def _label_names(
         return named_classes(root, given)
     found: dict[str, str] = {}  # {label: table:line where it first stands}
     for name in find_tables(root, tables).values():
-        file = _labels.stamp(root / name)
+        file = file_cache.stamp(root / name)
         codes, labels = _codes(file)
         lines = np.unique(codes, return_index=True)[1]
         places = [_checked(file, "label").where(int(line)) for line in lines]
         found = dict(zip(labels, places)) | found
-    numbers = {x: n for x in found if (n := _files.whole(x)) is not None}
+    numbers = {x: n for x in found if (n := text_files.whole(x)) is not None}
     if not numbers and not any(map(NUMBER.fullmatch, found)):
         return named_classes(root, sorted(found))
     _check_numbers(found, numbers)
@@ -277,11 +287,11 @@ def _check_numbers(found: Mapping[str, str], numbers: Mapping[str, int]) -> None
 
 def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
     """int32, the class of every line of the table; UserError for a label without."""
-    codes, labels = _codes(_labels.stamp(root / lines.name))
+    codes, labels = _codes(file_cache.stamp(root / lines.name))
     numbers = {name: number for number, name in enumerate(names)}
     found = []
     for code, label in enumerate(labels):
-        number = numbers.get(label, _files.whole(label))
+        number = numbers.get(label, text_files.whole(label))
         if number is None or number >= len(names):
             raise errors.UserError(
                 f"{lines.table.where(int(np.argmax(codes == code)))}: label is "
@@ -299,4 +309,4 @@ def _read_target(record: Row, root: Path, variant: str) -> Example:
     if variant == "segmentation":
         return {"segmentation": images_lib.read_ids(path)}
     how = dict(invalid=record.invalid, maximum=record.maximum)
-    return {"depth": _depth.read(path, record.scale, **how)}
+    return {"depth": depth_maps.read(path, record.scale, **how)}

@@ -18,7 +18,8 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, table
+from jaxseg.data.datasets import table
+from jaxseg.data.readers import class_names, text_files
 
 COMMON = dict(
     domain="own",
@@ -125,7 +126,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         facts,
         splits={split: found.num_examples for split, found in info.splits.items()},
         classes=classes,
-        ids=_labels.raw_ids(options["ids"]),
+        ids=class_names.raw_ids(options["ids"]),
     )
 
 
@@ -163,7 +164,7 @@ def find_folder(root: Path, name: str) -> Path:
 
 def _version(info: Path) -> tuple[int, ...]:
     parts = info.parent.name.split(".")
-    numbers = map(_files.whole, parts)
+    numbers = map(text_files.whole, parts)
     return tuple(-1 if number is None else number for number in numbers)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels, _per_class, ilsvrc, voc
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.datasets import voc
+from jaxseg.data.readers import file_cache, imagenet, labelled_images, objects
+from jaxseg.data.readers.objects import Record
 
 CLASSES = ("plastic", "bio", "rov")
 MISSPELT = {"platstic": "plastic"}
@@ -31,8 +32,8 @@ DATASETS = {
         version=1,
         size=(256, 256),
         classes=CLASSES,
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="none stated; the frames are of JAMSTEC's J-EDI",
         obtain="Get trash_ICRA19.zip of conservancy.umn.edu/handle/11299/214366; root "
         "is the folder that holds dataset/.",
@@ -49,12 +50,14 @@ def records(variant: str, split: str, root: Path) -> Sequence[Record]:
             f"{root / home}: folder not found; allowed is trash_ICRA19's layout. Fix: "
             "point root at the folder that holds dataset/."
         )
-    return [_record(f"{home}/{name}", root) for name in _per_class.files(root / home)]
+    return [
+        _record(f"{home}/{name}", root) for name in labelled_images.files(root / home)
+    ]
 
 
 def parse(record: Record, root: Path, variant: str) -> Example:
     return {
-        "image": _labels.read_image(record, root, "<size> of its XML"),
+        "image": objects.read_image(record, root, "<size> of its XML"),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "id": record.id,
@@ -67,7 +70,7 @@ def _record(image: str, root: Path) -> Record:
         raise errors.UserError(
             f"{path}: file not found; allowed is one for each image. Fix: restore it."
         )
-    content = voc.read(_labels.stamp(path))
+    content = voc.read(file_cache.stamp(path))
     if content.size is None:
         raise errors.UserError(
             f"{path}: <size> is missing; allowed are width and height. Fix: add it."
@@ -80,7 +83,7 @@ def _record(image: str, root: Path) -> Record:
                 f"{', '.join(OTHERS)}, which are left out. Fix: correct it."
             )
     corners = np.array(content.corners, np.float64).reshape(-1, 4) - [1, 1, 0, 0]
-    boxes, kept = _labels.cut_boxes(corners, content.size)
+    boxes, kept = objects.cut_boxes(corners, content.size)
     kept &= np.array([name in CLASSES for name in names], bool)
     labels = [CLASSES.index(name) for name, keep in zip(names, kept) if keep]
     return Record(

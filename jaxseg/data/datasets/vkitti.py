@@ -13,7 +13,7 @@ from pathlib import Path
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _depth, _masks
+from jaxseg.data.readers import depth_maps, mask_files
 
 CLASSES = {
     "Background": (0, 0, 0),
@@ -82,7 +82,7 @@ def pairs(root: Path, above: str, variant: str, folder: str) -> list[tuple[str, 
 
     frames = f"{above}/frames"
     masks = f"{frames}/{place}/*/{prefix}*.png"
-    return _masks.pairs(root, f"{frames}/rgb/*/rgb_*.jpg", label_of, masks)
+    return mask_files.pairs(root, f"{frames}/rgb/*/rgb_*.jpg", label_of, masks)
 
 
 def read(
@@ -94,7 +94,7 @@ def read(
     """One frame with classes or depth."""
     example = {"image": images.read(root / record[0]), "id": record[0]}
     if variant == "depth":
-        depth = _depth.read(root / record[1], CENTIMETRES, invalid=TOO_FAR)
+        depth = depth_maps.read(root / record[1], CENTIMETRES, invalid=TOO_FAR)
         return example | {"depth": depth}
     colors = {color: place for place, color in enumerate(classes.values())}
-    return example | {"segmentation": _masks.read_colors(root / record[1], colors)}
+    return example | {"segmentation": mask_files.read_colors(root / record[1], colors)}

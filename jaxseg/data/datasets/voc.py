@@ -8,7 +8,7 @@ and x1, y1 its lower right one. Boxes with xmax <= xmin or ymax <= ymin are clic
 boxes: they, and those without an area inside the image, are dropped and logged.
 
 `boxes` is anyone's folder, with the splits and classes found there; `detection2007` is
-VOC 2007 itself. The variants with masks are VOC 2012, in `_voc_masks.py`.
+VOC 2007 itself. The variants with masks are VOC 2012, in `voc_masks.py`.
 """
 
 import dataclasses
@@ -23,9 +23,18 @@ from defusedxml import ElementTree
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import refusals, subsets
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels, _voc_masks, ilsvrc
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.readers import (
+    class_names,
+    file_cache,
+    imagenet,
+    listing,
+    objects,
+    text_files,
+    voc_masks,
+)
+from jaxseg.data.readers.objects import Record
 
 DATASETS = {
     "boxes": Dataset(
@@ -44,15 +53,15 @@ DATASETS = {
         splits={"train": 2501, "validation": 2510, "trainval": 5011, "test": 4952},
         version=1,
         size=(512, 512),
-        classes=_voc_masks.CLASSES,
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        classes=voc_masks.CLASSES,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="VOC 2007 terms (Flickr)",
         obtain="Get VOCtrainval_06-Nov-2007.tar and VOCtest_06-Nov-2007.tar of "
         "host.robots.ox.ac.uk/pascal/VOC/voc2007; root is VOCdevkit/VOC2007.",
         protocol={"detection": {"protocol": "voc", "nms": 0.3}},
     ),
-} | _voc_masks.DATASETS
+} | voc_masks.DATASETS
 LISTS = {"train": "train", "validation": "val", "test": "test", "trainval": "trainval"}
 MASKS = ("SegmentationClass", "SegmentationClassAug")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -75,20 +84,20 @@ def records(
     classes: Sequence[str] = (),
     images: str = "JPEGImages",
     annotations: str = "Annotations",
-) -> Sequence[Record | _voc_masks.Labelled]:
+) -> Sequence[Record | voc_masks.Labelled]:
     """The images of a split with their objects, in the order of its list.
 
     classes: names in the order of their ids; (): those found, sorted. images,
     annotations: the folders of the images and of the XML files, which may be one. All
     three are for `boxes` and `detection2007`, whose classes are fixed.
     """
-    if variant in _voc_masks.DATASETS:
-        return _voc_masks.records(variant, split, root)
+    if variant in voc_masks.DATASETS:
+        return voc_masks.records(variant, split, root)
     classes = DATASETS[variant].classes or classes
     found = find_splits(root, annotations)
     contents = _read_all(root, annotations, _union(found))
     labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
-    files = _labels.below(root, images)
+    files = listing.below(root, images)
     chosen = {name: f"{annotations}/{name}.xml" for name in found[split]}
     if _lists(root):  # else all images are meant, and each needs an annotation
         files = {name: file for name, file in files.items() if name in chosen}
@@ -96,7 +105,7 @@ def records(
         chosen |= {
             n: f"{annotations}/{n}.xml" for names in found.values() for n in names
         }
-    _labels.matched(root, files, chosen, "XML")
+    listing.matched(root, files, chosen, "XML")
     made, dropped = [], []
     whole = [name for name in found[split] if name in contents and name in files]
     for name in whole:
@@ -106,15 +115,15 @@ def records(
         dropped += [files[name]] * lost
     total = sum(len(contents[name].names) for name in whole)
     if dropped:
-        _labels.report_dropped(len(dropped), total, root / annotations, dropped[0])
+        objects.report_dropped(len(dropped), total, root / annotations, dropped[0])
     return made
 
 
-def parse(record: Record | _voc_masks.Labelled, root: Path, variant: str) -> Example:
-    if variant in _voc_masks.DATASETS:
-        return _voc_masks.parse(record, root)
+def parse(record: Record | voc_masks.Labelled, root: Path, variant: str) -> Example:
+    if variant in voc_masks.DATASETS:
+        return voc_masks.parse(record, root)
     return {
-        "image": _labels.read_image(record, root, "<size> of its XML"),
+        "image": objects.read_image(record, root, "<size> of its XML"),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "difficult": record.flags,
@@ -160,17 +169,17 @@ def find_splits(root: Path, annotations: str) -> dict[str, list[str]]:
         )
     lists = _lists(root)
     if not lists:
-        return _labels.drawn_splits(every, folder)
+        return subsets.drawn_splits(every, folder)
     splits, known = {}, set(every)
     for split, path in lists.items():
-        splits[split] = _labels.read_lines(path)
+        splits[split] = text_files.read_lines(path)
         lost = [name for name in splits[split] if name not in known]
         if lost:
             error = errors.UserError(
                 f"{path}: {len(lost)} of {len(splits[split])} names have no XML file "
                 f"in {folder}: {_some(lost)}. Fix: add it or remove the line."
             )
-            _labels.refuse(error)
+            refusals.refuse(error)
             splits[split] = [name for name in splits[split] if name in known]
     return splits
 
@@ -195,7 +204,7 @@ def _classes(
         for name in content.names:
             first.setdefault(name, file)
     if not given:
-        return _labels.check_names({n: n for n in sorted(first)}, f"{root}: <name>")
+        return class_names.check_names({n: n for n in sorted(first)}, f"{root}: <name>")
     unknown = [
         errors.UserError(
             f"{root}: {first[name]}.xml: <name> is {name!r}; allowed are the classes "
@@ -204,13 +213,13 @@ def _classes(
         )
         for name in sorted(set(first) - set(given))
     ]
-    _labels.refuse(*unknown)
-    return _labels.check_names({n: n for n in given}, f"{root}: option classes")
+    refusals.refuse(*unknown)
+    return class_names.check_names({n: n for n in given}, f"{root}: option classes")
 
 
 def _some(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _labels.NAMED else ""
-    return ", ".join(map(repr, names[: _labels.NAMED])) + more
+    more = ", ..." if len(names) > refusals.NAMED else ""
+    return ", ".join(map(repr, names[: refusals.NAMED])) + more
 
 
 def _record(
@@ -222,15 +231,15 @@ def _record(
     """
     corners = np.array(content.corners, np.float64).reshape(-1, 4)
     upright = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-    turned = _labels.turned(corners)
+    turned = objects.turned(corners)
     corners[:, :2] -= 1
-    size = content.size or _labels.header_size(root / image)
-    boxes, kept = _labels.cut_boxes(corners, size or (1, 1))
+    size = content.size or listing.header_size(root / image)
+    boxes, kept = objects.cut_boxes(corners, size or (1, 1))
     kept &= upright
-    far = _labels.odd_boxes(corners, size) if size else np.zeros_like(kept)
+    far = objects.odd_boxes(corners, size) if size else np.zeros_like(kept)
     odd = (turned | kept & far) if size else far
     for place in np.flatnonzero(odd)[:1]:
-        _labels.refuse(_labels.odd_box(where, content.corners[place], size))
+        refusals.refuse(objects.odd_box(where, content.corners[place], size))
     known = np.array([labels.get(name, -1) for name in content.names], np.int32)
     difficult = np.array(content.difficult, bool)
     dropped = int((~kept & ~odd).sum()) if size else 0  # parse refuses an unread image
@@ -245,14 +254,14 @@ def _read_all(root: Path, annotations: str, names: list[str]) -> dict[str, Annot
     contents, problems = {}, []
     for name in names:
         try:
-            contents[name] = read(_labels.stamp(root / annotations / f"{name}.xml"))
+            contents[name] = read(file_cache.stamp(root / annotations / f"{name}.xml"))
         except errors.UserError as error:
             problems.append(error)
-    _labels.refuse(*problems)
+    refusals.refuse(*problems)
     return contents
 
 
-@_files.of_file(maxsize=1 << 16)
+@file_cache.of_file(maxsize=1 << 16)
 def read(file: tuple[str, int, int]) -> Annotation:
     """The objects of the XML file with this stamp."""
     path = Path(file[0])
@@ -267,15 +276,15 @@ def read(file: tuple[str, int, int]) -> Annotation:
         raise errors.UserError(
             f"{path}: not whole XML ({error}). Fix: replace the file."
         ) from None
-    objects = tree.findall("object")
+    entries = tree.findall("object")
     size = [tree.findtext(f"size/{key}", "0") for key in ("height", "width")]
-    size = tuple(_files.whole(n.strip()) or 0 for n in size)
+    size = tuple(text_files.whole(n.strip()) or 0 for n in size)
     return Annotation(
         size=size if min(size) > 0 else None,
-        names=tuple(_name(entry, path) for entry in objects),
-        corners=tuple(_corners(entry, path) for entry in objects),
+        names=tuple(_name(entry, path) for entry in entries),
+        corners=tuple(_corners(entry, path) for entry in entries),
         difficult=tuple(
-            entry.findtext("difficult", "0").strip() == "1" for entry in objects
+            entry.findtext("difficult", "0").strip() == "1" for entry in entries
         ),
     )
 

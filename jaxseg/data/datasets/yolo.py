@@ -19,9 +19,10 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
+from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _files, _labels
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data.readers import class_names, file_cache, objects, text_files
+from jaxseg.data.readers.objects import Record
 
 DATASETS = {
     "boxes": Dataset(
@@ -61,15 +62,15 @@ def records(
         try:
             rows = _rows(root / label, count) if label else np.zeros((0, 5))
         except errors.UserError as error:
-            _labels.refuse(error)
+            refusals.refuse(error)
             continue
-        boxes, kept = _labels.cut_boxes(rows[:, 1:], (1, 1))
+        boxes, kept = objects.cut_boxes(rows[:, 1:], (1, 1))
         lost, total = lost + int((~kept).sum()), total + len(kept)
         example = example or (image if not kept.all() else "")
         known = rows[:, 0].astype(np.int32)[kept]
         nothing = np.zeros(len(known), bool)
         made.append(Record(image, image, None, boxes[kept], known, nothing))
-    _labels.report_dropped(lost, total, root, example)
+    objects.report_dropped(lost, total, root, example)
     return made
 
 
@@ -147,7 +148,7 @@ def _folders(
     if images is not None:
         said, where = dict(images), "option images"
     elif yaml is not None:
-        text = _labels.read_text(yaml)
+        text = text_files.read_text(yaml)
         said = {split: _value(text, key) for split, key in SPLITS.items()}
         where = str(yaml)
     else:
@@ -215,7 +216,7 @@ def _tell_orphans(root: Path, known: set[str]) -> None:
     }
     orphans = sorted(there - known)
     if orphans:
-        _labels.tell(
+        refusals.tell(
             f"{root}: {len(orphans)} label files have no image and are left out, for "
             f"example {orphans[0]}"
         )
@@ -226,7 +227,7 @@ def _tell_orphans(root: Path, known: set[str]) -> None:
 
 def _rows(path: Path, count: int) -> np.ndarray:
     """`read`, of a set of so many classes."""
-    rows = read(_labels.stamp(path))
+    rows = read(file_cache.stamp(path))
     bad = rows[:, 0] >= count
     if bad.any():
         raise errors.UserError(
@@ -236,11 +237,11 @@ def _rows(path: Path, count: int) -> np.ndarray:
     return rows
 
 
-@_files.of_file(maxsize=1 << 18)
+@file_cache.of_file(maxsize=1 << 18)
 def read(file: tuple[str, int, int]) -> np.ndarray:
     """float64 [N, 5] class, x0, y0, x1, y1 in [0, 1] of the file with this stamp."""
     path, rows = Path(file[0]), []
-    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_files.read_text(path).splitlines(), 1):
         words = line.split()
         if not words:
             continue
@@ -293,47 +294,23 @@ def _yaml(root: Path, names: str | None) -> Path | None:
 def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, ...]:
     if given:
         table = dict(enumerate(given))
-        return _labels.check_names(table, f"{root}: option classes")
+        return class_names.check_names(table, f"{root}: option classes")
     path = _yaml(root, names)
     if path is None:
         raise errors.UserError(
             f"{root}: found no YAML file with the names of the classes. Fix: set "
             "names=FILE or classes=[...]."
         )
-    found = names_in(_labels.read_text(path))
+    found = class_names.names_in_yaml(text_files.read_text(path))
     if sorted(found) != list(range(len(found))) or not found:
         raise errors.UserError(
             f"{path}: names holds the ids {sorted(found)[:8]}; allowed are 0, 1, ... "
             f"without gaps, as {FORMS}. Fix: write it so, or set classes=[...]."
         )
-    return _labels.check_names(dict(sorted(found.items())), f"{path}: names")
-
-
-def names_in(text: str) -> dict[int, str]:
-    """{id: name} of the key `names` in any of the three forms that YAML files use."""
-    match = re.search(r"^names:[ \t]*(\[.*?\])", text, re.MULTILINE | re.DOTALL)
-    if match:
-        words = re.sub(r"#.*", "", match[1])[1:-1].split(",")
-        return dict(enumerate(_plain(word) for word in words if word.strip()))
-    match = re.search(
-        r"^names:[^\n]*\n((?:[ \t]*#.*\n|[ \t]*\n|[ \t]+.*\n|- .*\n)*)",
-        text + "\n",
-        re.MULTILINE,
-    )
-    found: dict[int, str] = {}
-    for line in (match[1] if match else "").splitlines():
-        item = re.fullmatch(r"\s*(?:(\d+)\s*:|-)\s+(.*)", line)
-        if item and _plain(item[2]):
-            found[int(item[1]) if item[1] else len(found)] = _plain(item[2])
-    return found
+    return class_names.check_names(dict(sorted(found.items())), f"{path}: names")
 
 
 def _value(text: str, key: str) -> str:
     """The text after `key:` at the start of a line, or ''."""
     match = re.search(rf"^{key}:[ \t]*(.*)$", text, re.MULTILINE)
-    return _plain(match[1]) if match else ""
-
-
-def _plain(word: str) -> str:
-    """A YAML scalar without its comment and quotes."""
-    return re.sub(r"(^|\s)#.*$", "", word).strip().strip("'\"")
+    return class_names.plain_scalar(match[1]) if match else ""

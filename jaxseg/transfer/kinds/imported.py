@@ -17,7 +17,7 @@ from jaxseg.core import (
     trees,
     types,
 )
-from jaxseg.data import sources
+from jaxseg.data import catalogue
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import artifact, store, work
@@ -113,7 +113,7 @@ def came_from(spec: Mapping[str, Any]) -> dict[str, Any]:
     data = [one for name, one in read if re.fullmatch(r"train|mix\d+", name)]
     if not data:
         return found
-    every = [sources.find(one["name"]) for one in data]
+    every = [catalogue.find(one["name"]) for one in data]
     totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
     return found | {
         "dataset": " + ".join(dict.fromkeys(one["name"] for one in data)),

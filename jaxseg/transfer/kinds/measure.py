@@ -9,7 +9,8 @@ import numpy as np
 from jaxseg.analysis import domain_distance as distances
 from jaxseg.analysis import features
 from jaxseg.core import binding, errors, jsonl, lookup
-from jaxseg.data import sources, subsets
+from jaxseg.data import catalogue, subsets
+from jaxseg.data.source import Source
 from jaxseg.transfer import artifact, planning, work
 
 VERSION = 2  # goes up when the same model would give other rows
@@ -86,14 +87,14 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{where}/analysis/batch_size: found {found}, allowed: 1 or more"
         )
     for place, data in enumerate(spec["analysis"]["datasets"]):
-        facts = sources.find(data["name"])
+        facts = catalogue.find(data["name"])
         if facts.own:
             facts = planning.open_source(data | {"count": None}).dataset
         subsets.check(data, facts, f"{where}/analysis/datasets/{place}")
     datasets = [
         dict(data)
         | {
-            "fingerprint": sources.fingerprint(
+            "fingerprint": catalogue.fingerprint(
                 data["name"],
                 root=data["root"],
                 options=data["options"],
@@ -165,10 +166,10 @@ def run(job: work.Work) -> dict[str, Any]:
 
 
 def _vectors(
-    model: artifact.Artifact, source: sources.Source, size: Any, batch_size: int
+    model: artifact.Artifact, source: Source, size: Any, batch_size: int
 ) -> np.ndarray:
     """[N, D] pooled features of one data set, normalized by its own statistics."""
-    from jaxseg.data import pipeline, transforms  # loads grain: a plan does without
+    from jaxseg.data import pipeline, transforms
 
     own = transforms.Whiten().for_dataset(source.dataset)
     batches = pipeline.eval_batches(

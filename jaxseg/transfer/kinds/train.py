@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import binding, errors, lookup
-from jaxseg.data import dataset, recipes, sources, subsets
+from jaxseg.data import catalogue, dataset, recipes, subsets
+from jaxseg.data import source as source_lib
+from jaxseg.data.source import Source
 from jaxseg.evals import protocol
 from jaxseg.models import model as models
 from jaxseg.tasks import build
@@ -86,7 +88,7 @@ def data_arguments(
     full_digest: bool = False,
     size: Sequence[int] | None = None,
 ) -> None:
-    """What every data section may hold: `data.sources.open`, and the resolution.
+    """What every data section may hold: `data.source.open`, and the resolution.
 
     copy: a name for this copy of a catalogue set, where several with other content are
     in use; it enters the key.
@@ -221,7 +223,7 @@ def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def find(data: Mapping[str, Any]) -> dataset.Dataset:
     """Facts of a data section: from the catalogue, or from the user's folder."""
-    facts = sources.find(data["name"])
+    facts = catalogue.find(data["name"])
     return open_source(data).dataset if facts.own else facts
 
 
@@ -234,7 +236,7 @@ def network(spec: Mapping[str, Any]) -> tuple[Any, ...]:
 shapes = planning.network_shapes
 
 
-def open_source(data: Mapping[str, Any]) -> sources.Source:
+def open_source(data: Mapping[str, Any]) -> Source:
     """The examples of a data section."""
     return planning.open_source(data)
 
@@ -351,13 +353,13 @@ def _resolve_data(
         )
     if len(size) != 2 or min(size) < 1:
         raise errors.UserError(f"{where}/size: found {size}, allowed: [height, width]")
-    lookup.pick(dict.fromkeys(sources.CACHES), data["cache"], kind="cache")
+    lookup.pick(dict.fromkeys(source_lib.CACHES), data["cache"], kind="cache")
     subsets.check(data, facts, where)
-    options = sources.bind_options(data["name"], data["options"])
+    options = catalogue.bind_options(data["name"], data["options"])
     return dict(data) | {
         "size": [int(n) for n in size],
         "options": options,
-        "fingerprint": sources.fingerprint(
+        "fingerprint": catalogue.fingerprint(
             data["name"],
             root=data["root"],
             options=options,

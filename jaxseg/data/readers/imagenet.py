@@ -115,3 +115,6 @@ _NUMBERS = """
 15075141
 """
 WNIDS = tuple(f"n{number}" for number in _NUMBERS.split())
+# Of ILSVRC's training images, as published; other sets borrow it until measured.
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)

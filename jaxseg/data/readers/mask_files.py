@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import arrays, errors, images
-from jaxseg.data.datasets import _files, _labels
+from jaxseg.data.readers import listing, text_files
 
 Color = tuple[int, int, int]
 ColorTable = dict[str, Color]
@@ -73,7 +73,7 @@ def color_table(given: Sequence[Sequence[Any]] | str, root: Path) -> ColorTable:
     rows, where = [(row[0], tuple(row[1:])) for row in given], f"{root}: colors"
     if isinstance(given, str):
         where = str(root / given)
-        lines = enumerate(_labels.read_text(root / given).splitlines(), 1)
+        lines = enumerate(text_files.read_text(root / given).splitlines(), 1)
         every = [_color_row(line, f"{where}:{number}") for number, line in lines]
         rows = [row for row in every if row]
     names, colors = {name for name, _ in rows}, {color for _, color in rows}
@@ -93,7 +93,7 @@ def color_table(given: Sequence[Sequence[Any]] | str, root: Path) -> ColorTable:
 def _color_row(line: str, where: str) -> tuple[str, Color] | None:
     """A class and its colour; None for a header or a line without content."""
     words = [word for word in re.split(r"[\s,;:]+", line.strip()) if word]
-    numbers = [_files.whole(word) is not None for word in words]
+    numbers = [text_files.whole(word) is not None for word in words]
     if not words or words[0].startswith("#") or not any(numbers):
         return None
     if len(words) > 3 and all(numbers[-3:]):
@@ -126,4 +126,4 @@ def pairs(
             f"{root}: found no {pattern}. Fix: point root at the folder of these."
         )
     images_ = {mask_of(image): image for image in found}
-    return _labels.matched(root, images_, {mask: mask for mask in there})
+    return listing.matched(root, images_, {mask: mask for mask in there})

@@ -16,7 +16,7 @@ from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.datasets import _files, _labels
+from jaxseg.data.readers import file_cache, text_files
 
 FORMAT = "is COCO's format, with segmentation and bbox in each annotation"
 MARGIN = 0.1  # of the side of the square
@@ -59,11 +59,11 @@ def parse(record: Chairs, root: Path) -> Example:
     }
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def read(file: tuple[str, int, int], name: str = "chair") -> tuple[Chairs, ...]:
     """The images with a chair in the JSON file with this stamp, in its order."""
     path = Path(file[0])
-    data = _labels.read_json(path)
+    data = text_files.read_json(path)
     with errors.reading(path, FORMAT):
         ids = [entry["id"] for entry in data["categories"] if entry["name"] == name]
         mine: dict[Any, list[dict]] = {}

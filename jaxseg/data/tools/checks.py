@@ -12,10 +12,11 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Example
-from jaxseg.data import sources, statistics
+from jaxseg.data import catalogue, refusals
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels
-from jaxseg.data.statistics import Summary
+from jaxseg.data.source import Source
+from jaxseg.data.tools import statistics
+from jaxseg.data.tools.statistics import Summary
 
 QUICK = 48  # records that a quick check reads
 CONFIRM = 500  # and how many before it refuses: rare classes may hide from a few
@@ -64,11 +65,11 @@ class _Look(NamedTuple):
 
 
 def check(
-    source: sources.Source,
+    source: Source,
     *,
     facts: Dataset | None = None,
     official: int | None = None,
-    score: Callable[[sources.Source], Mapping[str, float]] | None = None,
+    score: Callable[[Source], Mapping[str, float]] | None = None,
     progress: bool = False,
 ) -> Findings:
     """Reads every record.
@@ -92,7 +93,7 @@ def check(
     return Findings(source.split, len(source), problems, digests, classes, first)
 
 
-def once(source: sources.Source) -> None:
+def once(source: Source) -> None:
     """`quick`, but not for embedded data, nor for what this process has looked at."""
     key = (source.name, source.split, source.fingerprint, source.root)
     key += (source.indices.tobytes(),)
@@ -101,7 +102,7 @@ def once(source: sources.Source) -> None:
         _seen.add(key)
 
 
-def quick(source: sources.Source) -> None:
+def quick(source: Source) -> None:
     """Before training: UserError for labels that cannot be right; logs the rest.
 
     Reads some records spread over the split, and more only where these look wrong.
@@ -130,19 +131,19 @@ def quick(source: sources.Source) -> None:
             _warned.add(text)
 
 
-def _as_given(source: sources.Source) -> str:
+def _as_given(source: Source) -> str:
     """The arguments with which a command finds these data."""
     if source.root is None:
         return source.name
     text = f"{source.name} --root={shlex.quote(str(source.root))}"
-    if source.options != sources.bind_options(source.name, None):
+    if source.options != catalogue.bind_options(source.name, None):
         text += f" --options={shlex.quote(json.dumps(source.options))}"
     return text
 
 
 def refused(error: errors.UserError, split: str = "") -> list[Problem]:
     """Why files or a split cannot be taken, and each file that is to blame for it."""
-    if isinstance(error, _labels.Unpaired):
+    if isinstance(error, refusals.Unpaired):
         where = f"{split}: " if split else ""
         found = error.files.items()
         return [Problem("unpaired", f"{where}{f}: {w}", error.fix) for f, w in found]
@@ -156,7 +157,7 @@ def _refusal(text: str) -> Problem:
 
 def left_out(root: Path | None) -> list[Problem]:
     """What readers have left out below root because the format lets them: counts."""
-    mine = [text for text in _labels.told if text.startswith((f"{root}:", f"{root}/"))]
+    mine = [text for text in refusals.told if text.startswith((f"{root}:", f"{root}/"))]
     return [Problem("left_out", text, "", fatal=False) for text in mine]
 
 
@@ -260,7 +261,7 @@ def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Pro
 
 
 def _read(
-    source: sources.Source,
+    source: Source,
     facts: Dataset,
     indices: Sequence[int],
     problems: list[Problem],

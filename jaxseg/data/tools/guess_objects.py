@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, images
-from jaxseg.data.datasets import _coco as coco_file
-from jaxseg.data.datasets import _labels, _pairs, coco, folder
+from jaxseg.data.datasets import coco
+from jaxseg.data.readers import (
+    class_names,
+    coco_json,
+    file_cache,
+    folder_pairs,
+    text_files,
+)
 
 Reading = tuple[str, dict[str, Any], str]
 PREFIXES = {"person_keypoints": "keypoints"}  # of COCO's files: its variant
@@ -76,7 +82,7 @@ def yolo_files(root: Path) -> Iterator[Reading]:
             home = path.parent.name
             options = {"names": f"{home}/{path.name}", "labels": f"{home}/labels"}
             yield "yolo/boxes", options, f"{home}/{path.name} and {home}/labels/*.txt"
-    names = None if yaml else folder.class_names(root)
+    names = None if yaml else class_names.find(root)
     folders = _yolo_images(root) if names else {}
     if names and folders:
         options = {"images": folders, "classes": names.classes}
@@ -89,7 +95,7 @@ def _yolo_images(root: Path) -> dict[str, str]:
     """
     splits = {
         split: f"images/{path.name}"
-        for split, names in _pairs.SPLITS.items()
+        for split, names in folder_pairs.SPLITS.items()
         for path in sorted(root.glob("images/*"))
         if path.is_dir() and path.name.lower().rstrip("0123456789") in names
     }
@@ -105,7 +111,7 @@ def _yolo_images(root: Path) -> dict[str, str]:
 def _is_yolo(path: Path) -> bool:
     """Whether a text file's first line is a class and four numbers or more."""
     try:
-        first = _labels.read_text(path).partition("\n")[0].split()
+        first = text_files.read_text(path).partition("\n")[0].split()
     except errors.UserError as error:
         _log.info("%s", error)
         return False
@@ -118,7 +124,7 @@ def _by_split(files: Sequence[Path], root: Path) -> dict[str, str]:
     for path in files:
         words = re.split(r"[^a-z]+", f"{path.parent.name} {path.stem}".lower())
         for split in coco.SPLITS:
-            if {*words} & {*_pairs.SPLITS[split]}:
+            if {*words} & {*folder_pairs.SPLITS[split]}:
                 found.setdefault(split, path.relative_to(root).as_posix())
     return {split: found[split] for split in coco.SPLITS if split in found}
 
@@ -126,7 +132,7 @@ def _by_split(files: Sequence[Path], root: Path) -> dict[str, str]:
 def _points(path: Path) -> int:
     """How many categories of a COCO file have keypoints; -1 for another format."""
     try:
-        return len(coco_file.read(_labels.stamp(path)).points)
+        return len(coco_json.read(file_cache.stamp(path)).points)
     except errors.UserError as error:
         _log.info("%s", error)
         return -1
@@ -134,12 +140,10 @@ def _points(path: Path) -> int:
 
 def _classes(root: Path) -> dict[str, list[str]]:
     """The option `classes`, where the folder has a list of names."""
-    names = folder.class_names(root)
+    names = class_names.find(root)
     return {"classes": names.classes} if names else {}
 
 
-def _stems(folder: Path) -> set[str]:
-    found = (
-        path for path in folder.glob("*") if path.suffix.lower() in images.SUFFIXES
-    )
+def _stems(below: Path) -> set[str]:
+    found = (path for path in below.glob("*") if path.suffix.lower() in images.SUFFIXES)
     return {path.stem for path in found}

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
-from jaxseg.data.datasets import _labels
+from jaxseg.data import refusals, subsets
+from jaxseg.data.readers import text_files
 
 IMAGE_FOLDER = r"(.*[_-])?(images?|imgs?|photos?|pictures|rgb)([_-]?dir)?|jpegimages"
 MASK_FOLDER = (
@@ -38,7 +39,7 @@ def find_pairs(
     `check` goes on without pairs that cannot be opened; else whoever opens one refuses.
     """
     found = _all_pairs(root, images, masks)
-    if not _labels.sets_aside():
+    if not refusals.sets_aside():
         return found
     return {
         split: [each for each in pairs if _opens(root, each)]
@@ -48,15 +49,15 @@ def find_pairs(
 
 def _opens(root: Path, pair: tuple[str, str | None]) -> bool:
     names = [name for name in pair if name is not None]
-    return sum(_labels.opens(root, name) for name in names) == len(names)
+    return sum(refusals.opens(root, name) for name in names) == len(names)
 
 
 def _all_pairs(
     root: Path, images: str | None, masks: str | None
 ) -> dict[str, list[tuple[str, str | None]]]:
     listed = lists(root)
-    image_files, mask_files = _keyed(root, images, masks)
-    pairs = {k: (f, _mask_for(k, mask_files)) for k, f in image_files.items()}
+    listing, mask_files = _keyed(root, images, masks)
+    pairs = {k: (f, _mask_for(k, mask_files)) for k, f in listing.items()}
     if listed:
         return {split: _listed(path, root, pairs) for split, path in listed.items()}
     if not pairs:
@@ -64,7 +65,7 @@ def _all_pairs(
     _refuse_orphans(root, pairs, mask_files)
     splits = {key: _split_of(key) for key in pairs}
     if not any(splits.values()):
-        return _labels.drawn_splits(list(pairs.values()), root)
+        return subsets.drawn_splits(list(pairs.values()), root)
     lost = [pairs[key][0] for key, split in splits.items() if split is None]
     if lost:
         outside = errors.UserError(
@@ -72,7 +73,7 @@ def _all_pairs(
             f"not, for example {lost[0]}. Fix: move them, or list each split in a file "
             "train.txt, val.txt."
         )
-        _labels.refuse(outside)
+        refusals.refuse(outside)
     return {
         split: [pair for key, pair in pairs.items() if splits[key] == split]
         for split in SPLITS
@@ -109,7 +110,7 @@ def _keyed(
                 f"{root}: {table[key]} and {name} would be the same example. Fix: give "
                 "them different names, or narrow images=... and masks=..."
             )
-            _labels.refuse(twice)
+            refusals.refuse(twice)
         table.setdefault(key, name)
     return tables
 
@@ -169,7 +170,7 @@ def _listed(
         for name in {key, PurePosixPath(key).name, pair[0], _stem(pair[0])}:
             by_name.setdefault(name, set()).add(pair)
     found = []
-    for number, line in enumerate(_labels.read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_files.read_text(path).splitlines(), 1):
         line, words = line.strip(), line.split()
         candidates = by_name.get(line) or by_name.get(_stem(line)) or set()
         if len(words) == 2:
@@ -177,7 +178,7 @@ def _listed(
                 if all((root / word).is_file() for word in words):
                     candidates = {(words[0], words[1])}
             except errors.UserError as error:
-                _labels.refuse(errors.UserError(f"{path}:{number}: {error}"))
+                refusals.refuse(errors.UserError(f"{path}:{number}: {error}"))
                 continue
         if line and len(candidates) != 1:
             error = errors.UserError(
@@ -185,7 +186,7 @@ def _listed(
                 f"the name of one of the {len(pairs)} images found below {root}, or "
                 "`image mask`, two files relative to it. Fix: correct the line."
             )
-            _labels.refuse(error)
+            refusals.refuse(error)
             continue
         found.extend(candidates)
     return found
@@ -208,7 +209,7 @@ def _refuse_orphans(
         without = [image for image, mask in pairs.values() if mask is None]
         parts = {"images without mask": without} if without else {}
         parts["mask files without image"] = orphans
-        _labels.refuse(_labels.Unpaired(root, parts, NAME_MASKS))
+        refusals.refuse(refusals.Unpaired(root, parts, NAME_MASKS))
 
 
 def _nothing_found(

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import errors, hashing, user_cache
-from jaxseg.data import contents
-from jaxseg.data.datasets import _labels
+from jaxseg.data import contents, refusals
 
 IDS = 256
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes side by side
@@ -67,7 +66,7 @@ def each(
     if problems and len(problems) == len(found):
         more = f"\nNone of {len(problems)} such files can be read."
         raise errors.UserError(f"{problems[0]}{more * (len(problems) > 1)}")
-    _labels.refuse(*problems)
+    refusals.refuse(*problems)
     return [each if isinstance(each, frozenset) else frozenset() for each in found]
 
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.data.datasets import _files, _labels
-from jaxseg.data.datasets._labels import Record
+from jaxseg.data import refusals
+from jaxseg.data.readers import file_cache, objects, text_files
+from jaxseg.data.readers.objects import Record
 
 KEYS = ("images", "annotations", "categories")
 Entries = Sequence[Mapping[str, Any]]
@@ -71,7 +72,7 @@ class ByImage(Sequence):
         )
 
 
-@_files.of_file(maxsize=8)
+@file_cache.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the file with this stamp; UserError if it cannot be right, but for
     single annotations, whose `problems` are for whoever uses it to refuse.
@@ -84,19 +85,19 @@ def read(file: tuple[str, int, int]) -> Content:
     annotations, problems = _sound(annotations, rows, known, path)
     places = np.array([rows[entry["image_id"]] for entry in annotations], int)
     corners = _corners(annotations)
-    odd = _labels.odd_boxes(corners, sizes[places])
+    odd = objects.odd_boxes(corners, sizes[places])
     for row in np.flatnonzero(odd):
         where = f"{path}: annotation of {images[places[row]]['file_name']}"
         size = sizes[places[row]].tolist()
-        problems.append(str(_labels.odd_box(where, corners[row].tolist(), size)))
+        problems.append(str(objects.odd_box(where, corners[row].tolist(), size)))
     annotations = [annotations[row] for row in np.flatnonzero(~odd)]
     places, corners = places[~odd], corners[~odd]
-    boxes, kept = _labels.cut_boxes(corners, sizes[places])
+    boxes, kept = objects.cut_boxes(corners, sizes[places])
     files = tuple(_name(entry, "file_name", path) for entry in images)
     dropped = np.flatnonzero(~kept)
     if len(dropped):
         example = files[places[dropped[0]]]
-        _labels.report_dropped(len(dropped), len(kept), path, example)
+        objects.report_dropped(len(dropped), len(kept), path, example)
     _tell_same_ids(annotations, path)
     chosen = {id_: categories[place] for id_, place in sorted(known.items())}
     points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
@@ -119,7 +120,7 @@ def read(file: tuple[str, int, int]) -> Content:
 
 def _lists(path: Path) -> list[Entries]:
     """The three lists of entries."""
-    data = _labels.read_json(path)
+    data = text_files.read_json(path)
     for key in KEYS:
         found = data.get(key) if isinstance(data, dict) else None
         right = isinstance(found, list) and all(isinstance(x, dict) for x in found)
@@ -154,7 +155,7 @@ def _tell_same_ids(annotations: Entries, path: Path) -> None:
     """Says how many annotations have the id of another, which nothing refers to."""
     ids = [str(entry["id"]) for entry in annotations if "id" in entry]
     if len(ids) > len(set(ids)):
-        _labels.tell(
+        refusals.tell(
             f"{path}: {len(ids) - len(set(ids))} of {len(ids)} annotations have an id "
             "that another has; all are kept, as different objects"
         )

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, images
-from jaxseg.data.datasets import _labels, folder
+from jaxseg.data import refusals
+from jaxseg.data.datasets import folder
+from jaxseg.data.readers import class_names
 
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow reads headers side by side
 FEWEST = 2  # classes
@@ -31,7 +33,7 @@ def options(
     reason += ", ".join(map(str, values[: folder.SHOWN])) + ", ..." * (
         len(values) > folder.SHOWN
     )
-    names = folder.class_names(root)
+    names = class_names.find(root)
     value = foreground(held)
     found: dict[str, Any] = {}
     if value is not None and (names is None or len(names.names) <= FEWEST):
@@ -72,7 +74,7 @@ def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> 
         for mask, ids in zip(masks, held)
         if not {*ids} <= {0, value}
     ]
-    _labels.refuse(*found)
+    refusals.refuse(*found)
 
 
 def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
@@ -88,7 +90,7 @@ def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
 
     with futures.ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(sizes, pairs))
-    _labels.refuse(*[each for each in found if isinstance(each, errors.UserError)])
+    refusals.refuse(*[each for each in found if isinstance(each, errors.UserError)])
     odd = {
         pair: each
         for pair, each in zip(pairs, found)
@@ -96,7 +98,7 @@ def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
     }
     if len(odd) > folder.few(len(pairs)):
         return True
-    _labels.refuse(*_size_errors(root, odd))
+    refusals.refuse(*_size_errors(root, odd))
     return False
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxseg.core import errors, images, lookup, paths
-from jaxseg.data import guess_masks, guess_objects, sources
+from jaxseg.data import catalogue, refusals
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _csv, _labels, _pairs, folder, lsp, table
-from jaxseg.data.datasets import _masks as masks_lib
+from jaxseg.data.datasets import folder, lsp, table
+from jaxseg.data.readers import csv_tables, file_cache, folder_pairs, mask_files
+from jaxseg.data.tools import guess_masks, guess_objects
 
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
 BELOW = ("", "*/", "*/*/")  # how far below the folder files are looked for
@@ -83,8 +85,8 @@ def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     found = readings(root, given)
     if found[0].problems:
         raise errors.UserError(
-            f"{_labels.joined(found[0].problems)}\n`python -m jaxseg.data check {root}`"
-            " lists all that is wrong."
+            f"{refusals.joined(found[0].problems)}\n"
+            f"`python -m jaxseg.data check {root}` lists all that is wrong."
         )
     return found
 
@@ -94,27 +96,27 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
 
     given: options of the reader that go before those that the folder suggests.
     """
-    outside = bool((given or {}).get(sources.OUTSIDE))
+    outside = bool((given or {}).get(catalogue.OUTSIDE))
     if not root.is_dir():
         raise no_folder(str(root))
-    found, refused, before, told = [], [], dict(_labels.told), {}
-    with _labels.setting_aside() as noted:
+    found, refused, before, told = [], [], dict(refusals.told), {}
+    with refusals.setting_aside() as noted:
         for name, options, reason in candidates(paths.root(root, outside=outside)):
             options = options | dict(given or {})
-            _labels.told.clear()
+            refusals.told.clear()
             try:
                 facts = describe(name, root, options)
             except errors.UserError as error:
                 refused.append(f"{name} ({reason}): {error}")
             else:
                 problems = tuple(noted.values())
-                told = told if found else dict(_labels.told)
+                told = told if found else dict(refusals.told)
                 found.append(
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
-    _labels.told.clear()  # what other formats left out is of no interest
-    _labels.told.update(before | told)
+    refusals.told.clear()  # what other formats left out is of no interest
+    refusals.told.update(before | told)
     if found:
         return found
     raise errors.UserError(
@@ -141,7 +143,7 @@ def no_such_name(name: str) -> errors.UserError:
     if below and (name.count("/") > 1 or name[0] in "/.~" or above.is_dir()):
         return no_folder(name)
     try:
-        sources.find(name)
+        catalogue.find(name)
     except errors.UserError as error:
         return errors.UserError(f"{name}: no such folder, and {error}")
     raise AssertionError(name)
@@ -149,13 +151,13 @@ def no_such_name(name: str) -> errors.UserError:
 
 def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
     """The fact sheet with the splits that are there, as many as there are."""
-    facts = sources.describe(name, root=root, options=options)
+    facts = catalogue.describe(name, root=root, options=options)
     if facts.own:
         return facts
     splits, why = {}, None
     for split in facts.splits:
         try:
-            opened = sources.open(name, split=split, root=root, options=options)
+            opened = source_lib.open(name, split=split, root=root, options=options)
             splits[split] = len(opened)
         except errors.UserError as error:
             why = error
@@ -167,7 +169,7 @@ def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
 def _no_masks(root: Path) -> str:
     """What folder/segmentation, which asks for the least, misses here."""
     try:
-        _pairs.find_pairs(root, None, None)
+        folder_pairs.find_pairs(root, None, None)
     except errors.UserError as error:
         return f"\nAs folder/segmentation: {error}"
     return ""
@@ -262,7 +264,7 @@ def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     if first is None:
         return
     try:
-        columns = _csv.read(_labels.stamp(first)).columns
+        columns = csv_tables.read(file_cache.stamp(first)).columns
     except errors.UserError as error:
         _log.info("%s", error)  # no table
         return
@@ -294,7 +296,7 @@ def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     for path in sorted(root.glob("*")):
         if path.suffix.lower() in (".txt", ".csv"):
             try:
-                masks_lib.color_table(path.name, root)
+                mask_files.color_table(path.name, root)
             except errors.UserError as error:
                 _log.info("%s", error)  # a list of files, or notes
                 continue
@@ -305,7 +307,7 @@ def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 def matched(root: Path) -> list[tuple[str, str]]:
     """Images and masks that lie as folder/segmentation expects; [] where none do."""
     try:
-        splits = _pairs.find_pairs(root, None, None)
+        splits = folder_pairs.find_pairs(root, None, None)
     except errors.UserError as error:
         _log.info("%s", error)  # most folders hold no masks
         return []
@@ -325,7 +327,7 @@ def _class_folders(root: Path) -> bool:
             classes.add(path.parent.name)
         elif path.suffix.lower() in (".json", ".xml", ".mat"):
             return False
-    other = f"{_pairs.IMAGE_FOLDER}|{_pairs.MASK_FOLDER}|{SPLIT_FOLDER}"
+    other = f"{folder_pairs.IMAGE_FOLDER}|{folder_pairs.MASK_FOLDER}|{SPLIT_FOLDER}"
     odd = any(re.fullmatch(other, name.lower()) for name in classes)
     return len(classes) >= 2 and not odd
 

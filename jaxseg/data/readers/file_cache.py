@@ -1,8 +1,10 @@
-"""What readers of one file share: it is read once, and named when it cannot be."""
+"""What is read of one file is kept until the file changes."""
 
 import functools
-import re
+import os
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxseg.core import errors
@@ -28,9 +30,14 @@ def of_file(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
     return decorate
 
 
-def whole(text: str) -> int | None:
-    """The number that digits 0 to 9 say, up to 18 of them; None for other text.
-
-    Python's `isdigit` takes a superscript two for a digit, and `int` does not.
+def stamp(path: Path | str) -> tuple[str, int, int]:
+    """What changes when a file does, path, size and ctime: for caches of what was read
+    from it. Unlike mtime, which `cp -p` and archives set back, ctime is the system's.
     """
-    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+    try:
+        facts = os.stat(path)
+    except OSError:  # whoever reads it says why
+        return str(path), -1, -1
+    known = stat.S_ISREG(facts.st_mode)
+    both = (facts.st_size, facts.st_ctime_ns) if known else (-1, -1)
+    return str(path), *both

@@ -13,7 +13,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data.datasets import _coco, _files, _labels
+from jaxseg.data.readers import coco_json, file_cache, text_files
 
 FORMAT = "is COCO's panoptic format: images, categories, and annotations that each "
 FORMAT += "have segments_info"
@@ -95,11 +95,11 @@ def parse(record: Panoptic, root: Path) -> Example:
     }
 
 
-@_files.of_file(maxsize=4)
+@file_cache.of_file(maxsize=4)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the panoptic JSON file with this stamp."""
     path = Path(file[0])
-    data = _labels.read_json(path)
+    data = text_files.read_json(path)
     with errors.reading(path, FORMAT):
         images = _names(data, "images", "file_name", path)
         categories = _names(data, "categories", "name", path)
@@ -120,7 +120,7 @@ def read(file: tuple[str, int, int]) -> Content:
 
 def _names(data: Any, key: str, name: str, path: Path) -> dict[Any, str]:
     """{id: name} of a list of entries; UserError for an id that is there twice."""
-    places = _coco.by_id(data[key], (int, str), f"{path}: {key}")
+    places = coco_json.by_id(data[key], (int, str), f"{path}: {key}")
     return {id_: str(data[key][place][name]) for id_, place in places.items()}
 
 

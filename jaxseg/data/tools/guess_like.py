@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors
-from jaxseg.data import guess, sources
-from jaxseg.data.datasets import _labels, folder
-from jaxseg.data.guess import Guess
+from jaxseg.data import catalogue, refusals
+from jaxseg.data.datasets import folder
+from jaxseg.data.tools import guess
+from jaxseg.data.tools.guess import Guess
 
 FOLDER = "folder/segmentation"
 # Options that say where files lie and how large they are: those of this folder. All
@@ -51,7 +52,7 @@ def like(
     elif name == FOLDER:
         options = _as_wanted(root, options, len(classes), binary)
     _check_names(root, classes, listed, every=True)
-    known = sources.bind_options(name, options)
+    known = catalogue.bind_options(name, options)
     if name in MEASURED and classes and not (known["classes"] or known.get("colors")):
         options = options | {"classes": [*classes]}
         reason += ", with the classes of the model"
@@ -88,14 +89,14 @@ def _chosen(
     """The reader of the training if it can be, else the likeliest with these fields."""
     if not root.is_dir():
         raise guess.no_folder(str(root))
-    with _labels.setting_aside():
+    with refusals.setting_aside():
         every = list(guess.candidates(root))
     wanted = {"image", *fields}
-    fit = [each for each in every if wanted <= {*sources.find(each[0]).fields}]
+    fit = [each for each in every if wanted <= {*catalogue.find(each[0]).fields}]
     same = [each for each in fit if each[0] == trained.get("name")]
     if same or fit:
         return (same or fit)[0]
-    if trained.get("name") in sources.names() and sources.find(trained["name"]).own:
+    if trained.get("name") in catalogue.names() and catalogue.find(trained["name"]).own:
         options = trained.get("options") if given is None else given
         try:
             guess.describe(trained["name"], root, dict(options or {}))

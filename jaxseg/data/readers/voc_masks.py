@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jaxseg.core import images
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import _labels, _present, ilsvrc
+from jaxseg.data.readers import imagenet, present_ids, text_files
 
 CLASSES = (
     "aeroplane",
@@ -74,8 +74,8 @@ def _facts(splits: Sequence[int], **facts) -> Dataset:
         splits=dict(zip(names, (*splits, sum(splits)))),
         version=1,
         size=(512, 512),
-        mean=ilsvrc.MEAN,
-        std=ilsvrc.STD,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
         licence="VOC 2012 terms (Flickr)",
         obtain="Get VOCtrainval_11-May-2012.tar of host.robots.ox.ac.uk/pascal/VOC/"
         "voc2012; root is VOCdevkit/VOC2012. voc/augmented needs "
@@ -127,13 +127,13 @@ def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
     augmented = variant == "augmented" and split == "train"
     list_ = "train_aug" if augmented else LISTS[split]
     folder = "SegmentationClassAug" if augmented else "SegmentationClass"
-    names = _labels.read_lines(root / f"ImageSets/Segmentation/{list_}.txt")
+    names = text_files.read_lines(root / f"ImageSets/Segmentation/{list_}.txt")
     found = [Labelled(f"JPEGImages/{n}.jpg", f"{folder}/{n}.png") for n in names]
     if variant not in SINGLE:
         return found
     own = CLASSES.index(variant) + 1
     masks = [pair.mask for pair in found]
-    shown = _present.holds(root, masks, images.read_ids, "ids")[:, own]
+    shown = present_ids.holds(root, masks, images.read_ids, "ids")[:, own]
     return [pair for pair, shows in zip(found, shown) if shows]
 
 

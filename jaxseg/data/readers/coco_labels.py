@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data.datasets import _per_class
-from jaxseg.data.datasets._coco import Content
+from jaxseg.data.readers import labelled_images
+from jaxseg.data.readers.coco_json import Content
 
 
 class Several(NamedTuple):
@@ -21,12 +21,12 @@ class Several(NamedTuple):
 
 def dominant(
     content: Content, folder: PurePosixPath, places: Mapping[int, int]
-) -> _per_class.Images:
+) -> labelled_images.Images:
     """Images with an object, labelled by the class that covers the most pixels."""
     areas = _areas(content, places)
     rows = np.flatnonzero(areas.any(axis=1))
     names = [(folder / content.files[row]).as_posix() for row in rows]
-    return _per_class.Images(names, areas[rows].argmax(axis=1))
+    return labelled_images.Images(names, areas[rows].argmax(axis=1))
 
 
 def several(

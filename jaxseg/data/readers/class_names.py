@@ -6,13 +6,15 @@ number if there is one. JSON: a list, {number: name} or {name: number}, or rows 
 `id` and `name`. YAML: the key `names`. TensorFlow's pbtxt: items with `id` and `name`.
 """
 
+import collections
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxseg.core import errors
-from jaxseg.data.datasets import _labels, yolo
+from jaxseg.data import refusals
+from jaxseg.data.readers import text_files
 
 STEM = r"_?(obj|class(es)?|labels?|codes|categories)([_-]?(names?|maps?|dict|list))?|"
 STEM += r"(id[_-]?2?[_-]?(class|label)|(class|label)[_-]?2?[_-]?id)s?"
@@ -41,8 +43,16 @@ class Names(NamedTuple):
 def find(root: Path) -> Names | None:
     """The first list of names in the folder or one below it; None where none lies.
 
-    UserError for one that cannot be right.
+    Refuses one that cannot be right.
     """
+    try:
+        return _first(root)
+    except errors.UserError as error:
+        refusals.refuse(error)
+        return None
+
+
+def _first(root: Path) -> Names | None:
     for path in (path for below in BELOW for path in sorted(root.glob(below))):
         if not _is_list(path, root):
             continue
@@ -66,10 +76,10 @@ def read(path: Path) -> dict[int, str]:
     """{id: name}, {} where the file holds something else."""
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return _from_json(_labels.read_json(path))
-    text = _labels.read_text(path)
+        return _from_json(text_files.read_json(path))
+    text = text_files.read_text(path)
     if suffix in (".yaml", ".yml"):
-        return yolo.names_in(text)
+        return names_in_yaml(text)
     if suffix == ".pbtxt":
         return _from_pbtxt(text)
     return _from_lines(text.removeprefix("\ufeff").splitlines(), suffix == ".csv")
@@ -83,7 +93,7 @@ def _checked(found: Mapping[int, str], path: Path) -> Mapping[int, str]:
             "are 0, 1, 2, ... (or 1, 2, 3, ...), each once. Fix: number them so, or "
             "remove the file and name the classes with the option classes=[...]."
         )
-    _labels.check_names(found, str(path))
+    check_names(found, str(path))
     return found
 
 
@@ -148,3 +158,45 @@ def _from_pbtxt(text: str) -> dict[int, str]:
         if id_ and name:
             found[int(id_[1])] = name[1]
     return found
+
+
+def names_in_yaml(text: str) -> dict[int, str]:
+    """{id: name} of the key `names` in any of the three forms that YAML files use."""
+    match = re.search(r"^names:[ \t]*(\[.*?\])", text, re.MULTILINE | re.DOTALL)
+    if match:
+        words = re.sub(r"#.*", "", match[1])[1:-1].split(",")
+        return dict(enumerate(plain_scalar(word) for word in words if word.strip()))
+    match = re.search(
+        r"^names:[^\n]*\n((?:[ \t]*#.*\n|[ \t]*\n|[ \t]+.*\n|- .*\n)*)",
+        text + "\n",
+        re.MULTILINE,
+    )
+    found: dict[int, str] = {}
+    for line in (match[1] if match else "").splitlines():
+        item = re.fullmatch(r"\s*(?:(\d+)\s*:|-)\s+(.*)", line)
+        if item and plain_scalar(item[2]):
+            found[int(item[1]) if item[1] else len(found)] = plain_scalar(item[2])
+    return found
+
+
+def plain_scalar(word: str) -> str:
+    """A YAML scalar without its comment and quotes."""
+    return re.sub(r"(^|\s)#.*$", "", word).strip().strip("'\"")
+
+
+def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
+    """The class names in the order of the mapping; UserError for one that is twice."""
+    classes = tuple(map(str, names.values()))
+    counts = collections.Counter(classes)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice or not classes:
+        raise errors.UserError(
+            f"{where}: found {len(classes)} classes, {twice or 'none'} more than once; "
+            "allowed are one or more, each once. Fix: correct the names."
+        )
+    return classes
+
+
+def raw_ids(given: Mapping[Any, Any] | None) -> dict[int, int] | None:
+    """{raw id: class} of an option: JSON has text for keys."""
+    return None if given is None else {int(raw): int(to) for raw, to in given.items()}

@@ -15,8 +15,9 @@ import rich.progress
 
 from jaxseg.core import errors, text
 from jaxseg.core.types import Example
-from jaxseg.data import sources
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.source import Source
 
 T = TypeVar("T")
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow and NumPy decode and count side by side
@@ -82,7 +83,7 @@ def summarize(example: Example, facts: Dataset) -> Summary:
 
 
 def scan(
-    source: sources.Source,
+    source: Source,
     look: Callable[[Example], T],
     *,
     indices: Iterable[int] | None = None,
@@ -109,7 +110,7 @@ def scan(
             yield from pool.map(attempt, chunk)
 
 
-def measure(source: sources.Source, *, progress: bool = False) -> dict[str, Any]:
+def measure(source: Source, *, progress: bool = False) -> dict[str, Any]:
     """All that `stats` prints, as plain data; UserError for an unreadable record."""
     facts = source.dataset
     total = Summary.of(facts)
@@ -129,7 +130,7 @@ def measure(source: sources.Source, *, progress: bool = False) -> dict[str, Any]
             "largest": sizes.max(axis=0).tolist(),
         },
     }
-    report |= {k: list(v) for k, v in sources.measure(source, len(source)).items()}
+    report |= {k: list(v) for k, v in source_lib.measure(source, len(source)).items()}
     if facts.num_classes:
         report["classes"] = _classes(total, facts)
     if "segmentation" in facts.fields:

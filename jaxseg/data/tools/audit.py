@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors, lookup
-from jaxseg.data import checks, sources
-from jaxseg.data.checks import Findings, Problem
+from jaxseg.data import catalogue, refusals
+from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import _labels
+from jaxseg.data.source import Source
+from jaxseg.data.tools import checks
+from jaxseg.data.tools.checks import Findings, Problem
 
 UNION = "trainval"  # VOC's name for a split that holds others
 ALIKE = 0.8  # of two names: one of them may be misspelt
@@ -18,7 +20,7 @@ RARER = 10  # times, than the class that it is taken for
 # Readers whose classes are the names that the labels say, misspelt ones too.
 AS_LABELLED = ("voc/boxes", "image_folder/classes", "table/classification")
 FILES = ("refused", "unpaired")  # kinds of problems that begin with their file
-Score = Callable[[sources.Source, Dataset], Mapping[str, float]]
+Score = Callable[[Source, Dataset], Mapping[str, float]]
 
 
 class NoSplit(errors.UserError):
@@ -38,8 +40,8 @@ def audit(
     split: only this one. score: metrics of the truth taken for a prediction. known:
     what the guess of the format found. UserError only where nothing can be read.
     """
-    with _labels.setting_aside() as aside:
-        facts = sources.describe(name, root=root, options=options)
+    with refusals.setting_aside() as aside:
+        facts = catalogue.describe(name, root=root, options=options)
         if split and split not in facts.splits:
             where = name if root is None else f"{name} in {root}"
             wrong = lookup.unknown(split, facts.splits, kind="split", where=where)
@@ -47,7 +49,7 @@ def audit(
         aside |= {str(error): error for error in known}
         whole = Findings("", 0, _problems(aside, {}))
         # Where a reader counts what it finds, the number in the sheet may be rounded.
-        official = facts.splits if facts == sources.find(name) else {}
+        official = facts.splits if facts == catalogue.find(name) else {}
         found = [whole]
         for each in [split] if split else facts.splits:
             before = dict(aside)
@@ -86,7 +88,7 @@ def _check(
     score: Score,
 ) -> Findings:
     try:
-        source = sources.open(
+        source = source_lib.open(
             name, split=split, root=root, options=options, cache="none"
         )
     except errors.UserError as error:  # this split alone; the others are read
@@ -153,7 +155,7 @@ def _odd_classes(
     """
     where = "{}"
     if name == "voc/boxes":  # whose examples are called by no file
-        where = sources.bind_options(name, options)["annotations"] + "/{}.xml"
+        where = catalogue.bind_options(name, options)["annotations"] + "/{}.xml"
     named = bool(options.get("classes"))
     counts: collections.Counter[int] = collections.Counter()
     first: dict[int, str] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.data.datasets import _files, _labels
+from jaxseg.data.readers import file_cache, text_files
 
 BLOCK = 1 << 16  # lines looked at together: what they need besides is a few megabytes
 NEWLINE, RETURN, COMMA, QUOTE, SPACE = b'\n\r," '
@@ -132,11 +132,11 @@ class Table:
         return bool((within[:, places] > 0).all())
 
 
-@_files.of_file(maxsize=16)
+@file_cache.of_file(maxsize=16)
 def read(file: tuple[str, int, int]) -> Table:
     """The table in the file with this stamp; empty lines are passed over."""
     path = Path(file[0])
-    data = _labels.read_bytes(path).removeprefix(b"\xef\xbb\xbf")
+    data = text_files.read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     view = np.frombuffer(data, np.uint8)

@@ -1,0 +1,179 @@
+"""Datasets by name: the fact sheet, and random access to checked examples.
+
+A dataset is a file in `data/datasets/` with
+
+  DATASETS = {variant: Dataset(...)}
+  records(variant, split, root, **options) -> Sequence   cheap, random access, picklable
+  parse(record, root, variant) -> Example                nothing at random, no resizing
+
+and, where they say more than that,
+
+  reads(record, root, variant) -> (images, labels)       files below root that parse
+      opens; else the strings of a record but id and where, the image first
+  describe(variant, root, **options) -> Dataset          the facts with what was found
+  files(root, **options) -> (images, labels)             names of all files of a user's
+      own folder, whose content is its fingerprint
+
+What holds labels is among these, be it an image too: images count by their ends only.
+
+A catalogue set is known by its name and version, so that plans need no data; the
+digest of what was read of it is taken when a stage runs.
+
+A reader joins names to its root with `/`: see core/paths.py for what that refuses.
+
+What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
+everywhere in the field; of a set of more, where 255 is a class, 65535 in a 16-bit PNG.
+In memory it is always dataset.IGNORE. Readers may yield either; `dataset.map_ids`
+converts.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jaxseg.core import binding, errors, hashing, lookup, paths
+from jaxseg.data import contents, refusals
+from jaxseg.data.dataset import Dataset
+
+PACKAGE = "jaxseg.data.datasets"
+OUTSIDE = "outside"
+
+
+def names() -> list[str]:
+    """All `file/variant` names, sorted by file."""
+    files = lookup.names(PACKAGE)
+    return [f"{f}/{v}" for f in files for v in lookup.load(PACKAGE, f).DATASETS]
+
+
+def find(name: str) -> Dataset:
+    """The fact sheet of `file/variant`, without touching the disk."""
+    file, _, variant = name.partition("/")
+    datasets = module(file).DATASETS
+    full = [f"{file}/{known}" for known in datasets]
+    if f"{file}/{variant}" not in full:
+        raise lookup.unknown(name, full, kind="dataset")
+    return datasets[variant]
+
+
+def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options of the reader, defaults written in; UserError for an unknown one."""
+    reader = module(name.split("/")[0]).records
+    functions = (reader, _anywhere) if find(name).on_disk else (reader,)
+    given = dict.fromkeys(("variant", "split", "root"))
+    where = f"{name} options"
+    bound = binding.bind(*functions, section=options or {}, where=where, given=given)
+    return bound if bound.get(OUTSIDE) else _own(bound)
+
+
+def find_root(
+    name: str, root: str | os.PathLike | None, options: Mapping[str, Any] | None = None
+) -> paths.Root | None:
+    """The existing folder of a dataset on disk; None for one that is rendered."""
+    facts = find(name)
+    if not facts.on_disk:
+        return None
+    file = name.split("/")[0]
+    base = os.environ.get("JAXSEG_DATA")
+    if root is None and base is None:
+        raise errors.UserError(
+            f"{name}: no folder given. Fix: set root=DIR, or the environment variable "
+            f"JAXSEG_DATA to the folder that holds {file}/. {facts.obtain}".rstrip()
+        )
+    path = Path(root) if root is not None else Path(base) / file
+    if not path.is_dir():
+        said = "root" if root is not None else "$JAXSEG_DATA"
+        raise errors.UserError(
+            f"{name}: looked in {path} (from {said}), which is not a folder. Fix: set "
+            f"root=DIR or JAXSEG_DATA. {facts.obtain}".rstrip()
+        )
+    return paths.root(path, outside=bool((options or {}).get(OUTSIDE)))
+
+
+def fingerprint(
+    name: str,
+    *,
+    root: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    full_digest: bool = False,
+) -> str:
+    """What enters a content key: `name@version`, and the digest of a user's folder.
+
+    full_digest: of all bytes of the images, not only of both ends.
+    """
+    facts, options = find(name), bind_options(name, options)
+    text = f"{name}@{facts.version}"
+    if not facts.own:
+        return text
+    folder = find_root(name, root, options)
+
+    def digest() -> str:
+        with errors.reading(f"{name}: {folder}"):
+            images, labels = module(name.split("/")[0]).files(folder, **_own(options))
+            if full_digest:
+                images, labels = (), [*images, *labels]
+            return contents.digest(folder, images, labels)
+
+    key = (name, folder, hashing.canonical(options), full_digest)
+    return f"{text}:{contents.once(key, digest)}"
+
+
+def describe(
+    name: str,
+    *,
+    root: str | os.PathLike | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """The fact sheet with what only the folder can tell: splits, classes, size."""
+    options = bind_options(name, options)
+    folder = find_root(name, root, options)
+    print_ = fingerprint(name, root=folder, options=options)
+    return described(name, folder, hashing.canonical(options), print_)
+
+
+def records(
+    name: str, facts: Dataset, split: str, root: Path | None, options: dict[str, Any]
+) -> Sequence[Any]:
+    file, variant = name.split("/")
+    place = name if root is None else f"{name} in {root}"
+    if split not in facts.splits:
+        raise lookup.unknown(split, facts.splits, kind="split", where=place)
+    with errors.reading(f"{name} {split}: {root}"):
+        found = module(file).records(variant, split, root, **_own(options))
+    if not len(found):
+        raise errors.UserError(f"{place}: split {split!r} holds no records")
+    return found
+
+
+def module(file: str) -> ModuleType:
+    if file not in lookup.names(PACKAGE):
+        raise lookup.unknown(file, lookup.names(PACKAGE), kind="dataset")
+    return lookup.load(PACKAGE, file)
+
+
+def _anywhere(*, outside: bool = False) -> None:
+    """The option of every set on disk: names and links in it may leave its root. It is
+    bound only where it is true, as it makes no other examples."""
+
+
+def _own(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the reader itself knows."""
+    return {key: value for key, value in options.items() if key != OUTSIDE}
+
+
+def described(name: str, root: Path | None, options: str, print_: str) -> Dataset:
+    """The facts with what must be looked up in the folder; once per content."""
+    look_up = _look_up.__wrapped__ if refusals.sets_aside() else _look_up
+    return look_up(name, root, options, print_)
+
+
+@functools.lru_cache(maxsize=256)
+def _look_up(name: str, root: Path | None, options: str, _print: str) -> Dataset:
+    reader, variant = module(name.split("/")[0]), name.split("/")[1]
+    if not hasattr(reader, "describe"):
+        return reader.DATASETS[variant]
+    with errors.reading(f"{name}: {root}"):
+        return reader.describe(variant, root, **_own(json.loads(options)))

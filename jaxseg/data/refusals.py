@@ -1,0 +1,118 @@
+"""What is wrong with the files of a data set: raised at once, or noted for `check`.
+
+Training stops at the first file that `refuse` names. Within `setting_aside` it is noted
+and left out instead, so that one run of `check` names all of them. `tell` is for what a
+format lets be left out: a warning, once.
+"""
+
+import contextlib
+import contextvars
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import errors, paths
+from jaxseg.core import images as images_lib
+
+NAMED = 8  # files in one message
+_log = logging.getLogger(__name__)
+told: dict[str, None] = {}  # what was left out so far, in order, as `check` reports it
+_aside: contextvars.ContextVar[dict[str, errors.UserError] | None]
+_aside = contextvars.ContextVar("aside", default=None)
+
+
+class Unpaired(errors.UserError):
+    """Images without labels or labels without an image; `files` are all of them.
+
+    Where a format asks for both, this is refused when the data are opened, and
+    `python -m jaxseg.data check` lists every file. What a format lets be left out (a
+    box without an area, an image that no list names) is left out, counted, and told.
+    """
+
+    def __init__(
+        self, where: Path | str, parts: Mapping[str, Sequence[str]], more: str = ""
+    ):
+        """parts: {what is wrong: files}, such as {"images without mask": [...]}.
+
+        more: of the fix.
+        """
+        found = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
+        self.fix = "restore what is missing under the same name, or remove the other"
+        self.fix += more
+        super().__init__(
+            f"{where}: found {'; '.join(found)}. Allowed is each with the other. Fix: "
+            f"{self.fix}."
+        )
+        self.files = {file: what for what, all_ in parts.items() for file in all_}
+
+    def __reduce__(self) -> tuple[Any, ...]:  # from a worker process
+        return errors.UserError, (str(self),)
+
+
+@contextlib.contextmanager
+def setting_aside() -> Iterator[dict[str, errors.UserError]]:
+    """Within, what `refuse` is told is noted here, by its text, and not raised.
+
+    So `check` names all that is wrong in one run, where training stops at once.
+    """
+    found: dict[str, errors.UserError] = {}
+    before = _aside.set(found)
+    try:
+        yield found
+    finally:
+        _aside.reset(before)
+
+
+def sets_aside() -> bool:
+    """Whether what is read now may lack files: it must not be kept for others."""
+    return _aside.get() is not None
+
+
+def refuse(*found: errors.UserError) -> None:
+    """Raises these errors as one; within `setting_aside` notes them, and returns: the
+    caller goes on without the files that they name.
+    """
+    noted = _aside.get()
+    if noted is not None:
+        noted.update({str(error): error for error in found})
+    elif len(found) == 1:
+        raise found[0]
+    elif found:
+        raise joined(found)
+
+
+def joined(found: Sequence[errors.UserError]) -> errors.UserError:
+    """One error with a line for each of the first."""
+    more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return errors.UserError("\n".join(map(str, found[:NAMED])) + more)
+
+
+def tell(text: str) -> None:
+    """Logs a warning, each text once: a folder is opened many times in a run.
+
+    `check`, which sets files aside, prints it as a note.
+    """
+    if text not in told:
+        told[text] = None
+        _log.log(logging.INFO if sets_aside() else logging.WARNING, text)
+
+
+def opens(root: Path, name: str) -> bool:
+    """Whether a name below the root leads to a file or folder; refuses it otherwise."""
+    try:
+        if paths.look(root, name) is None:
+            images_lib.num_bytes(root / name)  # says why not
+    except errors.UserError as error:
+        refuse(error)
+        return False
+    return True
+
+
+def is_file(folder: Path, name: str) -> bool:
+    """Whether there is one below; what leads outside is refused, and there."""
+    try:
+        return (folder / name).is_file()
+    except errors.UserError as error:
+        refuse(error)
+        return True
