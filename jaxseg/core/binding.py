@@ -1,7 +1,8 @@
-"""A config section is a call: `name` plus keyword arguments of a `build` function.
+"""A config section is bound to a call: to a `Spec` class, or to a `build` function.
 
 Binding writes the defaults of the signature into the section, so that a resolved
-section says everything, and refuses keys that the signature does not have.
+section says everything, and refuses keys and values that the signature does not allow.
+The result is a frozen dataclass of a `Spec` class, a dict for a function.
 """
 
 import dataclasses
@@ -11,7 +12,9 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
 
 from jaxseg.core import errors, lookup
 
@@ -27,7 +30,86 @@ NAMES = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What values an annotated field may have: `Annotated[int, at_least(1)]`.
+
+    It holds for every item of a list; None is not looked at.
+    """
+
+    allowed: str  # in words, for the message
+    holds: Callable[[Any], bool]
+
+    def check(self, value: Any, field: str) -> None:
+        """UserError that begins with the field, unless the rule holds."""
+        if value is not None and not all(
+            map(self.holds, np.atleast_1d(value).tolist())
+        ):
+            raise errors.UserError(f"{field}: found {value}, allowed: {self.allowed}")
+
+
+def at_least(low: int | float) -> Rule:
+    """Numbers from `low`."""
+    return Rule(f"{low} or more", lambda x: x >= low)
+
+
+def at_most(high: int | float) -> Rule:
+    """Numbers up to `high`."""
+    return Rule(f"at most {high}", lambda x: x <= high)
+
+
+ABOVE_0 = Rule("more than 0", lambda x: x > 0)
+SHARE = Rule("0 to 1", lambda x: 0 <= x <= 1)
+BELOW_1 = Rule("from 0, below 1", lambda x: 0 <= x < 1)
+INSIDE = Rule("between 0 and 1", lambda x: 0 < x < 1)
 _signature = functools.cache(inspect.signature)  # every stage asks for the same
+Seed = Annotated[int, at_least(0), at_most(SEED)]
+
+
+def one_of(*names: str) -> Rule:
+    """One of these texts."""
+    return Rule(", ".join(names), lambda x: x in names)
+
+
+@dataclasses.dataclass(frozen=True)
+class By:
+    """How a field is bound that is itself a section: `bind(section, where=...)`."""
+
+    bind: Callable[..., Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A bound section. Subclasses are frozen dataclasses whose fields are its keys."""
+
+    def __post_init__(self) -> None:
+        """UserError, beginning with the field, on a value that its Rules forbid."""
+        for field, kind in _kinds_of(type(self)).items():
+            for rule in kind.rules:
+                rule.check(getattr(self, field), field)
+
+
+def local(default: Any) -> Any:
+    """A field that says where or how fast, and changes no number: outside every key."""
+    return dataclasses.field(default=default, metadata={"local": True})
+
+
+def resolved(default: Any = None) -> Any:
+    """A field that no section sets: what the data decide, written in later."""
+    return dataclasses.field(default=default, metadata={"resolved": True})
+
+
+def key_parts(value: Any) -> Any:
+    """`value` as plain data, without the `local` fields of its Specs."""
+    if isinstance(value, Spec):
+        every = dataclasses.fields(value)
+        kept = [f.name for f in every if "local" not in f.metadata]
+        return {name: key_parts(getattr(value, name)) for name in kept}
+    if isinstance(value, Mapping):
+        return {key: key_parts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [key_parts(item) for item in value]
+    return value
 
 
 def bind(
@@ -36,8 +118,9 @@ def bind(
     where: str,
     given: Mapping[str, Any] = types.MappingProxyType({}),
     named: bool = False,
-) -> dict[str, Any]:
-    """`section` with all defaults of `functions` written in.
+) -> Any:
+    """`section` with all defaults of `functions` written in: a dict, or an instance of
+    the Spec class that `functions` is.
 
     named: the section's `name` has chosen the functions, and stays. given: parameters
     that the caller supplies and a section may not set, with any values they can have. A
@@ -54,20 +137,40 @@ def bind(
         if key not in parameters:
             error = lookup.unknown(key, parameters, kind="key")
             raise errors.UserError(f"{where}: {error}")
-    bound = {}
     if "name" in _required(functions) and not name:
         raise errors.UserError(f"{where}: key 'name' is missing")
-    for key, (annotation, default) in parameters.items():
-        if key in section:
-            bound[key] = _cast(section[key], annotation, f"{where}/{key}")
-        elif default is inspect.Parameter.empty:
-            raise errors.UserError(f"{where}: key {key!r} is missing")
-        else:
-            bound[key] = default
-    made = [f for f in functions if _made_class(f) is not None]
-    for function in made:
-        bound |= _fields_of(function, bound, section, given)
+    bound = {
+        key: _value(key, section, annotation, default, where)
+        for key, (annotation, default) in parameters.items()
+    }
+    if isinstance(functions[0], type) and issubclass(functions[0], Spec):
+        return _instance(functions[0], name | bound, where)
+    for function in functions:
+        if _made_class(function) is not None:
+            bound |= _fields_of(function, bound, section, given)
     return name | bound
+
+
+def _value(
+    key: str, section: Mapping[str, Any], annotation: Any, default: Any, where: str
+) -> Any:
+    """The value of one key: that of the section, or the default of the signature."""
+    kind = _kind(annotation)
+    if key not in section and default is inspect.Parameter.empty:
+        raise errors.UserError(f"{where}: key {key!r} is missing")
+    if key not in section and not (kind.by or kind.spec):
+        return default
+    value = _cast(section.get(key, default), annotation, f"{where}/{key}")
+    for rule in kind.rules:
+        rule.check(value, f"{where}/{key}")
+    return value
+
+
+def _instance(spec: type[Spec], values: Mapping[str, Any], where: str) -> Spec:
+    try:
+        return spec(**values)
+    except errors.UserError as error:
+        raise errors.UserError(f"{where}/{error}") from None
 
 
 def name_of(section: Any, where: str) -> str:
@@ -88,6 +191,9 @@ def _parameters(
         for key, parameter in _signature(function).parameters.items():
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                 found[key] = (parameter.annotation, parameter.default)
+        if isinstance(function, type) and issubclass(function, Spec):
+            every = dataclasses.fields(function)
+            given = (*given, *(f.name for f in every if "resolved" in f.metadata))
         made = _made_class(function)
         if made is not None:
             found |= {f.name: (f.type, None) for f in _fields(made)} | found
@@ -134,12 +240,59 @@ def _fields_of(
     return {name: getattr(built, name) for name in own if name in bound}
 
 
+class _Kind(NamedTuple):
+    """What an annotation asks for."""
+
+    options: Mapping[Any, Any]  # {type without its arguments: the whole}
+    rules: tuple[Rule, ...]
+    by: By | None
+    spec: type[Spec] | None
+
+
+@functools.cache
+def _kind(annotation: Any) -> _Kind:
+    """The annotation taken apart: Annotated, unions, and what they are of."""
+    options, more = [annotation], []
+    while True:
+        for place, option in enumerate(options):
+            if typing.get_origin(option) is Annotated:
+                options[place], *rest = typing.get_args(option)
+                more += rest
+            elif typing.get_origin(option) in (types.UnionType, typing.Union):
+                options[place : place + 1] = typing.get_args(option)
+            else:
+                continue
+            break
+        else:
+            break
+    classes = [
+        one for one in options if isinstance(one, type) and issubclass(one, Spec)
+    ]
+    return _Kind(
+        {typing.get_origin(option) or option: option for option in options},
+        tuple(one for one in more if isinstance(one, Rule)),
+        next((one for one in more if isinstance(one, By)), None),
+        next(iter(classes), None),
+    )
+
+
+@functools.cache
+def _kinds_of(spec: type[Spec]) -> dict[str, _Kind]:
+    return {field.name: _kind(field.type) for field in dataclasses.fields(spec)}
+
+
 def _cast(value: Any, annotation: Any, where: str) -> Any:
-    """An int where a float is due becomes one; a value of another type is refused."""
-    unions = (types.UnionType, typing.Union)
-    is_union = typing.get_origin(annotation) in unions
-    options = typing.get_args(annotation) if is_union else (annotation,)
-    kinds = {typing.get_origin(option) or option: option for option in options}
+    """What a field holds for a value; UserError where the value is of another type.
+
+    An int where a float is due becomes one; sections become what they are bound to.
+    """
+    kinds, _, by, spec = _kind(annotation)
+    if by is not None:
+        return by.bind(value, where=where)
+    if spec is not None and (value is not None or types.NoneType not in kinds):
+        bound = isinstance(value, spec)
+        section = {} if value is None else value
+        return value if bound else bind(spec, section=section, where=where)
     if not kinds.keys() <= CHECKED:
         return value
     if float in kinds and type(value) is int and abs(value) <= 2**53:
@@ -149,18 +302,7 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
         return {key: _cast(each, item, f"{where}/{key}") for key, each in value.items()}
     for kind in {Sequence, tuple} & kinds.keys():
         if isinstance(value, list | tuple):
-            items = typing.get_args(kinds[kind])
-            if (
-                kind is tuple
-                and items
-                and ... not in items
-                and len(items) != len(value)
-            ):
-                raise errors.UserError(
-                    f"{where}: found {value!r}, allowed: a list of {len(items)}"
-                )
-            item = (*items, Any)[0]
-            return type(value)(_cast(each, item, where) for each in value)
+            return _cast_items(value, kinds[kind], where)
     if type(value) is int and int in kinds and abs(value) > INT:
         raise errors.UserError(
             f"{where}: found a number of {value.bit_length()} bits, allowed: whole "
@@ -172,3 +314,19 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
             f"{where}: found {value!r} ({type(value).__name__}), allowed: {names}"
         )
     return value
+
+
+def _cast_items(value: Sequence[Any], annotation: Any, where: str) -> Sequence[Any]:
+    """A list or tuple with each item cast; tuple[X, Y] has as many as it says."""
+    items = typing.get_args(annotation)
+    fixed = typing.get_origin(annotation) is tuple and items and ... not in items
+    if fixed and len(items) != len(value):
+        raise errors.UserError(
+            f"{where}: found {value!r}, allowed: a list of {len(items)}"
+        )
+    item = (*items, Any)[0]
+    if _kind(item).spec is None:
+        return type(value)(_cast(each, item, where) for each in value)
+    return tuple(
+        _cast(each, item, f"{where}/{place}") for place, each in enumerate(value)
+    )

@@ -1,5 +1,6 @@
 """Canonical JSON and content keys: the same meaning always has the same key."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -18,7 +19,12 @@ def canonical(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Only dict, list, str, int, float, bool and None, so that equal means equal."""
+    """Only dict, list, str, int, float, bool and None, so that equal means equal.
+
+    A dataclass becomes a dict of its fields.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
