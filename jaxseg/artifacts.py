@@ -141,10 +141,8 @@ def _planned(box: Any) -> set[str]:
 
 def headline(found: Mapping[str, Any]) -> str:
     """'miou 0.412' of a manifest."""
-    for metric in found.get("metrics", ()):
-        if metric["headline"]:
-            return f"{metric['name']} {metric['value']:.4f}"
-    return ""
+    metric = manifest.headline(found)
+    return f"{metric['name']} {metric['value']:.4f}" if metric else ""
 
 
 def _add(commands: Any, name: str, run: Callable, text: str, keys: Any = None) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import command, errors
+from jaxseg.core import manifest as manifests
 
 BATCH = 16  # where the artifact does not say with how many it was evaluated
 
@@ -80,11 +81,11 @@ def _chosen(
     among them.
     """
     from jaxseg.data import subsets
-    from jaxseg.transfer import choosing, store
+    from jaxseg.transfer import choosing
 
     sections = model.manifest["spec"].get("evaluations", {})  # none: imported
     given = {key: data.get(key) for key in ("part", *subsets.DRAW)}
-    own = store.read_manifest(Path(arguments.artifact).expanduser())  # not the winner's
+    own = manifests.read(Path(arguments.artifact).expanduser())  # not the winner's
     for row in own.get("metrics", ()):
         name = row["evaluation"]
         if not row.get("chosen"):

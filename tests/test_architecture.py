@@ -128,6 +128,23 @@ def undocumented(name, source):
     return []
 
 
+def opened_manifests(name, source):
+    """Places outside core/manifest.py that name its file and so could open it."""
+    if name == "jaxseg.core.manifest":
+        return []
+    tree, file = ast.parse(source), "manifest.json"
+    prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    return [
+        f"{name} names {file}"
+        for node in ast.walk(tree)
+        if id(node) not in prose
+        and (
+            (isinstance(node, ast.Constant) and file in str(node.value))
+            or ast.unparse(node) in ("manifest.FILE", "manifests.FILE")
+        )
+    ]
+
+
 def over_all(check):
     return [p for f in FILES for p in check(module_name(f), f.read_text())]
 
@@ -150,6 +167,10 @@ def test_files_and_functions_are_short():
 
 def test_every_module_says_what_it_is_for():
     assert over_all(undocumented) == []
+
+
+def test_one_module_opens_manifests():
+    assert over_all(opened_manifests) == []
 
 
 def test_configs_import_only_their_own():
@@ -225,6 +246,21 @@ def test_what_is_too_long_is_noticed():
 def test_a_missing_docstring_is_noticed():
     assert undocumented("x", "import os\n") == ["x: no module docstring"]
     assert undocumented("x", '"""What."""\n') == undocumented("x", "\n") == []
+
+
+@pytest.mark.parametrize(
+    "source, count",
+    [
+        ("open(folder / 'manifest.json')", 1),
+        ("text = f'{folder}/manifest.json'", 1),
+        ("jsonl.read_json(folder / manifests.FILE)", 1),
+        ('def f():\n    """What manifest.json holds."""', 0),
+        ("manifests.read(folder)", 0),
+    ],
+)
+def test_a_manifest_opened_elsewhere_is_noticed(source, count):
+    assert len(opened_manifests("jaxseg.report.rows", source)) == count
+    assert opened_manifests("jaxseg.core.manifest", source) == []
 
 
 def run_python(code):

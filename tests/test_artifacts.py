@@ -6,6 +6,7 @@ import pytest
 
 from jaxseg import artifacts
 from jaxseg.core import errors, jsonl
+from jaxseg.core import manifest as manifests
 from jaxseg.transfer import store
 from tests import tiny
 
@@ -40,7 +41,7 @@ def test_list(command):
     for name in ("source", "target/a", "target/b", "target", "distance"):
         (line,) = [line for line in out.splitlines() if line.endswith(f"  {name}")]
         assert line.startswith(short(name))
-    manifest = store.read_manifest(tiny.artifact("source"))
+    manifest = manifests.read(tiny.artifact("source"))
     (value,) = [m["value"] for m in manifest["metrics"] if m["headline"]]
     assert f"miou {value:.4f}" in out
 
@@ -93,7 +94,7 @@ def test_list_tells_folders_that_were_swapped_or_renamed(command, tmp_path):
         found = f"{text} {folder.name}, found {found.name}"
         assert f"DAMAGED {folder}/manifest.json: {found}" in out
     with pytest.raises(errors.Damaged, match="manifest of another artifact"):
-        store.read_manifest(a)
+        manifests.read(a)
 
 
 def test_list_names_files_of_nobody(command, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import jaxseg
 from jaxseg import main
 from jaxseg.core import errors, jsonl
-from jaxseg.transfer import store
+from jaxseg.core import manifest as manifests
 
 CONFIG = "configs/factors.py:sources=driving_day,targets=driving_night,seeds=1"
 SMALL = (
@@ -128,8 +128,8 @@ def test_a_flipped_byte_in_any_file_is_noticed_by_name(study):
     folder = artifact(study, "random")
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         with flipped(path), pytest.raises(errors.Damaged, match=re.escape(str(path))):
-            store.verify(folder)
-    store.verify(folder)
+            manifests.check(folder)
+    manifests.check(folder)
 
 
 def test_a_damaged_artifact_ends_its_branch_and_the_run_says_so(study, capsys):

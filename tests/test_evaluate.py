@@ -11,10 +11,11 @@ from PIL import Image
 import jaxseg
 from jaxseg import evaluate
 from jaxseg.core import jsonl
+from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.metrics import segmentation
-from jaxseg.transfer import store, study
+from jaxseg.transfer import study
 from tests import tiny
 
 DAY = ("--data=worlds/driving_day", "--count=3")
@@ -45,7 +46,7 @@ def folder(tmp_path_factory):
 
 
 def stored(name, evaluation="validation"):
-    metrics = store.read_manifest(tiny.artifact(name))["metrics"]
+    metrics = manifests.read(tiny.artifact(name))["metrics"]
     return {m["name"]: m["value"] for m in metrics if m["evaluation"] == evaluation}
 
 
@@ -55,7 +56,7 @@ def test_an_artifact_on_its_own_data_gives_its_own_digits(command, tmp_path):
     assert (code, err) == (0, "")
     found, manifest = (
         jsonl.read_json(path),
-        store.read_manifest(tiny.artifact("source")),
+        manifests.read(tiny.artifact("source")),
     )
     assert found["metrics"] == stored("source")
     assert found["protocol"] == manifest["metrics"][0]["protocol"]
@@ -242,12 +243,12 @@ def test_what_is_no_artifact_with_a_head(command, tmp_path, capsys):
     code, _, err = command(*DAY, name="distance")
     assert code == 2 and "holds no model" in err
     headless = shutil.copytree(tiny.artifact("source"), tmp_path / "headless")
-    manifest = store.read_manifest(headless)
+    manifest = manifests.read(headless)
     kept = {key: manifest[key] for key in manifest if key != "self"}
-    jsonl.write_sealed(headless / store.MANIFEST, kept | {"outputs": {}})
+    jsonl.write_sealed(headless / manifests.FILE, kept | {"outputs": {}})
     assert evaluate.main([f"--artifact={headless}", *DAY]) == 2
     assert "no trained head" in capsys.readouterr().err
     unknown = shutil.copytree(tiny.artifact("source"), tmp_path / "unknown")
-    jsonl.write_sealed(unknown / store.MANIFEST, kept | {"preprocessing": None})
+    jsonl.write_sealed(unknown / manifests.FILE, kept | {"preprocessing": None})
     assert evaluate.main([f"--artifact={unknown}", *DAY]) == 2
     assert "--normalization=target" in capsys.readouterr().err

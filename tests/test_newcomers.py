@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from jaxseg import evaluate, main
+from jaxseg.core import manifest as manifests
 from jaxseg.data import __main__ as data
-from jaxseg.transfer import store
 
 pytestmark = pytest.mark.slow
 STEPS = [
@@ -80,7 +80,7 @@ def test_voc_with_annotations_in_lower_case(real_data, tmp_path, newcomer):
     place(source / "JPEGImages", folder / "images", [f"{n}.jpg" for n in names])
     place(source / "Annotations", folder / "annotations", [f"{n}.xml" for n in names])
     made = trained(newcomer, folder)
-    assert store.read_manifest(made)["classes"] == ["Platelets", "RBC", "WBC"]
+    assert manifests.read(made)["classes"] == ["Platelets", "RBC", "WBC"]
     for path in (folder / "annotations").iterdir():  # of two classes alone
         path.write_text(path.read_text().replace("Platelets", "WBC"))
     code, text = newcomer(evaluate.main, f"--artifact={made}", f"--data={folder}")
@@ -103,7 +103,7 @@ def test_an_id_that_only_validation_masks_hold(real_data, tmp_path, newcomer):
     shutil.copyfile(source / "classes.txt", folder / "classes.txt")
     made = trained(newcomer, folder)
     names = [line.split()[1] for line in lines if line[0].isdigit()]
-    assert store.read_manifest(made)["classes"] == names and len(names) == 12
+    assert manifests.read(made)["classes"] == names and len(names) == 12
     (folder / "classes.txt").write_text("\n".join(names[:10]))
     (tmp_path / "config.py").unlink()
     code, text = newcomer(data.main, "init", folder)

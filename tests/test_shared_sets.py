@@ -7,8 +7,9 @@ import pytest
 
 from configs import common
 from jaxseg.core import jsonl
+from jaxseg.core import manifest as manifests
 from jaxseg.data import __main__ as command
-from jaxseg.transfer import store, study
+from jaxseg.transfer import study
 
 PANOPTIC = "panoptic_segmentation/annotations/panoptic"
 LAYOUTS = "official_layouts"
@@ -163,7 +164,7 @@ def test_twenty_steps(place, tmp_path):
     outcome = study.run({"study": "twenty", "stages": {"x": stage}}, tmp_path / "run")
     assert outcome.ok, outcome.errors
     (folder,) = (tmp_path / "run" / "artifacts").iterdir()
-    manifest = store.read_manifest(folder)
+    manifest = manifests.read(folder)
     assert manifest["steps"] == 20
     assert all(math.isfinite(metric["value"]) for metric in manifest["metrics"])
     assert list((folder / "samples").glob("*_truth.png")) or task == "classification"

@@ -10,6 +10,7 @@ import safetensors.numpy
 import jaxseg
 from jaxseg import weights
 from jaxseg.core import jsonl, trees
+from jaxseg.core import manifest as manifests
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.transfer import store, study
 from tests import tiny
@@ -56,7 +57,7 @@ def test_an_artifact_that_gives_torchs_numbers(file, command, tmp_path):
     assert found <= pretrained.TOLERANCE
     pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
     assert model(pixels).shape == () and 0 <= model(pixels) < 1000
-    store.verify(folder)
+    manifests.check(folder)
 
 
 def test_it_can_be_named_in_place(file, tmp_path, command):

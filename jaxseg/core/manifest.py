@@ -1,4 +1,4 @@
-"""manifest.json: what made an artifact, and whether its folder still agrees with it."""
+"""manifest.json, the record of an artifact: the only place that writes and reads it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +8,25 @@ from jaxseg.core import checkpoint, errors, jsonl
 
 FILE = "manifest.json"  # written last: a folder without it is not an artifact
 FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
-SCHEMA = 1
+SCHEMA = 1  # goes up when the meaning of a field changes
 WEIGHTS = "weights/"
 PICTURES = ("samples/", "events/")  # no number comes from them
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
+
+
+def exists(folder: Path) -> bool:
+    """Whether the folder is an artifact: its manifest is written last."""
+    return (Path(folder) / FILE).is_file()
+
+
+def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Makes the folder an artifact. The file holds a checksum of itself."""
+    jsonl.write_sealed(folder / FILE, manifest)
+
+
+def remove(folder: Path) -> None:
+    """Deletes the manifest, if there is one: the folder is no artifact any more."""
+    (folder / FILE).unlink(missing_ok=True)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -21,7 +36,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     path, stored = folder / FILE, folder.absolute().parent.name == FOLDER
-    if not path.is_file():
+    if not exists(folder):
         text = f"{folder}: not an artifact, it has no {FILE}."
         if stored and folder.is_dir():
             raise errors.Damaged(f"{text} {remedy(folder)}")
@@ -64,6 +79,17 @@ def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str
     for text in lost_pictures(folder, manifest).values() if pictures else ():
         raise errors.DamagedPicture(text)
     return manifest
+
+
+def headline(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The metric that stands for the artifact; None where it measured none."""
+    metrics = manifest.get("metrics", ())
+    return next((metric for metric in metrics if metric.get("headline")), None)
+
+
+def lr(manifest: Mapping[str, Any]) -> float | None:
+    """The learning rate of the training; None for artifacts that trained nothing."""
+    return manifest["spec"].get("lr")
 
 
 def lost_pictures(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors
+from jaxseg.core import manifest as manifests
 from jaxseg.report import workdir
 
 COLUMNS = [
@@ -129,7 +130,7 @@ def _row(study, stage: workdir.Stage, label: Mapping[str, Any]) -> dict[str, Any
         "stage": stage,
     }
     if row["lr"] is None:  # known only once the winner is
-        row["lr"] = manifest["spec"].get("lr")
+        row["lr"] = manifests.lr(manifest)
     return row
 
 

@@ -56,7 +56,7 @@ class Artifact:
     @property
     def headline(self) -> Mapping[str, Any] | None:
         """The metric that stands for this artifact; None where it measured none."""
-        return next((m for m in self.manifest["metrics"] if m.get("headline")), None)
+        return manifest.headline(self.manifest)
 
 
 @dataclasses.dataclass(frozen=True)

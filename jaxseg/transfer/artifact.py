@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import checkpoint, errors, hashing, images, trees
+from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Array, Variables
 from jaxseg.data import pipeline, transforms
 from jaxseg.evals import predict
 from jaxseg.models import model as models
 from jaxseg.tasks import build
 from jaxseg.tasks import task as tasks
-from jaxseg.transfer import store
 
 
 class Artifact:
@@ -23,10 +23,10 @@ class Artifact:
 
     def __init__(self, folder: Path | str, head: str | None = None):
         self.folder = Path(folder)
-        self.manifest: dict[str, Any] = store.read_manifest(self.folder)
+        self.manifest: dict[str, Any] = manifests.read(self.folder)
         while "winner" in self.manifest:  # a `select` stage stands for what it chose
             self.folder = self.folder.parent / self.manifest["winner"][:20]
-            self.manifest = store.read_manifest(self.folder)
+            self.manifest = manifests.read(self.folder)
         if "model" not in self.manifest["spec"]:
             kind = self.manifest["kind"]
             raise errors.UserError(f"{folder}: a {kind} artifact holds no model")
@@ -188,7 +188,7 @@ def load_weights(folder: Path, seal: str) -> Variables:
     seal: `self` of the manifest that the caller has read. The folder may hold another
     build of the artifact by now: UserError.
     """
-    manifest = store.read_manifest(folder)
+    manifest = manifests.read(folder)
     if manifest["self"] != seal:
         raise errors.UserError(
             f"{folder}: was made again after it was loaded. Fix: load it again."
@@ -197,5 +197,5 @@ def load_weights(folder: Path, seal: str) -> Variables:
     weights = {n: s for n, s in files.items() if n.startswith("weights/")}
     if not weights:
         raise errors.UserError(f"{folder}: was kept without weights (keep='metrics')")
-    checkpoint.check_sums(folder, weights, fix=store.remedy(folder))
+    checkpoint.check_sums(folder, weights, fix=manifests.remedy(folder))
     return checkpoint.restore_tree(folder / "weights")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, jsonl, licences, lookup, outcomes
+from jaxseg.core import manifest as manifests
 from jaxseg.data import contents
 from jaxseg.train import hooks
 from jaxseg.transfer import labels, provenance, reuse, stage, store, work
@@ -319,7 +320,7 @@ def run_stage(
             note=lambda text: watcher.note(one, text),
             interrupted=interrupted,
         )
-        parents = {role: store.read_manifest(f) for role, f in job.parents.items()}
+        parents = {role: manifests.read(f) for role, f in job.parents.items()}
         facts = lookup.load(stage.KINDS, one.kind).run(job)
         box.finish(one.key, manifest(one, facts, parents))
 
@@ -334,7 +335,7 @@ def manifest(
     """
     inherited = [parent.get("licences", ()) for parent in parents.values()]
     return {
-        "schema": stage.SCHEMA,
+        "schema": manifests.SCHEMA,
         "key": one.key,
         "name": one.name,
         "kind": one.kind,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import binding, errors, hashing, lookup
+from jaxseg.core import manifest as manifests
 
 KINDS = "jaxseg.transfer.kinds"
-SCHEMA = 1  # of manifests; goes up when their meaning changes
 OWN = ("kind", "parents", "labels")
 
 
@@ -75,7 +75,7 @@ def resolve(
         parent_keys = {role: parent.key for role, parent in made_from.items()}
         versions = {"kind": module.VERSION} | module.versions(spec)
         decides = {
-            "schema": SCHEMA,
+            "schema": manifests.SCHEMA,
             "kind": bound["kind"],
             "spec": module.keyed(spec),
             "parents": parent_keys,

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import console, markup, progress
 
+from jaxseg.core import manifest as manifests
 from jaxseg.core import text as texts
 from jaxseg.report import gains
 from jaxseg.transfer import chain, stage, store
@@ -106,8 +107,7 @@ class Status(chain.Watcher):
 
     def _result(self, one: stage.Stage) -> str:
         """'miou 0.412', or 'miou 0.037 (learning nothing gives 0.057)'."""
-        metrics = self.box.manifest(one.key).get("metrics", [])
-        headline = next((m for m in metrics if m["headline"]), None)
+        headline = manifests.headline(self.box.manifest(one.key))
         if headline is None:
             return ""
         floor = headline.get("floor")

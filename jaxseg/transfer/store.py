@@ -14,9 +14,6 @@ from typing import Any
 from jaxseg.core import durable, errors, hashing, jsonl, outcomes
 from jaxseg.core import manifest as manifests
 
-MANIFEST = manifests.FILE
-read_manifest, verify, remedy = manifests.read, manifests.check, manifests.remedy
-
 
 class Store:
     """`WORKDIR/artifacts/<key[:20]>/` once done, `WORKDIR/running/...` before."""
@@ -34,7 +31,7 @@ class Store:
 
     def done(self, key: str) -> bool:
         """Whether the artifact is there."""
-        return (self.folder(key) / MANIFEST).is_file()
+        return manifests.exists(self.folder(key))
 
     def stored(self) -> list[str]:
         """The short keys of all artifacts."""
@@ -47,11 +44,11 @@ class Store:
 
     def manifest(self, key: str) -> dict[str, Any]:
         """What made it; Damaged where its bytes are not those written."""
-        return read_manifest(self.folder(key))
+        return manifests.read(self.folder(key))
 
     def verify(self, key: str, weights: bool = True) -> dict[str, Any]:
         """The manifest; Damaged naming the file if a byte of the artifact changed."""
-        return verify(self.folder(key), weights=weights)
+        return manifests.check(self.folder(key), weights=weights)
 
     def start(self, key: str) -> Path:
         """The `artifact/` folder to fill; may hold what an interrupted try left."""
@@ -98,7 +95,7 @@ class Store:
     def remove(self, key: str) -> None:
         """Deletes an artifact and what may be left of its making."""
         folder = self.folder(key)
-        (folder / MANIFEST).unlink(missing_ok=True)  # no longer an artifact from here
+        manifests.remove(folder)  # no longer an artifact from here
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self.running(key), ignore_errors=True)
 
@@ -132,12 +129,12 @@ def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
     Each is on the disk before the next is written, so that after a power cut a manifest
     speaks of files that are there.
     """
-    (folder / MANIFEST).unlink(missing_ok=True)  # of a try killed before the rename
+    manifests.remove(folder)  # of a try killed before the rename
     for scratch in folder.rglob(jsonl.SCRATCH):  # or in the middle of a file
         scratch.unlink()
     sums = hashing.folder_sums(folder)
     durable.sync_folder(folder)
-    jsonl.write_sealed(folder / MANIFEST, manifest | {"files": sums})
+    manifests.write(folder, manifest | {"files": sums})
     durable.sync(folder)
     final.parent.mkdir(parents=True, exist_ok=True)
     if final.exists():  # without a manifest: what a crashed copy left

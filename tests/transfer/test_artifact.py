@@ -7,9 +7,10 @@ from PIL import Image
 
 import jaxseg
 from jaxseg.core import errors, images
+from jaxseg.core import manifest as manifests
 from jaxseg.data import source as source_lib
 from jaxseg.data import transforms
-from jaxseg.transfer import artifact, store
+from jaxseg.transfer import artifact
 from tests import tiny
 
 
@@ -167,7 +168,7 @@ def test_a_selection_stands_for_its_winner_or_is_its_refit(tmp_path):
     image = np.zeros((64, 64, 3), np.uint8)
     assert chosen(image).shape == (64, 64)
     folder = tiny.chosen(tmp_path)
-    chosen, winner = artifact.load(folder), store.read_manifest(folder)["winner"]
+    chosen, winner = artifact.load(folder), manifests.read(folder)["winner"]
     assert chosen.manifest["key"] == winner
     assert chosen.folder.name == winner[:20]
 

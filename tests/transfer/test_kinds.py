@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 
 from jaxseg.core import checkpoint, errors, jsonl, trees
+from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, preview, stage, store, study, work
 from tests import tiny
@@ -32,9 +33,9 @@ def test_select_takes_the_best_and_says_why(tmp_path):
     folder = tiny.chosen(tmp_path)
     rows = jsonl.read(folder / "rows.jsonl")
     scores = {row["candidate"]: row["value"] for row in rows}
-    manifests = {n: store.read_manifest(tiny.artifact(n)) for n in scores}
+    made = {n: manifests.read(tiny.artifact(n)) for n in scores}
     assert set(scores) == {"target/a", "target/b"}
-    for name, manifest in manifests.items():
+    for name, manifest in made.items():
         (own,) = [
             m["value"]
             for m in manifest["metrics"]
@@ -42,13 +43,13 @@ def test_select_takes_the_best_and_says_why(tmp_path):
         ]
         assert scores[name] == own  # held-out images decide, not the validation set
     best = max(sorted(scores), key=scores.get)
-    manifest = store.read_manifest(folder)
+    manifest = manifests.read(folder)
     assert manifest["winner"] == tiny.key(best)
     assert [row["candidate"] for row in rows if row["winner"]] == [best]
     assert {row["lr"] for row in rows} == {0.001, 0.01}
     text = ", best of 2 candidates on this set"
     said = {"validation": "", "held_out": text}
-    for row, own in zip(manifest["metrics"], manifests[best]["metrics"], strict=True):
+    for row, own in zip(manifest["metrics"], made[best]["metrics"], strict=True):
         more = said[own["evaluation"]]
         changed = {"protocol": own["protocol"] + more, "chosen": more}
         assert row == own | changed
@@ -59,7 +60,7 @@ def score_candidates(values, higher_is_better=True):
     """What select decides between made-up candidates: the winner's role."""
     from jaxseg.transfer.kinds import select
 
-    manifests = {
+    made = {
         f"/{role}": {
             "name": role,
             "key": role,
@@ -85,7 +86,7 @@ def score_candidates(values, higher_is_better=True):
     }
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr(store, "read_manifest", lambda folder: manifests[str(folder)])
+        patch.setattr(manifests, "read", lambda folder: made[str(folder)])
         patch.setattr(jsonl, "write", lambda path, rows: None)
         spec = {"evaluation": "held_out", "refit": True}
         one = stage.Stage("x", "select", spec, {}, {}, (), {}, "00")
@@ -132,9 +133,9 @@ def test_select_needs_candidates():
 
 def test_the_winner_is_trained_again_on_all_of_its_images():
     folder = tiny.artifact("target")
-    manifest, rows = store.read_manifest(folder), jsonl.read(folder / "rows.jsonl")
+    manifest, rows = manifests.read(folder), jsonl.read(folder / "rows.jsonl")
     (winner,) = [row for row in rows if row["winner"]]
-    candidate = store.read_manifest(tiny.artifact(winner["candidate"]))
+    candidate = manifests.read(tiny.artifact(winner["candidate"]))
     assert manifest["refit_of"] == winner["key"] and "winner" not in manifest
     assert candidate["data"]["train"]["count"] == 7  # of 8 one was held out
     assert manifest["data"]["train"]["count"] == 8
@@ -163,7 +164,7 @@ def test_a_refit_says_what_its_reported_images_chose(tmp_path):
     assert outcome.ok, outcome.errors
     key = tiny.plan({"stages": stages}).by_name["x"].key
     folder = tmp_path / "workdir" / "artifacts" / key[:20]
-    manifest = store.read_manifest(folder)
+    manifest = manifests.read(folder)
     assert "refit_of" in manifest
     (row,) = (row for row in manifest["metrics"] if row["headline"])
     assert row["protocol"].endswith(", best of 2 candidates on this set")

@@ -3,6 +3,7 @@
 import pytest
 
 from jaxseg.core import errors, jsonl
+from jaxseg.core import manifest as manifests
 from jaxseg.data import recipes
 from jaxseg.transfer import artifact, chain, stage, store
 from tests import tiny
@@ -66,7 +67,7 @@ def test_fraction_and_count_exclude_each_other():
 def test_a_mixed_run_says_which_records_it_saw(tmp_path):
     data = DAY | dict(count=None, fraction=0.01, mix=[{"count": 3, "seed": 7}])
     folder = run(tmp_path, data=data, steps=2)
-    manifest = store.read_manifest(folder)
+    manifest = manifests.read(folder)
     images = {name: entry["count"] for name, entry in manifest["data"].items()}
     assert images["mix0"] == 3
     for name in ("train", "mix0"):

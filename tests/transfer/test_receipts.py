@@ -6,6 +6,7 @@ import pytest
 import safetensors.numpy
 
 from jaxseg.core import errors, jsonl, licences, trees
+from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.train import mesh
 from jaxseg.train import state as states
@@ -73,7 +74,7 @@ def test_the_receipt_has_the_fingerprint_of_every_leaf_taken():
         leaf = np.float64(source[path])
         assert found["sum"] == pytest.approx(leaf.sum(), rel=1e-12, abs=1e-12)
         assert found["norm"] == pytest.approx(np.linalg.norm(leaf.ravel()), rel=1e-12)
-    manifest = store.read_manifest(tiny.artifact("source"))
+    manifest = manifests.read(tiny.artifact("source"))
     assert row["source_weights"] == manifest["weights"]
 
 
@@ -103,7 +104,7 @@ def test_weights_of_a_folder_that_was_made_again_are_read_again(tmp_path):
     del made_again["self"]
     box.remove(keys[0])
     other.rename(folder)
-    jsonl.write_sealed(folder / store.MANIFEST, made_again)
+    jsonl.write_sealed(folder / manifests.FILE, made_again)
     after = artifact.load(folder).variables
     kernels = [trees.flatten(v)[LEAF] for v in (before, after)]
     assert not np.array_equal(*kernels)

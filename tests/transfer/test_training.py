@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import checkpoint, jsonl, trees
+from jaxseg.core import manifest as manifests
 from jaxseg.evals import evaluate
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, provenance, store, study, training
@@ -323,7 +324,7 @@ def test_another_seed_is_another_run(unbroken, tmp_path):
 def test_the_report_has_the_metrics_of_the_manifest():
     with open(tiny.workdir() / "report" / "results.csv", newline="") as file:
         rows = {row["cell"]: row for row in csv.DictReader(file)}
-    manifest = store.read_manifest(tiny.artifact("target"))
+    manifest = manifests.read(tiny.artifact("target"))
     (headline,) = [m for m in manifest["metrics"] if m["headline"]]
     assert float(rows["target"]["value"]) == headline["value"]
 

@@ -17,10 +17,11 @@ from jaxseg.core import (
     trees,
     types,
 )
+from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
-from jaxseg.transfer import artifact, store, work
+from jaxseg.transfer import artifact, work
 
 VERSION = 2  # goes up when the same file would give other weights
 UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
@@ -81,7 +82,7 @@ def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
 def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The model of a folder, and the content of the file as a sum."""
     path = torch_file.locate(spec["file"])
-    if (path / store.MANIFEST).is_file():
+    if manifests.exists(path):
         origin = artifact.load(path).manifest  # of a selection: its winner's
         task = origin["spec"].get("task")
         model = origin.get("model") or origin["spec"]["model"]
@@ -151,7 +152,7 @@ def network(spec: Mapping[str, Any]) -> tuple[Any, ...] | None:
     file, which is read when the stage runs, and of an artifact kept without weights.
     """
     path = torch_file.locate(spec["file"])
-    if not (path / store.MANIFEST).is_file():
+    if not manifests.exists(path):
         return None
     weights = artifact.load(path).folder / "weights"
     return (weights, spec["content"]) if weights.is_dir() else None
@@ -205,7 +206,7 @@ def _task(name: str) -> dict[str, Any]:
 
 def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     origin = artifact.load(path)
-    store.verify(origin.folder)
+    manifests.check(origin.folder)
     tree = checkpoint.restore_tree(origin.folder / "weights")
     torch_file.check_finite(tree, path)
     return tree, {n: origin.manifest[n] for n in KNOWN & origin.manifest.keys()}

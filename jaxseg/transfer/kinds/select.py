@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, jsonl, lookup
-from jaxseg.transfer import choosing, store, work
+from jaxseg.core import errors, jsonl, lookup, manifest
+from jaxseg.transfer import choosing, work
 from jaxseg.transfer import stage as stages
 
 VERSION = 3  # goes up when the same candidates would give another result
@@ -101,7 +101,7 @@ def run(job: work.Work) -> dict[str, Any]:
     its refit, whose weights, log and samples are then here.
     """
     spec = job.stage.spec
-    manifests = {role: store.read_manifest(f) for role, f in job.parents.items()}
+    manifests = {role: manifest.read(f) for role, f in job.parents.items()}
     scores = {role: _score(m, spec["evaluation"]) for role, m in manifests.items()}
     best = max if next(iter(scores.values()))["higher_is_better"] else min
     values = {role: score["value"] for role, score in scores.items()}
