@@ -1,10 +1,13 @@
 """Functions compiled ahead of time: one program per shapes, with what it costs."""
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax
+
+from jaxseg.core import user_cache
 
 
 class Program:
@@ -68,6 +71,17 @@ def peak_bytes(executable: jax.stages.Compiled) -> int | None:
         return None
     peak = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     return peak + memory.output_size_in_bytes - memory.alias_size_in_bytes
+
+
+def use_cache() -> None:
+    """Keeps compiled programs on disk for later processes, below `user_cache.folder`,
+    unless the user has already set a folder for JAX.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache.folder() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # `user_cache.check` warns once; JAX would warn for every program.
+        warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation")
 
 
 def _name(key: Any) -> Any:

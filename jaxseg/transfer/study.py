@@ -5,16 +5,11 @@ import difflib
 import json
 import re
 import shutil
-import signal
-import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from jaxseg.core import errors, user_cache
+from jaxseg.core import compiled, errors, signals, user_cache
 from jaxseg.transfer import chain, status, store
 from jaxseg.transfer import stage as stages
 
@@ -39,12 +34,12 @@ def run(
     workers: no report, and no lock but the stage's own.
     """
     user_cache.check()
-    use_compilation_cache()
+    compiled.use_cache()
     plan = chain.plan(chain.bind(plain(config)), config_file, argument)
     stages = plan.needed(only) if stage is None else plan.with_key(stage)
     box = store.Store(workdir)
     lock = box.lock("main", "a run") if stage is None else contextlib.nullcontext()
-    with lock, interruptible(max_hours) as interrupted:
+    with lock, signals.interruptible(max_hours) as interrupted:
         with store.writable(box.workdir):
             chain.write(plan, box.workdir)  # before any lock of a stage: see `gc`
         outcome = _run(stages, box, interrupted)
@@ -119,41 +114,6 @@ def _no_key(
     return errors.UserError(
         f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
     )
-
-
-def use_compilation_cache() -> None:
-    """Compiled programs outlive the process, unless the user has said where already."""
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(user_cache.folder() / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        # `user_cache.check` has said it once and for all programs.
-        warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation")
-
-
-@contextlib.contextmanager
-def interruptible(max_hours: float | None) -> Iterator[Callable[[], bool]]:
-    """SIGTERM and Ctrl-C are remembered, so that the loop can save first.
-
-    A second Ctrl-C ends at once. Past `max_hours` it is as if one had been asked.
-    """
-    asked = False
-    end = float("inf") if max_hours is None else time.monotonic() + 3600 * max_hours
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked = True
-
-    try:
-        before = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread, as in some notebooks: nothing to catch
-        before = {}
-    try:
-        yield lambda: asked or time.monotonic() > end
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _paths(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,3 @@
-import os
-import signal
-
 import pytest
 
 from jaxseg.core import errors
@@ -58,29 +55,6 @@ def test_plain():
     found = study.plain(config)
     assert found == {"a": {"b": [1, 2]}, "c": [{"d": 1}]}
     assert type(found["a"]) is dict and type(found["a"]["b"]) is list
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_being_asked_to_end(number):
-    before = signal.getsignal(number)
-    with study.interruptible(None) as interrupted:
-        assert not interrupted()
-        os.kill(os.getpid(), number)
-        assert interrupted()
-    assert signal.getsignal(number) is before
-
-
-def test_a_second_ctrl_c_ends_at_once():
-    with pytest.raises(KeyboardInterrupt), study.interruptible(None):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_limit_of_time():
-    with study.interruptible(0.0) as interrupted:
-        assert interrupted()
-    with study.interruptible(1.0) as interrupted:
-        assert not interrupted()
 
 
 def test_only_one_stage_for_a_worker(tmp_path):
