@@ -4,8 +4,10 @@ Each check is a function of source text, so that it can be shown to fail.
 """
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,23 @@ FENCES = {
     "torch": ("jaxseg.models.pretrained.torch_file.",),
     "matplotlib": ("jaxseg.report.",),
     "sklearn": ("jaxseg.analysis.tsne.",),
-    "absl": ("jaxseg.main.",),
+    "absl": (),
     "ray": (),
     "tensorflow": (),
+}
+# What a distribution is imported as, where that is not its name.
+IMPORTED_AS = {
+    "openexr": "OpenEXR",
+    "orbax_checkpoint": "orbax",
+    "pillow": "PIL",
+    "tensorboardx": "tensorboardX",
+}
+NEVER_IMPORTED = {
+    "importlib_resources",  # tensorflow-datasets imports it without asking for it
+    "tensorflow",  # tensorflow-datasets imports it, to prepare a set
+    "beartype",  # jaxtyping's pytest plug-in imports it
+    "pytest_xdist",  # a plug-in of pytest
+    "ruff",  # a command
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "chex"}
 JAX_IN_CORE = (
@@ -145,6 +161,15 @@ def opened_manifests(name, source):
     ]
 
 
+def without_an_import(distributions, files):
+    """Distributions that none of the files imports, of those that are imported."""
+    texts = [Path(f).read_text() for f in files]
+    tops = {target.split(".")[0] for text in texts for target in imports(text)}
+    names = [re.match(r"[\w-]+", d)[0].lower().replace("-", "_") for d in distributions]
+    names = [name for name in names if name not in NEVER_IMPORTED]
+    return [name for name in names if IMPORTED_AS.get(name, name) not in tops]
+
+
 def over_all(check):
     return [p for f in FILES for p in check(module_name(f), f.read_text())]
 
@@ -177,6 +202,20 @@ def test_configs_import_only_their_own():
     for path in (ROOT / "configs").glob("*.py"):
         tops = {name.split(".")[0] for name in imports(path.read_text())}
         assert tops <= {"configs", "ml_collections"} | sys.stdlib_module_names, path
+
+
+def test_every_dependency_is_imported():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    files = [*FILES, *(ROOT / "configs").glob("*.py")]
+    assert without_an_import(project["dependencies"], files) == []
+    extras = [d for names in project["optional-dependencies"].values() for d in names]
+    files += (ROOT / "tests").rglob("*.py")
+    assert without_an_import(extras, files) == []
+
+
+def test_a_dependency_without_an_import_is_noticed():
+    given = ["jax[cuda12]>=1", "chex>=0.1", "ray", "ruff", "orbax-checkpoint"]
+    assert without_an_import(given, FILES) == ["chex", "ray"]
 
 
 @pytest.mark.parametrize(

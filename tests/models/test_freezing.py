@@ -1,5 +1,6 @@
 """Modules frozen as a whole are fixed functions, whatever network they belong to."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,8 +65,7 @@ def test_a_frozen_backbone_in_training_is_one_in_evaluation(name):
     ask = dict(method="features")
     found, after = apply(network, variables, image(), modules, train=True, **ask)
     expected, _ = apply(network, variables, image(), (), train=False, **ask)
-    for a, b in zip(found, expected):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
     assert not moved(variables, after)
 
 

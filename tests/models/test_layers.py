@@ -1,5 +1,6 @@
 """Our BatchNorm is Linen's: same tree, values, statistics and gradients."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -40,12 +41,7 @@ def test_batch_norm_equals_linen(train):
 
     gradient = jax.jit(jax.grad(run, argnums=(1, 2), has_aux=True), static_argnums=0)
     wanted, ours = gradient(Linen(), params, x), gradient(Ours(), params, x)
-    assert jax.tree.structure(wanted) == jax.tree.structure(ours)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-        wanted,
-        ours,
-    )
+    chex.assert_trees_all_close(wanted, ours, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_survives_a_constant_channel():

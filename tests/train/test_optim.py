@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,8 +112,8 @@ def test_equals_torchs_formulas(case):
     states = trained(section, 3)
     for steps in (1, 3):
         expected = reference(steps, **options)
-        for path, found in values(states[steps]).items():
-            np.testing.assert_allclose(found, expected[path], rtol=2e-5, atol=1e-6)
+        found = values(states[steps])
+        chex.assert_trees_all_close(found, expected, rtol=2e-5, atol=1e-6)
         assert int(states[steps].step) == steps
 
 
@@ -145,8 +146,8 @@ def test_clipping_scales_the_whole_gradient_and_only_a_large_one():
 def test_clipping_comes_before_decay():
     section = dict(name="sgd", momentum=0.0, clip=1e-9, weight_decay=0.5)
     found = values(trained(section, 1)[1])
-    for path in PATHS:
-        np.testing.assert_allclose(found[path], 0.95 * draw(0)[path], rtol=1e-5)
+    expected = {path: 0.95 * leaf for path, leaf in draw(0).items()}
+    chex.assert_trees_all_close(found, expected, rtol=1e-5)
 
 
 def test_multipliers_scale_the_rate():
@@ -211,8 +212,7 @@ def test_the_running_mean_by_hand():
         for path, leaf in values(one).items():
             expected[path] = kept * expected[path] + (1 - kept) * leaf
     found = trees.flatten(states[-1].ema["params"])
-    for path in PATHS:
-        np.testing.assert_allclose(found[path], expected[path], rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
     kept = states[-1].variables()["params"]
     np.testing.assert_array_equal(kept["heads_x"]["kernel"], found["heads_x/kernel"])
 

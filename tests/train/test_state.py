@@ -1,3 +1,4 @@
+import chex
 import jax
 import numpy as np
 import pytest
@@ -17,8 +18,7 @@ def test_flat_and_back(name, ema):
     assert ("ema:batch_stats:norm:mean" in flat) == ema
     assert {"step", "rng", "collections:batch_stats:norm:mean"} <= flat.keys()
     back = state.from_flat(other, flat)
-    assert jax.tree.structure(back) == jax.tree.structure(one)
-    assert all(map(np.array_equal, jax.tree.leaves(back), jax.tree.leaves(one)))
+    chex.assert_trees_all_equal(back, one)
 
 
 def test_what_is_evaluated():

@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -146,11 +147,7 @@ def test_averaged_parameters_have_averaged_statistics():
         )
     found = one.variables()
     assert set(found) == {"params", "batch_stats"}
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-        found,
-        expected,
-    )
+    chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)
     raw = one.collections["batch_stats"]["norm"]["mean"]
     assert not np.allclose(found["batch_stats"]["norm"]["mean"], raw, rtol=0.01)
 

@@ -1,5 +1,6 @@
 import copy
 
+import chex
 import numpy as np
 import pytest
 
@@ -72,9 +73,7 @@ def test_values_are_copied_and_inputs_left_alone():
     before = copy.deepcopy((target, source))
     found, _ = run(target, source)
     np.testing.assert_array_equal(found["params/backbone/stage1/kernel"], kernel)
-    for old, new in zip(before, (target, source)):
-        for path, leaf in trees.flatten(old).items():
-            np.testing.assert_array_equal(leaf, trees.flatten(new)[path])
+    chex.assert_trees_all_equal(before, (target, source))
 
 
 def test_another_prefix_in_the_source():

@@ -4,7 +4,6 @@ The decoder of SimMIM (arXiv:2111.09886) with K = 3 colours and, with K classes,
 segmentation head of the SimMIM study: no upsampling.
 """
 
-import einops
 import flax.linen as nn
 from jaxtyping import Array, Float
 
@@ -31,7 +30,8 @@ class Pixels(nn.Module):
         p, q = (n // m for n, m in zip(size, x.shape[1:3]))
         dense = layers.Dense(p * q * self.num_outputs, True, self.dtype, name="output")
         x = dense(x).astype("float32")
-        return einops.rearrange(x, "b h w (p q k) -> b (h p) (w q) k", p=p, q=q)
+        x = x.reshape(*x.shape[:3], p, q, -1).swapaxes(2, 3)
+        return x.reshape(len(x), *size, -1)
 
 
 def build(num_outputs: int = 3, **fields) -> Pixels:
