@@ -168,14 +168,14 @@ def cell(target, start, parent, seed, arg):
         return {name: common.train(data, **stage)}
     # The rate is chosen on a fifth of the target's training images, which the
     # candidates do not train on; the paper does not say on what it chose.
-    evaluations["held_out"] = dict(split="train", part="held_out")
+    evaluations["holdout"] = dict(split="train", part="holdout")
     candidates = {
         f"{name}/lr{rate(lr)}": common.train(
-            data | dict(part="fit"), lr=lr, evaluations=evaluations, **stage
+            data | dict(part="train"), lr=lr, evaluations=evaluations, **stage
         )
         for lr in arg.lrs
     }
-    chosen = common.select(candidates, evaluation="held_out", labels=labels)
+    chosen = common.select(candidates, evaluation="holdout", labels=labels)
     return {**candidates, name: chosen}
 
 

@@ -47,10 +47,10 @@ def get_config(arg=""):
         lr=0.003,
         count=0,
         seeds=1,
-        choose="held_out",
+        choose="holdout",
     )
-    if arg.choose not in ("held_out", "validation"):
-        allowed = "held_out and validation"
+    if arg.choose not in ("holdout", "validation"):
+        allowed = "holdout and validation"
         raise ValueError(f"choose={arg.choose!r}: allowed are {allowed}")
     if not arg.data:
         raise ValueError("data=DIR is missing: the folder of your images and masks")
@@ -68,8 +68,8 @@ def get_config(arg=""):
 def model(arg, start, seed):
     """Training with an evaluation every tenth; the best of them is kept."""
     evaluations = dict(validation={})
-    if arg.choose == "held_out":
-        evaluations["held_out"] = dict(split="train", part="held_out")
+    if arg.choose == "holdout":
+        evaluations["holdout"] = dict(split="train", part="holdout")
     options = {}
     if arg.dataset.startswith("folder/"):
         options["binary"] = arg.binary
@@ -84,7 +84,7 @@ def model(arg, start, seed):
             size=list(arg.size),
             count=arg.count or None,
             seed=seed,
-            part="fit" if arg.choose == "held_out" else "all",
+            part="train" if arg.choose == "holdout" else "all",
             options=options,
         ),
         task=dict(

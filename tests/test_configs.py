@@ -97,14 +97,14 @@ def test_rates_become_candidates_and_a_selection():
     assert len(chosen) == 9
     candidates = [plan.by_name[name] for name in chosen[0].parents.values()]
     assert {s.spec["lr"] for s in candidates} == {0.001, 0.01}
-    assert all(s.spec["data"]["part"] == "fit" for s in candidates)
-    held_out = candidates[0].spec["evaluations"]["held_out"]
-    assert held_out["part"] == "held_out" and held_out["split"] == "train"
-    assert held_out["count"] == candidates[0].spec["data"]["count"]
-    assert chosen[0].labels[0]["selected"] == "held_out"
+    assert all(s.spec["data"]["part"] == "train" for s in candidates)
+    holdout = candidates[0].spec["evaluations"]["holdout"]
+    assert holdout["part"] == "holdout" and holdout["split"] == "train"
+    assert holdout["count"] == candidates[0].spec["data"]["count"]
+    assert chosen[0].labels[0]["selected"] == "holdout"
 
 
-@pytest.mark.parametrize("choose, part", [("held_out", "fit"), ("validation", "all")])
+@pytest.mark.parametrize("choose, part", [("holdout", "train"), ("validation", "all")])
 def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_folder):
     config = load("finetune", own_folder, more=f"choose={choose}")
     (stage,) = chain.plan(chain.bind(study.plain(config))).stages
@@ -113,7 +113,7 @@ def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_fo
     assert spec["keep"] == "best" and spec["headline"] == "validation"
     said = choosing.words(spec, "validation")
     assert said == (
-        "" if choose == "held_out" else ", best of 10 evaluations of this set"
+        "" if choose == "holdout" else ", best of 10 evaluations of this set"
     )
 
 

@@ -70,11 +70,9 @@ def test_an_artifact_on_its_own_data_gives_its_own_digits(command, tmp_path):
 def test_a_part_of_the_training_split_too(command, tmp_path):
     path = tmp_path / "found.json"
     data = ("--data=worlds/driving_night", "--count=8", "--split=train")
-    code, _, err = command(
-        *data, "--part=held_out", f"--output={path}", name="target/a"
-    )
+    code, _, err = command(*data, "--part=holdout", f"--output={path}", name="target/a")
     assert (code, err) == (0, "")
-    assert jsonl.read_json(path)["metrics"] == stored("target/a", "held_out")
+    assert jsonl.read_json(path)["metrics"] == stored("target/a", "holdout")
 
 
 def test_images_that_chose_are_named(tmp_path, capsys):
@@ -82,13 +80,13 @@ def test_images_that_chose_are_named(tmp_path, capsys):
     night = ["--data=worlds/driving_night", "--seed=0", f"--artifact={folder}"]
     text = ", best of 2 candidates on this set"
     said = {}
-    for part in ("held_out", "fit", "all"):
+    for part in ("holdout", "train", "all"):
         given = ["--split=train", "--count=8", f"--part={part}"]
         assert evaluate.main([*night, *given]) == 0
         said[part] = text in capsys.readouterr().out
     assert evaluate.main([*night, "--count=3"]) == 0
     said["validation"] = text in capsys.readouterr().out
-    expected = {"held_out": True, "fit": False, "all": True, "validation": False}
+    expected = {"holdout": True, "train": False, "all": True, "validation": False}
     assert said == expected
 
 
@@ -203,7 +201,7 @@ def test_another_number_of_classes_is_refused(command, folder):
             (*DAY, "--split=tset"),
             ["driving_day: unknown split 'tset'", "train, validation"],
         ),
-        ((*DAY, "--part=half"), ["unknown part", "held_out"]),
+        ((*DAY, "--part=half"), ["unknown part", "holdout"]),
         ((*DAY, "--size=64"), ["--size: found '64'", "HxW"]),
         ((*DAY, "--mode=slidng"), ["--mode: unknown mode", "Did you mean 'sliding'"]),
         (

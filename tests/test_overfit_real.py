@@ -17,7 +17,7 @@ def test_eight_real_images(task, real_data, tmp_path):
     data = {"name": name, "root": str(real_data / folder), "count": 8}
     stage = {
         "kind": "train",
-        "data": data | {"size": [128, 128], "augment": [{"name": "fit", **SIZE}]},
+        "data": data | {"size": [128, 128], "augment": [{"name": "letterbox", **SIZE}]},
         "evaluations": {"validation": {"split": "train"}},
         "task": {"name": task} | ({"headline": "ap50"}),
         "model": {

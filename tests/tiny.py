@@ -31,11 +31,11 @@ def train(name="worlds/driving_day", **changes):
 
 def candidate(lr):
     """A `train` section that starts from the source."""
-    held_out = {"split": "train", "part": "held_out"}
+    holdout = {"split": "train", "part": "holdout"}
     return train(
         "worlds/driving_night",
-        data={"name": "worlds/driving_night", "count": 8, "part": "fit"},
-        evaluations={"validation": {"count": 3}, "held_out": held_out},
+        data={"name": "worlds/driving_night", "count": 8, "part": "train"},
+        evaluations={"validation": {"count": 3}, "holdout": holdout},
         lr=lr,
         parents={"start": "source"},
         starts=[{"parent": "start", "take": {"backbone": "backbone"}}],

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import command, draw, errors, images
+from jaxseg.core import command, draw, errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import catalogue, dataset, transforms
 from jaxseg.data import source as source_lib
@@ -96,7 +96,7 @@ def preview(args: argparse.Namespace) -> int:
     palette = draw.full_palette(facts.palette, facts.num_classes)
     key = draw.legend(facts.classes, palette, sheet.shape[1])
     output = args.output or Path(f"{source.name.replace('/', '_')}.png")
-    output.write_bytes(images.encode_png(draw.stack([sheet, key])))
+    output.write_bytes(image_files.encode_png(draw.stack([sheet, key])))
     print(f"{output}: {len(chosen)} of {len(source)} examples of {source.name}")
     return 0
 

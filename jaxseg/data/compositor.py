@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxseg.core import errors
+from jaxseg.core import errors, image_files
 from jaxseg.core import images as images_lib
 
 PADDING = {32: 3, 64: 6, 128: 13, 256: 26}  # of the picture's side, in all
-FOREGROUNDS_HELD_OUT = 2, 9  # 200 of 900 to validate on, and as many to test on
-BACKGROUNDS_HELD_OUT = 1, 5
+FOREGROUNDS_HOLDOUT = 2, 9  # 200 of 900 to validate on, and as many to test on
+BACKGROUNDS_HOLDOUT = 1, 5
 PER_FOREGROUND = 100
 # More than half of a pixel: the paper does not say at which alpha the object begins.
 THRESHOLD = 128
@@ -48,8 +48,8 @@ class Pairs(Sequence):
         seed: int,
     ):
         self._names, self._size = (foregrounds, backgrounds), size
-        self._foregrounds = parts(len(foregrounds), FOREGROUNDS_HELD_OUT, seed)[split]
-        places = parts(len(backgrounds), BACKGROUNDS_HELD_OUT, seed)[split]
+        self._foregrounds = parts(len(foregrounds), FOREGROUNDS_HOLDOUT, seed)[split]
+        places = parts(len(backgrounds), BACKGROUNDS_HOLDOUT, seed)[split]
         count = min(PER_FOREGROUND, len(places))
         self._backgrounds = np.stack(
             [
@@ -79,10 +79,10 @@ def padding(size: int) -> int:
     return PADDING[size]
 
 
-def parts(total: int, held_out: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
+def parts(total: int, holdout: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
     """{split: sorted indices}: a share each to validate and to test on, no overlap."""
     order = np.random.default_rng([seed, total]).permutation(total)
-    count = max(1, total * held_out[0] // held_out[1])
+    count = max(1, total * holdout[0] // holdout[1])
     return {
         "train": np.sort(order[2 * count :]),
         "validation": np.sort(order[:count]),
@@ -92,8 +92,8 @@ def parts(total: int, held_out: tuple[int, int], seed: int) -> dict[str, np.ndar
 
 def lengths(foregrounds: int, backgrounds: int) -> dict[str, int]:
     """{split: number of composites}; no seed changes them."""
-    first = parts(foregrounds, FOREGROUNDS_HELD_OUT, 0)
-    second = parts(backgrounds, BACKGROUNDS_HELD_OUT, 0)
+    first = parts(foregrounds, FOREGROUNDS_HOLDOUT, 0)
+    second = parts(backgrounds, BACKGROUNDS_HOLDOUT, 0)
     return {k: len(first[k]) * min(PER_FOREGROUND, len(second[k])) for k in first}
 
 
@@ -118,7 +118,7 @@ def fit(foreground: np.ndarray, side: int) -> np.ndarray:
 
 def read_foreground(path: Path) -> np.ndarray:
     """uint8 [H, W, 4] of a file with transparency, cut nowhere."""
-    images_lib.size(path)  # its message for a file that is missing or no image
+    image_files.size(path)  # its message for a file that is missing or no image
     try:
         with Image.open(path) as image:
             clear = "A" in image.getbands() or "transparency" in image.info
@@ -148,4 +148,4 @@ def foreground_file(stamp: tuple[str, int, int], size: int) -> np.ndarray:
 @functools.lru_cache(maxsize=4096)
 def background_file(stamp: tuple[str, int, int], size: int) -> np.ndarray:
     """A resized background, kept: 50 MB of them at 64 pixels, 0.8 GB at 256."""
-    return images_lib.resize(images_lib.read(Path(stamp[0])), (size, size))
+    return images_lib.resize(image_files.read(Path(stamp[0])), (size, size))

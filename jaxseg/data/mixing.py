@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxseg.core import errors, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import pipeline, subsets
+from jaxseg.data import parallel, pipeline, subsets
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.source import Source
 
@@ -53,7 +53,7 @@ def mixed_batches(
         pipeline.check_shard(shard, batch_size),
     )
     what = " and ".join(source.name for source in sources)
-    return pipeline.ahead(
+    return parallel.ahead(
         make, start, what, threads=threads, workers=workers, prefetch=prefetch
     )
 

@@ -6,27 +6,19 @@ an example looks like depends on (seed, its place in the stream) and nothing els
 
 import dataclasses
 import functools
-import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
-from concurrent.futures import process
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import grain
 import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Batch, Example
-from jaxseg.data import geometry
+from jaxseg.data import geometry, parallel
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 
-ENDLESS = 2**48  # examples; sys.maxsize overflows inside grain
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
 MAX_OBJECTS = 100  # of an image in training, as many as COCO's evaluation looks at
 # Labels that evaluation compares at the original size, and what pads a whole row.
@@ -49,7 +41,7 @@ def train_batches(
     prefetch: int = PREFETCH,
     shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Batch, list[str]]]:
-    """Endless (batch, ids): whitened float32 [B, H, W, C] and the other `fields`.
+    """Endless (batch, ids): normalized float32 [B, H, W, C] and the other `fields`.
 
     Each epoch has an order of its own and a batch may cross into the next, so that no
     example is dropped. start: batches already taken. workers: processes that make the
@@ -59,7 +51,7 @@ def train_batches(
     """
     draw = Draw.of(source, transforms, (seed,), fields)
     make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))
-    return ahead(
+    return parallel.ahead(
         make, start, source.name, threads=threads, workers=workers, prefetch=prefetch
     )
 
@@ -70,7 +62,7 @@ class Draw:
 
     source: Source
     steps: tuple[transforms_lib.Transform, ...]
-    whiten: transforms_lib.Whiten
+    normalize: Normalize
     seed: tuple[int, ...]
     fields: tuple[str, ...]
 
@@ -84,8 +76,10 @@ class Draw:
     ) -> "Draw":
         """The stream that these transforms make of a source."""
         _check_fields(fields, source)
-        *steps, whiten = whitened(transforms, source)
-        return cls(source, tuple(steps), whiten, seed, tuple(fields))
+        filled = [step.for_dataset(source.dataset) for step in transforms]
+        steps = tuple(transforms_lib.fuse(filled))
+        normalize = Normalize.of(source.dataset)
+        return cls(source, steps, normalize, seed, tuple(fields))
 
     def __call__(self, number: int) -> Example:
         epoch, index = divmod(number, len(self.source))
@@ -115,13 +109,15 @@ def collate(drawn: Sequence[tuple[Draw, Example]]) -> tuple[Batch, list[str]]:
     """A training batch of examples, each with what drew it, and their ids."""
     examples = pad_objects([example for _, example in drawn], limit=MAX_OBJECTS)
     ids = [example["id"] for example in examples]
-    return stack(examples, drawn[0][0].fields, [draw.whiten for draw, _ in drawn]), ids
+    return stack(
+        examples, drawn[0][0].fields, [draw.normalize for draw, _ in drawn]
+    ), ids
 
 
 def eval_batches(
     source: Source,
     *,
-    whiten: transforms_lib.Whiten,
+    normalize: Normalize,
     size: tuple[int, int],
     batch_size: int,
     fields: Sequence[str],
@@ -131,8 +127,8 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Every example once, in order, whole images fitted into `size` (height, width).
 
-    whiten: with the mean and std of a model's training, whatever the source's own are;
-    the mean also fills the canvas.
+    normalize: with the mean and std of a model's training, whatever the source's own
+    are; the mean also fills the canvas.
     Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
     [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
     size. Labels stay as they are: segmentation and depth at the original size, padded
@@ -140,7 +136,7 @@ def eval_batches(
     """
     place, num_shards = check_shard(shard, batch_size)
     _check_fields(fields, source)
-    fit = transforms_lib.Fit(*size, fill=whiten.mean)
+    letterbox = transforms_lib.Letterbox(*size, fill=normalize.mean)
     rows = batch_size // num_shards
 
     def prepare(index: int) -> Example:
@@ -151,7 +147,7 @@ def eval_batches(
         for name in AS_THEY_ARE:
             if name in example:
                 labels[name] = example.pop(name)
-        return fit(example) | labels | {"valid": np.array(True)}
+        return letterbox(example) | labels | {"valid": np.array(True)}
 
     def collate(examples: Sequence[Example]) -> Batch:
         real = [example for example in examples if example]
@@ -162,12 +158,12 @@ def eval_batches(
         full = real + [filler] * (rows - len(real))
         extra = ("valid", "scaled", "label_size")
         full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
-        return stack(full, (*fields, *extra), [whiten] * rows)
+        return stack(full, (*fields, *extra), [normalize] * rows)
 
     # Every process yields as many batches as any other, or a collective would wait.
     total = -(-len(source) // batch_size) * batch_size
     indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
-    return _in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
+    return parallel.in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
 
 
 def pad_labels(
@@ -249,130 +245,34 @@ def round_up(length: int) -> int:
     return next(n * step for n in (1, 2, 3) if n * step >= length)
 
 
-def whitened(
-    transforms: Sequence[transforms_lib.Transform], source: Source
-) -> list[transforms_lib.Transform]:
-    """The transforms as this dataset needs them, whitening at the end."""
-    filled = [step.for_dataset(source.dataset) for step in transforms]
-    steps = transforms_lib.fuse(filled)
-    places = [isinstance(step, transforms_lib.Whiten) for step in steps]
-    if not any(places):
-        return [*steps, transforms_lib.Whiten().for_dataset(source.dataset)]
-    if places.index(True) < len(steps) - 1:
-        raise errors.UserError(
-            "transforms: whiten is followed by others, which see 8-bit images. Fix: "
-            "put it last, or leave it out: it is always done."
-        )
-    return steps
-
-
 def stack(
-    examples: Sequence[Example],
-    fields: Sequence[str],
-    whitens: Sequence[transforms_lib.Whiten] = (),
+    examples: Sequence[Example], fields: Sequence[str], steps: Sequence[Normalize] = ()
 ) -> Batch:
     """The `fields` of some examples with a leading batch axis.
 
-    whitens: one for each example, which writes its image right into the batch.
+    steps: one for each example, which writes its image right into the batch.
     """
     for name in fields:
         shapes = sorted({np.shape(example[name]) for example in examples})
         if len(shapes) > 1:
             raise errors.UserError(
                 f"{name}: examples of one batch have the shapes {shapes}. Fix: end the "
-                "transforms with crop (or fit), which makes them alike."
+                "transforms with crop (or letterbox), which makes them alike."
             )
-    white = ("image",) if whitens and "image" in fields else ()
-    rest = [name for name in fields if name not in white]
+    written = ("image",) if steps and "image" in fields else ()
+    rest = [name for name in fields if name not in written]
     batch = {name: np.stack([example[name] for example in examples]) for name in rest}
-    if white:
+    if written:
         shape = (len(examples), *examples[0]["image"].shape)
         batch["image"] = np.empty(shape, np.float32)
-        for example, whiten, out in zip(examples, whitens, batch["image"], strict=True):
-            whiten.write(example, out)
+        for example, normalize, out in zip(examples, steps, batch["image"]):
+            normalize(example["image"], out, name=example["id"])
     return batch
 
 
 def _needed(example: Example, fields: Sequence[str]) -> Example:
     """Only what is asked for: boxes that no task uses must not choose the crops."""
     return {name: example[name] for name in {"image", "id", *fields}}
-
-
-def ahead(
-    make: Callable[[int], Any],
-    start: int,
-    what: str,
-    *,
-    threads: int,
-    workers: int,
-    prefetch: int,
-) -> Iterator[Any]:
-    """make(start), make(start + 1), ... of `what`, in order, ahead of the caller."""
-    if workers:
-        return _in_processes(make, start, what, workers, prefetch)
-    numbers = grain.MapDataset.range(ENDLESS)[start:]
-    return _in_threads(numbers.map(make), threads, prefetch)
-
-
-def _in_processes(
-    make: Callable[[int], Any], start: int, what: str, workers: int, prefetch: int
-) -> Iterator[Any]:
-    """As `_in_threads`; grain's own processes need command-line flags to be parsed."""
-    pool = futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),  # a fork of threads hangs
-        initializer=_keep,
-        initargs=(make,),
-    )
-    pending: list[futures.Future] = []
-    try:
-        for number in itertools.count(start):
-            later = range(number + len(pending), number + workers + prefetch + 1)
-            pending += [pool.submit(_make, other) for other in later]
-            yield pending.pop(0).result()
-    except process.BrokenProcessPool as error:
-        raise errors.UserError(
-            f"{what}: a process that made batches, now number {number} and on, ended: "
-            "most likely killed by the system, out of memory. Fix: fewer run/workers "
-            f"(found {workers}; 0: threads), a smaller batch_size or size; the same "
-            "command goes on from the last checkpoint."
-        ) from error
-    finally:  # the caller may stop anywhere
-        pool.shutdown(cancel_futures=True)
-
-
-_kept: list[Callable[[int], Any]] = []  # in a worker process: what it was started for
-
-
-def _keep(make: Callable[[int], Any]) -> None:
-    _kept[:] = [make]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent saves first
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed outright has no time to stop its workers."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _make(number: int) -> Any:
-    return _kept[0](number)
-
-
-def _in_threads(
-    batches: grain.MapDataset, threads: int, prefetch: int
-) -> Iterator[Any]:
-    """The batches in order, made ahead of the caller by `threads` threads."""
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
-    iterator = iter(batches.to_iter_dataset(options))
-    mistake = errors.UserError  # modules may be gone when the interpreter ends this
-    try:
-        yield from iterator
-    except mistake as error:  # without grain's remarks on its traceback
-        raise mistake(str(error)) from error.__cause__
-    finally:  # the caller may stop anywhere
-        iterator.close()
 
 
 def check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:

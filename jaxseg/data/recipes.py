@@ -14,16 +14,19 @@ from jaxseg.data import transforms
 
 FLIP = {"name": "flip"}
 RESCALED_CROP = ({"name": "rescale"}, {"name": "crop"})
-WHOLE = {"name": "area_crop", "area_low": 1.0}  # scaled and padded to the size
+WHOLE = {
+    "name": "random_resized_crop",
+    "area_low": 1.0,
+}  # scaled and padded to the size
 
 RECIPES = {
     "factors": (FLIP, *RESCALED_CROP),
     "chairs": (WHOLE,),
-    "decoder_transfer": (FLIP, {"name": "area_crop"}),
+    "decoder_transfer": (FLIP, {"name": "random_resized_crop"}),
     "pssl": (FLIP, {"name": "rotate"}, *RESCALED_CROP, {"name": "blur"}),
     "simmim_pretraining": (
         FLIP,
-        {"name": "area_crop", "area_low": 0.2, "pad": False},
+        {"name": "random_resized_crop", "area_low": 0.2, "pad": False},
         {"name": "jitter"},
     ),
     "simmim_finetuning": (FLIP, WHOLE, {"name": "jitter"}),

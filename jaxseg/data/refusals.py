@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, paths
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files, paths
 
 NAMED = 8  # files in one message
 _log = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ def opens(root: Path, name: str) -> bool:
     """Whether a name below the root leads to a file or folder; refuses it otherwise."""
     try:
         if paths.look(root, name) is None:
-            images_lib.num_bytes(root / name)  # says why not
+            image_files.num_bytes(root / name)  # says why not
     except errors.UserError as error:
         refuse(error)
         return False

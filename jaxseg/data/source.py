@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import errors, hashing, lookup
-from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
-from jaxseg.data import caching, catalogue, contents, dataset, subsets
+from jaxseg.data import caching, catalogue, contents, dataset, normalization, subsets
 from jaxseg.data.dataset import Dataset
 
 CACHES = ("auto", "memory", "disk", "none")
@@ -172,7 +171,7 @@ def open(
 
     count: so many of them; fraction: this share, 0.05 for 5 %. Of one seed, a smaller
     subset lies within every larger one.
-    part: "held_out" is a seeded fifth of those records, "fit" the rest of them.
+    part: "holdout" is a seeded fifth of those records, "train" the rest of them.
     cache: "memory" decodes each example once; "auto" does so for rendered datasets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
     full_digest: digests are of whole images, not of their first and last 64 KiB.
@@ -209,16 +208,9 @@ def open(
 def measure(
     source: Source, limit: int = STATISTICS_IMAGES
 ) -> dict[str, tuple[float, ...]]:
-    """mean and std of each channel over up to `limit` images, each counting alike."""
+    """`normalization.measure` of up to `limit` images, drawn with seed 0."""
     chosen = subsets.subset(len(source), min(limit, len(source)), 0, what=repr(source))
-    moments = [images_lib.moments(source[int(i)]["image"]) for i in chosen]
-    mean = np.mean([first for first, _ in moments], axis=0)
-    variance = np.mean([second for _, second in moments], axis=0) - mean**2
-    std = np.sqrt(np.maximum(variance, 1.0))  # a constant channel must not divide by 0
-    return {
-        "mean": tuple(float(round(value, 3)) for value in mean),
-        "std": tuple(float(round(value, 3)) for value in std),
-    }
+    return normalization.measure(source[int(index)]["image"] for index in chosen)
 
 
 @functools.lru_cache(maxsize=256)

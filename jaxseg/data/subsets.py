@@ -9,7 +9,7 @@ import numpy as np
 from jaxseg.core import binding, errors, lookup
 from jaxseg.data.dataset import Dataset
 
-PARTS = ("all", "fit", "held_out")
+PARTS = ("all", "train", "holdout")
 UNITS = ("batch", "example")  # what is drawn from one of several sets
 T = TypeVar("T")
 DRAW = ("count", "fraction", "seed")  # of a data section: what parts are parts of
@@ -82,19 +82,19 @@ def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
     if part == "all":
         return indices
     shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
-    border = part_size(len(indices), "held_out")
-    if part == "fit" and border == len(indices):
+    border = part_size(len(indices), "holdout")
+    if part == "train" and border == len(indices):
         raise errors.UserError(
-            f"part: found 'fit' of {len(indices)} record, all of which is held out. "
+            f"part: found 'train' of {len(indices)} record, all of which is held out. "
             "Fix: part='all' and evaluations of other images, or more images."
         )
-    return np.sort(shuffled[:border] if part == "held_out" else shuffled[border:])
+    return np.sort(shuffled[:border] if part == "holdout" else shuffled[border:])
 
 
 def part_size(total: int, part: str) -> int:
     """How many of `total` records a part has."""
-    held_out = max(1, total // 5)
-    return {"all": total, "held_out": held_out, "fit": total - held_out}[part]
+    holdout = max(1, total // 5)
+    return {"all": total, "holdout": holdout, "train": total - holdout}[part]
 
 
 def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:

@@ -6,7 +6,6 @@ factor is 1, a crop is central. A padded image lies in the top left corner.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -27,7 +26,6 @@ class Transform:
     def for_dataset(self, facts: Dataset) -> "Transform":
         """The same transform with what only the dataset knows filled in."""
         known = {"pairs": facts.flip_pairs, "fill": facts.mean}
-        known |= {"mean": facts.mean, "std": facts.std}
         own = {field.name for field in dataclasses.fields(self)}
         filled = {name: x for name, x in known.items() if name in own and x}
         return dataclasses.replace(self, **filled)
@@ -104,7 +102,7 @@ class Rescale(Transform):
         size = example["image"].shape[:2]
         if self.height is not None and self.width is not None:
             factor *= min(self.height / size[0], self.width / size[1])
-        return scaled_size(size, factor)
+        return images.scaled_size(size, factor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Crop(Cropping):
     height: int | None = None  # None: the training resolution of the dataset
     width: int | None = None
     visible: float = 0.25
-    fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 after whitening
+    fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 when normalized
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         return self.cut(example, example["image"].shape[:2], rng)
@@ -153,7 +151,7 @@ class RescaledCrop(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit(Transform):
+class Letterbox(Transform):
     """The whole image, scaled to just fit height x width, padded right and bottom.
 
     Adds `scaled` int32 [2], the height and width of the real content in the canvas.
@@ -164,9 +162,8 @@ class Fit(Transform):
     fill: tuple[float, ...] = (0.0,)  # from the dataset
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
-        canvas, size = (self.height, self.width), example["image"].shape[:2]
-        scaled = scaled_size(size, min(self.height / size[0], self.width / size[1]))
-        scaled = (min(scaled[0], self.height), min(scaled[1], self.width))
+        canvas = (self.height, self.width)
+        scaled = images.letterbox_size(example["image"].shape[:2], canvas)
         example = scale_to(example, scaled)
         pixels = {name: example[name] for name in PIXEL_FIELDS if name in example}
         return (
@@ -178,7 +175,7 @@ class Fit(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class AreaCrop(Cropping):
+class RandomResizedCrop(Cropping):
     """A random window of `area_low` to `area_high` of the image, scaled to the size.
 
     Its aspect (width / height) lies between `aspect_low` and `aspect_high`; where no
@@ -186,7 +183,7 @@ class AreaCrop(Cropping):
     aspect and is padded at the right or bottom; otherwise it is stretched.
     """
 
-    name = "area_crop"
+    name = "random_resized_crop"
 
     height: int | None = None  # None: the training resolution of the dataset
     width: int | None = None
@@ -203,8 +200,8 @@ class AreaCrop(Cropping):
         aspects = (0, self.aspect_low, self.aspect_high)
         if list(areas) != sorted(areas) or not 0 < aspects[1] <= aspects[2]:
             raise errors.UserError(
-                f"area_crop: areas {areas[1:3]}, aspects {aspects[1:]}; allowed are "
-                "low <= high, areas up to 1, aspects above 0"
+                f"random_resized_crop: areas {areas[1:3]}, aspects {aspects[1:]}; "
+                "allowed are low <= high, areas up to 1, aspects above 0"
             )
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
@@ -215,10 +212,7 @@ class AreaCrop(Cropping):
         )
         window = (slice(top, top + height), slice(left, left + width))
         cut = {k: example[k][window] for k in PIXEL_FIELDS if k in example}
-        factor = min(self.height / height, self.width / width)
-        scaled = canvas
-        if self.pad:
-            scaled = tuple(map(min, scaled_size((height, width), factor), canvas))
+        scaled = images.letterbox_size((height, width), canvas) if self.pad else canvas
         example = scale_to(example | cut | moved, scaled)
         pixels = {name: example[name] for name in PIXEL_FIELDS if name in example}
         placed = geometry.move_objects(example, scaled, (0, 0), canvas, visible=0.0)
@@ -285,49 +279,19 @@ class Jitter(Transform):
         return example | {"image": images.jitter(example["image"], *factors)}
 
 
-@dataclasses.dataclass(frozen=True)
-class Whiten(Transform):
-    """float32 image with mean 0 and deviation 1 per channel over the dataset."""
-
-    mean: tuple[float, ...] = (0.0,)  # from the dataset
-    std: tuple[float, ...] = (1.0,)
-
-    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
-        white = np.empty(example["image"].shape, np.float32)
-        self.write(example, white)
-        return example | {"image": white}
-
-    def write(self, example: Example, out: np.ndarray) -> None:
-        """Writes the white image into `out`, float32 of its shape and in C order."""
-        height, width, channels = example["image"].shape
-        if len(self.mean) not in (1, channels):
-            raise errors.UserError(
-                f"whiten: {example.get('id')} has {channels} channels, mean and std "
-                f"have {len(self.mean)}. Fix: give as many as the images have."
-            )
-        # Rows of pixels instead of pixels of channels: NumPy is slow on short axes.
-        repeats = width * channels // len(self.mean)
-        mean, factor = _whitening_row(self.mean, self.std, repeats)
-        shape = (height, width * channels)
-        rows, white = images.packed(example["image"]).reshape(shape), out.reshape(shape)
-        np.subtract(rows, mean, out=white, dtype=np.float32, casting="same_kind")
-        white *= factor
-
-
 TRANSFORMS = {
     "flip": Flip,
     "rescale": Rescale,
     "crop": Crop,
-    "fit": Fit,
-    "area_crop": AreaCrop,
+    "letterbox": Letterbox,
+    "random_resized_crop": RandomResizedCrop,
     "rotate": Rotate,
     "blur": Blur,
     "jitter": Jitter,
-    "whiten": Whiten,
 }
 TRIES = 10  # windows drawn before the whole image is taken
 SHARES = ("probability", "visible", "area_low", "area_high")
-FROM_DATASET = ("pairs", "fill", "mean", "std")
+FROM_DATASET = ("pairs", "fill")
 
 
 def bind(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -368,11 +332,6 @@ def fuse(steps: Sequence[Transform]) -> list[Transform]:
     return fused
 
 
-def scaled_size(size: Sequence[int], factor: float) -> Size:
-    """(height, width) times `factor`, at least one pixel each."""
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
 def scale_to(example: Example, size: Size, window: Window | None = None) -> Example:
     """All pixels to (height, width): the image smoothly, labels and depth by nearest.
 
@@ -383,12 +342,3 @@ def scale_to(example: Example, size: Size, window: Window | None = None) -> Exam
         if name in example:
             scaled[name] = images.resize_ids(example[name], size, window)
     return example | scaled
-
-
-@functools.lru_cache(maxsize=64)
-def _whitening_row(
-    mean: tuple[float, ...], std: tuple[float, ...], repeats: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """float32 mean and 1 / std of a row of pixels, channels innermost."""
-    factor = 1 / np.array(std, np.float32)
-    return np.tile(np.array(mean, np.float32), repeats), np.tile(factor, repeats)

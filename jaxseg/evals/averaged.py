@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxseg.core import compiled, errors, hashing, images, images_jnp
 from jaxseg.core.types import Array, Batch, Example, Variables
-from jaxseg.data import dataset, pipeline, transforms
+from jaxseg.data import dataset, pipeline
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.evals import protocol
 from jaxseg.tasks import build
@@ -37,7 +38,7 @@ class Averaged:
     threads: int
     put: Any
     how: protocol.Protocol
-    whiten: transforms.Whiten
+    normalize: Normalize
 
     def outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         """(batch, (predictions, counts)): every example once, in order."""
@@ -59,7 +60,7 @@ class Averaged:
         streams = [
             pipeline.eval_batches(
                 self.source,
-                whiten=self.whiten,
+                normalize=self.normalize,
                 size=protocol.canvas(self.size, scale),
                 batch_size=self.batch_size,
                 fields=self._fields,
@@ -94,8 +95,8 @@ class Averaged:
             size = image.shape[:2]
             total = 0.0
             for scale in self.how.scales:
-                scaled = images.resize(image, transforms.scaled_size(size, scale))
-                seen = self.whiten({"image": scaled, "id": example["id"]})["image"]
+                scaled = images.resize(image, images.scaled_size(size, scale))
+                seen = self.normalize(scaled, name=example["id"])
                 for flip in self._flips:
                     found = self._windows(variables, seen[:, ::-1] if flip else seen)
                     total = total + enlarge(found[:, ::-1] if flip else found, size)
@@ -108,7 +109,7 @@ class Averaged:
             yield batch, batch, np.pad(total[None] / self._views, after)
 
     def _windows(self, variables: Variables, image: np.ndarray) -> np.ndarray:
-        """float32 [H, W, K] of a whitened image: mean scores of its windows."""
+        """float32 [H, W, K] of a normalized image: mean scores of its windows."""
         height, width = self.size
         shape = tuple(
             max(pair) for pair in zip(image.shape[:2], self.size, strict=True)

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from jaxseg.core.types import Batch, Variables
-from jaxseg.data import dataset, pipeline, transforms
+from jaxseg.data import dataset, pipeline
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.evals import averaged, predict, protocol
 from jaxseg.tasks import build
@@ -78,11 +79,11 @@ class Evaluator:
         return found
 
     @property
-    def whiten(self) -> transforms.Whiten:
+    def normalize(self) -> Normalize:
         """What normalizes images; its mean also fills the canvas around them."""
         if self.how.normalization == "target":
-            return transforms.Whiten().for_dataset(self.source.dataset)
-        return transforms.Whiten(self.mean, self.std)
+            return Normalize.of(self.source.dataset)
+        return Normalize(self.mean, self.std)
 
     @property
     def headline(self) -> str:
@@ -105,7 +106,7 @@ class Evaluator:
     def _batches(self) -> Iterator[Batch]:
         return pipeline.eval_batches(
             self.source,
-            whiten=self.whiten,
+            normalize=self.normalize,
             size=self.size,
             batch_size=self.batch_size,
             fields=("image", *self._task.judged_fields_of(self.source.dataset)),

@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxseg.core import binding, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import pipeline, transforms
+from jaxseg.data import pipeline
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.tasks import build
 
@@ -38,7 +39,7 @@ def scores(source: Source, facts: Dataset | None = None) -> dict[str, float]:
     part = source.select(chosen.tolist())
     facts = facts or source.dataset
     # No pixel is looked at, so none has to be read for its mean.
-    part.dataset, whiten = facts, transforms.Whiten()
+    part.dataset = facts
     for name, metric in TASKS.items():
         task = _task(name, facts)
         if task is None:
@@ -47,7 +48,7 @@ def scores(source: Source, facts: Dataset | None = None) -> dict[str, float]:
         state = counter.zeros()
         fields = ("image", *task.judged_fields_of(facts))
         for batch in pipeline.eval_batches(
-            part, whiten=whiten, size=SIZE, batch_size=BATCH, fields=fields
+            part, normalize=Normalize(), size=SIZE, batch_size=BATCH, fields=fields
         ):
             predictions = _as_predictions(task, batch)
             on_device = jax.tree.map(jnp.asarray, [predictions, batch])

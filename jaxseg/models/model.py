@@ -21,7 +21,7 @@ FREE = ("variant", "remat", "dropout")
 
 
 class Model(nn.Module):
-    """Whitened image [B, H, W, C] of any size -> what one of the heads makes of it.
+    """Normalized image [B, H, W, C] of any size -> what one of the heads makes of it.
 
     The image is padded with zeros at the right and the bottom up to the backbone's
     `multiple`; maps and spatial outputs are cropped to ceil(size / their stride). In

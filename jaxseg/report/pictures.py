@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxseg.core import images
+from jaxseg.core import image_files, images
 from jaxseg.report import figures, gains, shares, tables, workdir
 
 EXAMPLES = 3  # per target
@@ -135,8 +135,8 @@ def _uri(result: workdir.Artifact, name: str) -> str | None:
     if data is None:
         return None
     if len(data) > LARGEST:
-        image = images.read(result.folder / "samples" / name)
+        image = image_files.read(result.folder / "samples" / name)
         scale = min(1.0, WIDEST / image.shape[1])
         size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
-        data = images.encode_png(images.resize(image, size))
+        data = image_files.encode_png(images.resize(image, size))
     return "data:image/png;base64," + base64.b64encode(data).decode()

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, images, trees
+from jaxseg.core import checkpoint, errors, hashing, image_files, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Array, Variables
 from jaxseg.data import pipeline, transforms
+from jaxseg.data.normalization import Normalize
 from jaxseg.evals import predict
 from jaxseg.models import model as models
 from jaxseg.tasks import build
@@ -94,15 +95,16 @@ class Artifact:
 
     def _prepared(self, image: Any) -> dict[str, np.ndarray]:
         pre = self._preprocessing
-        image = images.given(image, self._stored_channels)
+        image = image_files.given(image, self._stored_channels)
         if image.dtype == np.uint8 and max(pre["mean"]) > 255:
             raise errors.UserError(
                 "image: found uint8, allowed is uint16: the model was trained on 16 "
                 "bits. Fix: give the values that the files have"
             )
-        fit = transforms.Fit(*pre["size"], fill=tuple(pre["mean"]))
-        whiten = transforms.Whiten(tuple(pre["mean"]), tuple(pre["std"]))
-        example = whiten(fit({"image": image}))
+        normalize = Normalize(tuple(pre["mean"]), tuple(pre["std"]))
+        letterbox = transforms.Letterbox(*pre["size"], fill=normalize.mean)
+        example = letterbox({"image": image})
+        example["image"] = normalize(example["image"])
         return example | {"label_size": np.array(image.shape[:2], np.int32)}
 
     @property

@@ -77,7 +77,7 @@ def overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """
     if not same_split(one, other):
         return False
-    apart = {one["part"], other["part"]} == {"fit", "held_out"}
+    apart = {one["part"], other["part"]} == {"train", "holdout"}
     return not apart or any(one[key] != other[key] for key in subsets.DRAW)
 
 

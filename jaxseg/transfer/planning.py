@@ -201,7 +201,7 @@ def crop_size(data: Mapping[str, Any]) -> tuple[int, int]:
     """(height, width) of training images: what the last cropping transform gives."""
     size = tuple(data["size"])
     for step in map(transforms.build, data["augment"]):
-        if isinstance(step, transforms.Cropping | transforms.Fit):
+        if isinstance(step, transforms.Cropping | transforms.Letterbox):
             size = (step.height or size[0], step.width or size[1])
     return size
 

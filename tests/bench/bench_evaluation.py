@@ -16,8 +16,9 @@ import numpy as np
 
 from configs import common
 from jaxseg.core import binding, lookup
-from jaxseg.data import pipeline, transforms
+from jaxseg.data import pipeline
 from jaxseg.data import source as source_lib
+from jaxseg.data.normalization import Normalize
 from jaxseg.evals import predict
 from jaxseg.models import initial, model
 from jaxseg.tasks import build
@@ -39,8 +40,13 @@ def measure(name):
     network, task = build.network(bound_model, section, outputs)
     variables = initial.variables(network, (*SIZE, 3), seed=0)
     fields = ("image", *task.fields_of(source.dataset))
-    whiten = transforms.Whiten().for_dataset(source.dataset)
-    options = {"whiten": whiten, "size": SIZE, "batch_size": BATCH, "fields": fields}
+    normalize = Normalize.of(source.dataset)
+    options = {
+        "normalize": normalize,
+        "size": SIZE,
+        "batch_size": BATCH,
+        "fields": fields,
+    }
     batches = list(pipeline.eval_batches(source, **options))
     metric = task.metric()
     state, on_device, on_host = metric.zeros(), 0.0, 0.0

@@ -4,7 +4,7 @@ Prints, for photograph-like files of 480x360 PNG and 500x375 JPEG, each with a P
 map, and for 64-pixel images in memory, examples per second of CPU time of
 
   decode   both files into arrays, and nothing else
-  pipeline the same and flip, rescale, crop, whiten, batches of 16
+  pipeline the same and flip, rescale, crop, normalize, batches of 16
 
 in turns, so that their ratio holds on a busy machine, for crops of the image's own size
 and of 96x128; then the time to start an iterator, and with --memory the resident memory
@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.data import pipeline, transforms
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
@@ -138,8 +138,8 @@ def compare_files(title: str, suffix: str, size: tuple[int, int], root: Path) ->
         watch_memory(title, source)
 
     def decode(number: int) -> None:
-        images.read(root / f"images/train/{number}.{suffix}")
-        images.read_ids(root / f"masks/train/{number}.png")
+        image_files.read(root / f"images/train/{number}.{suffix}")
+        image_files.read_ids(root / f"masks/train/{number}.png")
 
     for crop in (size, (96, 128)):
         compare(title, source, decode, crop)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.core import errors, images, images_jnp
+from jaxseg.core import errors, image_files, images, images_jnp
 
 RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 
@@ -18,40 +18,40 @@ def save(path, array, mode=None, **options):
 
 def test_read_keeps_rgb_exactly(tmp_path):
     path = save(tmp_path / "ä image.png", RGB)
-    np.testing.assert_array_equal(images.read(path), RGB)
-    assert images.size(path) == (4, 6)
+    np.testing.assert_array_equal(image_files.read(path), RGB)
+    assert image_files.size(path) == (4, 6)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1"])
 def test_read_turns_other_modes_into_rgb(tmp_path, mode):
-    image = images.read(save(tmp_path / "a.png", RGB, mode))
+    image = image_files.read(save(tmp_path / "a.png", RGB, mode))
     assert image.shape == (4, 6, 3) and image.dtype == np.uint8
 
 
 def test_read_transparent_palette_without_warning(tmp_path):
     picture = Image.fromarray(RGB).convert("P")
     picture.save(tmp_path / "a.png", transparency=bytes([0, 255] * 64))
-    assert images.read(tmp_path / "a.png").shape == (4, 6, 3)
+    assert image_files.read(tmp_path / "a.png").shape == (4, 6, 3)
 
 
 def test_read_cmyk_jpeg(tmp_path):
     path = save(tmp_path / "a.jpg", np.full((8, 8, 3), 200, np.uint8), "CMYK")
-    np.testing.assert_allclose(images.read(path), 200, atol=4)
+    np.testing.assert_allclose(image_files.read(path), 200, atol=4)
 
 
 def test_read_16_bit_grey_keeps_the_high_byte(tmp_path):
     grey = np.array([[0, 256, 65535]], np.uint16)
     path = save(tmp_path / "a.png", grey)
-    np.testing.assert_array_equal(images.read(path)[..., 1], [[0, 1, 255]])
-    np.testing.assert_array_equal(images.read_ids(path), grey)
+    np.testing.assert_array_equal(image_files.read(path)[..., 1], [[0, 1, 255]])
+    np.testing.assert_array_equal(image_files.read_ids(path), grey)
 
 
 def test_read_turns_by_exif(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn clockwise
     path = save(tmp_path / "a.png", RGB, exif=exif)
-    np.testing.assert_array_equal(images.read(path), np.rot90(RGB, -1))
-    assert images.size(path) == (6, 4)
+    np.testing.assert_array_equal(image_files.read(path), np.rot90(RGB, -1))
+    assert image_files.size(path) == (6, 4)
 
 
 @pytest.mark.parametrize("mode", ["L", "P"])
@@ -65,7 +65,7 @@ def test_read_ids_of_grey_and_palette(tmp_path, mode):
         palette.putdata(ids.ravel().tolist())
         picture = palette
     picture.save(tmp_path / "a.png")
-    read = images.read_ids(tmp_path / "a.png")
+    read = image_files.read_ids(tmp_path / "a.png")
     np.testing.assert_array_equal(read, ids)
     assert read.dtype == np.int32
 
@@ -77,16 +77,16 @@ def test_bad_files_are_named(tmp_path):
     (tmp_path / "empty.png").write_bytes(b"")
     for name in ("cut.png", "empty.png"):
         with pytest.raises(errors.UserError, match=rf"{name}: not a readable image"):
-            images.read(tmp_path / name)
+            image_files.read(tmp_path / name)
     with pytest.raises(errors.UserError, match=r"gone\.png: file not found"):
-        images.read(tmp_path / "gone.png")
+        image_files.read(tmp_path / "gone.png")
 
 
 def test_labels_must_be_ids(tmp_path):
     with pytest.raises(errors.UserError, match=r"a\.png: found RGB pixels.*Fix"):
-        images.read_ids(save(tmp_path / "a.png", RGB))
+        image_files.read_ids(save(tmp_path / "a.png", RGB))
     with pytest.raises(errors.UserError, match=r"a\.jpg: found a JPEG.*Fix"):
-        images.read_ids(save(tmp_path / "a.jpg", RGB[..., 0].copy()))
+        image_files.read_ids(save(tmp_path / "a.jpg", RGB[..., 0].copy()))
 
 
 def test_resize_of_a_ramp_and_of_other_types():
@@ -121,8 +121,8 @@ def test_resize_ids_invents_nothing():
 
 
 def test_png_round_trip(tmp_path):
-    (tmp_path / "a.png").write_bytes(images.encode_png(RGB))
-    np.testing.assert_array_equal(images.read(tmp_path / "a.png"), RGB)
+    (tmp_path / "a.png").write_bytes(image_files.encode_png(RGB))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "a.png"), RGB)
 
 
 def test_resize_to_gives_each_example_its_own_size():
@@ -173,9 +173,13 @@ def test_the_size_of_a_png_with_exif(tmp_path, monkeypatch, orientation, late):
         start = data.index(b"eXIf") - 4
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")
         path.write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])
-    expected = images.read(path).shape[:2]
+    expected = image_files.read(path).shape[:2]
     monkeypatch.setattr(Image.Image, "load", None)  # nothing is decoded
-    assert images.size(path) == expected == ((20, 30) if orientation == 1 else (30, 20))
+    assert (
+        image_files.size(path)
+        == expected
+        == ((20, 30) if orientation == 1 else (30, 20))
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,9 +196,9 @@ def test_the_size_of_a_png_with_exif(tmp_path, monkeypatch, orientation, late):
 )
 def test_the_fix_of_a_foreign_array_gives_its_picture(values, fix):
     with pytest.raises(errors.UserError, match=f"found {values.dtype}") as caught:
-        images.given(values)
+        image_files.given(values)
     assert str(caught.value).endswith(fix)
-    mended = images.given(eval(fix, {"np": np, "image": values}), 1)[..., 0]
+    mended = image_files.given(eval(fix, {"np": np, "image": values}), 1)[..., 0]
     white = 1 if values.dtype.kind in "bf" and values.max() <= 1 else 255
     np.testing.assert_array_equal(mended, np.rint(values * (255 / white)))
 
@@ -202,7 +206,7 @@ def test_the_fix_of_a_foreign_array_gives_its_picture(values, fix):
 @pytest.mark.parametrize("values", [[-1, 3], [0.5, 7], [0, 1e6], [np.nan, 1], [1j, 2]])
 def test_values_of_no_known_meaning_get_no_line_of_code(values):
     with pytest.raises(errors.UserError, match="give the values that") as caught:
-        images.given(np.array([values]))
+        image_files.given(np.array([values]))
     assert "image" not in str(caught.value)[5:]
     assert ("NaN" in str(caught.value)) == (np.nan in values)
 
@@ -222,4 +226,4 @@ def test_values_of_no_known_meaning_get_no_line_of_code(values):
 )
 def test_what_is_no_picture_is_named_as_what_it_is(given, text):
     with pytest.raises(errors.UserError, match=text):
-        images.given(given)
+        image_files.given(given)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.core import errors, images, paths
+from jaxseg.core import errors, image_files, paths
 
 
 @pytest.fixture
@@ -89,4 +89,4 @@ def test_what_would_be_waited_for_is_refused(folder):
     with pytest.raises(errors.UserError, match=r"device.*Fix"):
         paths.root(folder, outside=True) / "/dev/zero"
     with pytest.raises(errors.UserError, match=r"named pipe.*Fix"):
-        images.read(folder / "pipe.png")  # of `predict`, which has no root
+        image_files.read(folder / "pipe.png")  # of `predict`, which has no root

@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
@@ -304,7 +304,7 @@ def test_windows_follow_the_devkit():
 def test_tiles_put_together_are_the_image(tmp_path, cache):
     path = tmp_path / "big.png"
     trees.write_image(path, (1450, 1030))
-    image = images.read(path)
+    image = image_files.read(path)
     again, windows = np.zeros_like(image), tiles.windows(image.shape[:2])
     for top, left, height, width in windows:
         tile = tiles.read_image(path, (top, left, height, width))
@@ -320,7 +320,7 @@ def test_tiles_are_cut_once_and_again_when_the_file_changes(tmp_path):
 
     def decode(path):
         calls.append(path)
-        return images.read_ids(path)
+        return image_files.read_ids(path)
 
     for value, size in ((1, (900, 900)), (2, (901, 900))):
         trees.write_mask(path, size, (value,))
@@ -336,7 +336,9 @@ def test_tiles_need_room(tmp_path, cache):
     trees.write_mask(tmp_path / "ids.png", (900, 900))
     cache.write_text("a file where the folder should be")
     with pytest.raises(errors.UserError, match=r"cannot be kept in.*JAXSEG_CACHE"):
-        tiles.read_ids(tmp_path / "ids.png", (0, 0, 800, 800), images.read_ids, "test")
+        tiles.read_ids(
+            tmp_path / "ids.png", (0, 0, 800, 800), image_files.read_ids, "test"
+        )
 
 
 # iSAID
@@ -371,7 +373,9 @@ def test_isaid_tile_shows_its_window(tmp_path):
     write_isaid(tmp_path, {"P0002": (900, 850)})
     home = tmp_path / "train/images"
     example = opened("isaid/16", tmp_path)[3]
-    assert np.array_equal(example["image"], images.read(home / "P0002.png")[100:, 50:])
+    assert np.array_equal(
+        example["image"], image_files.read(home / "P0002.png")[100:, 50:]
+    )
     whole = np.arange(900 * 850).reshape(900, 850) % 16
     assert np.array_equal(example["segmentation"], whole[100:, 50:])
 

@@ -55,7 +55,7 @@ def test_the_numbers_of_the_paper():
     assert {s: len(each) for s, each in first.items()} == dict(
         train=500, validation=200, test=200
     )
-    backgrounds = compositor.parts(10_000, compositor.BACKGROUNDS_HELD_OUT, 0)
+    backgrounds = compositor.parts(10_000, compositor.BACKGROUNDS_HOLDOUT, 0)
     assert [len(each) for each in backgrounds.values()] == [6000, 2000, 2000]
     second = {s: {pair.background for pair in each} for s, each in found.items()}
     for split, each in second.items():
@@ -64,10 +64,10 @@ def test_the_numbers_of_the_paper():
 
 @pytest.mark.parametrize("sets", ((900, 10_000), (9, 10), (3, 3), (17, 251)))
 def test_no_split_shares_a_foreground_or_a_background(sets):
-    for total, held_out in zip(
-        sets, (compositor.FOREGROUNDS_HELD_OUT, compositor.BACKGROUNDS_HELD_OUT)
+    for total, holdout in zip(
+        sets, (compositor.FOREGROUNDS_HOLDOUT, compositor.BACKGROUNDS_HOLDOUT)
     ):
-        parts = compositor.parts(total, held_out, 7)
+        parts = compositor.parts(total, holdout, 7)
         every = np.concatenate(list(parts.values()))
         assert sorted(every.tolist()) == list(range(total))
         assert all(len(part) for part in parts.values())

@@ -172,7 +172,7 @@ def test_a_quick_check_says_once_where_and_how_to_read_all(tmp_path, caplog):
     trees.write_folder(tmp_path, range(10), values=(0, 1))
     options = {"classes": ["a", "b", "c"]}
     given = {"split": "train", "root": tmp_path, "options": options}
-    for part in ("fit", "held_out"):
+    for part in ("train", "holdout"):
         checks.quick(source_lib.open("folder/segmentation", part=part, **given))
     assert caplog.text.count("classes never seen") == 1 and str(tmp_path) in caplog.text
     for mask in tmp_path.glob("masks/*"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.data import __main__ as main
 from jaxseg.data import catalogue, pipeline, transforms
 from jaxseg.data import source as source_lib
@@ -51,7 +51,7 @@ def test_the_highest_decile_is_the_class_of_the_image(tmp_path):
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == np.int32
     file = tmp_path / "images/train/dog/a.jpg"
-    np.testing.assert_array_equal(source[2]["image"], images.read(file))
+    np.testing.assert_array_equal(source[2]["image"], image_files.read(file))
     copy = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(copy[2]["segmentation"], source[2]["segmentation"])
 
@@ -189,7 +189,7 @@ def test_only_deciles_are_written(tmp_path, wrong):
     with pytest.raises(AssertionError):
         deciles.write(tmp_path / "a.png", wrong)
     deciles.write(tmp_path / "new/a.png", RANKS)
-    np.testing.assert_array_equal(images.read_ids(tmp_path / "new/a.png"), RANKS)
+    np.testing.assert_array_equal(image_files.read_ids(tmp_path / "new/a.png"), RANKS)
 
 
 def test_commands_read_it(tmp_path, capsys):
@@ -200,4 +200,4 @@ def test_commands_read_it(tmp_path, capsys):
     assert main.main(["stats", NAME, *root]) == 0
     assert "cat" in capsys.readouterr().out
     assert main.main(["preview", NAME, *root, "--output", f"{tmp_path}/p.png"]) == 0
-    assert images.read(tmp_path / "p.png").size
+    assert image_files.read(tmp_path / "p.png").size

@@ -143,13 +143,13 @@ def test_a_folder_that_says_nothing(tmp_path):
         guess.guess(tmp_path / "no")
 
 
-def test_one_split_is_held_out_of(tmp_path):
+def test_one_split_is_holdout_of(tmp_path):
     trees.write_folder(tmp_path, [f"train/{i}" for i in range(5)])
     best = guess.guess(tmp_path)[0]
     assert guess.validation(best) is None
-    assert guess.data_section(best, tmp_path)["part"] == "fit"
+    assert guess.data_section(best, tmp_path)["part"] == "train"
     text = guess.config_text(best, tmp_path, tmp_path / "c.py")
-    assert "held_out" in text and 'keep="last"' in text and "choose_by" not in text
+    assert "holdout" in text and 'keep="last"' in text and "choose_by" not in text
 
 
 def test_validation_images_do_not_choose(tmp_path):
@@ -157,13 +157,13 @@ def test_validation_images_do_not_choose(tmp_path):
     trees.write_folder(tmp_path, range(10))
     best = guess.guess(tmp_path)[0]
     assert guess.validation(best) == "validation"
-    assert guess.data_section(best, tmp_path)["part"] == "fit"
+    assert guess.data_section(best, tmp_path)["part"] == "train"
     file = tmp_path / "own.py"
     file.write_text(guess.config_text(best, tmp_path, file))
     spec = main.load_config(file, "").stages.model
-    held_out = {"split": "train", "part": "held_out"}
-    assert spec.evaluations.held_out.to_dict() == held_out
-    assert (spec.keep, spec.choose_by) == ("best", "held_out")
+    holdout = {"split": "train", "part": "holdout"}
+    assert spec.evaluations.holdout.to_dict() == holdout
+    assert (spec.keep, spec.choose_by) == ("best", "holdout")
     assert spec.evaluations.validation.to_dict() == {"split": "validation"}
 
 

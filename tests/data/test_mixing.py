@@ -98,7 +98,7 @@ def test_shards_together_are_the_whole_batch(unit):
     trees.assert_shards(whole, parts)
 
 
-def test_every_row_is_whitened_by_its_own_source():
+def test_every_row_is_normalized_by_its_own_source():
     flat = {"image": np.full((8, 8, 3), 100, np.uint8), "id": "x"}
     dark = trees.in_memory([flat], fields=("image",), mean=(100.0,) * 3)
     light = trees.in_memory([flat], fields=("image",), mean=(50.0,) * 3)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import catalogue, pipeline, refusals, transforms
+from jaxseg.data import catalogue, pipeline, refusals
 from jaxseg.data import source as source_lib
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.readers import class_names, objects
 from tests.data import layouts
 
@@ -61,7 +62,7 @@ def test_coco_areas(tmp_path, kind):
     assert source[0]["area"].dtype == source[1]["area"].dtype == np.float32
     assert source[1]["area"].shape == (0,)
     given = {"batch_size": 2, "fields": ("image", "boxes", "area"), "threads": 0}
-    given["whiten"] = transforms.Whiten((100.0,) * 3, (50.0,) * 3)
+    given["normalize"] = Normalize((100.0,) * 3, (50.0,) * 3)
     for size in ((64, 64), (10, 10)):  # in pixels of the image, whatever the canvas
         (batch,) = pipeline.eval_batches(source, size=size, **given)
         assert batch["area"][0, : len(expected)].tolist() == expected

@@ -48,4 +48,4 @@ def test_unknown_recipes_say_what_exists():
 
 def test_a_recipe_is_the_callers_own():
     recipes.recipe("chairs")[0]["name"] = "other"
-    assert recipes.recipe("chairs")[0]["name"] == "area_crop"
+    assert recipes.recipe("chairs")[0]["name"] == "random_resized_crop"

@@ -84,16 +84,16 @@ def test_counts_are_seeded_and_nested(camvid):
 
 
 def test_one_image_cannot_be_divided(camvid):
-    with pytest.raises(errors.UserError, match="'fit' of 1 record, all of which"):
-        source_lib.open("camvid/11", split="train", root=camvid, count=1, part="fit")
+    with pytest.raises(errors.UserError, match="'train' of 1 record, all of which"):
+        source_lib.open("camvid/11", split="train", root=camvid, count=1, part="train")
 
 
-def test_held_out_and_fit_divide_the_subset(camvid):
+def test_holdout_and_train_divide_the_subset(camvid):
     parts = [
         ids(
             source_lib.open("camvid/11", split="train", root=camvid, count=8, part=part)
         )
-        for part in ("fit", "held_out", "all")
+        for part in ("train", "holdout", "all")
     ]
     assert len(parts[1]) == 1 and len(parts[0]) == 7
     assert sorted(parts[0] + parts[1]) == sorted(parts[2])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from tests.data import owns
@@ -72,7 +72,7 @@ def test_a_picture_replaced_by_one_of_its_size(tmp_path, name, label):
     field = pixels_of(name, label)
     assert any(differ(before[2], after[2], field))
     if field == "image" and name != "chairs/folder":  # which scales them
-        expected = images.read(path)
+        expected = image_files.read(path)
         assert any(np.array_equal(e["image"], expected) for e in after[2])
 
 

@@ -6,6 +6,7 @@ import pytest
 from jaxseg.core import errors, images
 from jaxseg.data import geometry, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.normalization import Normalize
 
 RED, METRES, OBJECT = (250, 10, 20), 7.0, 2
 FACTS = Dataset(
@@ -79,9 +80,9 @@ STEPS = {
     "rescale to a size": transforms.Rescale(0.7, 1.3, height=24, width=24),
     "crop": transforms.Crop(24, 32),
     "crop of a larger canvas": transforms.Crop(64, 64),
-    "fit": transforms.Fit(32, 32),
-    "area crop, padded": transforms.AreaCrop(24, 32),
-    "area crop, stretched": transforms.AreaCrop(40, 40, pad=False),
+    "letterbox": transforms.Letterbox(32, 32),
+    "random resized crop, padded": transforms.RandomResizedCrop(24, 32),
+    "random resized crop, stretched": transforms.RandomResizedCrop(40, 40, pad=False),
     "small turn": transforms.Rotate(0.0),
     "rescaled crop": transforms.RescaledCrop(
         transforms.Rescale(), transforms.Crop(24, 32)
@@ -173,8 +174,9 @@ def test_crop_reaches_every_corner_without_objects():
 
 def test_crop_pads_with_what_means_nothing():
     crop = transforms.Crop(50, 70).for_dataset(FACTS)
-    example = transforms.Whiten().for_dataset(FACTS)(crop(marked()))
-    assert (example["image"][40:] == 0).all() and (example["image"][:, 60:] == 0).all()
+    example = crop(marked())
+    image = Normalize.of(FACTS)(example["image"])
+    assert (image[40:] == 0).all() and (image[:, 60:] == 0).all()
     assert (example["segmentation"][40:] == IGNORE).all()
     assert (example["depth"][:, 60:] == 0).all()
     np.testing.assert_allclose(
@@ -189,12 +191,12 @@ def test_crop_takes_the_training_resolution_of_the_dataset():
         transforms.Crop().for_dataset(Dataset(("image",), "own", {}, 1))
 
 
-def test_fit_says_where_the_content_is():
-    example = transforms.Fit(32, 32)(marked(size=(20, 80), box=(2, 3, 14, 20)))
+def test_letterbox_says_where_the_content_is():
+    example = transforms.Letterbox(32, 32)(marked(size=(20, 80), box=(2, 3, 14, 20)))
     assert example["scaled"].tolist() == [8, 32]
     assert (example["segmentation"][8:] == IGNORE).all()
     assert (example["segmentation"][:8] != IGNORE).all()
-    same = transforms.Fit(40, 60)(marked())
+    same = transforms.Letterbox(40, 60)(marked())
     np.testing.assert_array_equal(same["image"], marked()["image"])
     assert same["scaled"].tolist() == [40, 60]
 
@@ -216,16 +218,16 @@ def test_merged_rescale_and_crop_equal_the_two_steps():
             np.testing.assert_array_equal(slow[name], fast[name])
 
 
-def test_whiten_gives_mean_0_and_deviation_1():
+def test_normalization_gives_mean_0_and_deviation_1():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     mean, std = image.mean((0, 1)), image.std((0, 1))
-    step = transforms.Whiten(tuple(mean.tolist()), tuple(std.tolist()))
-    white = step({"image": image, "id": "a"})["image"]
-    assert white.dtype == np.float32
-    np.testing.assert_allclose(white.mean((0, 1)), 0, atol=1e-4)
-    np.testing.assert_allclose(white.std((0, 1)), 1, atol=1e-4)
+    step = Normalize(tuple(mean.tolist()), tuple(std.tolist()))
+    normalized = step(image)
+    assert normalized.dtype == np.float32
+    np.testing.assert_allclose(normalized.mean((0, 1)), 0, atol=1e-4)
+    np.testing.assert_allclose(normalized.std((0, 1)), 1, atol=1e-4)
     with pytest.raises(errors.UserError, match="a has 1 channels, mean and std have 3"):
-        step({"image": image[..., :1], "id": "a"})
+        step(image[..., :1], name="a")
 
 
 def test_sections():
@@ -273,8 +275,8 @@ def test_turning_reveals_what_means_nothing():
     np.testing.assert_array_equal(turned["image"][0, 0], np.rint(FACTS.mean))
 
 
-def test_area_crops_move_the_pixels_under_the_box():
-    step = transforms.AreaCrop(30, 40)
+def test_random_resized_crops_move_the_pixels_under_the_box():
+    step = transforms.RandomResizedCrop(30, 40)
     for seed in range(30):
         cropped = step(marked(), np.random.default_rng(seed))
         assert cropped["image"].shape == (30, 40, 3)
@@ -283,14 +285,14 @@ def test_area_crops_move_the_pixels_under_the_box():
             assert cropped["segmentation"][int(row), int(col)] == OBJECT
 
 
-def test_an_area_crop_that_cannot_fit_shows_the_whole_image():
-    step = transforms.AreaCrop(8, 8)
+def test_a_random_resized_crop_that_cannot_fit_shows_the_whole_image():
+    step = transforms.RandomResizedCrop(8, 8)
     window = step.draw_window((10, 100), np.random.default_rng(0))
     assert window == (0, 0, 10, 100)
     example = step(marked((20, 80), (2, 3, 14, 20)), np.random.default_rng(0))
     assert (example["segmentation"][2:] == IGNORE).all()  # padded below
     with pytest.raises(errors.UserError, match="low <= high"):
-        transforms.AreaCrop(8, 8, area_low=0.9, area_high=0.5)
+        transforms.RandomResizedCrop(8, 8, area_low=0.9, area_high=0.5)
 
 
 @pytest.mark.parametrize("step", [transforms.Blur(1.0, 3.0), transforms.Jitter()])
@@ -325,12 +327,12 @@ def test_jitter_scales_brightness_contrast_and_saturation():
     assert images.jitter(image, 9.0, 1.0, 1.0).max() == 255  # cut, not wrapped
 
 
-def test_whitening_into_a_batch_is_whitening():
+def test_normalization_into_a_batch_is_normalization():
     image = np.random.default_rng(0).integers(0, 256, (6, 7, 3), np.uint8)
-    step = transforms.Whiten((90.0, 91.0, 92.0), (10.0, 20.0, 30.0))
+    step = Normalize((90.0, 91.0, 92.0), (10.0, 20.0, 30.0))
     for seen in (image, image[:, ::-1], image[1:5, 2:6]):
         out = np.empty((2, *seen.shape), np.float32)
-        step.write({"image": seen}, out[1])
+        step(seen, out[1])
         wanted = (seen.astype(np.float32) - np.float32(step.mean)) / step.std
         np.testing.assert_allclose(out[1], wanted, atol=1e-5)
 
@@ -406,8 +408,8 @@ def test_a_sliver_of_a_crowd_is_still_a_crowd(kind):
 
 
 @pytest.mark.parametrize("kind", ["crowd", "unknown"])
-def test_area_crops_and_turns_keep_slivers_of_crowds(kind):
-    step = transforms.AreaCrop(40, 40, area_low=0.1, area_high=0.2)
+def test_random_resized_crops_and_turns_keep_slivers_of_crowds(kind):
+    step = transforms.RandomResizedCrop(40, 40, area_low=0.1, area_high=0.2)
     kept = 0
     for seed in range(40):
         cut = step(crowded(kind), np.random.default_rng(seed))

@@ -117,7 +117,7 @@ def test_every_example_counts_once_whatever_the_batch(evaluator, batch_size):
 
 @pytest.mark.parametrize("how", [{}, {"flip": True}, {"mode": "sliding"}])
 def test_images_are_normalized_by_the_statistics_of_training(network, how):
-    """The stand-in answers 1 where a whitened pixel is above 0."""
+    """The stand-in answers 1 where a normalized pixel is above 0."""
     source = Source([(6, 7)] * 3)
     facts = {"mean": (1.0,) * 3, "std": (0.5,) * 3}
     source.dataset = dataclasses.replace(source.dataset, **facts)

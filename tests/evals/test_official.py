@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pycocotools import coco, cocoeval
 
+from jaxseg.core import images
 from jaxseg.data import source as source_lib
-from jaxseg.data import transforms
 from jaxseg.evals import evaluate, predict
 from jaxseg.metrics import detection, keypoints
 
@@ -102,7 +102,7 @@ def as_predictions(task, found, canvas):
     for number, size in enumerate(SIZES):
         own = [one for one in found if one["image_id"] == number + 1]
         factor = min(n / m for n, m in zip(canvas, size))
-        scale = np.array(transforms.scaled_size(size, factor)) / size / canvas
+        scale = np.array(images.scaled_size(size, factor)) / size / canvas
         boxes, points = np.zeros((10, 4), "f4"), np.zeros((10, 4, 3), "f4")
         scores, labels = np.zeros(10, "f4"), np.full(10, -1, "i4")
         for place, one in enumerate(own):

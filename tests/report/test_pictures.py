@@ -13,8 +13,8 @@ def test_a_curve_is_of_one_evaluation():
         {"kind": kind, "step": step, "split": split, "metrics": {"miou": value}}
         for kind, step, split, value in [
             ("train", 1, "", 0.9),
-            ("evaluation", 1, "held_out", 0.1),
-            ("evaluation", 2, "held_out", 0.2),
+            ("evaluation", 1, "holdout", 0.1),
+            ("evaluation", 2, "holdout", 0.2),
             ("evaluation", 2, "validation", 0.7),
         ]
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import hashing, images, jsonl
+from jaxseg.core import hashing, image_files, jsonl
 
 PALETTE = [[64, 70, 80], [196, 60, 60], [70, 140, 220], [240, 200, 70]]
 CLASSES = ["background", "vehicle", "sign", "lane"]
@@ -34,7 +34,7 @@ def target(name, source, seed=0, domain="driving", source_domain="driving", **mo
         "variant": "",
         "seed": seed,
         "lr": 0.01,
-        "selected": "held_out",
+        "selected": "holdout",
         "role": "target",
         "baseline": "websearch",
         **more,
@@ -120,7 +120,7 @@ def samples(
     palette = np.array(PALETTE, np.uint8)
     pictures = {"image": image, "truth": palette[ids], "prediction": palette[predicted]}
     return {
-        f"samples/{number:03d}_{name}.png": images.encode_png(picture)
+        f"samples/{number:03d}_{name}.png": image_files.encode_png(picture)
         for name, picture in pictures.items()
     }
 

@@ -38,7 +38,7 @@ TEXTS = (
     *("\0", "\n", "\u202e", "\udcff", "ü", "🙂", "hrnet", "tiny", "worlds", "worlds/"),
     *("worlds/driving_day", "driving_day@bogus", "driving_day@", "@depth", "camvid/11"),
     *("driving_dya", "aerial_city@depth", "websearch", "driving_day", "x" * 300),
-    *("/nowhere", "64+64", "64+", "+64", "0.1+nan", "0.01+0.01", "1+2+3", "held_out"),
+    *("/nowhere", "64+64", "64+", "+64", "0.1+nan", "0.01+0.01", "1+2+3", "holdout"),
 )
 # What a base needs to be planned at all, and to be planned quickly.
 BASES = {

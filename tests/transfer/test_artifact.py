@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import jaxseg
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core import manifest as manifests
 from jaxseg.data import source as source_lib
 from jaxseg.data import transforms
@@ -19,7 +19,7 @@ def model():
     return jaxseg.load(tiny.artifact("source"))
 
 
-def whitened(images, model):
+def normalized(images, model):
     pre = model.manifest["preprocessing"]
     images = np.asarray(images, np.float32)
     return (images - np.float32(pre["mean"])) / np.float32(pre["std"])
@@ -49,11 +49,11 @@ def test_a_prediction_has_the_size_of_the_image(model):
         np.testing.assert_array_equal(model(image[None])[0], found)
 
 
-def test_a_prediction_is_the_best_logit_of_the_whitened_image(model):
+def test_a_prediction_is_the_best_logit_of_the_normalized_image(model):
     source = source_lib.open("worlds/driving_day", split="validation", count=3)
     images = source[1]["image"][None]
     assert images.shape[1:3] == tuple(model.manifest["preprocessing"]["size"])
-    logits = model.logits(whitened(images, model))
+    logits = model.logits(normalized(images, model))
     np.testing.assert_array_equal(model(images), np.argmax(logits, axis=-1))
 
 
@@ -140,7 +140,7 @@ def test_pictures_are_converted_as_in_training(model, tmp_path):
 
     model._predict = predict
     for name, path in files(tmp_path).items():
-        wanted = images.read(path)
+        wanted = image_files.read(path)
         given = [wanted, path, str(path), opened(path), wanted[None]]
         if name in ("grey", "deep", "rgba", "both"):
             stored = np.asarray(opened(path))

@@ -8,7 +8,7 @@ from jaxseg.transfer.kinds import select, train
 from tests import tiny
 
 BEST = {"eval_every": 2, "keep": "best"}
-HELD_OUT = {"split": "train", "part": "held_out"}
+HOLDOUT = {"split": "train", "part": "holdout"}
 
 
 def spec(**changes):
@@ -19,9 +19,9 @@ def spec(**changes):
 
 def apart(**changes):
     """Chosen by a fifth of the training images, trained on the others."""
-    sections = {"validation": {"count": 3}, "held_out": HELD_OUT}
-    data = {"name": "worlds/driving_day", "count": 10, "part": "fit"}
-    fields = {"data": data, "evaluations": sections, "choose_by": "held_out"}
+    sections = {"validation": {"count": 3}, "holdout": HOLDOUT}
+    data = {"name": "worlds/driving_day", "count": 10, "part": "train"}
+    fields = {"data": data, "evaluations": sections, "choose_by": "holdout"}
     return fields | BEST | changes
 
 
@@ -56,7 +56,7 @@ def test_images_of_the_same_split_choose_under_any_protocol():
         ({"count": 40}, True),
         ({"fraction": 0.5}, True),
         ({"seed": 3}, True),
-        ({"part": "held_out"}, True),
+        ({"part": "holdout"}, True),
         ({"split": "train"}, False),
         ({"name": "worlds/driving_night"}, False),
     ],
@@ -70,27 +70,27 @@ def test_images_that_overlap_choose(other, shared):
 
 @pytest.mark.parametrize("seed, shared", [(0, False), (1, True)])
 def test_parts_of_one_draw_do_not_overlap(seed, shared):
-    parts = {"fit": {"part": "fit"}, "held_out": {"part": "held_out", "seed": seed}}
-    found = spec(evaluations=parts, choose_by="held_out", headline="fit", **BEST)
-    assert bool(choosing.words(found, "fit")) == shared
+    parts = {"train": {"part": "train"}, "holdout": {"part": "holdout", "seed": seed}}
+    found = spec(evaluations=parts, choose_by="holdout", headline="train", **BEST)
+    assert bool(choosing.words(found, "train")) == shared
 
 
 def test_images_that_chose_between_candidates():
-    evaluations = {"validation": {}, "quick": {"count": 4}, "held_out": HELD_OUT}
+    evaluations = {"validation": {}, "quick": {"count": 4}, "holdout": HOLDOUT}
     found = spec(evaluations=evaluations)
     text = ", best of 3 candidates on this set"
     assert choosing.candidates(found, "validation", "validation", 3) == text
     assert choosing.candidates(found, "validation", "quick", 3) == text
-    assert choosing.candidates(found, "validation", "held_out", 3) == ""
+    assert choosing.candidates(found, "validation", "holdout", 3) == ""
     assert choosing.candidates(found, "validation", "validation", 1) == ""
     assert choosing.candidates({}, "validation", "validation", 2)
 
 
-def test_images_that_are_held_out_choose():
+def test_images_that_are_holdout_choose():
     found = spec(**apart())
-    assert choosing.chooser(found) == "held_out"
+    assert choosing.chooser(found) == "holdout"
     assert choosing.words(found, "validation") == ""
-    assert choosing.words(found, "held_out") == ", best of 3 evaluations of this set"
+    assert choosing.words(found, "holdout") == ", best of 3 evaluations of this set"
 
 
 def test_evaluations_follow_these_steps():
@@ -112,15 +112,15 @@ def test_what_cannot_choose(changes, text):
         spec(**changes)
 
 
-def test_a_run_keeps_what_the_held_out_images_liked_best(tmp_path):
+def test_a_run_keeps_what_the_holdout_images_liked_best(tmp_path):
     config = {"stages": {"x": tiny.train(steps=4, lr=1.0, **apart())}}
     assert study.run(config, tmp_path).ok
     manifest = store.Store(tmp_path).manifest(tiny.plan(config).by_name["x"].key)
     rows = {
         row["evaluation"]: row for row in manifest["metrics"] if row["name"] == "miou"
     }
-    assert rows["validation"]["headline"] and not rows["held_out"]["headline"]
-    assert rows["held_out"]["protocol"].endswith(", best of 2 evaluations of this set")
+    assert rows["validation"]["headline"] and not rows["holdout"]["headline"]
+    assert rows["holdout"]["protocol"].endswith(", best of 2 evaluations of this set")
     assert "best of" not in rows["validation"]["protocol"]
     assert manifest["best_step"] in (2, 4)
     folder = store.Store(tmp_path).folder(manifest["key"])
@@ -132,10 +132,10 @@ def test_a_run_keeps_what_the_held_out_images_liked_best(tmp_path):
 def test_a_refit_keeps_evaluations_on_another_copy_of_the_set():
     """Images held out of one copy are not those of another."""
     same = {"name": "camvid/11", "root": None, "options": {}, "split": "train"}
-    data = same | {"copy": None, "part": "fit", "mix": []}
+    data = same | {"copy": None, "part": "train", "mix": []}
     evaluations = {
-        "own": same | {"copy": None, "part": "held_out"},
-        "other": same | {"copy": "b", "part": "held_out"},
+        "own": same | {"copy": None, "part": "holdout"},
+        "other": same | {"copy": "b", "part": "holdout"},
     }
     spec = {"data": data, "evaluations": evaluations, "steps": 4}
     spec |= {"schedule": {"warmup_steps": 0}}

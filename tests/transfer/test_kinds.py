@@ -39,7 +39,7 @@ def test_select_takes_the_best_and_says_why(tmp_path):
         (own,) = [
             m["value"]
             for m in manifest["metrics"]
-            if m["evaluation"] == "held_out" and m["name"] == "miou"
+            if m["evaluation"] == "holdout" and m["name"] == "miou"
         ]
         assert scores[name] == own  # held-out images decide, not the validation set
     best = max(sorted(scores), key=scores.get)
@@ -48,7 +48,7 @@ def test_select_takes_the_best_and_says_why(tmp_path):
     assert [row["candidate"] for row in rows if row["winner"]] == [best]
     assert {row["lr"] for row in rows} == {0.001, 0.01}
     text = ", best of 2 candidates on this set"
-    said = {"validation": "", "held_out": text}
+    said = {"validation": "", "holdout": text}
     for row, own in zip(manifest["metrics"], made[best]["metrics"], strict=True):
         more = said[own["evaluation"]]
         changed = {"protocol": own["protocol"] + more, "chosen": more}
@@ -88,7 +88,7 @@ def score_candidates(values, higher_is_better=True):
     with monkey.context() as patch:
         patch.setattr(manifests, "read", lambda folder: made[str(folder)])
         patch.setattr(jsonl, "write", lambda path, rows: None)
-        spec = {"evaluation": "held_out", "refit": True}
+        spec = {"evaluation": "holdout", "refit": True}
         one = stage.Stage("x", "select", spec, {}, {}, (), {}, "00")
         folders = {role: Path(f"/{role}") for role in values}
         nowhere = Path("/nowhere")
@@ -97,15 +97,15 @@ def score_candidates(values, higher_is_better=True):
 
 def test_the_evaluation_named_decides():
     scores = {
-        "a": {"validation": 0.9, "held_out": 0.1},
-        "b": {"validation": 0.1, "held_out": 0.2},
+        "a": {"validation": 0.9, "holdout": 0.1},
+        "b": {"validation": 0.1, "holdout": 0.2},
     }
     assert score_candidates(scores)["winner"] == "b"
     assert score_candidates(scores, higher_is_better=False)["winner"] == "a"
 
 
 def test_of_equals_the_first_by_name_wins():
-    equal = {role: {"validation": 0.5, "held_out": 0.5} for role in ("c", "a", "b")}
+    equal = {role: {"validation": 0.5, "holdout": 0.5} for role in ("c", "a", "b")}
     assert score_candidates(equal)["winner"] == "a"
 
 
@@ -113,7 +113,7 @@ def test_of_equals_the_first_by_name_wins():
 def test_a_score_that_is_not_finite_never_wins(higher):
     nan, inf = float("nan"), float("inf") if higher else -float("inf")
     values = {
-        role: {"validation": 0.5, "held_out": value}
+        role: {"validation": 0.5, "holdout": value}
         for role, value in (("a", nan), ("b", 0.1), ("c", inf))
     }
     assert score_candidates(values, higher)["winner"] == "b"
@@ -123,7 +123,7 @@ def test_a_score_that_is_not_finite_never_wins(higher):
 
 
 def test_an_evaluation_that_candidates_lack():
-    with pytest.raises(errors.UserError, match=r"no evaluation 'held_out'.*validation"):
+    with pytest.raises(errors.UserError, match=r"no evaluation 'holdout'.*validation"):
         score_candidates({"a": {"validation": 0.5}})
 
 
@@ -141,10 +141,10 @@ def test_the_winner_is_trained_again_on_all_of_its_images():
     assert manifest["data"]["train"]["count"] == 8
     assert {m["evaluation"] for m in manifest["metrics"]} == {"validation"}
     assert manifest["spec"]["lr"] == winner["lr"] == candidate["spec"]["lr"]
-    assert manifest["spec"]["evaluation"] == "held_out"
+    assert manifest["spec"]["evaluation"] == "holdout"
     listed = (folder / "subset_train.txt").read_text().splitlines()
     parts = [
-        tiny.artifact("target/a") / f"subset_{n}.txt" for n in ("train", "held_out")
+        tiny.artifact("target/a") / f"subset_{n}.txt" for n in ("train", "holdout")
     ]
     assert sorted(listed) == sorted(
         line for part in parts for line in part.read_text().splitlines()
@@ -211,10 +211,10 @@ def test_a_refit_is_as_long_as_the_winner_was_best_after():
 def test_what_cannot_be_selected_by_is_found_before_anything_runs():
     config = tiny.config()
     config["stages"]["target"]["evaluation"] = "heldout"
-    with pytest.raises(errors.UserError, match=r"'heldout'.*mean 'held_out'"):
+    with pytest.raises(errors.UserError, match=r"'heldout'.*mean 'holdout'"):
         tiny.plan(config)
     config = tiny.config()
-    config["stages"]["target/b"]["headline"] = "held_out"
+    config["stages"]["target/b"]["headline"] = "holdout"
     with pytest.raises(errors.UserError, match="is of images that the refit trains on"):
         tiny.plan(config)
     config["stages"]["target"]["refit"] = False

@@ -57,7 +57,7 @@ def test_images_are_those_that_were_trained_on():
 
 def test_a_selection_has_the_labels_of_its_candidates_but_no_rate():
     found = labels(tiny.config(), "target")
-    assert found["lr"] is None and found["selected"] == "held_out"
+    assert found["lr"] is None and found["selected"] == "holdout"
     assert found["target_dataset"] == "worlds/driving_night"
     assert found["source"] == "source" and found["start"] == "source"
 

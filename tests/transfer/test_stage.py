@@ -86,7 +86,7 @@ def test_what_changes_no_number_is_not_in_the_key(changes):
         dict(batch_size=8),
         dict(data=BASE["data"] | {"count": 7}),
         dict(data=BASE["data"] | {"seed": 1}),
-        dict(data=BASE["data"] | {"part": "fit"}),
+        dict(data=BASE["data"] | {"part": "train"}),
         dict(data=BASE["data"] | {"name": "worlds/driving_night"}),
         dict(data=BASE["data"] | {"augment": []}),
         dict(evaluations={"validation": {"count": 4}}),

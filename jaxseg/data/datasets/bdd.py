@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
@@ -87,8 +87,8 @@ def records(
 def parse(record: Any, root: Path, variant: str) -> Example:
     if variant != "detection":
         return {
-            "image": images.read(root / record[0]),
-            "segmentation": images.read_ids(root / record[1]),
+            "image": image_files.read(root / record[0]),
+            "segmentation": image_files.read_ids(root / record[1]),
             "id": Path(record[0]).stem,
         }
     return {

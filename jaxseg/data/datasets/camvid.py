@@ -10,7 +10,7 @@ study counts 23 of them; which these are is not published.)
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import mask_files, text_files
@@ -123,8 +123,8 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     image, label = record
     path = root / label
     return {
-        "image": images.read(root / image),
-        "segmentation": images.read_ids(path)
+        "image": image_files.read(root / image),
+        "segmentation": image_files.read_ids(path)
         if variant == "11"
         else mask_files.read_colors(path, IDS_32),
         "id": PurePosixPath(image).stem,

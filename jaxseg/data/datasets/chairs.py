@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors, user_cache
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files, user_cache
 from jaxseg.core.types import Example
 from jaxseg.data import compositor
 from jaxseg.data.dataset import Dataset
@@ -199,7 +198,7 @@ def _files(root: Path, **folders: str | None) -> tuple[tuple[str, ...], ...]:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(images_lib.SUFFIXES)
+    return not name.startswith(".") and name.lower().endswith(image_files.SUFFIXES)
 
 
 def _refuse(given: dict[str, Any]) -> None:

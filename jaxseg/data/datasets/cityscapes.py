@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import mask_files, present_ids
@@ -130,7 +130,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
         chosen = order[:border] if split == "train" else order[border:]
         both = [both[place] for place in np.sort(chosen)]
     if variant in SINGLE:
-        return _showing(both, NAMES.index(variant), root, images.read_ids, "ids")
+        return _showing(both, NAMES.index(variant), root, image_files.read_ids, "ids")
     if variant == "car_patches_only":
         return _showing(both, 1, root, _patch_label, f"car patch {PATCH} {ENOUGH}")
     return both
@@ -151,7 +151,10 @@ def describe(variant: str, root: Path) -> Dataset:
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
-    image, ids = images.read(root / record[0]), images.read_ids(root / record[1])
+    image, ids = (
+        image_files.read(root / record[0]),
+        image_files.read_ids(root / record[1]),
+    )
     name = Path(record[0]).stem
     if not variant.startswith("car_patches"):
         return {"image": image, "segmentation": ids, "id": name}
@@ -188,7 +191,7 @@ def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
 def _patch_label(mask: Path) -> np.ndarray:
     """[1] where the patch of the image of this mask shows a car, else [0]."""
     name = mask.name.replace("_gtFine_labelIds.png", "_leftImg8bit")
-    return np.array([_patch(images.read_ids(mask) == CAR, name)[1]])
+    return np.array([_patch(image_files.read_ids(mask) == CAR, name)[1]])
 
 
 def _patch(car: np.ndarray, name: str) -> tuple[tuple[slice, slice], int]:

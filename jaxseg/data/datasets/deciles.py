@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import subsets
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -100,14 +99,14 @@ def records(
 def parse(record: Ranked, root: Path, variant: str) -> Example:
     mask_files.check_size(root, record.image, record.deciles, "deciles")
     path = root / record.deciles
-    ranks = images_lib.read_ids(path)
+    ranks = image_files.read_ids(path)
     if ranks.min() < 0 or ranks.max() > TOP:
         raise errors.UserError(
             f"{path}: found the values {ranks.min()} to {ranks.max()}; allowed are 0 "
             f"to {TOP}, the decile of each pixel. Fix: write the deciles anew."
         )
     return {
-        "image": images_lib.read(root / record.image),
+        "image": image_files.read(root / record.image),
         "segmentation": np.array(record.classes, np.int32)[ranks],
         "id": "/".join(PurePosixPath(record.image).parts[-2:]),
     }
@@ -144,7 +143,7 @@ def write(path: Path, deciles: np.ndarray) -> None:
     """An 8-bit PNG of uint8 [H, W], 0 to 9, and the folder that it lies in."""
     assert deciles.ndim == 2 and deciles.dtype == np.uint8 and deciles.max() <= TOP
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(images_lib.encode_png(deciles))
+    path.write_bytes(image_files.encode_png(deciles))
 
 
 def _check_deciles(foreground: Sequence[int], ignored: Sequence[int]) -> None:

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
@@ -76,7 +75,7 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
         invalid=record.invalid,
         maximum=record.maximum,
     )
-    image = images_lib.read(root / record.image)
+    image = image_files.read(root / record.image)
     return {"image": image, "depth": metres, "id": record.image}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, image_files
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
@@ -123,7 +123,7 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
     example = labelled_images.parse(record, root)
     if variant != "17_masks":
         return example
-    mask = images_lib.read_ids(root / _mask(record.image))
+    mask = image_files.read_ids(root / _mask(record.image))
     mask = images_lib.resize_ids(mask, example["image"].shape[:2])
     flower = (mask == FLOWER).astype(np.int32)
     return {"image": example["image"], "segmentation": flower, "id": record.image}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, image_files, lookup
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data import refusals
@@ -93,12 +93,12 @@ def records(
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
     path = root / record.mask
-    size, found = images_lib.size(root / record.image), images_lib.size(path)
+    size, found = image_files.size(root / record.image), image_files.size(path)
     if found != size:  # known before gigabytes are decoded
         check_size(found, size, record, root)
-    image = images_lib.read(root / record.image, record.channels)
+    image = image_files.read(root / record.image, record.channels)
     if record.colors is None:
-        mask = images_lib.read_ids(path)
+        mask = image_files.read_ids(path)
     else:
         mask = mask_files.read_colors(path, record.colors)
     mask = images_lib.resize_ids(mask, size)
@@ -213,7 +213,7 @@ def ids_in(masks: Sequence[str], root: Path) -> list[frozenset[int]]:
 @functools.lru_cache(maxsize=1 << 18)
 def _ids_in(file: tuple[str, int, int]) -> frozenset[int]:
     """The ids in the mask with this stamp."""
-    return frozenset(present_ids.values(images_lib.read_ids(Path(file[0]))))
+    return frozenset(present_ids.values(image_files.read_ids(Path(file[0]))))
 
 
 def _own_names(root: Path, options: Mapping[str, Any]) -> class_names.Names | None:
@@ -323,7 +323,7 @@ def _median_size(paths: Sequence[Path]) -> tuple[int, int] | None:
     sizes = []
     for index in chosen:
         with contextlib.suppress(errors.UserError):  # raised again when it is read
-            sizes.append(images_lib.size(paths[index]))
+            sizes.append(image_files.size(paths[index]))
     if not sizes:
         return None
     height, width = np.median(sizes, axis=0).astype(int)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.readers import listing, mask_files, tiles
@@ -106,5 +106,5 @@ def parse(record: Tile, root: Path, variant: str) -> Example:
 
 def _decode(path: Path) -> np.ndarray:
     """int32 [H, W] of a label file."""
-    pixels = np.where(images.read(path) > 127, 255, 0).astype(np.uint8)
+    pixels = np.where(image_files.read(path) > 127, 255, 0).astype(np.uint8)
     return mask_files.from_colors(pixels, IDS, path)

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import subsets
 from jaxseg.data.dataset import Dataset
@@ -58,7 +57,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[Person]:
 
 
 def parse(record: Person, root: Path, variant: str) -> Example:
-    image = images_lib.read(root / record.image)
+    image = image_files.read(root / record.image)
     size = image.shape[:2]
     known = record.joints * [1, 1, 2]  # all that is labelled can be seen
     keypoints = objects.known_points(known[None], size)

@@ -8,7 +8,7 @@ it. Background is "Unlabeled", the last id of the files.
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.readers import mask_files
@@ -63,7 +63,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     return {
-        "image": images.read(root / record[0]),
-        "segmentation": images.read_ids(root / record[1]),
+        "image": image_files.read(root / record[0]),
+        "segmentation": image_files.read_ids(root / record[1]),
         "id": Path(record[0]).stem,
     }

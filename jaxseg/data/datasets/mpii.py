@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import subsets
 from jaxseg.data.dataset import Dataset
@@ -84,7 +83,7 @@ def records(
 
 
 def parse(record: People, root: Path, variant: str) -> Example:
-    image = images_lib.read(root / record.image)
+    image = image_files.read(root / record.image)
     size = image.shape[:2]
     boxes, kept = objects.cut_boxes(record.corners, size)
     return {

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import depth_maps, file_cache, listing, mat_files
@@ -115,7 +114,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[int | Pair]:
 def parse(record: int | Pair, root: Path, variant: str) -> Example:
     if isinstance(record, Pair):
         depth = depth_maps.read(root / record.depth, MILLIMETRES)
-        image = images_lib.read(root / record.image)
+        image = image_files.read(root / record.image)
         return {"image": image, "depth": depth, "id": Path(record.image).stem}
     found = {"image": _row(root, "images", record), "id": f"{record + 1:04d}"}
     if variant == "depth":

@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import folder
@@ -54,8 +53,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[str]:
 def parse(record: str, root: Path, variant: str) -> Example:
     path, mask = root / record, root / _mask(record)
     return {
-        "image": images_lib.read(path),
-        "segmentation": folder.to_binary(images_lib.read_ids(mask), mask),
+        "image": image_files.read(path),
+        "segmentation": folder.to_binary(image_files.read_ids(mask), mask),
         "id": path.stem,
     }
 

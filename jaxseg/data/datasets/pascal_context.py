@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import file_cache, mat_files, text_files
@@ -62,7 +62,7 @@ def parse(record: str, root: Path, variant: str) -> Example:
             f"{len(table) - 1}, as in labels.txt. Fix: get the official file again."
         )
     return {
-        "image": images.read(root / image),
+        "image": image_files.read(root / image),
         "segmentation": table[raw],
         "id": record,
     }

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors, lookup
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files, lookup
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import imagenet, text_files
@@ -120,11 +119,11 @@ def records(
 
 def parse(record: Pet, root: Path, variant: str) -> Example:
     (image,), trimaps = reads(record, root, variant)
-    example = {"image": images_lib.read(root / image), "id": record.name}
+    example = {"image": image_files.read(root / image), "id": record.name}
     if not trimaps:
         return example | {"label": np.array(record.label, np.int32)}
     trimap = root / trimaps[0]
-    ids = images_lib.read_ids(trimap)
+    ids = image_files.read_ids(trimap)
     if not ((ids >= 1) & (ids <= 3)).all():  # 0 would silently stay background
         raise errors.UserError(
             f"{trimap}: found the ids {np.unique(ids).tolist()[:8]}; allowed are 1, 2 "

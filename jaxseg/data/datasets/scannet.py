@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from jaxseg.core import errors
+from jaxseg.core import errors, image_files
 from jaxseg.core import images as images_lib
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -85,10 +85,10 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     if variant == "depth":
         name, label = "depth", depth_maps.read(path, MILLIMETRES)
     else:
-        name, label = "segmentation", images_lib.read_ids(path)
+        name, label = "segmentation", image_files.read_ids(path)
         if path.parent.name == RAW_LABEL:
             label = _to_nyu(label, path, root)
-    image = images_lib.read(root / image_name)
+    image = image_files.read(root / image_name)
     _check_shape(image.shape, label.shape, path)
     return {
         "image": images_lib.resize(image, label.shape),

@@ -13,8 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.readers import depth_maps, text_files
@@ -45,7 +44,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     colour, depth = record
     return {
-        "image": images_lib.read(root / colour),
+        "image": image_files.read(root / colour),
         "depth": depth_maps.read(root / depth, METRES, invalid=INVALID),
         "id": depth.removesuffix(DEPTH),
     }
@@ -83,7 +82,7 @@ def _frames(root: Path) -> dict[str, tuple[str, str]]:
     frames, lost = {}, []
     for depth in sorted(name for name in files if name.endswith(DEPTH)):
         frame = depth.removesuffix(DEPTH)
-        colours = [f"{frame}{COLOUR}{suffix}" for suffix in images_lib.SUFFIXES]
+        colours = [f"{frame}{COLOUR}{suffix}" for suffix in image_files.SUFFIXES]
         found = [name for name in colours if name in files]
         lost += [] if found else [depth]
         frames |= {frame: (found[0], depth)} if found else {}

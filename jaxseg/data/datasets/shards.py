@@ -25,8 +25,7 @@ import msgpack
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.datasets import table
@@ -295,7 +294,7 @@ def _read_image(image: Image.Image) -> np.ndarray:
 
 
 def _read_ids(image: Image.Image) -> np.ndarray:
-    if image.format == "JPEG" or image.mode not in images_lib.ID_MODES:
+    if image.format == "JPEG" or image.mode not in image_files.ID_MODES:
         raise ValueError(
             f"found {image.format} with {image.mode} pixels, allowed is one channel of "
             "class ids stored without loss"

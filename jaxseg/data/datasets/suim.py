@@ -8,7 +8,7 @@ of the factors study, what lies right of the image or below it is cut off.
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.readers import listing, mask_files
@@ -60,7 +60,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
-    image = images.read(root / record[0])
+    image = image_files.read(root / record[0])
     ids = mask_files.read_colors(root / record[1], IDS)
     name = Path(record[0]).stem
     if name in TOO_BIG:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.datasets import nyu
@@ -66,9 +65,9 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     image, label = record
     name = "segmentation" if variant == "segmentation" else "depth"
-    read = images_lib.read_ids if variant == "segmentation" else read_depth
+    read = image_files.read_ids if variant == "segmentation" else read_depth
     return {
-        "image": images_lib.read(root / image),
+        "image": image_files.read(root / image),
         name: read(root / label),
         "id": str(Path(image).with_suffix("")),
     }
@@ -76,7 +75,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 
 def read_depth(path: Path) -> np.ndarray:
     """float32 [H, W] metres: the files hold millimetres turned left by three bits."""
-    raw = images_lib.read_ids(path)
+    raw = image_files.read_ids(path)
     if raw.min() < 0 or raw.max() > 0xFFFF:
         raise errors.UserError(
             f"{path}: found {raw.min()} to {raw.max()}; allowed are 16-bit depth maps. "

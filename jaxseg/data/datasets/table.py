@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import subsets
 from jaxseg.data.dataset import IGNORE, Dataset
@@ -126,7 +125,7 @@ def parse(record: Row, root: Path, variant: str) -> Example:
             mask_files.check_size(
                 root, record.image, str(record.target), COLUMNS[variant]
             )
-        found = {"image": images_lib.read(root / record.image), "id": record.image}
+        found = {"image": image_files.read(root / record.image), "id": record.image}
         return found | _read_target(record, root, variant)
     except errors.UserError as error:
         raise errors.UserError(f"{record.where}: {error}") from None
@@ -307,6 +306,6 @@ def _read_target(record: Row, root: Path, variant: str) -> Example:
         return {"label": np.asarray(record.target, np.int32)}
     path = root / str(record.target)
     if variant == "segmentation":
-        return {"segmentation": images_lib.read_ids(path)}
+        return {"segmentation": image_files.read_ids(path)}
     how = dict(invalid=record.invalid, maximum=record.maximum)
     return {"depth": depth_maps.read(path, record.scale, **how)}

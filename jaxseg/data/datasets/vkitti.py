@@ -10,7 +10,7 @@ Table 1 counts 9 classes; these are the 15 of that code.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.readers import depth_maps, mask_files
@@ -32,7 +32,7 @@ CLASSES = {
     "Car": (255, 127, 80),
     "Van": (0, 139, 139),
 }
-HELD_OUT = "Scene18"
+HOLDOUT = "Scene18"
 CENTIMETRES, TOO_FAR = 0.01, 65535  # which is also what the sky has
 COMMON = dict(
     domain="synthetic",
@@ -63,7 +63,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, label) paths below `root`, sorted."""
     both = pairs(root, "Scene*/*", variant, folder="classSegmentation")
     kept = split == "validation"
-    return [pair for pair in both if pair[0].startswith(f"{HELD_OUT}/") == kept]
+    return [pair for pair in both if pair[0].startswith(f"{HOLDOUT}/") == kept]
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
@@ -92,7 +92,7 @@ def read(
     classes: Mapping[str, tuple[int, int, int]],
 ) -> Example:
     """One frame with classes or depth."""
-    example = {"image": images.read(root / record[0]), "id": record[0]}
+    example = {"image": image_files.read(root / record[0]), "id": record[0]}
     if variant == "depth":
         depth = depth_maps.read(root / record[1], CENTIMETRES, invalid=TOO_FAR)
         return example | {"depth": depth}

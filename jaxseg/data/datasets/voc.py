@@ -20,8 +20,7 @@ import defusedxml
 import numpy as np
 from defusedxml import ElementTree
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import refusals, subsets
 from jaxseg.data.dataset import Dataset
@@ -151,7 +150,7 @@ def files(
     """The images, and the XML files and lists."""
     labels = [*root.glob(f"{annotations}/*.xml"), *root.glob("ImageSets/*/*.txt")]
     there = root.glob(f"{images}/*")
-    seen = [path for path in there if path.suffix.lower() in images_lib.SUFFIXES]
+    seen = [path for path in there if path.suffix.lower() in image_files.SUFFIXES]
     return tuple(
         [path.relative_to(root).as_posix() for path in paths]
         for paths in (seen, labels)

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import refusals
 from jaxseg.data.dataset import Dataset
@@ -76,7 +75,7 @@ def records(
 
 def parse(record: Record, root: Path, variant: str) -> Example:
     return {
-        "image": images_lib.read(root / record.image),
+        "image": image_files.read(root / record.image),
         "boxes": record.boxes,
         "box_labels": record.labels,
         "id": record.id,
@@ -127,7 +126,7 @@ def find_pairs(
         files = sorted(
             path.relative_to(root).as_posix()
             for path in (root / folder).rglob("*")
-            if path.suffix.lower() in images_lib.SUFFIXES
+            if path.suffix.lower() in image_files.SUFFIXES
         )
         paths = {image: _label_path(image, labels) for image in files}
         found[split] = [

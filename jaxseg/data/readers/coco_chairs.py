@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.readers import file_cache, text_files
@@ -40,7 +39,7 @@ def place(records: Sequence[Chairs], folder: PurePosixPath) -> list[Chairs]:
 
 
 def parse(record: Chairs, root: Path) -> Example:
-    image = images_lib.read(root / record.image)
+    image = image_files.read(root / record.image)
     if image.shape[:2] != record.size:
         raise errors.UserError(
             f"{root / record.image}: image is {image.shape[0]} x {image.shape[1]} "

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxseg.core import images as images_lib
+from jaxseg.core import image_files
 from jaxseg.core.types import Example
 from jaxseg.data.readers import labelled_images
 from jaxseg.data.readers.coco_json import Content
@@ -40,7 +40,7 @@ def several(
 
 def parse_several(record: Several, root: Path) -> Example:
     return {
-        "image": images_lib.read(root / record.image),
+        "image": image_files.read(root / record.image),
         "labels": record.labels,
         "id": record.image,
     }

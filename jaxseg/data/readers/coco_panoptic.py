@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.readers import coco_json, file_cache, text_files
 
@@ -75,7 +74,7 @@ def records(
 
 
 def parse(record: Panoptic, root: Path) -> Example:
-    colours = images_lib.read(root / record.mask).astype(np.int64)
+    colours = image_files.read(root / record.mask).astype(np.int64)
     ids = colours @ np.array([1, 256, 65536])
     found, inverse = np.unique(ids, return_inverse=True)
     known = np.isin(found, record.segments)
@@ -89,7 +88,7 @@ def parse(record: Panoptic, root: Path) -> Example:
     table = np.full(len(found), record.void, np.int32)
     table[known] = record.classes[np.searchsorted(record.segments, found[known])]
     return {
-        "image": images_lib.read(root / record.image),
+        "image": image_files.read(root / record.image),
         "segmentation": table[inverse].reshape(ids.shape),
         "id": record.id,
     }

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxseg.core import arrays, errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import arrays, errors, image_files
 
 ARRAYS = (".npy", ".exr")  # endings of files that are not images
 FARTHEST = 1e6  # metres: what is farther is in other units, or stands for unknown
@@ -65,7 +64,7 @@ def _read_raw(path: Path) -> np.ndarray:
 
 
 def _read_16_bit(path: Path) -> np.ndarray:
-    raw = images_lib.read_ids(path)
+    raw = image_files.read_ids(path)
     with Image.open(path) as image:
         mode = image.mode
     if not mode.startswith("I"):

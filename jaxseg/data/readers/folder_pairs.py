@@ -11,8 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.data import refusals, subsets
 from jaxseg.data.readers import text_files
 
@@ -87,7 +86,7 @@ def _walk(root: Path) -> list[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
         for file in files:
-            if file.lower().endswith(images_lib.SUFFIXES) and not file.startswith("."):
+            if file.lower().endswith(image_files.SUFFIXES) and not file.startswith("."):
                 found.append((Path(folder) / file).relative_to(root).as_posix())
     return sorted(found)
 
@@ -139,7 +138,7 @@ def _matcher(pattern: str | None, convention: str) -> Callable[[str], str | None
 
 def _stem(name: str) -> str:
     head, suffix = os.path.splitext(name)
-    return head if suffix.lower() in images_lib.SUFFIXES else name
+    return head if suffix.lower() in image_files.SUFFIXES else name
 
 
 def _mask_for(key: str, masks: Mapping[str, str]) -> str | None:

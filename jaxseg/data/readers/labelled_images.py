@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 
 
@@ -44,7 +43,7 @@ class Images(Sequence):
 
 def parse(record: Labelled, root: Path) -> Example:
     return {
-        "image": images_lib.read(root / record.image),
+        "image": image_files.read(root / record.image),
         "label": np.array(record.label, np.int32),
         "id": record.image,
     }
@@ -67,7 +66,7 @@ def files(folder: Path) -> list[str]:
     return sorted(
         name
         for name in names
-        if name.lower().endswith(images_lib.SUFFIXES) and not name.startswith(".")
+        if name.lower().endswith(image_files.SUFFIXES) and not name.startswith(".")
     )
 
 

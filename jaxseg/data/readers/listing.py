@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.data import refusals
 
 T = TypeVar("T")
@@ -44,7 +43,7 @@ def image_names(folder: Path) -> dict[str, str]:
     return {
         path.stem: path.name
         for path in files
-        if path.suffix.lower() in images_lib.SUFFIXES
+        if path.suffix.lower() in image_files.SUFFIXES
     }
 
 
@@ -57,6 +56,6 @@ def below(root: Path, folder: str) -> dict[str, str]:
 def header_size(path: Path) -> tuple[int, int] | None:
     """(height, width), or None for a file that `read_image` will refuse later."""
     try:
-        return images_lib.size(path)
+        return image_files.size(path)
     except errors.UserError:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.core import arrays, errors, images
+from jaxseg.core import arrays, errors, image_files
 from jaxseg.data.readers import listing, text_files
 
 Color = tuple[int, int, int]
@@ -18,7 +18,7 @@ def check_size(root: Path, image: str, label: str, kind: str) -> None:
     """UserError for a label map of another size than its image, by their headers: none
     is decoded, which may take gigabytes. kind: what the labels are.
     """
-    height, width = images.size(root / image)
+    height, width = image_files.size(root / image)
     found = _size(root / label)
     if found not in (None, (height, width)):
         raise errors.UserError(
@@ -34,12 +34,12 @@ def _size(path: Path) -> tuple[int, ...] | None:
     if suffix == ".npy":
         shape = arrays.mapped(path).shape
         return shape if len(shape) == 2 else None
-    return None if suffix == ".exr" else images.size(path)
+    return None if suffix == ".exr" else image_files.size(path)
 
 
 def read_colors(path: Path, colors: Mapping[Color, int]) -> np.ndarray:
     """int32 [H, W] of a file of one colour per class."""
-    return from_colors(images.read(path), colors, path)
+    return from_colors(image_files.read(path), colors, path)
 
 
 def from_colors(

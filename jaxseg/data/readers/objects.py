@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxseg.core import errors
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, image_files
 from jaxseg.data import refusals
 
 # Parts that a line joins: on one side or in the middle, and across the body.
@@ -108,14 +107,14 @@ def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
     """uint8 [H, W, 3]; UserError where it is not of the size that `labels` say."""
-    size = images_lib.size(root / record.image)  # before gigabytes are decoded
+    size = image_files.size(root / record.image)  # before gigabytes are decoded
     if record.size is not None and size != tuple(record.size):
         raise errors.UserError(
             f"{root / record.image}: image is {size[0]} x {size[1]} (height x width, "
             f"upright), {labels} says {record.size[0]} x {record.size[1]}. Fix: "
             "restore the image that was labelled, or correct the size there."
         )
-    return images_lib.read(root / record.image)
+    return image_files.read(root / record.image)
 
 
 def flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxseg.core import errors, hashing, user_cache
-from jaxseg.core import images as images_lib
+from jaxseg.core import errors, hashing, image_files, user_cache
 from jaxseg.core.images import Size, Window
 from jaxseg.data import contents
 
@@ -58,15 +57,15 @@ def records(pairs: Iterable[tuple[str, str]], root: Path) -> Sequence[Tile]:
     return [
         Tile(image, mask, window)
         for image, mask in pairs
-        for window in windows(images_lib.size(root / image))
+        for window in windows(image_files.size(root / image))
     ]
 
 
 def read_image(path: Path, window: Window | None) -> np.ndarray:
     """uint8 [H, W, 3], a window of an image file."""
     if window is None:
-        return images_lib.read(path)
-    return images_lib.read(_tile(path, window, images_lib.read, "image"))
+        return image_files.read(path)
+    return image_files.read(_tile(path, window, image_files.read, "image"))
 
 
 def read_ids(
@@ -78,7 +77,7 @@ def read_ids(
     """
     if window is None:
         return decode(path)
-    return images_lib.read_ids(_tile(path, window, decode, rule))
+    return image_files.read_ids(_tile(path, window, decode, rule))
 
 
 def _starts(length: int) -> list[int]:

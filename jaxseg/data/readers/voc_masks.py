@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxseg.core import images
+from jaxseg.core import image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import imagenet, present_ids, text_files
@@ -133,13 +133,13 @@ def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
         return found
     own = CLASSES.index(variant) + 1
     masks = [pair.mask for pair in found]
-    shown = present_ids.holds(root, masks, images.read_ids, "ids")[:, own]
+    shown = present_ids.holds(root, masks, image_files.read_ids, "ids")[:, own]
     return [pair for pair, shows in zip(found, shown) if shows]
 
 
 def parse(record: Labelled, root: Path) -> Example:
     return {
-        "image": images.read(root / record.image),
-        "segmentation": images.read_ids(root / record.mask),
+        "image": image_files.read(root / record.image),
+        "segmentation": image_files.read_ids(root / record.mask),
         "id": Path(record.image).stem,
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxseg.core import errors, images, lookup, paths
+from jaxseg.core import errors, image_files, lookup, paths
 from jaxseg.data import catalogue, refusals
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
@@ -184,7 +184,7 @@ def data_section(found: Guess, root: Path) -> dict[str, Any]:
     split = "train" if "train" in found.facts.splits else next(iter(found.facts.splits))
     if split != "train":
         section["split"] = split
-    section["part"] = "fit"
+    section["part"] = "train"
     return section
 
 
@@ -194,12 +194,12 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
     if found.options.get("binary"):
         task["binary"] = True
     data, split, study = data_section(found, root), validation(found), slug(root)
-    held_out = {"split": data.get("split", "train"), "part": "held_out"}
+    holdout = {"split": data.get("split", "train"), "part": "holdout"}
     keep = 'keep="last"'  # what is held out is reported, and may not choose as well
-    evaluations = {"validation": held_out}
+    evaluations = {"validation": holdout}
     if split is not None:
-        keep = 'keep="best",\n        choose_by="held_out"'
-        evaluations = {"validation": {"split": split}, "held_out": held_out}
+        keep = 'keep="best",\n        choose_by="holdout"'
+        evaluations = {"validation": {"split": split}, "holdout": holdout}
     return CONFIG.format(
         doc=f"{study}, read as {found.name}, written by `jaxseg.data init`.",
         study=study,
@@ -323,7 +323,7 @@ def _class_folders(root: Path) -> bool:
     folders = root / "train" if (root / "train").is_dir() else root
     classes = set()
     for path in folders.glob("*/*"):
-        if path.suffix.lower() in images.SUFFIXES:
+        if path.suffix.lower() in image_files.SUFFIXES:
             classes.add(path.parent.name)
         elif path.suffix.lower() in (".json", ".xml", ".mat"):
             return False

@@ -10,7 +10,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files, images
 from jaxseg.data import refusals
 from jaxseg.data.datasets import folder
 from jaxseg.data.readers import class_names
@@ -84,7 +84,7 @@ def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
 
     def sizes(pair: tuple[str, str]) -> list[images.Size] | errors.UserError:
         try:
-            return [images.size(root / name) for name in pair]
+            return [image_files.size(root / name) for name in pair]
         except errors.UserError as error:
             return error
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, images
+from jaxseg.core import errors, image_files
 from jaxseg.data.datasets import coco
 from jaxseg.data.readers import (
     class_names,
@@ -145,5 +145,5 @@ def _classes(root: Path) -> dict[str, list[str]]:
 
 
 def _stems(below: Path) -> set[str]:
-    found = (path for path in below.glob("*") if path.suffix.lower() in images.SUFFIXES)
-    return {path.stem for path in found}
+    ends = image_files.SUFFIXES
+    return {path.stem for path in below.glob("*") if path.suffix.lower() in ends}

@@ -169,10 +169,10 @@ def _vectors(
     model: artifact.Artifact, source: Source, size: Any, batch_size: int
 ) -> np.ndarray:
     """[N, D] pooled features of one data set, normalized by its own statistics."""
-    from jaxseg.data import pipeline, transforms
+    from jaxseg.data import normalization, pipeline
 
-    own = transforms.Whiten().for_dataset(source.dataset)
+    own = normalization.Normalize.of(source.dataset)
     batches = pipeline.eval_batches(
-        source, whiten=own, size=size, batch_size=batch_size, fields=("image",)
+        source, normalize=own, size=size, batch_size=batch_size, fields=("image",)
     )
     return features.collect(model.features, batches)

@@ -23,11 +23,11 @@ COPIED = {"metrics", "classes", "palette", "heads", "outputs", "data", "preproce
 COPIED |= {"weights"}
 
 
-def arguments(*, evaluation: str = "held_out", refit: bool = True) -> None:
+def arguments(*, evaluation: str = "holdout", refit: bool = True) -> None:
     """What a `select` section may hold.
 
     evaluation: of the candidates, the one whose headline metric decides.
-    refit: a winner that was trained on part="fit" is trained again on all of its
+    refit: a winner that was trained on part="train" is trained again on all of its
     images: for as many steps as it was best after, with the schedule over these, and
     the last weights are kept. Without it the winner stands as it is.
     """
@@ -130,7 +130,7 @@ def refits(spec: Mapping[str, Any], candidate: stages.Stage) -> bool:
     if not spec["refit"] or candidate.kind != "train":
         return False
     data = candidate.spec["data"]
-    return any(one["part"] == "fit" for one in (data, *data["mix"]))
+    return any(one["part"] == "train" for one in (data, *data["mix"]))
 
 
 def on_all_images(spec: Mapping[str, Any], steps: int | None = None) -> dict[str, Any]:
@@ -140,11 +140,11 @@ def on_all_images(spec: Mapping[str, Any], steps: int | None = None) -> dict[str
     """
     data, steps = spec["data"], steps or spec["steps"]
     read = [data, *data["mix"]]
-    whole = [one | {"part": "all"} if one["part"] == "fit" else one for one in read]
+    whole = [one | {"part": "all"} if one["part"] == "train" else one for one in read]
 
     def seen(evaluation: Mapping[str, Any]) -> bool:
-        held_out = evaluation["part"] == "held_out"
-        return held_out and any(choosing.same_split(evaluation, one) for one in read)
+        holdout = evaluation["part"] == "holdout"
+        return holdout and any(choosing.same_split(evaluation, one) for one in read)
 
     schedule = dict(spec["schedule"])
     schedule["warmup_steps"] = min(schedule["warmup_steps"], steps)

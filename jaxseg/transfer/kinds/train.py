@@ -52,7 +52,7 @@ def arguments(
     evaluations: {name: data section}; keys left out are those of `data`, the split is
     "validation"; see `evaluation_arguments`. headline: the one that tables show;
     choose_by: the one that `keep` and `patience` look at, as {split: "train", part:
-    "held_out"} beside part="fit" of `data`. None: the headline, and then its protocol
+    "holdout"} beside part="train" of `data`. None: the headline, and then its protocol
     says that its own images chose the weights.
     batch_size: of all devices and accumulated microbatches together. accumulate:
     microbatches; the loss is divided by counts of the whole batch, but batch
