@@ -82,6 +82,12 @@ def select(candidates, **section):
 
 
 TYPES = {int: "a whole number", float: "a number"}
+# The paper rescales by an unstated range; at 64 px small objects vanish below 0.75.
+AUGMENT = [
+    {"name": "flip"},
+    {"name": "rescale", "low": 0.75, "high": 1.5},
+    {"name": "crop"},
+]
 # The head of each task in the factors paper (4.2), and how wide on the tiny backbone.
 HEADS = {
     "segmentation": ("linear", {}),
@@ -92,14 +98,19 @@ HEADS = {
 }
 
 
-def hrnet(variant, task="segmentation", **fields):
-    """HRNetV2 of a variant with the head of a task; the tiny one's head is tiny."""
+def model(variant, task="segmentation", backbone="hrnet"):
+    """A backbone's variant with the head of a task; the tiny variant's head is tiny."""
     if task not in HEADS:
         raise unknown("task", task, HEADS)
     name, tiny = HEADS[task]
     head = {"name": name} | (tiny if variant == "tiny" else {})
-    backbone = {"name": "hrnet", "variant": variant}
-    return {"backbone": backbone, "head": head, **fields}
+    return {"backbone": {"name": backbone, "variant": variant}, "head": head}
+
+
+def parts(name, default="segmentation"):
+    """("driving_day", "detection") of "driving_day@detection"; `default` without @."""
+    dataset, _, task = name.partition("@")
+    return dataset, task or default
 
 
 def _flag(key, defaults):

@@ -43,12 +43,6 @@ TARGETS = (
 EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 BATCH = 8  # of sources and targets alike, which then share one compiled program
-# The paper rescales by an unstated range; at 64 px small objects vanish below 0.75.
-AUGMENT = [
-    {"name": "flip"},
-    {"name": "rescale", "low": 0.75, "high": 1.5},
-    {"name": "crop"},
-]
 
 
 def get_config(arg=""):
@@ -88,9 +82,9 @@ def get_config(arg=""):
 def pretraining(arg):
     """Classification, with HRNet's own classification head (4.2)."""
     return common.train(
-        dict(name="worlds/websearch", count=arg.pretraining_images, augment=AUGMENT),
+        data("websearch", arg.pretraining_images),
         task={"name": "classification"},
-        model=common.hrnet(arg.variant, "classification"),
+        model=common.model(arg.variant, "classification"),
         steps=arg.pretraining_steps,
         batch_size=16,
         lr=0.003,
@@ -100,10 +94,9 @@ def pretraining(arg):
     )
 
 
-def parts(name):
-    """("driving_day", "detection") of "driving_day@detection"."""
-    world, _, task = name.partition("@")
-    return world, task or "segmentation"
+def data(world, count):
+    """The section of so many images of an embedded set."""
+    return dict(name=f"worlds/{world}", count=count, augment=common.AUGMENT)
 
 
 def section(task):
@@ -118,18 +111,18 @@ def section(task):
 
 def meet(source, target, arg):
     """Whether a source is tried on a target."""
-    (world, task), (other, target_task) = parts(source), parts(target)
+    (world, task), (other, target_task) = common.parts(source), common.parts(target)
     near = task == target_task or world.split("_")[0] == other.split("_")[0]
     return near or arg.pairs == "all"
 
 
 def source(name, arg):
     """Full training set of a source, from the pretrained backbone (5.1)."""
-    world, task = parts(name)
+    world, task = common.parts(name)
     return common.train(
-        dict(name=f"worlds/{world}", count=arg.source_images, augment=AUGMENT),
+        data(world, arg.source_images),
         task=section(task),
-        model=common.hrnet(arg.variant, task),
+        model=common.model(arg.variant, task),
         steps=arg.source_steps,
         batch_size=BATCH,
         lr=0.003,
@@ -148,12 +141,12 @@ def cell(target, start, parent, seed, arg):
     name = f"targets/small/{target.replace('/', '_')}/from_{start}/seed{seed}"
     label = dict(setting="small", target=target, source=start, role="target")
     labels = [label | dict(baseline=PRETRAINING)]
-    data = target_data(target, arg) | dict(seed=seed, augment=AUGMENT)
-    task = parts(target)[1]
+    images = target_data(target, arg) | dict(seed=seed)
+    task = common.parts(target)[1]
     steps = arg.target_steps * EFFORT[task]
     stage = dict(
         task=section(task),
-        model=common.hrnet(arg.variant, task),
+        model=common.model(arg.variant, task),
         steps=steps,
         batch_size=BATCH,
         seed=seed,
@@ -165,13 +158,13 @@ def cell(target, start, parent, seed, arg):
     evaluations = dict(validation=dict(count=count))
     if len(arg.lrs) == 1:
         stage |= dict(lr=arg.lrs[0], labels=labels, evaluations=evaluations)
-        return {name: common.train(data, **stage)}
+        return {name: common.train(images, **stage)}
     # The rate is chosen on a fifth of the target's training images, which the
     # candidates do not train on; the paper does not say on what it chose.
     evaluations["holdout"] = dict(split="train", part="holdout")
     candidates = {
         f"{name}/lr{rate(lr)}": common.train(
-            data | dict(part="train"), lr=lr, evaluations=evaluations, **stage
+            images | dict(part="train"), lr=lr, evaluations=evaluations, **stage
         )
         for lr in arg.lrs
     }
@@ -188,12 +181,11 @@ def rate(lr):
 def target_data(target, arg):
     """A small subset: of an embedded world, or of the real set on disk."""
     if target != arg.real:
-        world, task = parts(target)
+        world, task = common.parts(target)
         count = arg.target_images * EFFORT[task]
-        return dict(name=f"worlds/{world}", count=count)
-    return dict(
-        name=target, root=arg.root or None, count=arg.target_images, size=list(arg.size)
-    )
+        return data(world, count)
+    place = dict(name=target, root=arg.root or None, size=list(arg.size))
+    return place | dict(count=arg.target_images, augment=common.AUGMENT)
 
 
 def distances(arg):
@@ -201,7 +193,9 @@ def distances(arg):
 
     The paper's features are those of its multi-source segmentation model.
     """
-    worlds = dict.fromkeys(parts(name)[0] for name in (*arg.sources, *arg.targets))
+    worlds = dict.fromkeys(
+        common.parts(name)[0] for name in (*arg.sources, *arg.targets)
+    )
     names = [f"worlds/{world}" for world in worlds]
     return dict(
         kind="measure",

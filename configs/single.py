@@ -25,7 +25,7 @@ def get_config(arg=""):
     stage = common.train(
         data,
         task={"name": arg.task},
-        model=common.hrnet(arg.variant, arg.task),
+        model=common.model(arg.variant, arg.task),
         lr=arg.lr,
         steps=arg.steps,
         batch_size=arg.batch,

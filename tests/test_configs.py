@@ -11,7 +11,12 @@ from jaxseg.core import errors
 from jaxseg.transfer import chain, choosing, study
 
 ROOT = Path(__file__).parent.parent
-ARGUMENTS = {"finetune": "data={folder},binary", "single": "", "factors": ""}
+ARGUMENTS = {
+    "finetune": "data={folder},binary",
+    "chain": "",
+    "single": "",
+    "factors": "",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +109,41 @@ def test_rates_become_candidates_and_a_selection():
     assert chosen[0].labels[0]["selected"] == "holdout"
 
 
+def starts(more):
+    """({start: parent of the target's stage}, baseline, stages) of configs/chain.py."""
+    stages = load("chain", more=more)["stages"].to_dict()
+    cells = [s for name, s in stages.items() if name.startswith("target/")]
+    found = {s["labels"][0]["source"]: s.get("parents", {}).get("start") for s in cells}
+    (baseline,) = {s["labels"][0]["baseline"] for s in cells}
+    return found, baseline, stages
+
+
+def test_a_chain_begins_at_random_or_at_weights():
+    found, baseline, stages = starts("sources=worlds/driving_day@depth+camvid/11")
+    first, second = "sources/driving_day@depth", "sources/camvid_11"
+    assert found == {"random": None, "camvid_11": second} and baseline == "random"
+    assert "parents" not in stages[first]
+    assert stages[second]["parents"] == {"start": first}
+    assert stages[first]["task"] == {"name": "depth"}
+
+    weights = "weights=w.pth,arch=resnet50,backbone=resnet,variant=50"
+    found, baseline, stages = starts(f"{weights},sources=worlds/indoor_home")
+    source = "sources/indoor_home"
+    assert found == {"random": None, "weights": "weights", "indoor_home": source}
+    assert baseline == "weights" and stages[source]["parents"] == {"start": "weights"}
+    assert stages[source]["model"]["backbone"] == {"name": "resnet", "variant": "50"}
+    assert stages["weights"]["arch"] == "resnet50"
+    found, baseline, _ = starts("weights=w.pth,sources=")
+    assert found == {"random": None, "weights": "weights"} and baseline == "random"
+
+
+def test_a_chain_has_a_beginning_and_each_source_once():
+    with pytest.raises(errors.UserError, match="needs weights=FILE or sources=NAME"):
+        load("chain", more="sources=")
+    with pytest.raises(errors.UserError, match="'worlds/driving_day' is given twice"):
+        load("chain", more="sources=worlds/driving_day+worlds/driving_day")
+
+
 @pytest.mark.parametrize("choose, part", [("holdout", "train"), ("validation", "all")])
 def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_folder):
     config = load("finetune", own_folder, more=f"choose={choose}")
@@ -137,7 +177,7 @@ def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):
     assert main.load_config(file, "data=/nowhere,dataset=camvid/11")
 
 
-@pytest.mark.parametrize("name", ["factors", "finetune"])
+@pytest.mark.parametrize("name", ["chain", "factors", "finetune"])
 def test_a_study_has_a_seed(name, own_folder):
     with pytest.raises(errors.UserError, match="seeds=0: allowed are 1 to 1000"):
         load(name, own_folder, "seeds=0")

@@ -36,7 +36,7 @@ def measure(name):
     )
     section = module.resolve(bound, source.dataset)
     outputs = build.outputs(section, source.dataset)
-    bound_model = model.bind_model(common.hrnet("tiny", name), where="model")
+    bound_model = model.bind_model(common.model("tiny", name), where="model")
     network, task = build.network(bound_model, section, outputs)
     variables = initial.variables(network, (*SIZE, 3), seed=0)
     fields = ("image", *task.fields_of(source.dataset))

@@ -29,7 +29,7 @@ def model(variant, side):
     from jaxseg.transfer import artifact
 
     task, outputs = {"name": "segmentation"}, {"segmentation": 6}
-    section = models.bind_model(common.hrnet(variant), where="model")
+    section = models.bind_model(common.model(variant), where="model")
     network = models.build_model(section, head_outputs=outputs)
     made = object.__new__(artifact.Artifact)
     made.folder, made.head = Path("random"), "segmentation"
