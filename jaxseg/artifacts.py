@@ -1,4 +1,4 @@
-"""What is stored in a workdir: list, show, diff, remove, gc.
+"""Lists, shows, compares and deletes the artifacts of a workdir.
 
 python -m jaxseg.artifacts list --workdir=runs/factors
 """
@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import command, errors, hashing, jsonl, lookup, manifest
+from jaxseg.core import command, errors, hashing, jsonl, lookup
+from jaxseg.core import manifest as manifests
 
 WRONG = ("damaged", "with extra files", "made from parents that were built again")
 
@@ -29,35 +30,35 @@ def main(argv: Sequence[str]) -> int | None:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(
-        commands, "list", list_, "every artifact: key, name, metric, size"
+        commands, "list", list_, "all artifacts: key, kind, size, metric, name"
     ).add_argument(
         "--verify",
         action="store_true",
         help="compare every file with its checksum, and parents with those it was "
         "made from; exit code 1 if anything is wrong",
     )
-    _add(commands, "show", show, "what made an artifact, checked byte by byte", 1)
-    _add(commands, "diff", diff, "how the specs and metrics of two differ", 2)
-    _add(commands, "remove", remove, "delete artifacts; plans run them again", "+")
-    _add(commands, "gc", collect, "delete what no plan names").add_argument(
-        "--yes", action="store_true", help="delete; without it only say what would go"
+    _add(commands, "show", show, "what made an artifact; every byte is checked", 1)
+    _add(commands, "diff", diff, "the fields in which two artifacts differ", 2)
+    _add(commands, "remove", remove, "delete artifacts; a run makes them again", "+")
+    _add(commands, "gc", collect, "delete all that no plan names").add_argument(
+        "--yes", action="store_true", help="delete; without it they are only listed"
     )
     arguments = parser.parse_args(argv)
     return arguments.run(arguments)
 
 
 def list_(arguments: argparse.Namespace) -> int:
-    """One line each, oldest first."""
-    from jaxseg.transfer import store
+    """Prints a line for each artifact, the oldest first."""
+    from jaxseg.transfer import store as stores
 
-    box, counts = _box(arguments), dict.fromkeys(WRONG, 0)
-    rows = [(key, _listed(box, key)) for key in box.folders()]
+    store, counts = _store(arguments), dict.fromkeys(WRONG, 0)
+    rows = [(key, _listed(store, key)) for key in store.folders()]
     for key, row in sorted(rows, key=lambda pair: pair[1]["created"]):
-        kind, told = _wrong(box, key) if arguments.verify else ("", "")
+        kind, told = _wrong(store, key) if arguments.verify else ("", "")
         state = f"  {told or 'ok'}" if arguments.verify else ""
         if kind:
             counts[kind] += 1
-        size = store.size(box.folder(key)) / 2**20
+        size = stores.size(store.folder(key)) / 2**20
         print(
             f"{key}  {row['kind']:8}  {size:8.1f} MiB  {headline(row):18}  "
             f"{row['name']}{state}"
@@ -68,12 +69,12 @@ def list_(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """The manifest without its list of files, and what was transplanted."""
-    box = _box(arguments)
-    key = _find(box, arguments.keys[0])
-    shown = {k: v for k, v in box.verify(key).items() if k not in ("files", "self")}
+    """Prints the manifest without its list of files, and what was transplanted."""
+    store = _store(arguments)
+    key = _find(store, arguments.keys[0])
+    shown = {k: v for k, v in store.verify(key).items() if k not in ("files", "self")}
     print(json.dumps(shown, indent=1))
-    receipt = box.folder(key) / "receipt.json"
+    receipt = store.folder(key) / "receipt.json"
     for row in jsonl.read_json(receipt) if receipt.is_file() else ():
         print(
             f"transplant from {row['source_name']}: {row['take']}, "
@@ -82,9 +83,11 @@ def show(arguments: argparse.Namespace) -> None:
 
 
 def diff(arguments: argparse.Namespace) -> None:
-    """Lines `path: first | second` of all that differs in what made them."""
-    box = _box(arguments)
-    first, second = (_comparable(box.manifest(_find(box, k))) for k in arguments.keys)
+    """Prints `path: first | second` for each field in which two artifacts differ."""
+    store = _store(arguments)
+    first, second = (
+        _comparable(store.manifest(_find(store, k))) for k in arguments.keys
+    )
     differing = [
         f"{path}: {first.get(path, '(none)')} | {second.get(path, '(none)')}"
         for path in sorted(first.keys() | second.keys())
@@ -94,36 +97,38 @@ def diff(arguments: argparse.Namespace) -> None:
 
 
 def remove(arguments: argparse.Namespace) -> None:
-    """Deletes artifacts, or what failed; children stay: their keys do not change."""
-    box = _box(arguments)
+    """Deletes artifacts or what failed stages left. Their children stay: the keys of
+    children do not change.
+    """
+    store = _store(arguments)
     for given in arguments.keys:
-        key = _find(box, given, also=box.unfinished())
-        name = _name(box, key)
-        with box.lock("main", "a run"), box.lock(key, f"stage {name}"):
-            box.remove(key)
+        key = _find(store, given, also=store.unfinished())
+        name = _name(store, key)
+        with store.lock("main", "a run"), store.lock(key, f"stage {name}"):
+            store.remove(key)
         print(f"removed {key} {name}")
 
 
 def collect(arguments: argparse.Namespace) -> None:
-    """Artifacts and unfinished work that no plan.json of the workdir names.
+    """Deletes artifacts and unfinished work that no plan.json of the workdir names.
 
-    Each under the lock of its stage, after a look whether a plan names it by now:
-    workers write theirs before they take such a lock.
+    Each is deleted under the lock of its stage, if still no plan names it: workers
+    write their plan before they take such a lock.
     """
-    from jaxseg.transfer import store
+    from jaxseg.transfer import store as stores
 
-    box, freed, count = _box(arguments), 0, 0
-    with box.lock("main", "a run"):
-        for key in sorted({*box.folders(), *box.unfinished()} - _planned(box)):
+    store, freed, count = _store(arguments), 0, 0
+    with store.lock("main", "a run"):
+        for key in sorted({*store.folders(), *store.unfinished()} - _planned(store)):
             try:
-                with box.lock(key, f"stage {key}"):
-                    if key in _planned(box):
+                with store.lock(key, f"stage {key}"):
+                    if key in _planned(store):
                         continue
-                    places = (box.folder(key), box.running(key))
-                    size = sum(store.size(place) for place in places if place.is_dir())
-                    print(f"{key}  {size / 2**20:8.1f} MiB  {_name(box, key)}")
+                    places = (store.folder(key), store.running(key))
+                    size = sum(stores.size(place) for place in places if place.is_dir())
+                    print(f"{key}  {size / 2**20:8.1f} MiB  {_name(store, key)}")
                     if arguments.yes:
-                        box.remove(key)
+                        store.remove(key)
             except errors.Busy as error:
                 print(f"{key}  left alone: {error}")
                 continue
@@ -132,16 +137,16 @@ def collect(arguments: argparse.Namespace) -> None:
     print(f"{count} not named by any plan, {freed / 2**20:.1f} MiB {verb}")
 
 
-def _planned(box: Any) -> set[str]:
+def _planned(store: Any) -> set[str]:
     """Short keys of all stages of all plans in a workdir; Damaged where one is."""
-    plans = box.workdir.glob("studies/*/plan.json")
-    values = [jsonl.read_sealed(path, fix=manifest.PLAN_FIX) for path in plans]
+    plans = store.workdir.glob("studies/*/plan.json")
+    values = [jsonl.read_sealed(path, fix=manifests.PLAN_FIX) for path in plans]
     return {stage["key"][:20] for value in values for stage in value["stages"]}
 
 
-def headline(found: Mapping[str, Any]) -> str:
-    """'miou 0.412' of a manifest."""
-    metric = manifest.headline(found)
+def headline(manifest: Mapping[str, Any]) -> str:
+    """'miou 0.4120', the headline metric; '' where nothing was measured."""
+    metric = manifests.headline(manifest)
     return f"{metric['name']} {metric['value']:.4f}" if metric else ""
 
 
@@ -154,77 +159,79 @@ def _add(commands: Any, name: str, run: Callable, text: str, keys: Any = None) -
     return parser
 
 
-def _box(arguments: argparse.Namespace) -> Any:
-    from jaxseg.transfer import store
+def _store(arguments: argparse.Namespace) -> Any:
+    from jaxseg.transfer import store as stores
 
     workdir = Path(arguments.workdir)
     if not workdir.is_dir():
         raise errors.UserError(f"{workdir}: no such folder. Give --workdir of a run.")
-    return store.Store(workdir)
+    return stores.Store(workdir)
 
 
-def _find(box: Any, given: str, also: Sequence[str] = ()) -> str:
-    """The one short key of an artifact, or of those in `also`, that begins so."""
-    known = list(dict.fromkeys([*box.folders(), *also]))
-    found = [key for key in known if key.startswith(given[:20])]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise lookup.unknown(given, known, kind="artifact", where=str(box.workdir))
-    raise errors.UserError(f"{given!r} is the beginning of {len(found)}: {found}")
+def _find(store: Any, given: str, also: Sequence[str] = ()) -> str:
+    """The one short key that begins with `given`, of an artifact or in `also`."""
+    known = list(dict.fromkeys([*store.folders(), *also]))
+    matching = [key for key in known if key.startswith(given[:20])]
+    if len(matching) == 1:
+        return matching[0]
+    if not matching:
+        raise lookup.unknown(given, known, kind="artifact", where=str(store.workdir))
+    raise errors.UserError(
+        f"{given!r} is the beginning of {len(matching)} keys: {matching}"
+    )
 
 
-def _name(box: Any, key: str) -> str:
-    """The stage's name, even where the manifest is what is damaged."""
+def _name(store: Any, key: str) -> str:
+    """The name of the stage; a remark where the manifest cannot be read."""
     try:
-        return box.manifest(key)["name"]
+        return store.manifest(key)["name"]
     except errors.UserError:
         return "(unfinished or damaged)"
 
 
-def _listed(box: Any, key: str) -> dict[str, Any]:
-    """The manifest, or what stands for one that is damaged."""
+def _listed(store: Any, key: str) -> dict[str, Any]:
+    """The manifest; the fields that `list` prints where it is damaged."""
     try:
-        return box.manifest(key)
+        return store.manifest(key)
     except errors.UserError:
         return {"kind": "damaged", "name": "(damaged)", "created": ""}
 
 
-def _wrong(box: Any, key: str) -> tuple[str, str]:
-    """(one of WRONG, what it is about in words) of an artifact, else ("", "")."""
+def _wrong(store: Any, key: str) -> tuple[str, str]:
+    """(one of WRONG, the message) of an artifact; ("", "") where nothing is wrong."""
     try:
-        found = box.verify(key)
+        manifest = store.verify(key)
     except errors.UserError as error:
         return WRONG[0], f"DAMAGED {error}"
-    extra = ", ".join(map(str, manifest.extra(box.folder(key))))
+    extra = ", ".join(map(str, manifests.extra(store.folder(key))))
     if extra:
         return WRONG[1], f"EXTRA {extra}: not of this artifact. Fix: delete it"
-    rebuilt = _rebuilt(box, found)
+    rebuilt = _rebuilt(store, manifest)
     return (WRONG[2], rebuilt) if rebuilt else ("", "")
 
 
-def _rebuilt(box: Any, found: Mapping[str, Any]) -> str:
-    """Which parent holds other weights now than when it was used; "" if none does."""
+def _rebuilt(store: Any, manifest: Mapping[str, Any]) -> str:
+    """The message on a parent whose weights changed after they were used, else ""."""
     pairs = [
-        (found["parents"][role], used)
-        for role, used in found.get("parent_weights", {}).items()
+        (manifest["parents"][role], used)
+        for role, used in manifest.get("parent_weights", {}).items()
     ]
-    receipt = box.folder(found["key"]) / "receipt.json"
+    receipt = store.folder(manifest["key"]) / "receipt.json"
     rows = jsonl.read_json(receipt) if receipt.is_file() else []
     pairs += [(row["source_key"], row.get("source_weights")) for row in rows]
     for key, used in pairs:
-        parent = _listed(box, key) if box.done(key) else {}
+        parent = _listed(store, key) if store.done(key) else {}
         if used and parent.get("weights", used) != used:
             return (
                 f"PARENT BUILT AGAIN: {parent['name']} ({key[:20]}) has other weights "
-                f"than those this was made from. Fix: remove {found['name']} as well, "
-                "and run again"
+                "than those this was made from. Fix: remove "
+                f"{manifest['name']} as well, and run again"
             )
     return ""
 
 
 def _comparable(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """{path: JSON} of what made an artifact and what came of it."""
+    """{path: JSON} of what made an artifact and of its metrics."""
     parts = ("kind", "spec", "parents", "versions", "packages", "code", "data")
     values = {name: manifest.get(name) for name in parts}
     values["metrics"] = {

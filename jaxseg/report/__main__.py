@@ -1,4 +1,4 @@
-"""python -m jaxseg.report --workdir=DIR: rebuild the report from what is stored."""
+"""Rebuilds the report of a workdir: python -m jaxseg.report --workdir=DIR."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ from jaxseg.report import build
 
 @command.entry
 def main(arguments: Sequence[str]) -> int:
-    """Builds the report, prints the gain table and the files.
+    """Builds the report; prints the gain tables and the paths of the files.
 
     Exit code: 0, 1 where something damaged was left out, 2 on a user's mistake.
     """
@@ -19,8 +19,8 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m jaxseg.report",
         description="Rebuilds report/ of a workdir from its files alone: results.csv, "
         "gains.csv, claims.csv, tables.md, tables.tex and index.html. Needs no "
-        "accelerator and no JAX. Exit codes: 0 all that is there was used, 1 something "
-        "was left out and is named (damaged, or made of other data), 2 a mistake.",
+        "accelerator and no JAX. Exit codes: 0 everything was used, 1 something was "
+        "left out and is named (damaged, or made of other data), 2 a mistake.",
     )
     parser.add_argument("--workdir", required=True, help="the workdir of a run")
     options = parser.parse_args(arguments)

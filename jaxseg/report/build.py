@@ -1,4 +1,4 @@
-"""Rebuilds WORKDIR/report from plans and artifacts alone: tables and one page."""
+"""Writes WORKDIR/report, tables and a page, from plans and artifacts alone."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from jaxseg.report import claims, gains, page, rows, tables, texts, workdir
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a report was made of, and the files it became."""
+    """All that was computed for a report, and the paths of its files."""
 
     studies: Sequence[workdir.Study]
     results: Sequence[Mapping[str, Any]]
@@ -22,14 +22,14 @@ class Report:
 
     @property
     def left_out(self) -> list[str]:
-        """What is there and was not used, in words: damaged, or made of other data."""
+        """Messages on what exists and was not used: damaged, or made of other data."""
         studies = [study.error for study in self.studies if study.error]
         stages = [s for study in self.studies for s in study.stages if s.refused]
         lost = [f"{s.name}: {text}" for study in self.studies for s, text in study.lost]
         return studies + [f"{stage.name}: {stage.error}" for stage in stages] + lost
 
     def text(self, width: int = 100) -> str:
-        """The gain tables and what came of the stages, for a terminal."""
+        """Gain tables, numbers of stages by status, and errors, for a terminal."""
         parts = [texts.terminal(grid, width) for grid in self.grids if grid.compares]
         for study in self.studies:
             if study.error:
@@ -41,39 +41,40 @@ class Report:
             parts += [f"  {stage.name}: {_why(stage)}" for stage in broken]
             parts += [f"  {s.name}: a picture left out, {t}" for s, t in study.lost]
             names = ", ".join(stage.name for stage in study.spared)
-            parts += [f"  diverged, and done without: {names}"] if names else []
+            parts += [f"  diverged, and not needed: {names}"] if names else []
         return "\n".join(parts)
 
 
 def _why(stage: workdir.Stage) -> str:
+    """The last line of the error of a stage."""
     last = (stage.error.strip().splitlines() or ["no message"])[-1]
     return f"left out, {last}" if stage.refused else last
 
 
 def read(folder: Path | str) -> Report:
-    """Everything that is computed from the files of a workdir, nothing written."""
+    """The report of a workdir, without writing a file; UserError where none can be."""
     folder = Path(folder)
     if not folder.is_dir():
         raise errors.UserError(f"{folder}: no such folder. Give --workdir of a run.")
     studies = workdir.load(folder)
     results = [row for study in studies for row in rows.results(study)]
     cells = [cell for study in studies for cell in rows.planned(study)]
-    found = gains.gains(results)
+    measured = gains.gains(results)
     names = ("results.csv", "gains.csv", "claims.csv", "index.html")
     names += ("tables.md", "tables.tex")
     return Report(
         studies=studies,
         results=results,
-        gains=found,
-        grids=tables.grids(found, cells),
-        claims=claims.table(found),
+        gains=measured,
+        grids=tables.grids(measured, cells),
+        claims=claims.table(measured),
         files={name: folder / "report" / name for name in names},
     )
 
 
 def build(folder: Path | str) -> Report:
-    """Writes report/{results,gains,claims}.csv, the gain tables as report/tables.md and
-    tables.tex, and report/index.html of a workdir.
+    """Writes results.csv, gains.csv, claims.csv, tables.md, tables.tex and index.html
+    into report/ of a workdir; UserError where the disk refuses it.
     """
     report = read(folder)
     grids = [grid for grid in report.grids if grid.compares]

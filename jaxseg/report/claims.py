@@ -1,11 +1,11 @@
-"""The factors paper's findings, held against what was measured here, by fixed rules.
+"""The findings of the factors paper, compared with the gains measured here.
 
-Section 6 of arXiv:2103.13318. A rule reads only the gain rows of one study and setting
-and is printed beside its verdict. A finding has a direction, and only what is sure in
-this direction speaks for it. Where there are intervals and they are too wide to say,
-it is undecided; with one seed there are none, and the means speak. A finding whose
-cells no plan has made says "not measured"; A5, A6, A9 and A10 need multi-source
-models, other tasks or full targets.
+Section 6 of arXiv:2103.13318. Each finding has a fixed rule, which reads the gain rows
+of one study and setting and is printed beside its verdict. Only gains that are sure and
+in the direction of the finding support it. A finding is undecided where the intervals
+are too wide; with one seed there are none, and the means decide. It is not measured
+where no gain row applies. A5, A6, A9 and A10 need multi-source models, other tasks or
+full targets, and are left out.
 """
 
 import dataclasses
@@ -43,9 +43,9 @@ class Claim:
     measure: Callable[[Rows], tuple[str, int, str]]
 
 
-def table(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per claim, study and setting. Only a factors study is held to them."""
-    rows = [row for row in found if row["study"].split(":")[0] == "factors"]
+def table(gain_rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of COLUMNS: one for each claim and setting of each factors study."""
+    rows = [row for row in gain_rows if row["study"].split(":")[0] == "factors"]
     lines = []
     for study, setting in sorted({(row["study"], row["setting"]) for row in rows}):
         here = [r for r in rows if (r["study"], r["setting"]) == (study, setting)]
@@ -63,7 +63,7 @@ def _nothing(why: str) -> tuple[str, int, str]:
 
 
 def _a1(rows: Rows) -> tuple[str, int, str]:
-    """The baseline against the random start: Eq. 2 with their roles exchanged."""
+    """The gain of the baseline over the random start: Eq. 2 with exchanged roles."""
     rows = [r for r in rows if r["source"] == gains.RANDOM and r["baseline_learned"]]
     if not rows:
         return _nothing("no random start beside a baseline that learned")
@@ -97,7 +97,7 @@ def _a2(rows: Rows) -> tuple[str, int, str]:
 
 
 def _a3(rows: Rows) -> tuple[str, int, str]:
-    """Within-domain minus cross-domain mean gain, paired by target."""
+    """Mean gain within the domain minus that across domains, paired by target."""
     within, cross = (shares.select(rows, d, "within") for d in ("within", "cross"))
     here = [_means(within), _means(cross)]
     targets = sorted(set(here[0]) & set(here[1]))
@@ -167,7 +167,7 @@ def _a7(rows: Rows) -> tuple[str, int, str]:
 
 
 def _a8(rows: Rows, size: str = "target_set_images") -> tuple[str, int, str]:
-    """Images that a source was trained on against those of the target, `size`."""
+    """Compares the images of a source with those of its target, in column `size`."""
     kept = shares.select(rows, "within", "within")
     sized = [r for r in kept if r["source_images"] and r[size]]
     larger = [r for r in sized if r["source_images"] > r[size]]
@@ -184,12 +184,12 @@ def _a8(rows: Rows, size: str = "target_set_images") -> tuple[str, int, str]:
 
 
 def _surely(row: Mapping[str, Any], way: str) -> bool:
-    """Whether a gain is sure, and up or down."""
+    """Whether a gain is sure and has the sign of `way`, up or down."""
     return row["significant"] and (row["gain"] > 0) == (way == "up")
 
 
 def _could_be_positive(row: Mapping[str, Any]) -> bool:
-    """Whether P is within the interval; without one, whether the mean is P."""
+    """Whether the interval reaches P; without an interval, whether the mean is P."""
     high = row["gain_high"]
     if high is None:
         return row["mean_effect"] in ("P", "VP") or (
@@ -199,7 +199,7 @@ def _could_be_positive(row: Mapping[str, Any]) -> bool:
 
 
 def _by_share(rows: Rows) -> str:
-    """Half of the rows positive: surely, by the mean, or as far as one can say."""
+    """The verdict on "half of the rows are P": surely, by the mean, or possibly."""
     if _sure_share(rows) >= 50:
         return HELD
     if _share(rows, "P") >= 50:
@@ -209,7 +209,7 @@ def _by_share(rows: Rows) -> str:
 
 
 def _if_any_sure(rows: Rows, verdict: str) -> str:
-    """The verdict, if with several seeds any gain behind it is sure."""
+    """The verdict; undecided where there are several seeds and no gain is sure."""
     several = any(row["several"] for row in rows)
     sure = any(row["significant"] or row["value"] <= 0 for row in rows)
     return UNDECIDED if several and not sure else verdict
@@ -232,7 +232,7 @@ def _sure_share(rows: Rows) -> float:
 
 
 def _surely_positive(rows: Rows) -> str:
-    """', 40 % surely'; nothing with one seed, which has no interval."""
+    """', 40 % surely'; '' with one seed, which has no interval."""
     several = any(row["several"] for row in rows)
     return f", {_sure_share(rows):.0f} % surely" if several else ""
 

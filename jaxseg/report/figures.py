@@ -1,4 +1,4 @@
-"""Heat maps and learning curves as inline SVG, the same bytes for the same rows."""
+"""Heat maps and learning curves as inline SVG; equal rows give equal bytes."""
 
 import html
 import io
@@ -33,7 +33,7 @@ Points = Sequence[tuple[int, int | float]]  # (step, value)
 INK, SOFT, FAINT = "#1d2733", "#5b6875", "#8793a1"
 CELL, TALL = 0.76, 0.42  # inches
 MINUS = "\N{MINUS SIGN}"
-MAX_POINTS = 200  # per curve: more are not seen and only weigh
+MAX_POINTS = 200  # per curve; more cannot be seen
 STYLE = {
     "svg.fonttype": "none",  # text stays text: small, sharp, selectable
     "text.parse_math": False,  # names come from data: a $ is a $
@@ -48,7 +48,7 @@ STYLE = {
 
 
 def heatmap(grid: tables.Grid) -> str:
-    """The gain table as a picture: targets by domain down, sources by domain across."""
+    """SVG of a gain table: a row for each target, a column for each source."""
     rows, columns = _offsets(grid.targets), _offsets(grid.sources)
     left = 0.35 + 0.085 * max(len(t.heading) for t in grid.targets)
     left = max(left, 1.2) + 0.75  # names, then the baseline's absolute value
@@ -73,9 +73,9 @@ def heatmap(grid: tables.Grid) -> str:
 
 
 def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
-    """(role, [(step, value)]) as one small panel; a role has its colour in CURVES.
+    """SVG of a small panel with lines (role, [(step, value)]) in the colours of CURVES.
 
-    No legend and no layout engine: the page has the one, the other takes half the time.
+    The page has the legend. A layout engine would take half of the time.
     """
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure((3.5, 2.2))
@@ -96,7 +96,7 @@ def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
 
 
 def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
-    """Place of each row or column in cells, with a gap between blocks."""
+    """The place of each row or column, in cells, with a gap between blocks."""
     gap, places = 0.14, []
     for index, (_, first, end) in enumerate(tables.blocks(axes)):
         places += [position + gap * index for position in range(first, end)]
@@ -104,7 +104,7 @@ def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
 
 
 def _limit(grid: tables.Grid) -> float:
-    """Gain of the full colour: the random start may be far off and does not count."""
+    """The gain, in per cent, that has the full colour; the random start is ignored."""
     sizes = [abs(row["gain"]) for row in shares.measured(grid.rows()) if row["gain"]]
     return float(np.clip(np.percentile(sizes, 95) if sizes else 10, 10, 100))
 
@@ -144,7 +144,7 @@ def _row_heads(axes, grid: tables.Grid, rows: Sequence[float]) -> None:
 
 
 def _cell(axes, grid, pair, place, limit: float, name: str) -> str:
-    """Draws one cell and returns what hovering over it says."""
+    """Draws one cell; returns its hover text."""
     target, source = pair
     row, hole = grid.cells.get(pair), grid.holes.get(pair, "")
     head = f"{source.name} → {target.heading}"
@@ -165,7 +165,7 @@ def _box(place: tuple[float, float]) -> dict[str, Any]:
 
 
 def _empty(axes, place, words: str, shade: str, name: str) -> None:
-    """A cell without a gain: hatched where not measured, grey where not learned."""
+    """Draws a cell without a gain: hatched if not measured, grey if not learned."""
     hatch = {"hatch": "////"} if words and shade == "#fafbfc" else {}
     style = {"facecolor": shade, "edgecolor": "#cfd6de", "lw": 0.6, "gid": name}
     axes.add_patch(patches.Rectangle(**_box(place), **style, **hatch))
@@ -177,7 +177,7 @@ def _empty(axes, place, words: str, shade: str, name: str) -> None:
 
 
 def _filled(axes, place, row, limit: float, inside: bool, name: str) -> None:
-    """A gain in its colour, bold with a dot where sure."""
+    """Draws a gain in its colour; a sure one is bold and has a dot."""
     shade = GAIN_COLOURS(0.5 + 0.5 * np.clip(row["gain"] / limit, -1, 1))
     edge = INK if inside else "#e3e8ed"
     style = {"facecolor": shade, "edgecolor": edge, "lw": 1.2 if inside else 0.6}
@@ -194,12 +194,12 @@ def _filled(axes, place, row, limit: float, inside: bool, name: str) -> None:
 
 
 def signed(value: int | float) -> str:
-    """A gain as in the terminal's table, its minus as wide as a plus."""
+    """`texts.signed` with a minus sign as wide as a plus."""
     return texts.signed(value).replace("-", MINUS)
 
 
 def interval(row: Mapping[str, Any]) -> str:
-    """'+1.2 to +3.4', or in words why there is none."""
+    """'+1.2 to +3.4', or the reason why there is no interval."""
     if row["gain_low"] is not None:
         return f"{signed(row['gain_low'])} to {signed(row['gain_high'])}"
     if row["gain"] is None:
@@ -208,7 +208,7 @@ def interval(row: Mapping[str, Any]) -> str:
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """One gain in words: value, interval, what it was computed from."""
+    """One gain as text: gain, interval, value, baseline, seeds, note."""
     base = "none" if row["baseline"] is None else f"{row['baseline']:.4f}"
     parts = [f"{tables.shown(row['metric'])} {row['value']:.4f} against {base}"]
     parts += [f"seeds: {row['seeds']}", *filter(None, [row["note"]])]
@@ -219,7 +219,7 @@ def describe(row: Mapping[str, Any]) -> str:
 
 
 def _wrapped(name: str) -> list[str]:
-    """A name broken at underscores, pieces of at most ten characters where possible."""
+    """A name in lines, broken at underscores, of ten characters where possible."""
     lines = [""]
     for part in re.findall(r"[^_/ ]+[_/ ]?", name) or [name]:
         if lines[-1] and len(lines[-1] + part.rstrip("_ ")) > 10:
@@ -229,7 +229,7 @@ def _wrapped(name: str) -> list[str]:
 
 
 def _thinned(points: Points) -> Points:
-    """At most MAX_POINTS of them, first and last kept."""
+    """At most MAX_POINTS of the points, with the first and the last."""
     if len(points) <= MAX_POINTS:
         return points
     kept = np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int)
@@ -237,7 +237,7 @@ def _thinned(points: Points) -> Points:
 
 
 def _svg(figure: Figure, titles: Mapping[str, str]) -> str:
-    """The <svg> element alone, in pixels, with hover texts, without dates or links."""
+    """The <svg> element with hover texts, without style, date or links."""
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     backend_svg.FigureCanvasSVG(figure).print_svg(text, metadata=nothing)

@@ -1,35 +1,37 @@
-"""Relative transfer gains, their intervals, and the shares the factors paper counts.
+"""Relative transfer gains and their intervals.
 
 Eq. 2, Tables 7 and 8 and section 6 of Mensink et al., "Factors of Influence for
 Transfer Learning across Diverse Appearance Domains and Task Types"
-(arXiv:2103.13318). The paper has one draw per cell; the intervals are ours:
+(arXiv:2103.13318). The paper trains each cell once; the intervals are ours:
 
-- A *target* is one of SAME. Its starts and seeds are one layout of log values
-  (`report/layout.py`). `value` and `baseline` are geometric means over the seeds that
-  both have, and the gain is Eq. 2 of these two, so with one seed Eq. 2 as it stands.
-  Half-width of the log ratio: t x sqrt(2 MSE / shared seeds), MSE and its degrees of
-  freedom from all starts of the pool. The ends of the interval go through Eq. 2 as
-  well, so gain and interval cannot contradict each other. Where cells are missing the
-  difference of the fit is another: 6 to 10 % more precise at 15 % missing, but of
-  values that stand nowhere in results.csv, and not Eq. 2 where one seed is shared.
-- *Learned* is strictly better than the metric's floor, what learning nothing gives;
-  without a floor any score above 0 and any error. The pool is the baseline and all
-  starts that learned on every seed, except the random start, whose scatter is
-  another. A start outside the pool has the interval of its own paired differences.
-- A baseline that has not learned on every shared seed has no gain, only words.
+- A *target* is the rows that agree in SAME. Its starts and seeds are one layout of log
+  values (`report/layout.py`). `value` and `baseline` are geometric means over the seeds
+  that both have, and the gain is Eq. 2 of these two. The half-width of the log ratio is
+  t x sqrt(2 MSE / shared seeds), with MSE and its degrees of freedom from all starts of
+  the pool. The ends of the interval go through Eq. 2 as well, so that the gain is
+  always between them. Where cells are missing, the fit would give another difference:
+  6 to 10 % more precise at 15 % missing, but of values that are not in results.csv, and
+  not Eq. 2 where one seed is shared.
+- A result has *learned* if it is strictly better than the metric's floor, the score of
+  a model that learned nothing; without a floor, if it is above 0 or an error. The pool
+  is the baseline and all starts that learned on every seed, except the random start,
+  whose scatter differs. A start outside the pool has the interval of its own paired
+  differences.
+- Over a baseline that has not learned on every shared seed there is no gain; the note
+  says why.
 - A start of 0 on all seeds, over a learned baseline, is -100 % without an interval and
-  counts as N; a start of 0 on some seeds has no gain.
+  counts as N. A start of 0 on some seeds has no gain.
 - A start that scatters more than the rest of the pool, by an F test at 1 %, leaves it
-  and has its paired interval. Where this is the baseline, all intervals are paired, and
-  where it scatters more than three times as much the target is *undecided*: nothing
+  and has its paired interval. If that start is the baseline, all intervals are paired;
+  if it also scatters more than three times as much, the target is *undecided*: nothing
   is sure.
-- `effect` is I wherever several seeds do not prove more: the interval covers 0, or
-  there is none. With one seed in the whole layout it is that of the mean.
-- The best of many is not one of one: `best` widens the lower end of a best start's
-  interval to Dunnett's simultaneous one-sided 95 % bound over the starts compared.
+- `effect` is I where several seeds do not prove more: the interval covers 0, or there
+  is none. With one seed in the whole layout it is the effect of the mean.
+- The best of many starts is chosen for its gain. `shares.best` therefore widens the
+  lower end of its interval to Dunnett's simultaneous one-sided 95 % bound.
 
-Intervals are conditional on the one source model that was trained: a second training
-of the same source may differ from it by more than the seeds of the target do.
+Intervals hold for the one source model that was trained: a second training of the same
+source may differ from it by more than the seeds of the target do.
 """
 
 import collections
@@ -86,12 +88,18 @@ ABOUT = [
     "higher_is_better",
 ]
 RANDOM = "random"
-Number = int | float  # JSON writes 1.0 as it likes
+Number = int | float  # JSON may hold 1 for 1.0
 Seeds = Mapping[int, Mapping[str, Any]]  # result rows of one start
 
 
 def gain(value: Number, baseline: Number, higher_is_better: bool) -> float | None:
-    """Eq. 2: per cent by which `value` beats `baseline`; None against a zero."""
+    """Eq. 2: per cent by which `value` is better than `baseline`; None over 0.
+
+    >>> gain(0.55, 0.5, higher_is_better=True)
+    10.000000000000009
+    >>> gain(0.2, 0.25, higher_is_better=False)  # an error that falls by a fifth
+    19.999999999999996
+    """
     if baseline == 0:
         return None
     change = (value / baseline - 1) * 100
@@ -99,7 +107,11 @@ def gain(value: Number, baseline: Number, higher_is_better: bool) -> float | Non
 
 
 def effect(percent: Number | None) -> str | None:
-    """VP (> 10), P (> 2), I (-2 to 2) or N (< -2), as section 6 reads a gain."""
+    """The class of a gain in per cent, section 6: VP (> 10), P (> 2), I or N (< -2).
+
+    >>> [effect(percent) for percent in (12.0, 3.0, -1.0, -5.0)]
+    ['VP', 'P', 'I', 'N']
+    """
     if percent is None:
         return None
     percent = round(percent, 9)  # 0.55 / 0.5 is 10 %, not 10.000000000000009 %
@@ -109,7 +121,7 @@ def effect(percent: Number | None) -> str | None:
 
 
 def learned(row: Mapping[str, Any]) -> bool:
-    """Whether one result is strictly better than what learning nothing gives."""
+    """Whether a result is strictly better than the metric's floor."""
     value, floor, higher = row["value"], row["floor"], row["higher_is_better"]
     if floor is None:
         return value > 0 or not higher
@@ -117,37 +129,37 @@ def learned(row: Mapping[str, Any]) -> bool:
 
 
 def floor(row: Mapping[str, Any]) -> float | None:
-    """What learning nothing gives on the target of a gain row; None: not known."""
+    """The metric's floor on the target of a gain row; None: not known."""
     return next(iter(row["rows"].values()))["floor"]
 
 
 def gains(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row per source and target cell that was measured, the baseline left out.
+    """A row for each measured pair of target and source, without the baselines.
 
-    Beside COLUMNS: SAME, ABOUT, the baseline's name, `shared` (the seeds),
+    Beside COLUMNS a row has SAME, ABOUT, `baseline_source`, `shared` (the seeds),
     `significant` (sure: the interval leaves out 0), `baseline_learned`, `nothing` (the
-    start learned on no shared seed), `undecided`, `grey` (why there is no gain, in two
-    words), `trouble` (the part of `note` that is the baseline's), `error` and `dof` of
-    the log ratio, and the result rows by seed.
+    start learned on no shared seed), `undecided`, `grey` (two words on why there is no
+    gain), `trouble` (the part of `note` on the baseline), `error` and `dof` of the log
+    ratio, and the result rows by seed. UserError where two artifacts claim one cell.
     """
     groups = collections.defaultdict(lambda: collections.defaultdict(dict))
     for row in rows:
         if row["role"] == "target":
             place = tuple(row[name] for name in SAME)
             _put(groups[place][row["source"]], row)
-    found = [line for starts in groups.values() for line in _target(starts)]
-    return sorted(found, key=lambda r: [str(r[name]) for name in (*SAME, "source")])
+    lines = [line for starts in groups.values() for line in _target(starts)]
+    return sorted(lines, key=lambda r: [str(r[name]) for name in (*SAME, "source")])
 
 
 def _put(seeds: dict[int, Mapping[str, Any]], row: Mapping[str, Any]) -> None:
-    """Files a row under its seed; two artifacts for one cell cannot both be right."""
+    """Puts a row under its seed; UserError where another artifact has that cell."""
     other = seeds.setdefault(row["seed"], row)
     if other["artifact"] != row["artifact"]:
         raise errors.UserError(
             f"study {row['study']!r}: artifacts {other['artifact']} and "
             f"{row['artifact']} both claim target {row['target']!r}, source "
-            f"{row['source']!r}, seed {row['seed']}. Give them different labels "
-            f"`variant`, or choose between them by a `select` stage."
+            f"{row['source']!r}, seed {row['seed']}. Give them different "
+            f"columns `variant`, or choose between them by a `select` stage."
         )
 
 
@@ -158,7 +170,7 @@ def _target(starts: Mapping[str, Seeds]) -> list[dict[str, Any]]:
         baseline = next(iter(seeds.values()))["baseline_source"]
         if baseline is not None and source != baseline:
             named[baseline].append(source)
-    found = []
+    lines = []
     for baseline, sources in named.items():
         base = starts.get(baseline, {})
         compared = _layout([(baseline, base)] + [(s, starts[s]) for s in sources])
@@ -166,12 +178,12 @@ def _target(starts: Mapping[str, Seeds]) -> list[dict[str, Any]]:
         for index, source in enumerate(sources, start=1):
             row = _row(starts[source], base, several)
             row |= {"baseline_source": baseline}
-            found.append(row | _sure(row, compared, index))
-    return found
+            lines.append(row | _sure(row, compared, index))
+    return lines
 
 
 def _layout(starts: Sequence[tuple[str | None, Seeds]]) -> layout.Comparison:
-    """All starts of a target against the first one."""
+    """All starts of a target compared with the first one."""
     columns = sorted({seed for _, rows in starts for seed in rows})
     table = np.full((len(starts), len(columns)), np.nan)
     for line, (_, rows) in zip(table, starts):
@@ -203,7 +215,7 @@ def _row(seeds: Seeds, base: Seeds, several: bool) -> dict[str, Any]:
 
 
 def _state(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`gain`, or in words why there is none; `baseline_learned`, `grey` and `note`."""
+    """`gain`, or `grey` and `note` on why there is none; `baseline_learned`."""
     shared = row["shared"]
     seeds, base = (
         [rows[s] for s in shared] for rows in (row["rows"], row["baseline_rows"])
@@ -229,36 +241,41 @@ def _state(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _on(words: str, number: int, of: Sequence) -> str:
-    """The words, and on how many seeds unless it is on all."""
+    """'WORDS on 1 of 3 seeds'; the words alone where it is all seeds."""
     return words + f" on {number} of {len(of)} seeds" * (number < len(of))
 
 
 def _sure(row: Mapping[str, Any], compared: layout.Comparison, index: int) -> dict:
-    """The interval of a gain, and what may be read from it."""
+    """The interval of a gain and its verdict, with `note`, `trouble`, `undecided`."""
     error, dof = float(compared.error[index]), int(compared.dof[index])
-    found = {"error": None, "dof": None, "gain_low": None, "gain_high": None}
-    found["undecided"] = row["gain"] is not None and bool(compared.undecided)
+    line = {"error": None, "dof": None, "gain_low": None, "gain_high": None}
+    line["undecided"] = row["gain"] is not None and bool(compared.undecided)
     if row["gain"] is not None and row["value"] > 0 and np.isfinite(error):
         low, high = ends(row, float(layout.half_width(error, dof)))
-        found |= {"error": error, "dof": dof, "gain_low": low, "gain_high": high}
+        line |= {"error": error, "dof": dof, "gain_low": low, "gain_high": high}
     words = ""
     if compared.apart[0] and row["gain"] is not None:
         words = f"the baseline scatters {_times(compared, 0)} the sources"
-        words = "undecided: " * found["undecided"] + words
-        found["trouble"] = words
+        words = "undecided: " * line["undecided"] + words
+        line["trouble"] = words
     elif compared.apart[index]:
         words = f"scatters {_times(compared, index)} the others"
-    found["note"] = "; ".join(filter(None, (words, row["note"])))
-    return found | verdict(row | found)
+    line["note"] = "; ".join(filter(None, (words, row["note"])))
+    return line | verdict(row | line)
 
 
 def _times(compared: layout.Comparison, index: int) -> str:
-    """'3.2 times as much as', said of the scatter of a start over its seeds."""
+    """'3.2 times as much as': the scatter of a start over its seeds."""
     return f"{min(float(compared.excess[index]), 999):.1f} times as much as"
 
 
 def ends(row: Mapping[str, Any], half: float) -> tuple[float, float]:
-    """Eq. 2 at both ends of an interval of the log ratio, the worse end first."""
+    """Eq. 2 in per cent at both ends of an interval of the log ratio, the worse first.
+
+    >>> row = {"value": 0.6, "baseline": 0.5, "higher_is_better": True}
+    >>> [round(end, 1) for end in ends(row, half=0.1)]
+    [8.6, 32.6]
+    """
     ratio, higher = row["value"] / row["baseline"], row["higher_is_better"]
     widest = min(half, 300.0)  # exp of more is no float
     both = [gain(ratio * math.exp(end), 1, higher) for end in (-widest, widest)]
@@ -270,13 +287,13 @@ def verdict(row: Mapping[str, Any]) -> dict[str, Any]:
     level, low, high = effect(row["gain"]), row["gain_low"], row["gain_high"]
     covered = low is None or round(low, 9) <= 0 <= round(high, 9)
     sure = not covered and not row["undecided"]
-    # One seed in all is read as the paper reads it; a start of 0 needs no interval.
+    # With one seed in all the mean counts, as in the paper; 0 needs no interval.
     plain = low is None and (not row["several"] or row["value"] <= 0)
     shown = level if level is None or sure or plain else "I"
     return {"significant": sure, "mean_effect": level, "effect": shown}
 
 
 def _mean(rows: Seeds, seeds: Iterable[int]) -> float:
-    """Geometric mean; a single value as it is, to the bit."""
+    """Geometric mean; of a single value exactly that value."""
     values = [rows[seed]["value"] for seed in seeds]
     return float(max(math.prod(values), 0)) ** (1 / len(values))

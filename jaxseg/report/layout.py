@@ -1,8 +1,8 @@
 """Starts x seeds of one target as a randomized block design, on the log of values.
 
-log value = start + seed + residual, by least squares, cells may be missing. All starts
-of the pool share one residual variance, so that two seeds of ten starts leave nine
-degrees of freedom and not one. Every function takes any number of leading axes.
+log value = start + seed + residual, fitted by least squares; cells may be missing. All
+starts of the pool share one residual variance, so that two seeds of ten starts leave
+nine degrees of freedom and not one. Every function takes any number of leading axes.
 """
 
 import functools
@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-EXCESS = 3  # times the pool's residual deviation: a baseline that decides nothing
+EXCESS = 3  # a baseline above this many residual deviations of the pool decides nothing
 LEVEL = 0.95
-RARE = 0.01  # probability below which a scatter is another than the pool's
-NOISE = 1e-20  # variance of what is the same but for rounding
+RARE = 0.01  # probability below which a scatter counts as larger than the pool's
+NOISE = 1e-20  # variance of equal values after rounding
 Array = np.ndarray | np.generic  # no leading axes: NumPy gives scalars
 
 
@@ -42,7 +42,7 @@ class Comparison(NamedTuple):
 
     @property
     def undecided(self) -> Array:
-        """Whether the baseline scatters too much for anything to be sure, [...]."""
+        """Whether the baseline scatters so much that nothing is sure, [...]."""
         return self.apart[..., 0] & (self.excess[..., 0] > EXCESS)
 
 
@@ -77,11 +77,11 @@ def compare(table: Array, pooled: Array) -> Comparison:
     is 2 MSE / shared seeds. A start outside the pool has the variance of its paired
     differences; so has every start where the baseline is outside.
 
-    excess: residual deviation of a start over that of the rest of the pool. A start is
-    apart, and leaves the pool, where chance alone gives its excess in less than RARE
-    and it has the residuals of three seeds: with two its own variance says no more and
-    choosing it costs coverage. A baseline above EXCESS is apart with two seeds too: its
-    whole target is undecided.
+    excess: residual deviation of a start divided by that of the rest of the pool. A
+    start is apart, and leaves the pool, if chance gives its excess with a probability
+    below RARE and it has at least three seeds: with two, its own variance is no better
+    known and intervals would cover less. A baseline above EXCESS is apart with two
+    seeds as well, and its whole target is undecided.
     """
     paired = table - table[..., :1, :]
     both = np.isfinite(paired)
@@ -106,10 +106,10 @@ def half_width(error: Array | float, dof: Array | int) -> Array:
 
 @functools.cache
 def best_quantile(starts: int, dof: int) -> float:
-    """Dunnett's one-sided 95 % point, exceeded by the best of null starts in 5 %.
+    """Dunnett's one-sided 95 % point, which the best of null starts exceeds in 5 %.
 
-    Never below the point of one two-sided interval, so that a start which is sure as
-    the best of many is sure by itself.
+    At least the point of one two-sided interval, so that a start which is sure as the
+    best of many is also sure by itself.
     """
     beyond = lambda q: _all_below(q, starts, dof, two_sided=False) - LEVEL
     single = float(special.stdtrit(dof, (1 + LEVEL) / 2))
@@ -120,7 +120,7 @@ def best_quantile(starts: int, dof: int) -> float:
 
 @functools.cache
 def both_sure(dof: int) -> float:
-    """How often two null starts with one baseline are both sure."""
+    """The probability that two null starts over one baseline are both sure."""
     t = float(special.stdtrit(dof, (1 + LEVEL) / 2))
     return 1 - 2 * LEVEL + _all_below(t, 2, dof, two_sided=True)
 
@@ -137,7 +137,7 @@ def _all_below(limit: float, starts: int, dof: int, *, two_sided: bool) -> float
 
 @functools.cache
 def _quadrature(dof: int) -> tuple[Array, ...]:
-    """Deviations of a baseline and of a pool (of 1), each followed by its weights."""
+    """Quadrature over a baseline's deviation and a pool's: nodes, weights of each."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(48)
     ranks, shares = np.polynomial.legendre.leggauss(96)
     chi = 2 * special.gammaincinv(dof / 2, (ranks + 1) / 2)
@@ -149,17 +149,18 @@ def _apart(table: Array, pooled: Array) -> tuple[Array, Array]:
     baseline = np.arange(pooled.shape[-1]) == 0
     excess, chance, dof = _excess(table, pooled)
     apart = ~baseline & (chance < RARE) & (dof > 1)
-    # Against what is left, and even if it is in no pool itself.
+    # The baseline is compared with what is left, even if it is in no pool itself.
     known, rare, left = _excess(table, pooled & ~apart | baseline)
     wild = baseline & (rare < RARE) & ((left > 1) | (known > EXCESS))
     return np.where(baseline, known, excess), apart | wild
 
 
 def _excess(table: Array, pooled: Array) -> tuple[Array, Array, Array]:
-    """Each start's residual deviation over the rest's, its probability, and its dof.
+    """Each start's residual deviation over that of the rest, its probability, its dof.
 
-    By what the start adds to squares and dof of the fit: exactly F where deviations are
-    equal, whatever is missing. NaN outside the pool and where nothing is left.
+    The ratio uses what the start adds to squares and dof of the fit. It is exactly F
+    distributed where deviations are equal, also with missing cells. NaN outside the
+    pool and where no degree of freedom is left.
     """
     every = fit(_only(table, pooled))
     others = pooled[..., None, :] & ~np.eye(pooled.shape[-1], dtype=bool)
@@ -175,7 +176,7 @@ def _only(table: Array, pooled: Array) -> Array:
 
 
 def _centred(values: Array, here: Array, count: Array) -> Array:
-    """Without the mean of what is here; 0 elsewhere."""
+    """Values minus the mean of those in `here`; 0 elsewhere."""
     mean = values.sum(-1, keepdims=True) / np.maximum(count, 1)
     return np.where(here, values - mean, 0)
 

@@ -1,6 +1,5 @@
-"""A report as one HTML page that opens offline: what index.html shows, and its text."""
+"""A report as one HTML page without links to other files: the values of index.html."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from jaxseg.core import text
 from jaxseg.report import (
     claims,
+    costs,
     figures,
     gains,
     pictures,
@@ -20,17 +20,9 @@ from jaxseg.report import (
     workdir,
 )
 
-TIMES = {  # parts of a stage's seconds, in the order in which a bar shows them
-    "steps": "#3f7fbf",
-    "data_wait": "#c23b32",
-    "evaluation": "#7cc08f",
-    "compile": "#e0b34a",
-    "other": "#c5ccd4",
-}
-
 
 def render(report) -> str:
-    """The page. Only what is stored is shown: the same files give the same bytes."""
+    """The text of the page. It depends on the stored files alone, to the byte."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -53,9 +45,9 @@ def render(report) -> str:
         studies=[_study(report, study) for study in report.studies if not study.error],
         unread=[study for study in report.studies if study.error],
         colour=lambda domain: colours.get(domain, figures.OTHER),
-        made=_provenance(report.studies),
-        licences=_licences(report.studies),
-        times=TIMES,
+        made=costs.provenance(report.studies),
+        licences=costs.licences(report.studies),
+        times=costs.TIMES,
         curves=figures.CURVES,
         verdicts={
             claims.HELD: "good",
@@ -68,14 +60,14 @@ def render(report) -> str:
     return text.visible(page)
 
 
-def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The findings of one grid in two sentences made from its numbers."""
-    measured = shares.measured(found)
+def headline(gain_rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Two sentences on the mean gains and the best gain of a grid."""
+    measured = shares.measured(gain_rows)
     if not measured:
         return ["No source has been compared with a baseline yet."]
     name, metric = measured[0]["baseline_source"], tables.shown(measured[0]["metric"])
     name = "random weights" if name == gains.RANDOM else f"{name} alone"
-    within, cross = (shares.select(found, side) for side in ("within", "cross"))
+    within, cross = (shares.select(gain_rows, side) for side in ("within", "cross"))
     parts = [
         f"{_average(kept, metric)} when the source shows {what}"
         for kept, what in (
@@ -100,7 +92,7 @@ def headline(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _largest(top: Mapping[str, Any]) -> str:
-    """The best gain of all, which may be a loss."""
+    """The largest gain in words, or the smallest loss."""
     if top["gain"] > 0:
         return f"the largest gain is {figures.signed(top['gain'])} %"
     size = figures.signed(abs(top["gain"])).lstrip("+")
@@ -108,7 +100,7 @@ def _largest(top: Mapping[str, Any]) -> str:
 
 
 def _chosen(top: Mapping[str, Any]) -> str:
-    """The interval of a best start in words."""
+    """The interval of the best start, or why it has none."""
     if top["undecided"]:
         return "undecided, since the baseline scatters"
     if top["gain_low"] is None:
@@ -118,7 +110,7 @@ def _chosen(top: Mapping[str, Any]) -> str:
 
 
 def _alone(scores: Sequence[Mapping[str, Any]], left_out: int) -> list[str]:
-    """What was reached where the plan compares nothing."""
+    """Sentences on the first scores of a grid without a comparison."""
     return [
         f"{tables.shown(line['metric'])} {line['shown']} on {line['target']}, "
         f"start: {line['start']}."
@@ -127,7 +119,7 @@ def _alone(scores: Sequence[Mapping[str, Any]], left_out: int) -> list[str]:
 
 
 def _scores(own: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One line for each start of a target: its values by seed, mean and deviation."""
+    """A line for each start of a target: values by seed, mean, standard deviation."""
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for row in own:
         names = ("target", "resolution", "protocol", "start")
@@ -160,10 +152,10 @@ def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
 
 
 def _study(report, study: workdir.Study) -> dict[str, Any]:
-    """All that the page shows of one study."""
+    """What the page shows of one study."""
     results = [row for row in report.results if row["study"] == study.name]
     grids = [grid for grid in report.grids if grid.study == study.name]
-    stages = _stages(study)
+    stages = costs.stages(study)
     return {
         "name": study.name,
         "config": study.config + (f":{study.argument}" if study.argument else ""),
@@ -176,7 +168,7 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "stages": stages,
         "longest": max((stage["seconds"] or 0 for stage in stages), default=0) or 1,
         "seconds": sum(stage["seconds"] or 0 for stage in stages),
-        "waiting": _waiting(stages),
+        "waiting": costs.waiting(stages),
         "broken": study.broken,
         "lost": study.lost,
         "spared": study.spared,
@@ -197,21 +189,21 @@ def _datasets(results: Sequence[Mapping], cells: Sequence[Mapping]) -> dict[str,
 def _grid(
     grid: tables.Grid, results: Sequence[Mapping], left_out: int
 ) -> dict[str, Any]:
-    """One gain table: its picture, its shares, and what stands behind each number."""
-    found = grid.rows()
+    """What the page shows of one grid: figures, shares, gains and their artifacts."""
+    gain_rows = grid.rows()
     casts = [(target, pictures.cast(grid, target, results)) for target in grid.targets]
     own = [row for row in results if tables.place(row) == tables.place_of(grid)]
     own = [row for row in own if row["role"] == "target"]
     return {
         "grid": grid,
-        "headline": headline(found)
+        "headline": headline(gain_rows)
         if grid.compares
         else _alone(_scores(own), left_out),
         "heatmap": figures.heatmap(grid) if grid.compares and grid.targets else "",
         "scores": [] if grid.compares else _scores(own),
-        "summary": _summary(found),
-        "best": _summary(found, only_best=True),
-        "top": shares.best(shares.measured(found)),
+        "summary": _summary(gain_rows),
+        "best": _summary(gain_rows, best=True),
+        "top": shares.best(shares.measured(gain_rows)),
         "gains": [
             _gain(row, target)
             for target in grid.targets
@@ -219,11 +211,11 @@ def _grid(
             if (row := grid.cells.get((target, source)))
         ],
         "selected": sorted({str(row["selected"]) for row in own if row["selected"]}),
-        "seeds": sorted({row["seeds"] for row in found if row["gain"] is not None}),
-        "several": any(row["several"] for row in found),
-        "sure": sum(row["significant"] for row in shares.measured(found)),
-        "pairs": len(shares.measured(found)),
-        "chance": shares.chance(found),
+        "seeds": sorted({row["seeds"] for row in gain_rows if row["gain"] is not None}),
+        "several": any(row["several"] for row in gain_rows),
+        "sure": sum(row["significant"] for row in shares.measured(gain_rows)),
+        "pairs": len(shares.measured(gain_rows)),
+        "chance": shares.chance(gain_rows),
         "notes": grid.notes(),
         "curves": [
             (target, pictures.curves(cast), [entry[:2] for entry in cast])
@@ -238,24 +230,23 @@ def _grid(
 
 
 def _roles(casts: Sequence[pictures.Cast]) -> str:
-    """'Baseline and best source': who has curves."""
+    """'Baseline and best source': the starts that have curves."""
     names = {"baseline": "baseline", "random": "random start", "best": "best source"}
     there = {role for cast in casts for role, *_ in cast}
     *most, last = [name for role, name in names.items() if role in there] or [""]
     return (", ".join(most) + " and " * bool(most) + last).capitalize()
 
 
-def _summary(found: Sequence[Mapping[str, Any]], only_best: bool = False) -> list[dict]:
-    """Lines of Table 7 or 8 that say something: no empty ones, no task if all agree."""
-    lines = [
-        line for line in shares.summary(found, only_best=only_best) if line["count"]
-    ]
+def _summary(gain_rows: Sequence[Mapping[str, Any]], best: bool = False) -> list[dict]:
+    """The rows of Table 7 (best: 8) that have cells; by task only if tasks differ."""
+    lines = shares.summary(gain_rows, only_best=best)
+    lines = [line for line in lines if line["count"]]
     crossing = any(line["task"] == "cross" for line in lines)
     return [line for line in lines if crossing or line["task"] == "all"]
 
 
 def _gain(row: Mapping[str, Any], target: tables.Axis) -> dict[str, Any]:
-    """A gain with the artifacts it came from and what was transplanted into them."""
+    """A gain with its artifacts and what was transplanted into them."""
     sides = {
         name: [(seed, side[seed]["artifact"]) for seed in sorted(side)]
         for name, side in (("source", row["rows"]), ("baseline", row["baseline_rows"]))
@@ -271,7 +262,7 @@ def _gain(row: Mapping[str, Any], target: tables.Axis) -> dict[str, Any]:
 
 
 def receipt(result: workdir.Artifact) -> str:
-    """What was transplanted into an artifact, in words."""
+    """The text on what was transplanted into an artifact."""
     entries = result.value("receipt.json")
     if entries is None:
         return "no receipt"
@@ -291,97 +282,12 @@ def _result(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stages(study: workdir.Study) -> list[dict[str, Any]]:
-    """The cost table. What two entries of a plan share was made, and counts, once."""
-    lines, first = [], {}
-    for stage in study.stages:
-        line = {"name": stage.name, "kind": stage.kind, "status": stage.status}
-        line |= {"key": stage.key[:20], "error": stage.error, "seconds": None}
-        line |= {"parts": {}, "same": first.setdefault(stage.key, stage.name)}
-        line |= dict.fromkeys(("steps", "peak", "parameters", "waiting", "flops"))
-        if stage.artifact and line["same"] == stage.name:
-            line |= _cost(stage.artifact.manifest)
-        lines.append(line)
-    return lines
-
-
-def _cost(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What one artifact took. Parts of the time are disjoint and sum to it."""
-    timing = manifest.get("timing") or {}
-    busy = timing.get("steps", 0) + timing.get("data_wait", 0)
-    return {
-        "seconds": manifest.get("seconds"),
-        "steps": manifest.get("steps"),
-        "peak": (manifest.get("peak_bytes") or 0) / 2**20 or None,
-        "parameters": manifest.get("parameters"),
-        "flops": manifest.get("flops"),
-        "parts": {name: timing.get(name, 0) for name in TIMES},
-        "waiting": 100 * timing.get("data_wait", 0) / busy if busy else None,
-    }
-
-
-def _waiting(stages: Sequence[Mapping[str, Any]]) -> float | None:
-    """Per cent of all training time that was spent waiting for data."""
-    total = lambda name: sum(stage["parts"].get(name, 0) for stage in stages)
-    busy = total("steps") + total("data_wait")
-    return 100 * total("data_wait") / busy if busy else None
-
-
-def _licences(studies: Sequence[workdir.Study]) -> list[Mapping[str, Any]]:
-    """Each distinct licence of data or imported weights, non-commercial ones first."""
-    found = {
-        (not entry["noncommercial"], entry["of"], entry["licence"]): entry
-        for study in studies
-        for stage in study.stages
-        if stage.artifact
-        for entry in stage.artifact.manifest.get("licences") or ()
-    }
-    return [found[key] for key in sorted(found)]
-
-
-def _provenance(studies: Sequence[workdir.Study]) -> dict[str, list[str]]:
-    """Every distinct version, revision and device that made an artifact."""
-    manifests = {
-        stage.key: stage.artifact.manifest
-        for study in studies
-        for stage in study.stages
-        if stage.artifact
-    }.values()
-    distinct = lambda values: sorted({value for value in values if value})
-    joined = lambda table: ", ".join(
-        f"{k} {v}" for k, v in sorted((table or {}).items())
-    )
-    return {
-        "devices": distinct(
-            f"{m['devices']}, {m.get('cores', '?')} cores"
-            for m in manifests
-            if m.get("devices")  # a measurement has none
-        ),
-        "code": distinct(_revision(m.get("code") or {}) for m in manifests),
-        "packages": distinct(joined(m.get("packages")) for m in manifests),
-        "versions of parts": distinct(joined(m.get("versions")) for m in manifests),
-        "artifacts made": _span(distinct(str(m.get("created", "")) for m in manifests)),
-    }
-
-
-def _revision(code: Mapping[str, Any]) -> str:
-    changed = ", with uncommitted changes" if code.get("dirty") else ""
-    return f"{code['revision'][:12]}{changed}" if code.get("revision") else ""
-
-
-def _span(times: Sequence[str]) -> list[str]:
-    ends = functools.reduce(lambda span, t: [span[0], t], times[1:], [*times[:1]] * 2)
-    return [" to ".join(dict.fromkeys(t[:16].replace("T", " ") for t in ends))] * bool(
-        times
-    )
-
-
 def _shown(value: int | float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
 def _duration(value: int | float | None) -> str:
-    """Seconds for people: '4.2 s', '3 min 10 s', '5.2 h'."""
+    """Seconds as '4.2 s', '3 min 10 s' or '5.2 h'."""
     if value is None:
         return ""
     if value < 100:

@@ -1,4 +1,4 @@
-"""Learning curves and example predictions of a target: who is shown, and as what."""
+"""Learning curves and example predictions of a target."""
 
 import base64
 import re
@@ -16,16 +16,17 @@ Cast = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows by 
 
 
 def cast(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Cast:
-    """The baseline, the random start and the best source of one target, if measured.
+    """The starts of a target that are shown: baseline, random start and best source.
 
-    Without a comparison the random start and the source of the best value.
+    Those that were not measured are left out. In a grid without a comparison: the
+    random start and the source of the best value.
     """
     here = [row for row in rows if _is_of(row, grid, target)]
     by_source: dict[str, list[Mapping]] = {}
     for row in here:
         by_source.setdefault(row["source"], []).append(row)
     chosen = {grid.baseline: "baseline"} if grid.compares else {}
-    chosen = chosen | {gains.RANDOM: "random"} | chosen  # which may be the baseline
+    chosen = chosen | {gains.RANDOM: "random"} | chosen  # random may be the baseline
     chosen |= dict.fromkeys(_best(grid, target, by_source), "best")
     return [(role, s, by_source[s]) for s, role in chosen.items() if s in by_source]
 
@@ -51,9 +52,9 @@ def curves(members: Cast) -> dict[str, str]:
 
 
 def examples(members: Cast) -> dict[str, Any] | None:
-    """Image, truth and predictions of baseline and best source, as data URIs.
+    """Image, truth and predictions of the baseline and the best source, as data URIs.
 
-    None where no artifact has samples. Everything is of the smallest seed.
+    None where no artifact has samples. All are of the first seed.
     """
     shown = [m for m in members if m[0] in ("baseline", "best")] or members
     shown = [(role, source, rows[0]["stage"].result) for role, source, rows in shown]
@@ -93,7 +94,7 @@ def _is_of(row: Mapping, grid: tables.Grid, target: tables.Axis) -> bool:
 
 
 def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[str]:
-    """The source of the largest gain; without gains, that of the best single value."""
+    """[source of the largest gain], or without gains that of the best value."""
     here = [row for (line, _), row in grid.cells.items() if line == target]
     best = shares.best(shares.measured(here))
     if best:
@@ -106,31 +107,30 @@ def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[st
 
 
 def _series(lines, kind: str, read) -> figures.Points:
-    """[(step, value)] of the log lines of one kind that have the value."""
+    """[(step, value)] of the log lines of one kind in which `read` gives a value."""
     points = [(line["step"], read(line)) for line in lines if line["kind"] == kind]
     return [(step, value) for step, value in points if value is not None]
 
 
 def evaluated(lines, metric: str) -> figures.Points:
-    """Of the evaluation that ran in between; the others have only the last step."""
+    """[(step, value)] of the first evaluation of a log; others run at the end only."""
     of = next((line["split"] for line in lines if line["kind"] == "evaluation"), None)
     read = lambda line: line["metrics"].get(metric) if line["split"] == of else None
-    first: dict[int, float] = {}  # kept weights are looked at again at the last step
+    first: dict[int, float] = {}  # the kept weights are measured again at the end
     for step, value in _series(lines, "evaluation", read):
         first.setdefault(step, value)
     return list(first.items())
 
 
 def _sample_names(result: workdir.Artifact) -> list[str]:
-    """['000', '001'] of the samples that an artifact holds."""
-    found = (
-        re.fullmatch(r"samples/(\w+)_image\.png", f) for f in result.manifest["files"]
-    )
-    return sorted(match[1] for match in found if match)
+    """The names of the samples of an artifact: ['000', '001']."""
+    pattern = re.compile(r"samples/(\w+)_image\.png")
+    matches = (pattern.fullmatch(file) for file in result.manifest["files"])
+    return sorted(match[1] for match in matches if match)
 
 
 def _uri(result: workdir.Artifact, name: str) -> str | None:
-    """A sample as a data URI of bounded size; None where the artifact lacks it."""
+    """A sample as a data URI of limited size; None where the artifact has none."""
     data = result.read(f"samples/{name}")
     if data is None:
         return None

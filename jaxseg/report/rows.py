@@ -1,4 +1,4 @@
-"""Finished stages -> one row per stage and label set, the headline metric only."""
+"""Finished stages as rows of results.csv: one for each of their `columns`."""
 
 import csv
 import io
@@ -40,38 +40,39 @@ COLUMNS = [
     "source_set_images",
 ]
 MEASURED = {"metric": "name", "protocol": "protocol"}  # {column: of the headline}
-ROLES = ("pretraining", "source", "target")  # candidates have others, and no row
+ROLES = ("pretraining", "source", "target")  # candidates have another, and no row
 NEEDED = "cell setting target target_dataset target_task target_domain source seed"
-EMBEDDED = ("worlds/", "chairs/")  # dataset files that draw their own images
+EMBEDDED = ("worlds/", "chairs/")  # data sets whose images are drawn
 
 
 def results(study: workdir.Study) -> list[dict[str, Any]]:
-    """Rows of COLUMNS, and what the gains need beside: role, baseline_source, stage,
-    higher_is_better and floor, what learning nothing gives (None: not known)."""
-    found = []
+    """Rows with COLUMNS and, for the gains, role, baseline_source, higher_is_better,
+    stage and floor: the score of a model that learned nothing (None: not known).
+    """
+    rows = []
     for stage in study.stages:
         result = stage.result
         if stage.kind not in ("train", "select") or result is None:
             continue
         if result.headline is None or result.headline["value"] is None:
             continue
-        found += [_row(study, stage, label) for label in _labels(study, stage)]
-    return sorted(found, key=_order)
+        rows += [_row(study, stage, columns) for columns in _columns(study, stage)]
+    return sorted(rows, key=_order)
 
 
 def planned(study: workdir.Study) -> list[dict[str, Any]]:
-    """The target cells of the plan with the status of their stage, run or not.
+    """The target cells of the plan with the status of their stage.
 
-    Metric and protocol are None until a stage has measured by them.
+    Metric and protocol are None until the stage has measured.
     """
     return [
-        dict(label)
+        dict(columns)
         | {"study": study.name, "status": stage.status}
-        | {"baseline_source": label.get("baseline")}
+        | {"baseline_source": columns.get("baseline")}
         | {name: _headline(stage).get(key) for name, key in MEASURED.items()}
         for stage in study.stages
-        for label in _labels(study, stage)
-        if label["role"] == "target"
+        for columns in _columns(study, stage)
+        if columns["role"] == "target"
     ]
 
 
@@ -80,12 +81,12 @@ def _headline(stage: workdir.Stage) -> Mapping[str, Any]:
 
 
 def embedded(dataset: str) -> bool:
-    """Whether jaxseg draws the images itself: they prove nothing about photos."""
+    """Whether jaxseg draws the images itself; results then say nothing on photos."""
     return str(dataset).startswith(EMBEDDED) and dataset != "chairs/folder"
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """CSV text; floats so that they read back as the same bits, None as nothing."""
+    """CSV text. Floats read back as the same bits; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -99,23 +100,23 @@ def _cell(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _labels(study: workdir.Study, stage: workdir.Stage) -> list[Mapping[str, Any]]:
-    """The label sets of a stage that stand for a result, checked."""
-    labels = [label for label in stage.labels if label.get("role") in ROLES]
-    for label in labels:
-        missing = [name for name in NEEDED.split() if name not in label]
-        if label["role"] == "target" and missing:
+def _columns(study: workdir.Study, stage: workdir.Stage) -> list[Mapping[str, Any]]:
+    """The columns of each row that a stage has; UserError where a target lacks some."""
+    rows = [columns for columns in stage.columns if columns.get("role") in ROLES]
+    for columns in rows:
+        missing = [name for name in NEEDED.split() if name not in columns]
+        if columns["role"] == "target" and missing:
             raise errors.UserError(
-                f"studies/{study.name}/plan.json: labels of stage {stage.name!r} lack "
+                f"studies/{study.name}/plan.json: columns of stage {stage.name!r} lack "
                 f"{', '.join(missing)}. Run `python -m jaxseg.main` again to write it."
             )
-    return labels
+    return rows
 
 
-def _row(study, stage: workdir.Stage, label: Mapping[str, Any]) -> dict[str, Any]:
-    """The result row of one finished stage under one of its label sets."""
+def _row(study, stage: workdir.Stage, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a finished stage under one of its `columns`."""
     manifest, headline = stage.result.manifest, stage.result.headline
-    row = {name: label.get(name) for name in COLUMNS} | {
+    row = {name: columns.get(name) for name in COLUMNS} | {
         "study": study.name,
         "metric": headline["name"],
         "protocol": headline["protocol"],
@@ -123,19 +124,19 @@ def _row(study, stage: workdir.Stage, label: Mapping[str, Any]) -> dict[str, Any
         "steps": manifest["steps"],
         "seconds": manifest["seconds"],
         "artifact": stage.result.key,
-        "role": label["role"],
-        "baseline_source": label.get("baseline"),
+        "role": columns["role"],
+        "baseline_source": columns.get("baseline"),
         "higher_is_better": headline["higher_is_better"],
         "floor": headline.get("floor"),
         "stage": stage,
     }
-    if row["lr"] is None:  # known only once the winner is
+    if row["lr"] is None:  # of a selection: known from its winner
         row["lr"] = manifests.lr(manifest)
     return row
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """A total order that depends on what a row means, not on when it was made."""
+    """A sort key that depends on the columns of a row, not on when it was made."""
     names = [
         "study",
         "setting",

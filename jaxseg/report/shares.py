@@ -1,6 +1,6 @@
-"""What the gains of many cells say together: Tables 7 and 8, and what chance gives.
+"""Shares of positive and negative gains over many cells: Tables 7 and 8.
 
-Section 6 of arXiv:2103.13318; what a single gain is stands in `report/gains.py`.
+Section 6 of arXiv:2103.13318; `report/gains.py` defines a single gain.
 """
 
 import collections
@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxseg.report import gains, layout
 
-FILTERS = (  # image domain, task type: Table 7, and the two domain rows without a task
+FILTERS = (  # (image domain, task type) of each row of Table 7
     ("all", "all"),
     ("within", "all"),
     ("cross", "all"),
@@ -25,13 +25,14 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def measured(rows: Iterable[Mapping[str, Any]]) -> Rows:
-    """The gains that compare a source: neither the random start nor a hole."""
+    """The rows that have a gain, without those of the random start."""
     return [r for r in rows if r["source"] != gains.RANDOM and r["gain"] is not None]
 
 
 def side(row: Mapping[str, Any], what: str) -> str:
-    """'within' where source and target share the `what`, domain or task, 'cross' where
-    they do not, '' where the source's is not known: it then counts as neither."""
+    """'within' where source and target have the same domain or task (`what`), 'cross'
+    where they differ, '' where that of the source is not known.
+    """
     source = row[f"source_{what}"]
     if source in (None, "", "unknown"):
         return ""
@@ -48,18 +49,18 @@ def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:
 
 
 def by_target(rows: Rows) -> dict[tuple, list[Mapping[str, Any]]]:
-    """{target and baseline: its rows}. What has another baseline is another gain."""
-    found = collections.defaultdict(list)
+    """{target and baseline: its rows}; gains over two baselines cannot be compared."""
+    groups = collections.defaultdict(list)
     for row in rows:
-        found[tuple(row[n] for n in (*gains.SAME, "baseline_source"))].append(row)
-    return dict(found)
+        groups[tuple(row[n] for n in (*gains.SAME, "baseline_source"))].append(row)
+    return dict(groups)
 
 
 def best(rows: Rows) -> list[dict[str, Any]]:
-    """For each target the row of the largest gain, as in Table 8, `among` how many.
+    """For each target the row of the largest gain, as in Table 8; `among`: of how many.
 
-    It was chosen because it is large. The lower end of its interval is therefore
-    Dunnett's: of null starts the best is sure in 5 % of targets.
+    The lower end of its interval is Dunnett's bound, since the row was chosen for its
+    gain: where no start has an effect, the best one is sure in 5 % of targets.
     """
     return [_chosen(group) for group in by_target(rows).values()]
 
@@ -75,10 +76,10 @@ def _chosen(group: Rows) -> dict[str, Any]:
 
 
 def chance(rows: Rows) -> tuple[int, float, float]:
-    """(cells with an interval, how many of them chance alone makes sure, deviation).
+    """(cells with an interval, number of them sure by chance, its standard deviation).
 
-    Cells of one target share their baseline, so their t correlate by 1/2 and more of
-    them are sure together than a binomial would have it.
+    Cells of one target share their baseline. Their t values correlate by 1/2, and the
+    deviation is larger than that of a binomial distribution.
     """
     kept = [r for r in measured(rows) if r["error"] is not None and not r["undecided"]]
     wrong, variance = 1 - layout.LEVEL, 0.0
@@ -90,17 +91,17 @@ def chance(rows: Rows) -> tuple[int, float, float]:
 
 
 def share(rows: Rows, level: str, by: str) -> float | None:
-    """Per cent of rows at `level` of the effect in column `by`; P contains VP."""
+    """Per cent of rows whose effect in column `by` is `level`; P includes VP."""
     levels = ("P", "VP") if level == "P" else (level,)
     hits = sum(row[by] in levels for row in rows)
     return 100 * hits / len(rows) if rows else None
 
 
 def summary(rows: Rows, *, only_best: bool = False) -> list[dict[str, Any]]:
-    """Table 7, or Table 8 with only the best source of each target.
+    """The rows of Table 7; with only_best those of Table 8.
 
-    P, VP and N are read from the mean as the paper does; sure_P and sure_N count only
-    cells whose interval leaves out 0.
+    P, VP and N, in per cent, follow the mean gain as in the paper; sure_P and sure_N
+    count only cells whose interval leaves out 0.
     """
     table = []
     for domain, task in FILTERS:

@@ -1,4 +1,4 @@
-"""Gains as grids of one metric, grouped by image domain (Table 4a)."""
+"""Gains as tables of one metric, targets by sources, sorted by domain (Table 4a)."""
 
 import collections
 import dataclasses
@@ -36,7 +36,7 @@ METRICS = {
     "ap50_voc": "AP50 (VOC)",
     "ap50_voc07": "AP50 (VOC 2007)",
 }
-PLACE = [  # what a grid has once, its rows and columns apart
+PLACE = [  # columns in which all cells of a grid agree
     "study",
     "setting",
     "target_task",
@@ -53,16 +53,16 @@ class Axis:
 
     name: str
     domain: str
-    images: tuple[int, ...] = ()  # trained on; more than one where cells differ
-    detail: str = ""  # what tells two rows of one name apart
-    real: bool = False  # real images in a grid that has embedded ones as well
+    images: tuple[int, ...] = ()  # trained on; several where cells differ
+    detail: str = ""  # distinguishes axes of the same name
+    real: bool = False  # real images, in a grid that also has embedded ones
     resolution: str = ""
     protocol: str = ""
-    mark: str = ""  # of the protocol where a grid has several
+    mark: str = ""  # of the protocol, where a grid has several
 
     @property
     def label(self) -> str:
-        """The name, with what its cells do not have in common with the others."""
+        """The name, with 'real' and numbers of images where cells differ in them."""
         several = len(self.images) > 1
         sizes = f"{', '.join(map(str, self.images))} images" * several
         words = "; ".join(filter(None, ("real" * self.real, sizes)))
@@ -71,13 +71,13 @@ class Axis:
 
     @property
     def heading(self) -> str:
-        """The label and what tells it from others of the same name."""
+        """The label with `detail` and `mark`, which distinguish equal names."""
         return " ".join(filter(None, (self.label, self.detail, self.mark)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """One gain table of one metric. Nothing planned or measured is left out of it."""
+    """One gain table of one metric, with all planned and all measured cells."""
 
     study: str
     setting: str
@@ -89,35 +89,35 @@ class Grid:
     targets: Sequence[Axis]
     sources: Sequence[Axis]  # the random start last
     cells: Mapping[tuple[Axis, Axis], Mapping[str, Any]]  # rows of gains
-    holes: Mapping[tuple[Axis, Axis], str]  # planned and not measured: the status
-    baselines: Mapping[Axis, float | None]  # None: not all cells share their seeds
+    holes: Mapping[tuple[Axis, Axis], str]  # {planned, not measured: its status}
+    baselines: Mapping[Axis, float | None]  # None: cells differ in their seeds
 
     @property
     def title(self) -> str:
-        """What tells this grid from the others of a report."""
+        """Task, setting, backbone, variant and metric."""
         metric, setting = shown(self.metric), f"{self.setting} target set"
         parts = (self.task, setting, self.backbone, self.variant, metric)
         return ", ".join(part for part in parts if part)
 
     @property
     def compares(self) -> bool:
-        """Whether the plan has a start to compare with the baseline."""
+        """Whether the plan has a baseline and a start to compare with it."""
         return bool(self.baseline and self.sources)
 
     @property
     def direction(self) -> str:
-        """'RMSE, lower is better': the metric, with its direction if it is that one."""
+        """The metric, as 'RMSE, lower is better' where that is so."""
         rows = self.rows()
         lower = rows and not rows[0]["higher_is_better"]
         return shown(self.metric) + ", lower is better" * bool(lower)
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """The cells in reading order."""
+        """The gain rows, target by target."""
         order = [(target, source) for target in self.targets for source in self.sources]
         return [self.cells[pair] for pair in order if pair in self.cells]
 
     def notes(self) -> list[str]:
-        """What must be said in words: protocols, baselines and cells that need it."""
+        """Lines below the table: protocols, troubles of baselines and cells, floors."""
         protocols = {t.mark: t.protocol for t in self.targets if t.protocol}
         lines = [
             f"{mark or 'protocol:'} {text}" for mark, text in sorted(protocols.items())
@@ -129,14 +129,14 @@ class Grid:
         return lines + self._of_cells() + self._floors()
 
     def _floors(self) -> list[str]:
-        """What learning nothing gives on each target, in one line."""
+        """One line with the metric's floor on each target; [] where none is known."""
         known = {line: gains.floor(row) for (line, _), row in self.cells.items()}
         known = {line: floor for line, floor in known.items() if floor is not None}
         words = [f"{t.heading} {known[t]:.3f}" for t in self.targets if t in known]
         return [f"learning nothing gives: {', '.join(words)}"] if words else []
 
     def _of_cells(self) -> list[str]:
-        """A line for each distinct note that is a cell's own and not its baseline's."""
+        """A line for each distinct note of cells whose baseline has no trouble."""
         places = collections.defaultdict(list)
         for (target, source), row in self.cells.items():
             if row["note"] and not row["trouble"]:
@@ -144,15 +144,15 @@ class Grid:
         return [f"{', '.join(where)}: {text}" for text, where in places.items()]
 
 
-def grids(found: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
-    """Gains over planned cells, a grid for each distinct PLACE.
+def grids(measured: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
+    """A grid for each distinct PLACE, of measured gain rows and planned cells.
 
-    A cell that has not run has no metric yet: it stands where its target is measured,
-    or else in the only grid that agrees in all but the metric.
+    A cell that has not run has no metric yet. It is put into the grids in which its
+    target is measured, or else into the only one that agrees in all but the metric.
     """
     groups = collections.defaultdict(lambda: ([], []))
     waiting = []
-    for index, some in enumerate((found, cells)):
+    for index, some in enumerate((measured, cells)):
         for row in some:
             if row["metric"] is None:
                 waiting.append(row)
@@ -166,7 +166,7 @@ def grids(found: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
 
 
 def _homes(row: Mapping[str, Any], groups: Mapping[tuple, tuple]) -> list[tuple]:
-    """Grids in which a cell without a metric is a hole."""
+    """The keys of the grids in which a cell without a metric is a hole."""
     agree = [key for key in groups if key[:-1] == place(row)[:-1]]
     same = [
         key
@@ -181,28 +181,28 @@ def _line(row: Mapping[str, Any]) -> tuple:
 
 
 def shown(metric: str) -> str:
-    """A metric's name as people write it."""
+    """A metric's name for readers: mIoU for miou."""
     return METRICS.get(metric, metric)
 
 
 def place(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Which grid a row belongs to."""
+    """The key of the grid that a row belongs to."""
     return tuple(str(row.get(name) or "") for name in PLACE)
 
 
 def place_of(grid: Grid) -> tuple[str, ...]:
-    """What `place` says of the rows of `grid`: its first fields, as it is made."""
+    """The key of a grid: `place` of its rows, which are its first fields."""
     names = [field.name for field in dataclasses.fields(grid)[: len(PLACE)]]
     return tuple(getattr(grid, name) for name in names)
 
 
-def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mapping]):
+def _grid(key: tuple[str, ...], measured: Sequence[Mapping], cells: Sequence[Mapping]):
     """One grid from its gain rows and planned cells."""
-    targets, sources = _targets([*found, *cells]), _sources([*found, *cells])
+    targets, sources = _targets([*measured, *cells]), _sources([*measured, *cells])
     target = lambda row: targets[_target(row)]
     source = lambda row: sources[row["source"]]
-    filled = {(target(row), source(row)): row for row in found}
-    lines = {target(row) for row in (*found, *cells) if row["protocol"]}
+    filled = {(target(row), source(row)): row for row in measured}
+    lines = {target(row) for row in (*measured, *cells) if row["protocol"]}
     holes = {}
     compared = [row for row in cells if row["baseline_source"] is not None]
     for row in compared:
@@ -223,7 +223,7 @@ def _grid(key: tuple[str, ...], found: Sequence[Mapping], cells: Sequence[Mappin
 
 
 def _lines(target: Axis, known: set[Axis]) -> list[Axis]:
-    """The rows of a planned cell: all it may be, until its protocol is known."""
+    """The rows that a planned cell may belong to; one where its protocol is known."""
     if target.protocol:
         return [target]
     alike = lambda axis: (
@@ -233,7 +233,7 @@ def _lines(target: Axis, known: set[Axis]) -> list[Axis]:
 
 
 def _baselines(filled: Mapping[tuple[Axis, Axis], Mapping]) -> dict[Axis, float | None]:
-    """The baseline's value on each target, None where its cells differ in seeds."""
+    """{target: value of its baseline}, None where its cells differ in seeds."""
     values = collections.defaultdict(set)
     for (target, _), row in filled.items():
         if row["shared"]:
@@ -241,9 +241,9 @@ def _baselines(filled: Mapping[tuple[Axis, Axis], Mapping]) -> dict[Axis, float 
     return {t: v.pop()[1] if len(v) == 1 else None for t, v in values.items()}
 
 
-def _protocols(found: Iterable[Mapping]) -> dict[str, str]:
-    """{protocol: its mark}, [1], [2] and so on where a grid has several."""
-    names = sorted({row["protocol"] for row in found if row["protocol"]})
+def _protocols(rows: Iterable[Mapping]) -> dict[str, str]:
+    """{protocol: mark}; marks are [1], [2], ... where there are several, else ''."""
+    names = sorted({row["protocol"] for row in rows if row["protocol"]})
     marks = [
         f"[{number}]" if len(names) > 1 else "" for number in range(1, 1 + len(names))
     ]
@@ -251,7 +251,7 @@ def _protocols(found: Iterable[Mapping]) -> dict[str, str]:
 
 
 def _resolutions(cells: Iterable[Mapping]) -> set[str]:
-    """Targets that a grid has at more than one resolution."""
+    """Names of targets that a grid has at several resolutions."""
     seen = collections.defaultdict(set)
     for row in cells:
         seen[row["target"]].add(row.get("resolution"))
@@ -259,7 +259,7 @@ def _resolutions(cells: Iterable[Mapping]) -> set[str]:
 
 
 def _mixed(cells: Iterable[Mapping]) -> bool:
-    """Whether a grid holds embedded data and real data."""
+    """Whether a grid has both embedded data and real data."""
     names = [
         row.get(f"{side}_dataset") for row in cells for side in ("target", "source")
     ]
@@ -267,17 +267,17 @@ def _mixed(cells: Iterable[Mapping]) -> bool:
 
 
 def _target(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What makes a row of a grid, as in `gains.SAME`; all else only describes it."""
+    """(target, resolution, protocol): what distinguishes the rows of a grid."""
     return row["target"], str(row.get("resolution") or ""), row["protocol"] or ""
 
 
 def _targets(every: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Axis]:
-    """{_target: its row}. Resolution and protocol tell it from its namesakes."""
+    """{_target: axis}; resolution and protocol distinguish equal names."""
     several, marks, mixed = _resolutions(every), _protocols(every), _mixed(every)
-    found = {}
+    axes = {}
     for key, same in _grouped(every, _target).items():
         name, resolution, protocol = key
-        found[key] = Axis(
+        axes[key] = Axis(
             name,
             same[0]["target_domain"],
             _images(same, "target_images"),
@@ -287,12 +287,12 @@ def _targets(every: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], A
             protocol=protocol,
             mark=marks.get(protocol, ""),
         )
-    return found
+    return axes
 
 
 def _sources(every: Sequence[Mapping[str, Any]]) -> dict[str, Axis]:
-    """{name: its column}. The random start has neither domain nor images."""
-    mixed, found = _mixed(every), {gains.RANDOM: Axis(gains.RANDOM, "")}
+    """{name: axis}; the random start has neither domain nor images."""
+    mixed, axes = _mixed(every), {gains.RANDOM: Axis(gains.RANDOM, "")}
     for name, same in _grouped(every, lambda row: row["source"]).items():
         row = same[0]
         task, dataset = row.get("source_task"), row.get("source_dataset")
@@ -303,8 +303,8 @@ def _sources(every: Sequence[Mapping[str, Any]]) -> dict[str, Axis]:
             detail="" if task in (None, UNKNOWN, row["target_task"]) else task,
             real=mixed and dataset not in UNSAID and not rows.embedded(dataset),
         )
-        found.setdefault(name, axis)
-    return found
+        axes.setdefault(name, axis)
+    return axes
 
 
 def _grouped(every: Iterable[Mapping], key: Callable) -> dict[Any, list[Mapping]]:
@@ -315,13 +315,13 @@ def _grouped(every: Iterable[Mapping], key: Callable) -> dict[Any, list[Mapping]
 
 
 def _images(same: Sequence[Mapping[str, Any]], column: str) -> tuple[int, ...]:
-    """All numbers of images; of what is measured, since a plan is no count."""
+    """The distinct numbers of images, of measured rows where there are any."""
     measured = [row for row in same if row["metric"] is not None] or same
     return tuple(sorted({int(row[column]) for row in measured if row.get(column)}))
 
 
 def _order(axis: Axis) -> tuple:
-    """Random start last, other tasks after the target's own; by domain, then size."""
+    """Sort key: random start last, other tasks after the target's, domain, size."""
     known = axis.domain in DOMAINS
     place = DOMAINS.index(axis.domain) if known else len(DOMAINS)
     last = axis.name == gains.RANDOM
@@ -338,12 +338,12 @@ def _order(axis: Axis) -> tuple:
 
 
 def blocks(axes: Sequence[Axis]) -> list[tuple[str, int, int]]:
-    """[(domain, first, end)] of neighbours that share a domain and a detail."""
-    found: list[tuple[str, int, int]] = []
+    """[(domain, first, end)] of neighbouring axes with one domain and one detail."""
+    runs: list[tuple[str, int, int]] = []
     for index, axis in enumerate(axes):
         before = axes[index - 1] if index else None
         if before and (axis.domain, axis.detail) == (before.domain, before.detail):
-            found[-1] = (axis.domain, found[-1][1], index + 1)
+            runs[-1] = (axis.domain, runs[-1][1], index + 1)
         else:
-            found.append((axis.domain, index, index + 1))
-    return found
+            runs.append((axis.domain, index, index + 1))
+    return runs

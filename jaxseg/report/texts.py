@@ -1,4 +1,4 @@
-"""A grid as text: for a terminal, in Markdown and in LaTeX."""
+"""A gain table as text: for a terminal, in Markdown and in LaTeX."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,10 @@ from jaxseg.report import tables
 
 
 def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
-    """'+12.3 [+4, +21]', with * where sure and ? where nothing decides; or why there is
-    no gain; or ''.
+    """The text of a cell: '+12.3 [+4, +21]*', '+12.3?' or '(not learned)'.
+
+    * marks a sure gain, ? one that is undecided or has no interval. `hole` is the
+    status of a cell without a row.
     """
     if row is not None and row["gain"] is not None:
         low, high = row["gain_low"], row["gain_high"]
@@ -22,7 +24,11 @@ def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
 
 
 def signed(value: int | float) -> str:
-    """A gain to one decimal, a large one in fewer digits; never '-0.0'."""
+    """A gain with sign and one decimal, fewer digits above 1000; never '-0.0'.
+
+    >>> signed(12.345), signed(-0.01), signed(12345), signed(1.2e6)
+    ('+12.3', '+0.0', '+12345', '+1e+06')
+    """
     if abs(value) >= 1e5:
         return f"{value:+.0e}"
     return (
@@ -33,19 +39,19 @@ def signed(value: int | float) -> str:
 
 
 def whole(value: int | float) -> str:
-    """An end of an interval in whole per cent; never '-0'."""
+    """The end of an interval in whole per cent, with sign; never '-0'."""
     return signed(value) if abs(value) >= 1000 else f"{round(float(value)) + 0:+d}"
 
 
 def baseline(grid: tables.Grid, target: tables.Axis) -> str:
-    """The baseline's value as printed beside a target."""
+    """The text of a baseline's value: '0.412', 'varies' or ''."""
     value = grid.baselines.get(target)
     several = "varies" if target in grid.baselines else ""
     return several if value is None else f"{value:.3f}"
 
 
 def texts(grid: tables.Grid) -> list[list[str]]:
-    """The grid as rows of text: domain, target, baseline, one cell per source."""
+    """The rows of the table: domain, target, baseline, a cell for each source."""
     body = []
     for target in grid.targets:
         line = [target.domain, target.heading, baseline(grid, target)]
@@ -57,13 +63,13 @@ def texts(grid: tables.Grid) -> list[list[str]]:
 
 
 def header(grid: tables.Grid) -> list[str]:
-    """Column names that go with `texts`."""
+    """The column names of `texts`."""
     return ["domain", "target", grid.baseline, *(s.label for s in grid.sources)]
 
 
 def markdown(grid: tables.Grid) -> str:
-    """The grid as a Markdown table under its title; sources' domains first, then its
-    legend and notes.
+    """A Markdown table below its title, with the domains of the sources as the first
+    row; then legend and notes.
     """
     domains = [
         "",
@@ -79,7 +85,7 @@ def markdown(grid: tables.Grid) -> str:
 
 
 def legend(grid: tables.Grid) -> str:
-    """What a number of the grid is, and its marks."""
+    """One line that explains the numbers of a grid and their marks."""
     metric = f" ({grid.direction})" if grid.metric else ""
     text = f"% better than {grid.baseline}{metric} [95 % interval]; * it leaves out 0"
     marked = any(number(row).endswith("?") for row in grid.rows())
@@ -87,8 +93,8 @@ def legend(grid: tables.Grid) -> str:
 
 
 def latex(grid: tables.Grid) -> str:
-    """The grid as a LaTeX tabular (booktabs), significant gains in bold; title, legend
-    and notes as comments.
+    """A LaTeX tabular (booktabs) with sure gains in bold; title, legend and notes are
+    comments above it.
     """
     spans = ["", "", _tex(grid.metric)] + [
         rf"\multicolumn{{{end - first}}}{{c}}{{{_tex(domain)}}}"
@@ -122,7 +128,7 @@ def _tex_cell(text: str) -> str:
 
 
 def terminal(grid: tables.Grid, width: int = 100) -> str:
-    """The grid in plain text; more sources than fit go into a second block."""
+    """The grid in plain text; sources that do not fit in `width` follow in blocks."""
     body, head = texts(grid), header(grid)
     left = [max(len(line[i]) for line in [head, *body]) for i in range(3)]
     cell = max([9, *(len(text) for line in body for text in line[3:])]) + 2
@@ -136,7 +142,7 @@ def terminal(grid: tables.Grid, width: int = 100) -> str:
 
 
 def _block(grid: tables.Grid, head, body, columns: slice, widths: Sequence[int]) -> str:
-    """Some columns of the grid, names of sources broken at underscores."""
+    """Some columns of the grid; names of sources are broken at underscores."""
     sources = grid.sources[columns.start - 3 : columns.stop - 3]
     names = [[s.domain[:10], *_broken(s.label)] for s in sources]
     height = max((len(name) for name in names), default=1)
@@ -154,7 +160,7 @@ def _block(grid: tables.Grid, head, body, columns: slice, widths: Sequence[int])
 
 
 def _broken(name: str) -> list[str]:
-    """A name in lines of at most ten characters, broken at underscores if it can be."""
+    """A name in lines of at most ten characters, broken at underscores and spaces."""
     lines = [""]
     for part in name.replace("_", "_\n").replace(" ", "\n").split("\n"):
         if lines[-1] and len(lines[-1] + part) > 10:

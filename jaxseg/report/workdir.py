@@ -1,4 +1,4 @@
-"""A workdir as the report sees it: studies, stages, checked artifact files."""
+"""The studies, stages and artifacts of a workdir, every file checked."""
 
 import collections
 import dataclasses
@@ -10,14 +10,14 @@ from typing import Any
 from jaxseg.core import checkpoint, errors, jsonl, manifest, outcomes
 
 SCHEMA = 1  # of plan.json
-BROKEN = ("failed", "diverged", "blocked")  # statuses of what will not come by itself
+BROKEN = ("failed", "diverged", "blocked")  # a run with no change does not mend these
 
 
 @dataclasses.dataclass(frozen=True)
 class Artifact:
-    """One finished folder. Every byte read from it is held against its manifest.
+    """One finished folder. Each file is compared with the manifest before it is read.
 
-    lost: {name: what is wrong with it} of pictures, which cost no number.
+    lost: {name: what is wrong with it} of pictures; no number depends on them.
     """
 
     folder: Path
@@ -26,11 +26,11 @@ class Artifact:
 
     @property
     def key(self) -> str:
-        """The part of the key that names the folder."""
+        """The name of the folder, which is the head of the key."""
         return self.folder.name
 
     def path(self, name: str) -> Path | None:
-        """Where the file `name` is, sound; None where the artifact has no such file."""
+        """The path of a file; None where the artifact has none; Damaged if changed."""
         expected = self.manifest["files"].get(name)
         if expected is None or name in self.lost:
             return None
@@ -39,7 +39,7 @@ class Artifact:
         return self.folder / name
 
     def read(self, name: str) -> bytes | None:
-        """Bytes of a file, None where the artifact has none."""
+        """The bytes of a file, None where the artifact has none."""
         path = self.path(name)
         return None if path is None else path.read_bytes()
 
@@ -61,42 +61,45 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One node of a plan. status: done, pending or one of BROKEN."""
+    """One node of a plan. status: done, pending or one of BROKEN.
+
+    columns: for each row of the tables, where the result stands.
+    """
 
     name: str
     key: str
     kind: str
     parents: Mapping[str, str]  # {role: key}
-    labels: Sequence[Mapping[str, Any]]
+    columns: Sequence[Mapping[str, Any]]
     status: str
-    error: str  # why it failed, or which stage blocks it
+    error: str  # why it failed, or which parent blocks it
     artifact: Artifact | None
     winner: Artifact | None = None  # of a `select` stage that trained nothing itself
-    refused: bool = False  # there, and not used: damaged, or made of other data
+    refused: bool = False  # it exists and is not used: damaged, or made of other data
 
     @property
     def result(self) -> Artifact | None:
-        """The artifact whose metrics stand for this stage."""
+        """The artifact that holds the metrics of this stage."""
         return self.winner or self.artifact
 
 
-Look = Callable[[str], tuple[Artifact | None, str]]  # key -> what `_look` finds
+Look = Callable[[str], tuple[Artifact | None, str]]  # key -> the result of `_look`
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """One plan.json with what became of its stages."""
+    """One plan.json and the state of its stages."""
 
     name: str
     config: str
     argument: str
     created: str
     stages: Sequence[Stage]
-    error: str = ""  # why plan.json cannot be read, and all else is empty
+    error: str = ""  # why plan.json cannot be read; all else is empty then
 
     @property
     def spared(self) -> Sequence[Stage]:
-        """What diverged, while all that descends from it is done without it."""
+        """Stages that diverged, and whose children are all done without them."""
         children = collections.defaultdict(list)
         for stage in self.stages:
             for parent in stage.parents.values():
@@ -106,27 +109,26 @@ class Study:
 
     @property
     def broken(self) -> Sequence[Stage]:
-        """What will not come by itself, and is missed."""
+        """Stages in a status of BROKEN, without those of `spared`."""
         spared = {stage.key for stage in self.spared}
         stages = [stage for stage in self.stages if stage.status in BROKEN]
         return [stage for stage in stages if stage.key not in spared]
 
     @property
     def lost(self) -> Sequence[tuple[Stage, str]]:
-        """Each picture that is left out of an artifact, and what is wrong with it."""
+        """(stage, what is wrong) for each damaged picture of an artifact."""
         made = {stage.key: stage for stage in self.stages if stage.artifact}
         return [(s, text) for s in made.values() for text in s.artifact.lost.values()]
 
     @property
     def left_out(self) -> int:
-        """Number of stages that are there and not used."""
+        """Number of stages that have an artifact which is not used."""
         return len({stage.key for stage in self.stages if stage.refused})
 
     def counts(self) -> dict[str, int]:
-        """Number of stages by status, in the order in which one asks."""
-        found = collections.Counter(stage.status for stage in self.stages)
-        names = ("done", *BROKEN, "pending")
-        return {name: found[name] for name in names}
+        """Number of stages by status: done, those of BROKEN, pending."""
+        counts = collections.Counter(stage.status for stage in self.stages)
+        return {name: counts[name] for name in ("done", *BROKEN, "pending")}
 
 
 def load(workdir: Path) -> list[Study]:
@@ -134,7 +136,7 @@ def load(workdir: Path) -> list[Study]:
     plans = sorted(workdir.glob("studies/*/plan.json"))
     if not plans:
         raise errors.UserError(
-            f"{workdir}: nothing to report, found no studies/*/plan.json. Run "
+            f"{workdir}: nothing to report, there is no studies/*/plan.json. Run "
             f"`python -m jaxseg.main --config=configs/factors.py --workdir={workdir}` "
             f"first, or give the workdir of a run."
         )
@@ -143,7 +145,7 @@ def load(workdir: Path) -> list[Study]:
 
 
 def _study(path: Path, workdir: Path, look: Look) -> Study:
-    """One plan.json with the state of its stages, or why there is none to read."""
+    """The study of a plan.json; with only an error where it cannot be read."""
     try:
         return _planned(path, workdir, look)
     except errors.UserError as error:
@@ -166,19 +168,19 @@ def _planned(path: Path, workdir: Path, look: Look) -> Study:
 
 
 def _check_schema(path: Path, value: Any) -> None:
-    """UserError where a file was written in another layout than the one read here."""
-    found = value.get("schema") if isinstance(value, dict) else None
-    if found != SCHEMA:
+    """UserError where the file has another schema than this version reads."""
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema != SCHEMA:
         raise errors.UserError(
-            f"{path}: field 'schema' is {found!r}, this version reads {SCHEMA}. "
+            f"{path}: field 'schema' is {schema!r}, this version reads {SCHEMA}. "
             f"Use the version of jaxseg that wrote it, or run the study again."
         )
 
 
 def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage]:
-    """One for each entry of the plan, whose order puts parents first.
+    """A stage for each entry of a plan, which lists parents before their children.
 
-    Entries may share a key, and then an artifact; each has its own name and labels.
+    Entries with the same key share an artifact; each has its own name and columns.
     """
     stages, by_key = [], {}
     for entry in planned:
@@ -192,7 +194,7 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
             key=entry["key"],
             kind=entry["kind"],
             parents=entry["parents"],
-            labels=entry["labels"],
+            columns=entry["labels"],
             status="done" if artifact else status,
             error=error,
             artifact=artifact,
@@ -207,10 +209,10 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
 def _status(
     entry: Mapping, workdir: Path, before: Mapping[str, Stage], damage: str
 ) -> tuple[str, str]:
-    """(status, why) of a stage that is broken, as a run has it; else pending or done.
+    """(status in BROKEN, why) as a run would have it, or ("pending", "").
 
-    What a run has refused or would refuse is failed although it is there: damaged, or
-    made of other data. Nothing is read from it, nor from what descends from it.
+    An artifact that a run refuses, damaged or made of other data, is failed: nothing is
+    read from it, nor from its descendants.
     """
     parents = [before[key] for key in entry["parents"].values() if key in before]
     states = {parent.name: parent.status for parent in parents}
@@ -224,14 +226,14 @@ def _status(
 
 
 def _look(workdir: Path, key: str) -> tuple[Artifact | None, str]:
-    """(artifact, "") where it is sound, (None, what is damaged in it), or neither.
+    """(artifact, ""), (None, the damage), or (None, "") where there is no artifact.
 
-    Without a damaged picture it is sound. Weights need only be there: a report reads
-    none, and a run compares their bytes.
+    A damaged picture is left out and is no damage. Of weights only the existence is
+    checked: a report reads none, and a run compares their bytes.
     """
     folder = workdir / manifest.FOLDER / key[:20]
     try:
-        outcomes.noted(workdir / "running" / key[:20])  # nor may that be damaged
+        outcomes.noted(workdir / "running" / key[:20])  # Damaged where that file is
         if not folder.is_dir():
             return None, ""
         sealed = manifest.check(folder, weights=False, pictures=False)

@@ -199,13 +199,13 @@ def test_what_selections_did_without_is_not_wrong(tmp_path):
     label = workdirs.target("night", "websearch")
     made.done("best", 0, [label], "select", [lost, best], winner=best)
     report = build.build(made.plan())
-    assert "diverged, and done without: lr10" in report.text()
+    assert "diverged, and not needed: lr10" in report.text()
     text = workdirs.html_text(tmp_path)
-    assert "What selections did without" in text and "What went wrong" not in text
+    assert "Candidates left out" in text and "<h2>Errors</h2>" not in text
     made.stage("child", parents=[lost])
     build.build(made.plan())
     text = workdirs.html_text(tmp_path)
-    assert "What went wrong" in text and "What selections did without" not in text
+    assert "<h2>Errors</h2>" in text and "Candidates left out" not in text
 
 
 def own_data(folder, **more):

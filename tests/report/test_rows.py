@@ -27,7 +27,7 @@ def test_new_columns_come_after_the_old_ones():
 
 
 def test_two_plan_entries_with_one_key_both_appear(tmp_path):
-    """A cell that two tables share, each with its own labels."""
+    """A cell that two tables share, each with its own columns."""
     made = workdirs.Workdir(tmp_path)
     one = workdirs.target("night", "day")
     key = made.done("table4/night", 0.5, [one])

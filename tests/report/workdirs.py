@@ -47,7 +47,7 @@ class Workdir:
     def __init__(self, folder: Path, study: str = "factors"):
         self.folder, self.study, self.stages = folder, study, []
 
-    def stage(self, name, labels=(), kind="train", parents=(), key=None) -> str:
+    def stage(self, name, columns=(), kind="train", parents=(), key=None) -> str:
         """A planned stage that has not run; returns its key."""
         key = key or hashing.key([self.study, name])
         parents = {f"parent{i}": parent for i, parent in enumerate(parents)}
@@ -58,26 +58,26 @@ class Workdir:
                 "kind": kind,
                 "parents": parents,
                 "parent_names": parents,
-                "labels": list(labels),
+                "labels": list(columns),
                 "does_without": kind == "select",
             }
         )
         return key
 
     def failed(
-        self, name, labels=(), error="ValueError: loss is NaN", parents=(), **more
+        self, name, columns=(), error="ValueError: loss is NaN", parents=(), **more
     ):
         """A stage that stopped with an error; `more`: state. Returns its key."""
-        key = self.stage(name, labels, parents=parents)
+        key = self.stage(name, columns, parents=parents)
         path = self.folder / "running" / key[:20] / "error.json"
         value = {"error": error, "state": "failed", "step": 7}
         jsonl.write_sealed(path, value | more)
         return key
 
-    def done(self, name, value, labels=(), kind="train", parents=(), **more) -> str:
+    def done(self, name, value, columns=(), kind="train", parents=(), **more) -> str:
         """A finished stage; `more`: metric, higher, floor, protocol, files, winner,
         seconds, receipt, licences."""
-        key = self.stage(name, labels, kind, parents)
+        key = self.stage(name, columns, kind, parents)
         folder = self.folder / "artifacts" / key[:20]
         folder.mkdir(parents=True)
         receipt = more.get("receipt", [_receipt("start")] if parents else [])
