@@ -37,6 +37,19 @@ def resize(image: np.ndarray, size: Size, window: Window | None = None) -> np.nd
     return resized.astype(image.dtype, copy=False)
 
 
+@functools.lru_cache(maxsize=64)
+def rows_first(size: Size, target: Size) -> bool:
+    """Whether `resize` changes the height before the width: this moves the rounding.
+
+    Pillow decides by the sizes, since version 13; a random image shows what it did.
+    """
+    if size[0] == target[0] or size[1] == target[1]:
+        return False
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    by_rows = resize(resize(image, (target[0], size[1])), target)
+    return bool(np.array_equal(resize(image, target), by_rows))
+
+
 def packed(image: np.ndarray) -> np.ndarray:
     """uint8 [H, W, C] in C order; a mirrored image is copied pixel by pixel.
 
