@@ -1,4 +1,4 @@
-"""Transfer learning for dense prediction in JAX: which start, and how much it helps."""
+"""Transfer learning for dense prediction in JAX: which start helps, and how much."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ __all__ = ["load", "run"]
 
 
 def load(folder: Any, head: str | None = None) -> Any:
-    """Any artifact that holds a model, trained here or imported.
+    """The model of an artifact, trained here or imported; UserError if it has none.
 
-    >>> model = jaxseg.load("runs/factors/artifacts/0123456789abcdef0123")
-    >>> classes = model(image)  # uint8 [H, W, 3] -> int32 [H, W]
+    model = jaxseg.load("runs/factors/artifacts/0123456789abcdef0123")
+    classes = model(image)  # uint8 [H, W, 3] -> int32 [H, W]
     """
     from jaxseg.transfer import artifact  # `import jaxseg` costs nothing
 
@@ -18,7 +18,7 @@ def load(folder: Any, head: str | None = None) -> Any:
 
 
 def run(config: Any, workdir: Any, **options: Any) -> Any:
-    """Runs what of a config is not done in `workdir`, then the report."""
+    """Runs the stages of a config that are not done in `workdir`, then the report."""
     from jaxseg.transfer import study
 
     return study.run(config, workdir, **options)

@@ -1,6 +1,6 @@
-"""Arrays of `numpy.save`, whose headers are not taken on trust.
+"""Arrays of `numpy.save`, read without trust in their headers.
 
-A header of 80 bytes may ask for terabytes; only what the file really holds is mapped.
+A header of 80 bytes may ask for terabytes; only the bytes of the file are mapped.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from jaxseg.core import errors, paths
 
 
 def mapped(path: Path) -> np.ndarray:
-    """The array of an .npy file, read-only, of which no value is read yet."""
+    """The array of an .npy file, memory-mapped and read-only; UserError if damaged."""
     paths.check_kind(path)
     try:
         return np.lib.format.open_memmap(path, mode="r")

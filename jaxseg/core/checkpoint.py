@@ -1,7 +1,7 @@
 """Trees of arrays on disk through Orbax, with a checksum beside every file.
 
-Orbax restores a flipped byte silently, so sums are compared before any restore.
-Arrays are written as NumPy: what was saved on eight devices loads on one and back.
+Orbax restores a flipped byte without an error: callers compare sums first.
+Arrays are written as NumPy: a tree saved on eight devices loads on one, and back.
 """
 
 import copy
@@ -20,12 +20,12 @@ import numpy as np
 
 from jaxseg.core import durable, errors, hashing, jsonl
 
-META = "meta.json"  # written last: a checkpoint without it was never finished
-BESIDE = 2**20  # bytes that Orbax needs beside those of the arrays
+META = "meta.json"  # written last: without it a checkpoint is not complete
+BESIDE = 2**20  # bytes that Orbax needs in addition to the arrays
 
 
 def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
-    """Raises Damaged naming the first missing or changed file among `sums`."""
+    """Raises Damaged with the first file of `sums` that is missing or changed."""
     for name, expected in sums.items():
         path = Path(folder) / name
         try:
@@ -41,14 +41,14 @@ def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
 
 
 def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
-    """Writes a nested dict of arrays with Orbax, over what a killed try left there."""
+    """Writes a nested dict of arrays with Orbax, in place of what a killed try left."""
     for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
         shutil.rmtree(left)
     tree = _numpy(tree)
     _reserve(folder.parent, _num_bytes(tree) + BESIDE)
     try:
         _orbax().save(folder.absolute(), tree)
-    except ValueError as error:  # how Orbax passes on what the disk refused
+    except ValueError as error:  # so Orbax reports errors of the disk
         number = re.search(r"os_error_code='(\d+)'", str(error))
         if number is None:
             raise
@@ -56,22 +56,22 @@ def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
 
 
 def restore_tree(folder: Path) -> dict[str, Any]:
-    """The nested dict of NumPy arrays that `save_tree` wrote. Check sums first."""
+    """The nested dict of NumPy arrays that `save_tree` wrote; it checks no sums."""
     return _orbax().restore(folder.absolute())
 
 
 def shapes(folder: Path) -> dict[str, Any]:
-    """The nested dict that `save_tree` wrote, without values: leaves with a `shape` and
-    a `dtype`.
+    """The nested dict that `save_tree` wrote, with leaves that have only `shape` and
+    `dtype`.
     """
     return _orbax().metadata(folder.absolute()).item_metadata.tree
 
 
 class Checkpoints:
-    """Checkpoints of one running stage: asynchronous, summed, the newest kept.
+    """Checkpoints of one running stage: a thread writes, the newest `keep` stay.
 
-    Each is `folder/step_00000123/` holding `state/` (Orbax) and `meta.json` (what the
-    caller gave, and the sums), which is written last.
+    Each is a folder `step_00000123/` with `state/` (Orbax) and `meta.json` (the values
+    of the caller, and checksums), which is written last.
     """
 
     def __init__(self, folder: Path, keep: int = 2):
@@ -80,15 +80,15 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def save(self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Starts writing `tree` and `meta` as they are; waits for the save before."""
+        """Starts to write a copy of `tree` and `meta`, after the last save ended."""
         self.wait()
-        # The caller goes on with its lists while the thread still writes.
+        # The caller changes its lists while the thread still writes.
         arguments = (step, _numpy(tree), copy.deepcopy(dict(meta)))
         self._thread = threading.Thread(target=self._write, args=arguments)
         self._thread.start()
 
     def wait(self) -> None:
-        """Until the last save is on disk; raises what went wrong there."""
+        """Returns when the last save is on disk; raises the error that it had."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -97,7 +97,7 @@ class Checkpoints:
             raise error
 
     def restore(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """(tree, meta) of the newest sound checkpoint; None where there is none."""
+        """(tree, meta) of the newest undamaged checkpoint; None where there is none."""
         for path in reversed(self._finished()):
             try:
                 meta = jsonl.read_sealed(path / META)
@@ -109,7 +109,7 @@ class Checkpoints:
         return None
 
     def forget(self, after: int) -> None:
-        """Deletes those of later steps: damaged, or of a try that went another way."""
+        """Deletes checkpoints of later steps: damaged, or of an earlier try."""
         for path in self.folder.glob("step_*"):
             if int(path.name.removeprefix("step_")) > after:
                 shutil.rmtree(path)
@@ -122,7 +122,7 @@ class Checkpoints:
             sums = hashing.folder_sums(path)
             durable.sync_folder(path)
             jsonl.write_sealed(path / META, meta | {"step": step, "files": sums})
-            for holder in (path, self.folder):  # before those that it replaces go
+            for holder in (path, self.folder):  # before older ones are deleted
                 durable.sync(holder)
             for old in self._finished()[: -self.keep]:
                 shutil.rmtree(old)
@@ -134,7 +134,7 @@ class Checkpoints:
 
 
 def _reserve(folder: Path, count: int) -> None:
-    """OSError where `count` bytes do not fit: from Orbax it comes as ten tracebacks."""
+    """OSError where `count` bytes do not fit; Orbax would print ten tracebacks."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
@@ -158,6 +158,6 @@ def _numpy(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _orbax() -> Any:
-    import orbax.checkpoint as ocp  # a second to import: only where it is needed
+    import orbax.checkpoint as ocp  # takes a second to import
 
     return ocp.PyTreeCheckpointer()

@@ -1,4 +1,4 @@
-"""Where a command starts: what a user can mend ends in a message, not a traceback."""
+"""The frame of every command: errors that a user can fix end in a message."""
 
 import argparse
 import errno
@@ -42,11 +42,11 @@ ANYWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO)
 def entry(
     main: Callable[[Sequence[str]], int | None],
 ) -> Callable[[Sequence[str] | None], int]:
-    """A `main(argv)` that logs as all do and ends with an exit code whatever the user
-    did: its own; that of a UserError, with its message; 2 for a path that the system
-    refuses; 130 for Ctrl-C; 141 in silence where the reader of a pipe has gone. All
-    else is a bug and raised. What is printed is escaped where it hides: names come
-    from data.
+    """A `main(argv)` with logging, escaped output and an exit code.
+
+    The code is that of `main`; of a UserError, whose message is printed; 2 for a path
+    that the system refuses; 130 for Ctrl-C; 141, without a message, where the reader of
+    a pipe has ended. Other exceptions are bugs and are raised.
     """
 
     @functools.wraps(main)
@@ -57,7 +57,7 @@ def entry(
                 logging.basicConfig(level=logging.WARNING, format=LOGGED)
                 return _run(main, sys.argv[1:] if argv is None else argv)
         except BrokenPipeError:
-            # Python flushes once more when it ends; there must be somewhere to.
+            # Python flushes stdout once more at its end, which must not fail.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return PIPE_CLOSED
 
@@ -69,7 +69,7 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
         try:
             return main(argv) or 0
         finally:
-            sys.stdout.flush()  # here, where a full disk or a closed pipe can be told
+            sys.stdout.flush()  # here, so that a full disk or a closed pipe is caught
     except errors.UserError as error:
         if errors.traced():
             traceback.print_exception(error)
@@ -86,8 +86,8 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
 
 
 def refused(error: OSError) -> str:
-    """The path that the system refused, why, and the fix; "" where the path is none of
-    the user's, or the refusal none that a user can mend.
+    """The message with path, reason and fix; "" where the path is not the user's, or
+    where a user cannot fix it.
     """
     named = error.filename is not None
     if error.errno not in (FIXES if named else ANYWHERE):
@@ -102,7 +102,7 @@ def refused(error: OSError) -> str:
 
 
 def output_file(given: str) -> Path:
-    """For argparse: a file that can be written, asked before the work and not after."""
+    """For argparse: the path of a file that can be written, checked before the work."""
     path = Path(given).expanduser()
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(
@@ -116,7 +116,7 @@ def output_file(given: str) -> Path:
 
 
 def picture_file(given: str) -> Path:
-    """For argparse: `output_file` of a PNG."""
+    """For argparse: `output_file` with the suffix .png."""
     path = output_file(given)
     if path.suffix.lower() != ".png":
         raise argparse.ArgumentTypeError(f"{given!r}: allowed is a name in .png")
@@ -124,7 +124,7 @@ def picture_file(given: str) -> Path:
 
 
 def at_least(low: int) -> Callable[[str], int]:
-    """For argparse: a whole number from `low`."""
+    """For argparse: a whole number of at least `low`."""
 
     def read(given: str) -> int:
         if not re.fullmatch("[0-9]{1,18}", given) or int(given) < low:

@@ -1,4 +1,4 @@
-"""Functions compiled ahead of time: one program per shapes, with what it costs."""
+"""Functions compiled ahead of time, one program for each shapes, and their cost."""
 
 import time
 import warnings
@@ -13,9 +13,9 @@ from jaxseg.core import user_cache
 class Program:
     """A jitted function. `compiled` gives the executable for arguments like these.
 
-    `seconds` is the time spent compiling so far, so that a stage can tell compilation
-    from work. counted: a function that does the same work without a loop, whose FLOPs
-    `cost` tells: of a loop the compiler counts one round.
+    `seconds` is the time spent in compilation so far. counted: a function that does the
+    same work without a loop, from which `cost` takes the FLOPs: the compiler counts the
+    body of a loop once.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class Program:
         self.seconds = 0.0
 
     def compiled(self, *arguments: Any, key: Any) -> jax.stages.Compiled:
-        """Executable for `arguments`; `key` is the part whose shapes may vary.
+        """The executable for `arguments`; `key` is the part whose shapes may vary.
 
-        Where the arrays of `key` lie counts too: two meshes are two programs.
+        The sharding of the arrays of `key` counts too: two meshes give two programs.
         """
         name = _name(key)
         if name not in self._executables:
@@ -44,8 +44,10 @@ class Program:
         return self._executables[name]
 
     def cost(self, *arguments: Any, key: Any) -> dict[str, float | None]:
-        """Of one call, None if untold. flops: of all devices and the whole batch,
-        before the compiler rewrites anything; bytes: the peak on one device.
+        """{flops, bytes} of one call, None where the backend does not tell.
+
+        flops: of all devices and the whole batch, before optimization; bytes: the peak
+        on one device.
         """
         name = _name(key)
         if name not in self._flops:
@@ -57,15 +59,15 @@ class Program:
 
 
 def flops(lowered: jax.stages.Lowered) -> float | None:
-    """FLOPs of a program before it is split over devices and optimised.
+    """FLOPs of a program before it is split over devices and optimized.
 
-    A loop's body counts once. None if the backend does not tell.
+    The body of a loop counts once. None where the backend does not tell.
     """
     return (lowered.cost_analysis() or {}).get("flops")
 
 
 def peak_bytes(executable: jax.stages.Compiled) -> int | None:
-    """Memory of arguments, results and all between, on one device; None if untold."""
+    """Peak bytes on one device, arguments and results included; None if not known."""
     memory = executable.memory_analysis()
     if memory is None:
         return None

@@ -1,4 +1,4 @@
-"""Labels drawn onto pixels: masks, boxes, skeletons, depth, legends, sheets."""
+"""Draws labels onto images: masks, boxes, skeletons, depth, legends, sheets."""
 
 import colorsys
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 IGNORE_COLOR: Color = (0, 0, 0)
 PAPER: Color = (255, 255, 255)
 INK: Color = (20, 20, 20)
-# Dark blue to yellow, monotone in lightness, so that near and far survive grey print.
+# Dark blue to yellow, monotone in lightness: grey prints still show near and far.
 DEPTH_STOPS = (
     (13, 8, 85),
     (76, 44, 146),
@@ -20,12 +20,16 @@ DEPTH_STOPS = (
     (122, 209, 81),
     (253, 231, 37),
 )
-LEGIBLE = 256  # pixels across, from which on names of objects can be read
+LEGIBLE = 256  # pixels of the longer side, below which names cannot be read
 LINE = 12  # height of a line of text in pixels
 
 
 def default_palette(count: int) -> tuple[Color, ...]:
-    """`count` colours, far apart in hue first, then in lightness; always the same."""
+    """`count` RGB colours, different in hue, then in lightness; always the same.
+
+    >>> default_palette(2)
+    ((61, 122, 242), (102, 153, 15))
+    """
     colors = []
     for index in range(count):
         hue = (0.61 + index * 0.618034) % 1.0  # golden ratio: no two neighbours alike
@@ -36,14 +40,18 @@ def default_palette(count: int) -> tuple[Color, ...]:
 
 
 def full_palette(palette: Sequence[Sequence[int]], count: int) -> tuple[Color, ...]:
-    """The palette where it has all `count` colours, the default one otherwise."""
+    """The palette if it has `count` colours, else the default one."""
     if len(palette) >= count:
         return tuple((int(r), int(g), int(b)) for r, g, b in palette)
     return default_palette(count)
 
 
 def color_ids(ids: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """uint8 [H, W, 3] of class ids [H, W]; black where an id has no colour."""
+    """uint8 [H, W, 3] of class ids [H, W]; black where an id has no colour.
+
+    >>> color_ids(np.array([[0, 255]]), [(200, 30, 30)]).tolist()
+    [[[200, 30, 30], [0, 0, 0]]]
+    """
     table = np.array([*palette, IGNORE_COLOR], np.uint8)
     return table[np.clip(ids, 0, len(palette))]
 
@@ -54,7 +62,7 @@ def overlay(
     palette: Sequence[Sequence[int]],
     alpha: float = 0.6,
 ) -> np.ndarray:
-    """uint8 [H, W, 3]: class colours over the image; ignored pixels show it darker."""
+    """uint8 [H, W, 3]: class colours over the image; ignored pixels are darker."""
     colors = color_ids(ids, palette).astype(np.float32)
     return np.rint(colors * alpha + image * (1 - alpha)).astype(np.uint8)
 
@@ -67,7 +75,10 @@ def boxes(
     names: Sequence[str] = (),
     scores: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Outlines of boxes [N, 4] (row0, col0, row1, col1 in [0, 1]) with class names."""
+    """uint8 [H, W, 3]: outlines of boxes [N, 4] with class names and scores.
+
+    corners: (row0, col0, row1, col1) in [0, 1].
+    """
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     height, width = image.shape[:2]
@@ -89,7 +100,10 @@ def keypoints(
     points: np.ndarray,
     bones: Sequence[tuple[int, int]] = (),
 ) -> np.ndarray:
-    """Skeletons [N, K, 3]: visible points filled, hidden ones hollow, bones between."""
+    """uint8 [H, W, 3]: skeletons [N, K, 3] of (row, column, visibility).
+
+    Visible points are filled, occluded ones are circles; bones join points by index.
+    """
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     colors = default_palette(points.shape[1])
@@ -121,11 +135,16 @@ def labels(
     limits: tuple[float, float] | None = None,
     bones: Sequence[tuple[int, int]] = (),
 ) -> np.ndarray:
-    """uint8 [H, W, 3]: the image with all labels an example, or a prediction, has.
+    """uint8 [H, W, 3]: the image with all labels of an example or a prediction.
 
-    Depth replaces the image and brings its scale along, below it: `limits` in metres,
-    or its own. `bones` join keypoints. `scores` stand beside the names of their boxes.
-    A small image with objects is enlarged, or their names would cover them.
+    Depth replaces the image and has its scale below it, from `limits` in metres or its
+    own range. `bones` join keypoints. Box `scores` follow the class names. A small
+    image with objects is enlarged so that names do not cover it.
+
+    >>> image = np.zeros((2, 2, 3), np.uint8)
+    >>> ids = np.array([[0, 1], [1, 0]])
+    >>> labels(image, {"segmentation": ids}, [(100, 0, 0), (0, 100, 0)])[0].tolist()
+    [[60, 0, 0], [0, 60, 0]]
     """
     picture = displayable(image)
     if {"boxes", "keypoints"} & fields.keys():
@@ -148,9 +167,9 @@ def labels(
 def color_depth(
     depth: np.ndarray, limits: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """uint8 [H, W, 3] of metres [H, W], near dark to far bright; 0 (unknown) black.
+    """uint8 [H, W, 3] of metres [H, W]: near dark, far bright, 0 (unknown) black.
 
-    Equal ratios of distance look equally far apart: a scene has most detail nearby.
+    The scale is logarithmic, since a scene has most detail nearby.
     """
     low, high = np.log(limits or depth_limits(depth))
     metres = np.log(np.maximum(depth, np.exp(low)))
@@ -162,20 +181,20 @@ def color_depth(
 
 
 def depth_limits(depth: np.ndarray) -> tuple[float, float]:
-    """Nearest and farthest known metres; (1, 1) where nothing is known."""
+    """Smallest and largest known depth in metres; (1, 1) where none is known."""
     known = depth[depth > 0]
     return (float(known.min()), float(known.max())) if known.size else (1.0, 1.0)
 
 
 def depth_bar(limits: tuple[float, float], width: int) -> np.ndarray:
-    """uint8 [H, width, 3]: the colours of depth with the metres at both ends."""
+    """uint8 [H, width, 3]: the scale of depth colours with the metres at both ends."""
     ramp = np.geomspace(*limits, width)[None].repeat(LINE // 2, axis=0)
     text = f"{limits[0]:.1f} m to {limits[1]:.1f} m"
     return np.concatenate([color_depth(ramp, limits), caption(text, width)])
 
 
 def caption(text: str, width: int) -> np.ndarray:
-    """uint8 [LINE, width, 3] with one line of text, cut off at the width."""
+    """uint8 [LINE, width, 3]: one line of text, cut at the width."""
     canvas = Image.new("RGB", (width, LINE), PAPER)
     line = visible(text, keep="")
     ImageDraw.Draw(canvas).text((2, 0), line, INK, font=_font())
@@ -185,7 +204,7 @@ def caption(text: str, width: int) -> np.ndarray:
 def legend(
     names: Sequence[str], palette: Sequence[Sequence[int]], width: int
 ) -> np.ndarray:
-    """uint8 [H, width, 3]: a coloured square and a name per class, in columns."""
+    """uint8 [H, width, 3]: a coloured square and a name for each class, in columns."""
     font, names = _font(), [visible(name, keep="") for name in names]
     column = int(max((font.getlength(name) for name in names), default=0)) + 2 * LINE
     columns = max(1, width // column)
@@ -203,7 +222,7 @@ def legend(
 def contact_sheet(
     pictures: Sequence[np.ndarray], columns: int, gap: int = 4
 ) -> np.ndarray:
-    """uint8 [H, W, 3]: pictures row by row, each in a cell as large as the largest."""
+    """uint8 [H, W, 3]: pictures row by row, in cells of the size of the largest one."""
     height = max((picture.shape[0] for picture in pictures), default=1) + gap
     width = max((picture.shape[1] for picture in pictures), default=1) + gap
     rows = -(-len(pictures) // columns)
@@ -215,7 +234,7 @@ def contact_sheet(
 
 
 def stack(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """uint8 [H, W, 3]: parts below one another, the narrower ones on white."""
+    """uint8 [H, W, 3]: parts below one another, narrower ones filled with white."""
     width = max(part.shape[1] for part in parts)
     padded = []
     for part in parts:
@@ -225,7 +244,7 @@ def stack(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
-    """Every pixel `factor` times as large, sharp: for looking at small pictures."""
+    """The image with each pixel repeated `factor` times along both sides."""
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

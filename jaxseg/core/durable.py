@@ -1,14 +1,14 @@
-"""What was written, on the disk itself: a power cut leaves it or nothing."""
+"""Flushes files to the disk, so that a power cut does not lose them."""
 
 import concurrent.futures
 import os
 from pathlib import Path
 
-THREADS = 8  # disks flush together what waits together: 9 ms in place of 146 ms
+THREADS = 8  # disks combine waiting flushes: 9 ms instead of 146 ms
 
 
 def sync(path: Path) -> None:
-    """Flushes one file, or the names that a folder holds."""
+    """Flushes one file, or the list of names of a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -17,6 +17,6 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes every file and folder below `folder`, and itself."""
+    """Flushes `folder` and every file and folder below it."""
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(sync, [folder, *folder.rglob("*")]))  # raises what one raises
+        list(pool.map(sync, [folder, *folder.rglob("*")]))  # raises the first error

@@ -7,46 +7,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-TRACEBACK = "JAXSEG_TRACEBACK"  # 1 in the environment shows where a UserError arose
+TRACEBACK = "JAXSEG_TRACEBACK"  # set to 1: commands print tracebacks
 
 
 class UserError(Exception):
-    """A mistake the user can mend: file, field, found, allowed and fix in its text.
+    """A mistake that the user can fix. The text has the place, what it holds, what is
+    allowed, and the fix.
 
-    exit_code: of a command that it ends.
+    exit_code: that of a command which ends with this error.
     """
 
     exit_code = 2
 
 
 class Damaged(UserError):
-    """A stored file whose bytes are not those that were written."""
+    """A stored file differs from what was written."""
 
     exit_code = 1
 
 
 class DamagedPicture(Damaged):
-    """One that no number comes from."""
+    """A damaged picture; no number depends on it."""
 
 
 class Busy(UserError):
-    """Another process is at work on the same thing."""
+    """Another process holds the lock."""
 
     exit_code = 3
 
 
 class Diverged(UserError):
-    """A training whose loss or weights are no longer finite: its spec does it again."""
+    """Loss or weights of a training are not finite; a repetition would end alike."""
 
 
 @contextlib.contextmanager
 def reading(where: object, allowed: str = "") -> Iterator[None]:
-    """Within, what is raised comes out as a UserError that begins with `where`.
+    """Turns exceptions raised inside it into a UserError that begins with `where`.
 
-    Errors of ours pass as they are. Of others the text has the type and the line of
-    our code that did not expect them, and the exception itself is the cause. A lack of
-    memory is no fault of a file, and passes.
-    allowed: what the format asks for, such as "are four numbers".
+    The text has the type of the exception and the line of this package that raised it;
+    the exception is the cause. A UserError passes as it is, and so does a MemoryError,
+    which is no fault of a file.
+    allowed: what the format requires, such as "are four numbers".
     """
     try:
         yield
@@ -62,12 +63,12 @@ def reading(where: object, allowed: str = "") -> Iterator[None]:
 
 
 def traced() -> bool:
-    """Whether the user wants the traceback of errors that have a message."""
+    """Whether commands print the traceback of a UserError as well."""
     return os.environ.get(TRACEBACK) == "1"
 
 
 def _line(error: Exception) -> str:
-    """file:line, the innermost of this package."""
+    """file:line of the innermost frame in this package."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if PACKAGE in Path(each.filename).parents]
     last = (ours or frames)[-1]

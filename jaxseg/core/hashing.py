@@ -1,4 +1,4 @@
-"""Canonical JSON and content keys: the same meaning always has the same key."""
+"""Canonical JSON and content keys: equal values have equal keys."""
 
 import dataclasses
 import hashlib
@@ -14,14 +14,17 @@ from jaxseg.core import errors
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys, no spaces, tuples as lists; refuses NaN and objects."""
+    """JSON with sorted keys, no spaces, tuples as lists.
+
+    UserError for NaN and infinity, TypeError for what is not plain data.
+    """
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
 
 
 def plain(value: Any) -> Any:
-    """Only dict, list, str, int, float, bool and None, so that equal means equal.
+    """The value as dict, list, str, int, float, bool and None.
 
-    A dataclass becomes a dict of its fields.
+    A dataclass becomes a dict of its fields. Errors as in `canonical`.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -37,7 +40,13 @@ def plain(value: Any) -> Any:
 
 
 def key(value: Any) -> str:
-    """SHA-256 of the canonical JSON, 64 hex digits."""
+    """SHA-256 of the canonical JSON, 64 hex digits.
+
+    >>> key({"steps": 10, "lr": 0.1}) == key({"lr": 0.1, "steps": 10})
+    True
+    >>> key({"size": (64, 96)})[:8]
+    'a33e5749'
+    """
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
@@ -56,7 +65,7 @@ def array_sum(array: Any) -> str:
 
 
 def arrays_sum(flat: Mapping[str, Any]) -> str:
-    """One sum of {path: array}: of the values, however they lie on disk."""
+    """SHA-256 of {path: array}; it does not depend on how the arrays are stored."""
     return key({path: array_sum(array) for path, array in flat.items()})
 
 

@@ -1,7 +1,8 @@
-"""Functions of libraries that damaged files can crash, called in another process.
+"""Calls library functions, which damaged files can crash, in another process.
 
-One process serves all calls of this one. It ends when this one does, however that
-ends: its input is closed then. A crash, a hang or a lack of memory there is `Failed`.
+One server process answers all calls of this process. It ends when its input is closed,
+so at the latest with this process. A crash, a hang or a lack of memory in it raises
+`Failed` here.
 """
 
 import atexit
@@ -17,19 +18,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 SECONDS = 300.0  # for one call
-GRACE = 1.0  # seconds that it has to end, once this process does
-BYTES = 4 << 30  # of memory, beside what the process has when it starts
+GRACE = 1.0  # seconds for the server to end with this process
+BYTES = 4 << 30  # of memory, in addition to what the server has at its start
 SERVE = "from jaxseg.core import isolated; isolated.serve()"
 _lock = threading.Lock()
-_servers: dict[int, subprocess.Popen] = {}  # by process: a fork must start its own
+_servers: dict[int, subprocess.Popen] = {}  # by process: a fork starts its own
 
 
 class Failed(Exception):
-    """What a call raised there, or how the process ended."""
+    """The call raised an exception, or the server ended during it."""
 
 
 def call(name: str, *arguments: Any, **options: Any) -> Any:
-    """What a function, "module:name", returns; Failed where it does not."""
+    """What the function "module:name" returns; Failed where it raises or crashes."""
     with _lock:
         server = _server()
         limit = threading.Timer(SECONDS, server.kill)
@@ -38,7 +39,7 @@ def call(name: str, *arguments: Any, **options: Any) -> Any:
             pickle.dump((name, arguments, options), server.stdin)
             server.stdin.flush()
             failed, value = pickle.load(server.stdout)
-        except BaseException as error:  # also Ctrl-C: its answer would come next time
+        except BaseException as error:  # also Ctrl-C: its answer would be next
             server.kill()
             _servers.pop(os.getpid())
             if isinstance(error, EOFError | OSError | pickle.UnpicklingError):
@@ -53,7 +54,7 @@ def call(name: str, *arguments: Any, **options: Any) -> Any:
 
 
 def serve() -> None:
-    """Answers calls until the input ends; what libraries print goes to stderr."""
+    """Answers calls until the input ends; output of libraries goes to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     limited = False
@@ -78,7 +79,7 @@ def _answer(answers: BinaryIO, value: tuple[bool, Any]) -> None:
 
 
 def _limit_memory() -> bool:
-    """Where the system says what is used: on Linux."""
+    """Limits the memory of the server, on Linux; returns True."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return True
@@ -111,7 +112,7 @@ def _end(server: subprocess.Popen, owner: int) -> None:
     if os.getpid() == owner:
         with contextlib.suppress(OSError):
             server.stdin.close()
-        try:  # a fork may hold its input open
+        try:  # a fork may keep its input open
             server.wait(GRACE)
         except subprocess.TimeoutExpired:
             server.kill()

@@ -1,4 +1,4 @@
-"""JSON and JSON lines on disk: appended whole, replaced atomically, sealed by a sum."""
+"""JSON and JSON lines on disk: whole lines, atomic replacement, checksums."""
 
 import json
 import logging
@@ -10,17 +10,24 @@ from typing import Any
 
 from jaxseg.core import errors, hashing
 
-SCRATCH = ".*.tmp"  # what a file is called until it is whole
+SCRATCH = ".*.tmp"  # the name of a file until it is whole
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Adds one line; a line cut off by a kill is dropped by `read`."""
+    """Adds one line. `read` drops a line that a kill has cut off."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row, sort_keys=True) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of `path`, [] where it does not exist."""
+    """The whole lines of `path`, [] where it does not exist.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     append(Path(folder) / "log.jsonl", {"step": 1, "loss": 0.5})
+    ...     read(Path(folder) / "log.jsonl")
+    [{'loss': 0.5, 'step': 1}]
+    """
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
@@ -44,7 +51,7 @@ def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_sealed(path: Path, fix: str = "") -> dict[str, Any]:
-    """What `write_sealed` wrote; Damaged where a single byte differs."""
+    """The value that `write_sealed` wrote; Damaged where a byte differs."""
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text)
@@ -62,7 +69,7 @@ def read_sealed(path: Path, fix: str = "") -> dict[str, Any]:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in `path`; UserError naming the file where it is none."""
+    """The JSON value in `path`; UserError with the path where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -70,9 +77,9 @@ def read_json(path: Path) -> Any:
 
 
 def rewind(path: Path, text: str) -> None:
-    """Cuts `path` back to the `text` that it began with; a warning where it did not."""
-    found = path.read_bytes() if path.is_file() else b""
-    if not found.startswith(text.encode()):
+    """Cuts `path` back to its beginning `text`; warns where that has changed."""
+    before = path.read_bytes() if path.is_file() else b""
+    if not before.startswith(text.encode()):
         logging.warning("%s: damaged or gone; taken from the checkpoint.", path)
     write_text(path, text)
 

@@ -1,4 +1,4 @@
-"""Licences of what weights were made from, as manifests list them."""
+"""Licences of data and weights, as manifests list them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,15 +20,18 @@ def row(of: str, licence: str) -> dict[str, Any]:
 
 
 def noncommercial(licence: str) -> bool:
-    """Whether a licence's text allows research or private use alone.
+    """Whether the text of a licence allows only research or private use.
 
-    False proves nothing: texts that say nothing of it are many.
+    False is no proof: many texts do not mention it.
+
+    >>> noncommercial("CC BY-NC 4.0"), noncommercial("MIT")
+    (True, False)
     """
     return RESTRICTED.search(licence) is not None
 
 
 def merge(*lists: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """All rows in order, each once."""
+    """The distinct rows of all lists, in their order."""
     merged: list[dict[str, Any]] = []
     for one in (dict(one) for rows in lists for one in rows):
         if one not in merged:

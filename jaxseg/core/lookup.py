@@ -1,4 +1,4 @@
-"""Finding parts by name: a file in a package is a part, its file name is its name."""
+"""Finds parts by name: each file in a package is a part with the name of the file."""
 
 import difflib
 import functools
@@ -12,8 +12,11 @@ from jaxseg.core import errors
 
 
 def names(package: str) -> list[str]:
-    """Sorted names of the parts in `package`: its modules, without private ones,
-    the one that defines what a part is (`task` in `tasks`), and its SHARED ones.
+    """Sorted names of the parts in `package`: its modules, without private ones, those
+    in its SHARED and the one that defines a part (`task` in `tasks`).
+
+    >>> names("jaxseg.models.backbones")
+    ['hrnet', 'resnest', 'resnet', 'unet', 'vgg', 'vit']
     """
     return list(_names(package))
 
@@ -27,7 +30,7 @@ def _names(package: str) -> tuple[str, ...]:
 
 
 def load(package: str, name: Any) -> ModuleType:
-    """The module `package.name`; UserError with what exists where there is none."""
+    """The module `package.name`; UserError with the known names where there is none."""
     if name not in names(package):
         raise unknown(
             name, names(package), kind=package.rsplit(".", 1)[-1].removesuffix("s")
@@ -36,7 +39,7 @@ def load(package: str, name: Any) -> ModuleType:
 
 
 def pick(table: Mapping[str, Any], key: Any, *, kind: str) -> Any:
-    """`table[key]`; UserError with what exists where there is none."""
+    """`table[key]`; UserError with the known keys where there is none."""
     if not isinstance(key, str) or key not in table:
         raise unknown(key, table, kind=kind)
     return table[key]
@@ -49,7 +52,12 @@ def fields(
     *,
     kind: str,
 ) -> dict[str, Any]:
-    """A variant's fields with single ones overridden; lists become tuples."""
+    """The fields of a variant, with those of `overrides` replaced; lists become tuples.
+
+    >>> variants = {"tiny": {"widths": (4, 8), "depth": 2}}
+    >>> fields(variants, "tiny", {"depth": 3}, kind="net")
+    {'widths': (4, 8), 'depth': 3}
+    """
     chosen = dict(pick(variants, variant, kind=f"{kind} variant")) | dict(overrides)
     return {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
 
@@ -57,9 +65,9 @@ def fields(
 def unknown(
     name: Any, known: Iterable[str], *, kind: str, where: str = ""
 ) -> errors.UserError:
-    """The error for a name that does not exist: what does, and what was meant.
+    """A UserError for a name that does not exist, with the known names and the nearest.
 
-    where: what a message begins with, a file, field or section.
+    where: the file, field or section that the message begins with.
     """
     known = sorted(map(str, known))
     text = f"unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}."

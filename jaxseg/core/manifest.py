@@ -10,12 +10,12 @@ FILE = "manifest.json"  # written last: a folder without it is not an artifact
 FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
 SCHEMA = 1  # goes up when the meaning of a field changes
 WEIGHTS = "weights/"
-PICTURES = ("samples/", "events/")  # no number comes from them
+PICTURES = ("samples/", "events/")  # no number depends on them
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
 def exists(folder: Path) -> bool:
-    """Whether the folder is an artifact: its manifest is written last."""
+    """Whether the folder is an artifact, whose manifest is written last."""
     return (Path(folder) / FILE).is_file()
 
 
@@ -32,7 +32,7 @@ def remove(folder: Path) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """The manifest of an artifact folder; UserError where there is none.
 
-    Damaged where its bytes are not those written, or are those of another artifact.
+    Damaged where its bytes have changed, or where it is that of another artifact.
     """
     folder = Path(folder)
     path, stored = folder / FILE, folder.absolute().parent.name == FOLDER
@@ -59,11 +59,11 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str, Any]:
-    """The manifest, after every file it lists was found with the bytes it had.
+    """The manifest, after every file that it lists was compared with its checksum.
 
-    Damaged naming the first that is gone or changed, DamagedPicture where it is only
-    one of PICTURES. weights: False is satisfied with those if they are there, whatever
-    is in them; pictures: False does not look at those.
+    Damaged with the first file that is missing or changed, DamagedPicture where only
+    PICTURES are. weights=False: of weights only the existence is checked.
+    pictures=False: pictures are not checked.
     """
     manifest = read(folder)
     sums = manifest["files"]
@@ -93,7 +93,7 @@ def lr(manifest: Mapping[str, Any]) -> float | None:
 
 
 def lost_pictures(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """{name: what is wrong with it} of the PICTURES that are gone or changed."""
+    """{name: message} of the PICTURES that are missing or changed."""
     lost = {}
     for name, expected in manifest["files"].items():
         if name.startswith(PICTURES):
@@ -105,14 +105,14 @@ def lost_pictures(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def extra(folder: Path) -> list[Path]:
-    """Files in an artifact folder that its manifest does not list. None is read."""
+    """The files in an artifact folder that its manifest does not list, sorted."""
     known = read(folder)["files"].keys() | {FILE}
     files = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
     return [path for path in files if path.relative_to(folder).as_posix() not in known]
 
 
 def remedy(folder: Path) -> str:
-    """What to do about a damaged artifact."""
+    """The fix that messages give for a damaged artifact."""
     folder = Path(folder)
     return (
         f"Fix: `python -m jaxseg.artifacts remove {folder.name} "

@@ -1,4 +1,4 @@
-"""How stages end, and what that means for those that descend from them."""
+"""The states of stages, and which of them block their descendants."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,22 +7,25 @@ from typing import Any
 from jaxseg.core import jsonl
 
 THERE = ("cached", "done")
-LOST = ("failed", "blocked")  # blocked: what it descends from failed or diverged
-# busy: another process makes it; waiting: or a parent of it; early: a parent is not
-# there, and this process is not to make it.
+LOST = ("failed", "blocked")  # blocked: an ancestor failed or diverged
+# busy: another process runs it; waiting: another process runs a parent; early: a parent
+# is missing, and this process may not run it.
 HELD = ("busy", "waiting", "early")
 ERROR = "error.json"
 
 
 def blocked(parents: Mapping[str, str], does_without: bool) -> str:
-    """Which parent, {name: state}, keeps a stage from being made, in words; or ''.
+    """The message on the parent of {name: state} that blocks a stage, or ''.
 
-    does_without: whether it can be made while some of its parents have diverged.
+    does_without: whether the stage can run although some of its parents diverged.
+
+    >>> blocked({"a": "done", "b": "failed"}, does_without=False)
+    'needs b, which failed'
     """
     lost = [name for name, state in parents.items() if state in LOST]
     diverged = [name for name, state in parents.items() if state == "diverged"]
     if does_without and len(diverged) < len(parents):
-        diverged = []  # others stand in for them
+        diverged = []  # the others are enough
     for name in [*lost, *diverged]:
         did = "is blocked" if parents[name] == "blocked" else parents[name]
         return f"needs {name}, which {did}{' as did all others' * (len(diverged) > 1)}"
@@ -30,26 +33,26 @@ def blocked(parents: Mapping[str, str], does_without: bool) -> str:
 
 
 def exit_code(states: Mapping[str, str], failed: bool) -> int:
-    """Of a run that ended so, {stage: state}, as `python -m jaxseg.main --help` says.
+    """The exit code of a run with these {stage: state}; see `jaxseg.main --help`.
 
-    failed: whether something failed or diverged that nothing stood in for.
+    failed: whether a stage failed, or diverged and was needed.
     """
-    found = set(states.values())
-    if failed or "blocked" in found:
+    present = set(states.values())
+    if failed or "blocked" in present:
         return 1
-    if "early" in found:
+    if "early" in present:
         return 4
-    return 3 if found & set(HELD) else 0
+    return 3 if present & set(HELD) else 0
 
 
 def note(running: Path, error: str, state: str, when: str) -> None:
-    """Leaves beside unfinished work why a stage did not end as an artifact."""
+    """Writes why a stage did not end as an artifact, next to its unfinished work."""
     value = {"error": error, "state": state, "when": when}
     jsonl.write_sealed(running / ERROR, value)
 
 
 def noted(running: Path) -> dict[str, Any] | None:
-    """{error, state} as `note` left it, None where it left nothing; or Damaged."""
+    """{error, state} that `note` wrote, None where it wrote nothing; or Damaged."""
     path = running / ERROR
     fix = "Fix: run the same command again, which tries this stage again."
     return jsonl.read_sealed(path, fix=fix) if path.is_file() else None

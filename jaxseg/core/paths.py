@@ -1,8 +1,8 @@
-"""Paths below the folder of a data set: where names that data hold may lead.
+"""Paths below the folder of a data set, safe for names that come from the data.
 
-Names come from tables, lists, JSON and XML files and from links, which anyone may have
-written. `root / name` of a `Root` is a file or folder below it, links followed, or it
-is refused; so is what would be waited for, such as a named pipe.
+Names in tables, lists, JSON and XML files and links may have been written by anyone.
+`root / name` of a `Root` is a path below it after links are followed, else a UserError;
+named pipes and devices, which would block, are refused as well.
 """
 
 import errno
@@ -23,33 +23,33 @@ KINDS = {
 
 
 class Top:
-    """The folder that nothing leaves, itself resolved once: it may be a link."""
+    """The folder that paths may not leave. It may be a link and is resolved once."""
 
     def __init__(self, path: str, outside: bool):
         self.path, self.outside = os.path.abspath(path), outside
         self.real = os.path.realpath(path)
-        self._inside: dict[str, bool] = {}  # folders that were resolved
+        self._inside: dict[str, bool] = {}  # {folder: result of `holds`}
 
     def leaves(self, path: str) -> bool:
-        """By the names alone: an absolute path elsewhere, or too many `..`."""
+        """Whether the text of a path leads outside: absolute, or with too many `..`."""
         whole = os.path.abspath(path)
         return not any(_within(whole, top) for top in (self.path, self.real))
 
     def holds(self, path: str) -> bool:
-        """Whether a path is below, once links are followed."""
+        """Whether a path is below the folder after links are followed."""
         return _within(os.path.realpath(path), self.real)
 
     def holds_folder(self, path: str) -> bool:
-        """`holds`, looked up once for each folder."""
+        """`holds`, evaluated once for each folder."""
         if path not in self._inside:
             self._inside[path] = self.holds(path)
         return self._inside[path]
 
 
 class Root(type(Path())):
-    """A folder, and what is joined to it: `root / name` is a `Root` that lies below.
+    """A folder for which `root / name` is a `Root` below it, or a UserError.
 
-    Made by `root`; what methods such as `glob` return joins as any path does.
+    `root` makes it. Paths that methods such as `glob` return are ordinary paths.
     """
 
     top: Top | None = None
@@ -67,22 +67,22 @@ class Root(type(Path())):
 
 
 def root(path: str | os.PathLike, *, outside: bool = False) -> Root:
-    """A folder whose names lead nowhere else, unless `outside` allows it."""
+    """A `Root`; with `outside` names may also lead to other folders."""
     return _below(Top(os.fspath(path), outside), path)
 
 
 def look(folder: Path, name: str | bytes) -> os.stat_result | None:
-    """The status of a file or folder, links followed; None where there is nothing.
+    """The status of a file or folder after links are followed; None where none exists.
 
-    UserError for what is neither file nor folder, and, of a `Root`, for what lies
-    outside. A name costs one look at the disk; a link more, its folder once.
+    UserError for what is neither file nor folder, and below a `Root` for what lies
+    outside of it. A name costs one call of the system, a link more, a folder once.
     """
     name = os.fsdecode(name)
     path = os.path.join(folder, name)
     top = getattr(folder, "top", None)
     try:
         facts = _status(path, name, None if top is None or top.outside else top)
-    except ValueError:  # a NUL, or half of a pair of surrogates
+    except ValueError:  # a NUL, or half of a surrogate pair
         raise errors.UserError(
             f"{folder}: {name!r} cannot be the name of a file. Fix: correct it where "
             "the data name it."
@@ -99,9 +99,9 @@ def look(folder: Path, name: str | bytes) -> os.stat_result | None:
 
 
 def check_kind(path: str | os.PathLike, facts: os.stat_result | None = None) -> None:
-    """UserError for what is neither a file nor a folder; a missing one is let be.
+    """UserError for what exists and is neither a file nor a folder.
 
-    facts: its status where it is known.
+    facts: the status, where it is known.
     """
     if facts is None and not os.path.exists(path):
         return
@@ -114,7 +114,7 @@ def check_kind(path: str | os.PathLike, facts: os.stat_result | None = None) -> 
 
 
 def _status(path: str, name: str, top: Top | None) -> os.stat_result:
-    """UserError for what `top` does not hold; what `os.stat` raises."""
+    """The status; UserError for what lies outside of `top`; errors of `os.stat`."""
     odd = top and (".." in name or os.path.isabs(name))
     if odd and top.leaves(path):
         raise _outside(top, path, os.path.abspath(path))
@@ -128,12 +128,12 @@ def _status(path: str, name: str, top: Top | None) -> os.stat_result:
     return os.stat(path)
 
 
-def _outside(top: Top, path: str, found: str) -> errors.UserError:
+def _outside(top: Top, path: str, target: str) -> errors.UserError:
     return errors.UserError(
-        f"{path}: a name in the data, or a link, that leads to {found}, outside of the "
-        f"folder {top.path}; allowed are files below it. Fix: correct the name or the "
-        "link, or copy the file there; if you trust these data, give the reader the "
-        "option outside=True, a command --options '{\"outside\": true}'."
+        f"{path}: a name in the data, or a link, that leads to {target}, outside of "
+        f"the folder {top.path}; allowed are files below it. Fix: correct the name or "
+        "the link, or copy the file there; if you trust these data, give the reader "
+        "the option outside=True, a command --options '{\"outside\": true}'."
     )
 
 

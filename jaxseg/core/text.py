@@ -1,4 +1,4 @@
-"""Text from data for people: what cannot be seen, or moves what can be, is escaped."""
+"""Escapes characters in text from data that are invisible or move other text."""
 
 import contextlib
 import re
@@ -16,21 +16,26 @@ HIDDEN = re.compile(
 
 
 def visible(text: str, keep: str = LINES) -> str:
-    r"""`text` with \x1b, \u202e and the like in place of characters that hide.
+    r"""`text` with escapes such as \x1b and \u202e in place of hidden characters.
 
-    keep: of these, those that stay; "" for text on one line.
+    keep: the hidden characters that stay; "" for text on one line.
+
+    >>> print(visible("a\x1b[2Jb"))
+    a\x1b[2Jb
+    >>> print(visible("two\nlines", keep=""))
+    two\nlines
     """
     return HIDDEN.sub(lambda found: _escape(found[0], keep), text)
 
 
 class Visible:
-    """A text stream whose writes are `visible`; `raw`: the stream behind it."""
+    """A text stream that writes `visible` text to the stream `raw`."""
 
     def __init__(self, stream: Any):
         self.raw = raw(stream)
 
     def write(self, text: str) -> int:
-        """Writes it escaped; characters that were given."""
+        """Writes the text escaped; returns the number of characters given."""
         self.raw.write(visible(text))
         return len(text)
 
@@ -44,13 +49,13 @@ class Visible:
 
 
 def raw(stream: Any) -> Any:
-    """The stream itself: for colours and bars, whose texts are escaped one by one."""
+    """The stream behind a `Visible`, for colours and bars, which escape their texts."""
     return stream.raw if isinstance(stream, Visible) else stream
 
 
 @contextlib.contextmanager
 def escaped() -> Iterator[None]:
-    """Within, what is printed or logged to a terminal or a file is `visible`."""
+    """Inside it, text that is printed or logged is `visible`."""
     out, err = Visible(sys.stdout), Visible(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield

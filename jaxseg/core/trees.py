@@ -14,13 +14,21 @@ from jaxseg.core import errors, lookup
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """{a: {b: leaf}} -> {"a/b": leaf}, sorted by path."""
+    """{a: {b: leaf}} -> {"a/b": leaf}, sorted by path.
+
+    >>> flatten({"head": {"bias": 0.5}, "backbone": {"conv": {"kernel": 1.0}}})
+    {'backbone/conv/kernel': 1.0, 'head/bias': 0.5}
+    """
     flat = traverse_util.flatten_dict(tree, sep="/")
     return dict(sorted(flat.items()))
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """{"a/b": leaf} -> {a: {b: leaf}}."""
+    """{"a/b": leaf} -> {a: {b: leaf}}.
+
+    >>> unflatten({"head/bias": 0.5, "head/kernel": 1.0})
+    {'head': {'bias': 0.5, 'kernel': 1.0}}
+    """
     return traverse_util.unflatten_dict(dict(flat), sep="/")
 
 
@@ -30,7 +38,13 @@ def under(prefix: str, path: str) -> bool:
 
 
 def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
-    """Paths that the regex matches in full; UserError where it matches none."""
+    """Paths that the regex matches in full; UserError where it matches none.
+
+    what: the field that holds the pattern, for the message.
+
+    >>> matching("head/.*", ["backbone/kernel", "head/bias"], what="freeze")
+    ['head/bias']
+    """
     paths = list(paths)
     try:
         found = [path for path in paths if re.fullmatch(pattern, path)]
@@ -48,7 +62,14 @@ def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
 def first_match(
     table: Sequence[Sequence[Any]], paths: Iterable[str], default: Any, *, what: str
 ) -> dict[str, Any]:
-    """{path: value} by the first pattern of `table` that matches each path."""
+    """{path: value} by the first pattern of `table` that matches each path.
+
+    UserError for a pattern that matches nothing, and for a value below 0.
+
+    >>> paths = ["backbone/kernel", "head/bias"]
+    >>> first_match([["head/.*", 1.0]], paths, 0.1, what="lr_multipliers")
+    {'backbone/kernel': 0.1, 'head/bias': 1.0}
+    """
     paths = list(paths)
     values = dict.fromkeys(paths, default)
     for pair in reversed(table):
@@ -74,9 +95,9 @@ def num_bytes(tree: Any) -> int:
 
 
 def not_finite(tree: Mapping[str, Any]) -> str | None:
-    """Path of the first leaf that holds a NaN or an infinity; None: all are finite."""
+    """Path of the first leaf with a NaN or an infinity; None where all are finite."""
     for path, leaf in flatten(tree).items():
-        # Also of bfloat16, which NumPy does not count among the floating types.
+        # NumPy does not count bfloat16 among the floating types.
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
             return path
     return None

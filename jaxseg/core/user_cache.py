@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again: pictures, decoded images, programs."""
+"""The folder for what can be made again: pictures, decoded images, programs."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxseg.core import errors
 
-ROOM = 2**20  # bytes that must fit for it to be of any use
+ROOM = 2**20  # bytes that must fit, else the folder is of no use
 
 
 def folder() -> Path:
@@ -20,15 +20,15 @@ def folder() -> Path:
 
 
 def check() -> None:
-    """One warning where nothing new can be kept: all works without, but slower."""
+    """Warns where the folder cannot be written: runs work without it, but slower."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder()) as file:
             file.write(bytes(ROOM))
     except OSError as error:
         logging.warning(
-            "%s: nothing can be kept there (%s): images and compiled programs are made "
-            "anew in every run. Fix: free space, or set JAXSEG_CACHE to a folder that "
+            "%s: cannot be written (%s): images and compiled programs are made "
+            "again in every run. Fix: free space, or set JAXSEG_CACHE to a folder that "
             "can be written.",
             folder(),
             error.strerror,
