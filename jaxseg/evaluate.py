@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Metrics, and everything needed to tell what they are of."""
-    from jaxseg.evals import evaluate
+    from jaxseg.evals import evaluator
     from jaxseg.train import mesh
     from jaxseg.transfer import artifact, planning
 
@@ -44,21 +44,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     data, said = data_section(arguments, model, task)
     source = planning.open_source(data)
     check_data(model, task, source)
-    mean, std = _statistics(model, how, source)
-    devices, spec = mesh.create(), model.manifest["spec"]
-    batch_size = arguments.batch or spec.get("batch_size", BATCH)
-    evaluator = evaluate.Evaluator(
-        source=source,
-        model=model.manifest.get("model") or spec["model"],
-        task=spec["task"],
+    devices = mesh.create()
+    batch_size = arguments.batch or model.batch_size or BATCH
+    predict = model.predictor(
         size=_size(arguments.size, model, source),
+        normalize=_normalize(model, how, source),
         batch_size=mesh.round_up(batch_size, devices),
-        mean=mean,
-        std=std,
         put=lambda batch: mesh.put_batch(batch, devices),
         how=how,
     )
-    measured = evaluator.measure(mesh.put_state(model.variables, devices))
+    evaluate = evaluator.Evaluator(predict, source)
+    measured = evaluate.measure(mesh.put_state(model.variables, devices))
     return {
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
@@ -67,8 +63,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "data": planning.describe_source(data, source)
         | {key: data[key] for key in ("seed", "part")},
         "protocol": measured.protocol + _chosen(arguments, model, data, source),
-        "headline": evaluator.headline,
-        "higher_is_better": evaluator.higher_is_better,
+        "headline": evaluate.headline,
+        "higher_is_better": evaluate.higher_is_better,
         "floor": measured.floor,  # of the headline: what learning nothing gives
         "metrics": measured.values,
     }
@@ -83,14 +79,13 @@ def _chosen(
     from jaxseg.data import subsets
     from jaxseg.transfer import choosing
 
-    sections = model.manifest["spec"].get("evaluations", {})  # none: imported
     given = {key: data.get(key) for key in ("part", *subsets.DRAW)}
     own = manifests.read(Path(arguments.artifact).expanduser())  # not the winner's
     for row in own.get("metrics", ()):
         name = row["evaluation"]
         if not row.get("chosen"):
             continue
-        read, seen = model.manifest["data"][name], sections.get(name)
+        read, seen = model.manifest["data"][name], model.evaluations.get(name)
         found = (read["fingerprint"], read["split"])
         same = found == (source.fingerprint, data["split"])
         if same and (seen is None or choosing.overlap(seen | given, seen)):
@@ -121,7 +116,7 @@ def check_head(model: Any) -> Any:
     """The task of the artifact's head; UserError where there is no trained one."""
     from jaxseg.tasks import build
 
-    task, outputs = model.manifest["spec"].get("task"), model.manifest["outputs"]
+    task, outputs = model.task_section, model.manifest["outputs"]
     if not task or model.head not in outputs:
         raise errors.UserError(
             f"{model.folder}: found no trained head with a known task, so nothing can "
@@ -180,9 +175,8 @@ def _guessed(
 ) -> Any:
     from jaxseg.data.tools import guess_like
 
-    spec = model.manifest["spec"]
-    trained, classes = spec.get("data") or {}, model.manifest["classes"]
-    binary = bool(spec["task"].get("binary"))
+    trained, classes = model.data_section, model.manifest["classes"]
+    binary = bool(model.task_section.get("binary"))
     return guess_like.like(folder, task.fields, trained, classes, binary, given)
 
 
@@ -198,9 +192,9 @@ def check_data(model: Any, task: Any, source: Any) -> None:
     from jaxseg.transfer import planning
 
     manifest, facts = model.manifest, source.dataset
-    channels = (manifest.get("preprocessing") or {}).get("channels")
+    channels = (model.preprocessing or {}).get("channels")
     head = planning.Head(
-        manifest["spec"]["task"], task.num_outputs, channels, manifest["classes"]
+        model.task_section, task.num_outputs, channels, manifest["classes"]
     )
     planning.check_evaluation(head, source.name, facts, "--data")
     ours = [name.lower() for name in head.classes]
@@ -234,22 +228,24 @@ def _scales(text: str | None) -> list[float] | None:
         ) from None
 
 
-def _statistics(model: Any, how: Any, source: Any) -> list[tuple[float, ...]]:
-    """Mean and std of the images that the model was trained on."""
-    known = model.manifest.get("preprocessing")
+def _normalize(model: Any, how: Any, source: Any) -> Any:
+    """By the mean and std of the images that the model was trained on."""
+    from jaxseg.data.normalization import Normalize
+
+    known = model.preprocessing
     if known is not None:
-        return [tuple(known[name]) for name in ("mean", "std")]
+        return Normalize(tuple(known["mean"]), tuple(known["std"]))
     if how.normalization != "target":
         raise errors.UserError(
             f"{model.folder}: does not say how its images were normalized. Fix: "
             "--normalization=target, by the mean and std of the data evaluated"
         )
-    return [source.dataset.mean, source.dataset.std]
+    return Normalize.of(source.dataset)
 
 
 def _size(text: str | None, model: Any, source: Any) -> tuple[int, int]:
     """The one given, that of the artifact's training, or the data set's."""
-    known = model.manifest.get("preprocessing") or {}
+    known = model.preprocessing or {}
     if text is None:
         size = known.get("size") or source.dataset.size
         if size is None:

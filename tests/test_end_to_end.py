@@ -77,23 +77,15 @@ def test_a_second_run_makes_nothing(study, capsys):
 
 
 def test_evaluation_afterwards_gives_the_same_digits(study):
-    from jaxseg.evals import evaluate
+    from jaxseg.evals import evaluator
     from jaxseg.transfer import planning
 
     folder = artifact(study, "driving_day")
     model = jaxseg.load(folder)
-    spec = model.manifest["spec"]
-    evaluator = evaluate.Evaluator(
-        source=planning.open_source(spec["evaluations"]["validation"]),
-        model=spec["model"],
-        task=spec["task"],
-        size=tuple(spec["data"]["size"]),
-        batch_size=8,
-        mean=tuple(model.manifest["preprocessing"]["mean"]),
-        std=tuple(model.manifest["preprocessing"]["std"]),
-    )
+    source = planning.open_source(model.evaluations["validation"])
+    evaluate = evaluator.Evaluator(model.predictor(batch_size=8), source)
     stored = {m["name"]: m["value"] for m in model.manifest["metrics"]}
-    assert evaluator(model.variables) == stored
+    assert evaluate(model.variables) == stored
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 97)])

@@ -11,12 +11,9 @@ import numpy as np
 from jaxseg.core import checkpoint, errors, hashing, image_files, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Array, Variables
-from jaxseg.data import pipeline, transforms
 from jaxseg.data.normalization import Normalize
-from jaxseg.evals import predict
+from jaxseg.evals import predictor as predictors
 from jaxseg.models import model as models
-from jaxseg.tasks import build
-from jaxseg.tasks import task as tasks
 
 
 class Artifact:
@@ -50,7 +47,7 @@ class Artifact:
     def model(self) -> models.Model:
         """The network, without its values."""
         outputs = self.manifest["outputs"] or {"none": 1}  # a backbone alone
-        return models.build_model(self.section, head_outputs=outputs)
+        return models.build_model(self.model_section, head_outputs=outputs)
 
     def features(self, batch: Array) -> tuple[Array, ...]:
         """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
@@ -78,7 +75,7 @@ class Artifact:
 
         The image is fitted into the resolution of training, as in evaluation.
         """
-        if self._preprocessing is None or self.head not in self.manifest["outputs"]:
+        if self.preprocessing is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
                 f"{self.folder}: imported without a head or preprocessing, so it "
                 "predicts nothing. Fix: train on it first (configs/finetune.py)"
@@ -88,61 +85,73 @@ class Artifact:
             raise errors.UserError(
                 "image: found a batch of none. Fix: give one or more"
             )
-        examples = [self._prepared(one) for one in (image if batched else [image])]
-        batch = {name: np.stack([e[name] for e in examples]) for name in examples[0]}
-        found = self._predict(self._on_device, batch)
-        return found if batched else jax.tree.map(lambda x: np.asarray(x[0]), found)
+        pictures = [self._given(one) for one in (image if batched else [image])]
+        predict = self.predictor(batch_size=len(pictures))
+        found = predict(self._on_device, pictures)
+        return jax.tree.map(lambda *x: np.stack(x), *found) if batched else found[0]
 
-    def _prepared(self, image: Any) -> dict[str, np.ndarray]:
-        pre = self._preprocessing
+    def predictor(self, **changes: Any) -> predictors.Predictor:
+        """What predicts by the section of its model, of its task and its training.
+
+        changes: other fields of `evals.predictor.Predictor`; `size` and `normalize` are
+        needed where `preprocessing` is None.
+        """
+        fields, known = {}, self.preprocessing
+        if known is not None:
+            statistics = (tuple(known[name]) for name in ("mean", "std"))
+            fields = {"size": tuple(known["size"]), "normalize": Normalize(*statistics)}
+        return predictors.Predictor(
+            self.model_section,
+            self.task_section,
+            self.manifest["outputs"][self.head],
+            **fields | changes,
+        )
+
+    def _given(self, image: Any) -> np.ndarray:
         image = image_files.given(image, self._stored_channels)
-        if image.dtype == np.uint8 and max(pre["mean"]) > 255:
+        if image.dtype == np.uint8 and max(self.preprocessing["mean"]) > 255:
             raise errors.UserError(
                 "image: found uint8, allowed is uint16: the model was trained on 16 "
                 "bits. Fix: give the values that the files have"
             )
-        normalize = Normalize(tuple(pre["mean"]), tuple(pre["std"]))
-        letterbox = transforms.Letterbox(*pre["size"], fill=normalize.mean)
-        example = letterbox({"image": image})
-        example["image"] = normalize(example["image"])
-        return example | {"label_size": np.array(image.shape[:2], np.int32)}
+        return image
 
     @property
-    def _preprocessing(self) -> dict[str, Any] | None:
+    def model_section(self) -> dict[str, Any]:
+        """Resolved; a file may know better than the stage that read it."""
+        return self.manifest.get("model") or self.manifest["spec"]["model"]
+
+    @property
+    def task_section(self) -> dict[str, Any] | None:
+        """Resolved; None for a backbone without a task."""
+        return self.manifest["spec"].get("task")
+
+    @property
+    def data_section(self) -> dict[str, Any]:
+        """Of the data it was trained on; empty for an imported model."""
+        return self.manifest["spec"].get("data") or {}
+
+    @property
+    def evaluations(self) -> dict[str, Any]:
+        """{name: resolved section} of its evaluations; empty for an imported model."""
+        return self.manifest["spec"].get("evaluations", {})
+
+    @property
+    def batch_size(self) -> int | None:
+        """That of its training; None for an imported model."""
+        return self.manifest["spec"].get("batch_size")
+
+    @property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """mean and std of pixels, size and channels of images; None: unknown."""
         return self.manifest.get("preprocessing")
 
     @property
     def _stored_channels(self) -> int | None:
         """How many the files of training had, where these were not made RGB."""
-        options = (self.manifest["spec"].get("data") or {}).get("options") or {}
-        known = self._preprocessing["channels"]
+        options = self.data_section.get("options") or {}
+        known = self.preprocessing["channels"]
         return options.get("channels") or (None if known == 3 else known)
-
-    def _predict(self, variables: Variables, batch: dict[str, np.ndarray]) -> Any:
-        """Predictions of a batch of images of one size, in their own pixels."""
-        task, canvas = self.manifest["spec"]["task"], batch["image"].shape[1:3]
-        height, width = batch["label_size"][0].tolist()
-        out = pipeline.common_size([(height, width)], canvas)
-        found, _ = predict.run(
-            self.section,
-            task,
-            self.manifest["outputs"][self.head],
-            variables,
-            batch,
-            out if self._task.dense and out != canvas else None,
-        )
-        found = self._task.at_image(jax.device_get(found), batch)
-        return found[:, :height, :width] if self._task.dense else found
-
-    @property
-    def _task(self) -> tasks.Task:
-        outputs = self.manifest["outputs"][self.head]
-        return build.task(self.manifest["spec"]["task"], outputs)
-
-    @property
-    def section(self) -> dict[str, Any]:
-        """The model section; a file may know better than the stage that read it."""
-        return self.manifest.get("model") or self.manifest["spec"]["model"]
 
     @functools.cached_property
     def _on_device(self) -> Variables:

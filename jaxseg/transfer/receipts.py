@@ -28,11 +28,13 @@ def transplanted(
     compute something else in the section `model`.
     """
     take = start["take"]
-    transplant.check_names(take, model, parent.section)
+    transplant.check_names(take, model, parent.model_section)
     variables, receipt = transplant.transplant(
         target, parent.variables, take, start["reinit"]
     )
-    transplant.check_function(take, model, parent.section, image_shape, start["allow"])
+    transplant.check_function(
+        take, model, parent.model_section, image_shape, start["allow"]
+    )
     return variables, _row(start["parent"], parent, receipt), receipt.summary()
 
 

@@ -12,9 +12,11 @@ import tensorboardX
 from jaxseg.core import checkpoint, draw, errors, jsonl, licences, trees
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import mixing, pipeline, transforms
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.data.tools import checks
-from jaxseg.evals import evaluate, protocol
+from jaxseg.evals import evaluator as evaluators
+from jaxseg.evals import predictor, protocol
 from jaxseg.models import initial
 from jaxseg.tasks import build
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
@@ -45,9 +47,8 @@ class Training:
         outputs = build.outputs(self.spec["task"], self.facts)
         self.measured = self._measure(outputs)
         self.spec["task"] = self.spec["task"] | self.measured
-        self.model, self.task = build.network(
-            self.spec["model"], self.spec["task"], outputs
-        )
+        sections = (self.spec["model"], self.spec["task"])
+        self.model, self.task = build.network(*sections, outputs)
         evaluations = self.spec["evaluations"].items()
         self.evaluators = {name: self._evaluator(data) for name, data in evaluations}
         self.headline = self.evaluators[self.spec["headline"]]
@@ -335,7 +336,7 @@ class Training:
     def _record(
         self,
         name: str,
-        measured: evaluate.Measured,
+        measured: evaluators.Measured,
         step: int,
         final: bool = False,
         said: str = "",
@@ -349,19 +350,19 @@ class Training:
             found = self.headline.predictions(variables, self.spec["samples"])
             samples.write(found, self.task, self.facts, self.job.folder, step)
 
-    def _evaluator(self, data: Mapping[str, Any]) -> evaluate.Evaluator:
-        return evaluate.Evaluator(
-            source=planning.open_source(data),
+    def _evaluator(self, data: Mapping[str, Any]) -> evaluators.Evaluator:
+        predict = predictor.Predictor(
             model=self.spec["model"],
             task=self.spec["task"],
+            num_outputs=self.task.num_outputs,
             size=tuple(data["size"]),
+            normalize=Normalize.of(self.facts),
             batch_size=mesh.round_up(self.spec["batch_size"], self.mesh),
-            mean=tuple(self.facts.mean),
-            std=tuple(self.facts.std),
-            threads=self.spec["run"]["threads"],
             put=lambda batch: mesh.put_batch(batch, self.mesh),
             how=protocol.build(**data["protocol"] or {}),
         )
+        threads = self.spec["run"]["threads"]
+        return evaluators.Evaluator(predict, planning.open_source(data), threads)
 
     def _flops(self, steps: int) -> float | None:
         per_step = self.clock.cost.get("flops")

@@ -13,8 +13,10 @@ from pycocotools import coco, cocoeval
 
 from jaxseg.core import images
 from jaxseg.data import source as source_lib
-from jaxseg.evals import evaluate, predict
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import evaluator, predictor
 from jaxseg.metrics import detection, keypoints
+from jaxseg.tasks import build
 
 SIZES = ((120, 160), (200, 90), (64, 64), (300, 260), (150, 150))
 POINTS = ("nose", "tail", "left_ear", "right_ear")
@@ -138,23 +140,17 @@ def test_the_same_numbers(task, areas, said, tmp_path, monkeypatch):
     found = results(task, truth)
     predictions = as_predictions(task, found, canvas)
 
-    def run(model, section, num_outputs, variables, batch, out):
-        numbers = batch["image"][:, 0, 0, 0].astype(int)
+    def run(self, variables, views, out):
+        numbers = views[0]["image"][:, 0, 0, 0].astype(int)
         return jax.tree.map(lambda x: jnp.asarray(x)[numbers], predictions), None
 
-    monkeypatch.setattr(predict, "run", run)
+    monkeypatch.setattr(predictor.Predictor, "run", run)
     source = source_lib.open(f"coco/{variant}", split="validation", root=tmp_path)
-    evaluator = evaluate.Evaluator(
-        source=source,
-        model={},
-        task={"name": task},
-        size=canvas,
-        batch_size=2,
-        mean=(0.0,),
-        std=(1.0,),
-        threads=1,
+    outputs = build.outputs({"name": task}, source.dataset)
+    predict = predictor.Predictor(
+        {}, {"name": task}, outputs, canvas, Normalize(), batch_size=2
     )
-    values, _, protocol = evaluator.measure({})
+    values, _, protocol = evaluator.Evaluator(predict, source, 1).measure({})
     factor = 1.0 if task == "detection" else 0.53
     for entry in truth["annotations"]:
         entry.setdefault("area", factor * entry["bbox"][2] * entry["bbox"][3])

@@ -9,10 +9,12 @@ import pytest
 from jaxseg.core import errors, images_jnp
 from jaxseg.data import catalogue
 from jaxseg.data.datasets import worlds
-from jaxseg.evals import averaged, evaluate, predict, protocol
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import evaluator as evaluators
+from jaxseg.evals import predictor, protocol
 from jaxseg.tasks import build, classification, depth
 from tests import tiny
-from tests.evals import test_evaluate as made_up
+from tests.evals import test_evaluator as made_up
 
 TASK = {"name": "segmentation", "ignored": []}
 WEIGHTS = np.array(  # no ties between classes
@@ -51,30 +53,26 @@ class Source(made_up.Source):
 @pytest.fixture
 def evaluator(monkeypatch):
     """An evaluator on a stand-in network."""
-    caches = (predict._forward, averaged._program)
-    for cache in caches:
-        cache.cache_clear()
+    predictor._program.cache_clear()
 
-    def make(source, size=(32, 32), network=PerPixel, batch_size=2, **how):
+    def make(source, size=(32, 32), network=PerPixel, batch_size=2, task=TASK, **how):
         def stand_in(model, task, num_outputs):
             return network(), build.task(task, num_outputs)
 
         monkeypatch.setattr(build, "network", stand_in)
-        return evaluate.Evaluator(
-            source=source,
+        predict = predictor.Predictor(
             model={"network": network.__name__},
-            task=TASK,
+            task=task,
+            num_outputs=3 if task is TASK else 1,
             size=size,
             batch_size=batch_size,
-            mean=source.dataset.mean,
-            std=source.dataset.std,
-            threads=1,
+            normalize=Normalize.of(source.dataset),
             how=protocol.build(**how),
         )
+        return evaluators.Evaluator(predict, source, threads=1)
 
     yield make
-    for cache in caches:
-        cache.cache_clear()
+    predictor._program.cache_clear()
 
 
 def answers(made, count=9):
@@ -153,8 +151,8 @@ def test_metres_are_averaged_too(evaluator, how):
     section = {"name": "depth", "smooth_weight": 1.0, "maximum": None}
     found = []
     for options in ({}, how):
-        made = evaluator(source, (32, 64), network=Red, **options)
-        found.append(dataclasses.replace(made, task=section)({}))
+        made = evaluator(source, (32, 64), network=Red, task=section, **options)
+        found.append(made({}))
     assert found[0] == pytest.approx(found[1], rel=1e-5) and found[0]["rmse"] > 0
 
 
@@ -209,13 +207,13 @@ def test_enlarging_is_that_of_the_default_path(size):
     maps = np.random.default_rng(0).normal(size=(6, 7, 2)).astype(np.float32)
     content, wanted = jnp.array([[6, 7]]), jnp.array([size])
     expected = images_jnp.resize_to(jnp.asarray(maps)[None], content, wanted, size)
-    found = averaged.enlarge(maps, size)
+    found = predictor.enlarge(maps, size)
     np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-5)
 
 
 def test_mirror_of_the_content_only():
     maps = np.arange(8.0).reshape(2, 1, 4, 1)
-    found = averaged.mirror(jnp.asarray(maps), jnp.array([4, 2]))
+    found = predictor.mirror(jnp.asarray(maps), jnp.array([4, 2]))
     np.testing.assert_array_equal(found.reshape(2, 4), [[3, 2, 1, 0], [5, 4, 6, 7]])
 
 

@@ -8,11 +8,13 @@ import pytest
 
 import jaxseg
 from jaxseg.core import trees
-from jaxseg.evals import evaluate, predict, protocol
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import evaluator as evaluators
+from jaxseg.evals import predictor, protocol
 from jaxseg.models import initial
 from jaxseg.tasks import build
 from tests import tiny
-from tests.evals.test_evaluate import Source
+from tests.evals.test_evaluator import Source
 
 SIZES = [(40 + 9 * n, 250 - 7 * n) for n in range(20)]  # in four canvases of labels
 CANVASES = 4
@@ -37,8 +39,7 @@ def compilations():
 @pytest.fixture
 def fresh():
     """No program of another test."""
-    predict._forward.cache_clear()
-    predict._judgement.cache_clear()
+    predictor._program.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -69,27 +70,24 @@ def test_heads_without_maps_need_one_program(compilations, fresh):
     network, _ = build.network(tiny.MODEL | {"head": {"name": "pooled"}}, section, 3)
     image = np.zeros((1, 64, 64, 3), np.float32)
     variables = initial.variables(network, image.shape[1:], seed=0)
-    given = (tiny.MODEL | {"head": {"name": "pooled"}}, section, 3, variables)
+    model = tiny.MODEL | {"head": {"name": "pooled"}}
+    predict = predictor.Predictor(model, section, 3, (64, 64), Normalize())
     del compilations[:]
     for size in SIZES:
         batch = {"image": image, "scaled": np.full((1, 2), 64, np.int32)}
         batch["label_size"] = np.array([size], np.int32)
-        predict.run(*given, batch, None)
+        predict.run(variables, [batch], None)
     assert len(compilations) == 2
 
 
 def evaluator(source, model, batch_size=2, **how):
-    return evaluate.Evaluator(
-        source=source,
-        model=model.section,
-        task=model.manifest["spec"]["task"],
+    predict = model.predictor(
         size=(64, 64),
         batch_size=batch_size,
-        mean=(100.0,) * 3,
-        std=(60.0,) * 3,
-        threads=1,
+        normalize=Normalize((100.0,), (60.0,)),
         how=protocol.build(**how),
     )
+    return evaluators.Evaluator(predict, source, threads=1)
 
 
 def of_sizes(sizes, order):
@@ -111,9 +109,7 @@ def undecided(model):
     kernel = rng.normal(size=flat[f"{head}/kernel"].shape).astype(np.float32)
     flat |= {f"{head}/kernel": kernel, f"{head}/bias": np.zeros(6, np.float32)}
     seen = rng.normal(size=(2, 64, 64, 3)).astype(np.float32)
-    network = predict.forward(model.section, model.manifest["spec"]["task"], 6)
-    given = (trees.unflatten(flat), seen)
-    logits = network.compiled(*given, key=seen)(*given)
+    logits = model.predictor()._outputs(trees.unflatten(flat), {"image": seen})
     flat[f"{head}/bias"] = -np.mean(logits, axis=(0, 1, 2))
     return trees.unflatten(flat)
 
@@ -141,6 +137,6 @@ def test_neither_neighbours_nor_the_order_change_a_digit(model, how):
 
 def test_an_evaluation_compiles_for_buckets_of_sizes(model, compilations, fresh):
     made = evaluator(of_sizes(SIZES, range(len(SIZES))), model)
-    for _ in made._single(model.variables):
+    for _ in made._outputs(model.variables):
         pass
     assert len(compilations) <= 1 + CANVASES

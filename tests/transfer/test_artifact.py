@@ -10,6 +10,7 @@ from jaxseg.core import errors, image_files
 from jaxseg.core import manifest as manifests
 from jaxseg.data import source as source_lib
 from jaxseg.data import transforms
+from jaxseg.evals import predictor
 from jaxseg.transfer import artifact
 from tests import tiny
 
@@ -130,15 +131,14 @@ def opened(path):
     return picture
 
 
-def test_pictures_are_converted_as_in_training(model, tmp_path):
+def test_pictures_are_converted_as_in_training(model, tmp_path, monkeypatch):
     seen = []
-    model = artifact.Artifact(model.folder)
 
-    def predict(variables, batch):
-        seen.append(batch["image"][0])
-        return np.zeros(1)
+    def run(self, variables, views, out):
+        seen.append(views[0]["image"][0])
+        return np.zeros((1, *out)), None
 
-    model._predict = predict
+    monkeypatch.setattr(predictor.Predictor, "run", run)
     for name, path in files(tmp_path).items():
         wanted = image_files.read(path)
         given = [wanted, path, str(path), opened(path), wanted[None]]

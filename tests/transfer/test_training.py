@@ -9,7 +9,7 @@ import pytest
 
 from jaxseg.core import checkpoint, jsonl, trees
 from jaxseg.core import manifest as manifests
-from jaxseg.evals import evaluate
+from jaxseg.evals import evaluator
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, provenance, store, study, training
 from tests import tiny
@@ -245,13 +245,13 @@ def test_the_last_update_can_diverge_too(tmp_path, monkeypatch):
 
 
 def test_a_headline_that_is_not_finite_leaves_no_artifact(tmp_path, monkeypatch):
-    measure = evaluate.Evaluator.measure
+    measure = evaluator.Evaluator.measure
 
     def spoilt(self, variables):
         measured = measure(self, variables)
         return measured._replace(values=measured.values | {"miou": np.nan})
 
-    monkeypatch.setattr(evaluate.Evaluator, "measure", spoilt)
+    monkeypatch.setattr(evaluator.Evaluator, "measure", spoilt)
     where = "miou of evaluation 'validation' is nan after step"
     assert failure(long(), tmp_path / "end").startswith(f"{where} 5")
     during = failure(long(eval_every=2), tmp_path / "during")

@@ -1,21 +1,26 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.evals import predict
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import predictor
 from jaxseg.tasks import build
 from tests import tiny
 
 TASK = {"name": "segmentation", "ignored": []}
 
 
-def test_equal_callers_share_programs():
-    first = predict.forward(tiny.MODEL, TASK, 6)
+def made(num_outputs=6, model=tiny.MODEL, task=TASK, size=(64, 64)):
+    return predictor.Predictor(model, dict(task), num_outputs, size, Normalize())
+
+
+def test_equal_predictors_share_programs():
+    first, other = made()._program("network", tiny.MODEL), made(7)
     copy = {"head": dict(tiny.MODEL["head"]), "backbone": tiny.MODEL["backbone"]}
-    assert predict.forward(copy, dict(TASK), 6) is first
-    assert predict.forward(tiny.MODEL, TASK, 7) is not first
-    judge = predict.judgement(TASK, 6, (64, 64))
-    assert predict.judgement(dict(TASK), 6, (64, 64)) is judge
-    assert predict.judgement(TASK, 6, None) is not judge
+    assert made(model=copy)._program("network", copy) is first
+    assert other._program("network", tiny.MODEL) is not first
+    judge = made()._program("judge", None, False, (64, 64))
+    assert made(size=(32, 32))._program("judge", None, False, (64, 64)) is judge
+    assert made()._program("judge", None) is not judge
 
 
 def test_the_head_is_named_after_the_task():
@@ -35,18 +40,18 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
 
     built = build.task(TASK, 3)
     monkeypatch.setattr(build, "network", lambda *parts: (Network(), built))
-    predict._forward.cache_clear()
+    predictor._program.cache_clear()
     try:
         batch = {
-            "image": jnp.zeros((1, 2, 2, 3)),
-            "segmentation": jnp.zeros((1, 5, 6), jnp.int32),
-            "scaled": jnp.array([[2, 2]]),
-            "label_size": jnp.array([[5, 6]]),
-            "valid": jnp.array([True]),
+            "image": np.zeros((1, 2, 2, 3), np.float32),
+            "segmentation": np.zeros((1, 5, 6), np.int32),
+            "scaled": np.array([[2, 2]]),
+            "label_size": np.array([[5, 6]]),
+            "valid": np.array([True]),
         }
-        predictions, counts = predict.run({}, TASK, 3, {}, batch, (5, 6))
+        predictions, counts = made(3, {}, size=(2, 2)).run({}, [batch], (5, 6))
     finally:
-        predict._forward.cache_clear()
+        predictor._program.cache_clear()
     expected = enlarge(canvas[0], 5, 6).argmax(axis=-1)
     np.testing.assert_array_equal(predictions[0], expected)
     assert counts.sum() == 30

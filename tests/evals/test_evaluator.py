@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from jaxseg.data import dataset
+from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
-from jaxseg.evals import averaged, evaluate, predict, protocol
-from jaxseg.tasks import build, segmentation
+from jaxseg.evals import evaluator as evaluators
+from jaxseg.evals import predictor, protocol
+from jaxseg.tasks import build
 
 CLASSES = ("a", "b", "c")
 
@@ -46,51 +48,50 @@ class Source(Source):
         return dict(self.examples[index])
 
 
+TASK = {"name": "segmentation", "ignored": []}
+
+
 @pytest.fixture
-def evaluator(monkeypatch):
+def stand_in(monkeypatch):
+    """Gives the models of this test the network of a function of images."""
+
+    def use(outputs):
+        class Network:
+            def apply(self, variables, image, train, head):
+                return outputs(image)
+
+        def network(model, task, num_outputs):
+            return Network(), build.task(task, num_outputs)
+
+        monkeypatch.setattr(build, "network", network)
+
+    predictor._program.cache_clear()
+    yield use
+    predictor._program.cache_clear()
+
+
+def made(source, batch_size, **how):
+    given = {"batch_size": batch_size, "how": protocol.build(**how)}
+    size = source.dataset.size
+    predict = predictor.Predictor({}, TASK, 3, size, Normalize(), **given)
+    return evaluators.Evaluator(predict, source, threads=1)
+
+
+@pytest.fixture
+def evaluator(stand_in):
     """An evaluator whose model reads the class off the red channel."""
-
-    def run(model, task, num_outputs, variables, batch, out):
-        predictions = batch["image"][..., 0].astype(np.int32)
-        built = segmentation.build(num_outputs)
-        return predictions, built.update(predictions, batch)
-
-    monkeypatch.setattr(predict, "run", run)
-
-    def make(source, batch_size):
-        return evaluate.Evaluator(
-            source=source,
-            model={},
-            task={"name": "segmentation", "ignored": []},
-            size=source.dataset.size,
-            batch_size=batch_size,
-            mean=source.dataset.mean,
-            std=source.dataset.std,
-            threads=1,
-        )
-
-    return make
+    stand_in(lambda image: jnp.eye(3)[image[..., 0].astype(int)])
+    return made
 
 
 @pytest.fixture
-def network(monkeypatch):
+def network(stand_in):
     """Logits of class 1 are the red channel, those of the others 0."""
-
-    class Red:
-        def apply(self, variables, image, train, head):
-            zero = jnp.zeros_like(image[..., 0])
-            return jnp.stack([zero, image[..., 0], zero - 1], axis=-1)
-
-    def stand_in(model, task, num_outputs):
-        return Red(), build.task(task, num_outputs)
-
-    caches = (predict._forward, averaged._program)
-    for cache in caches:
-        cache.cache_clear()
-    monkeypatch.setattr(build, "network", stand_in)
-    yield
-    for cache in caches:
-        cache.cache_clear()
+    stand_in(
+        lambda image: jnp.stack(
+            [0 * image[..., 0], image[..., 0], 0 * image[..., 0] - 1], axis=-1
+        )
+    )
 
 
 def by_hand(source):
@@ -121,16 +122,12 @@ def test_images_are_normalized_by_the_statistics_of_training(network, how):
     source = Source([(6, 7)] * 3)
     facts = {"mean": (1.0,) * 3, "std": (0.5,) * 3}
     source.dataset = dataclasses.replace(source.dataset, **facts)
-    given = {"source": source, "model": {}, "size": (6, 7), "batch_size": 2}
-    given["task"] = {"name": "segmentation", "ignored": []}
-    trained = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
 
     def answers(normalization):
-        options = how | {"normalization": normalization}
-        made = evaluate.Evaluator(**given, **trained, how=protocol.build(**options))
-        found = made.predictions({}, 9)
+        evaluate = made(source, 2, **how, normalization=normalization)
+        found = evaluate.predictions({}, 9)
         maps = [x["prediction"]["segmentation"] for x in found]
-        return made.measure({}).protocol, maps
+        return evaluate.measure({}).protocol, maps
 
     red = [example["image"][..., 0] for example in source.examples]
     words, found = answers("training")
@@ -153,7 +150,7 @@ def test_predictions_are_those_of_the_first_examples(evaluator):
 
 
 def test_the_protocol_says_what_was_done(evaluator):
-    made = evaluator(Source([(6, 7)]), 1)
-    said = made.measure({}).protocol
+    evaluate = evaluator(Source([(6, 7)]), 1)
+    said = evaluate.measure({}).protocol
     assert said == "whole image, one scale 6x7, labels at original size"
-    assert made.headline == "miou" and made.higher_is_better
+    assert evaluate.headline == "miou" and evaluate.higher_is_better

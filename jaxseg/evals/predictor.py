@@ -1,0 +1,307 @@
+"""Images in, predictions out: whole or in windows, at several scales, mirrored too."""
+
+import dataclasses
+import functools
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.core import compiled, errors, hashing, images_jnp
+from jaxseg.core import images as image_lib
+from jaxseg.core.types import Array, Batch, Example, Variables
+from jaxseg.data import pipeline, transforms
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import protocol
+from jaxseg.tasks import build
+from jaxseg.tasks import task as tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A network, the task of its head and the protocol by which it sees an image.
+
+    It needs neither labels nor a data set. Equal predictors share compiled programs.
+
+    >>> from jaxseg.models import model as models
+    >>> model = {"backbone": {"name": "unet", "variant": "tiny"}}
+    >>> model["head"] = {"name": "linear"}
+    >>> network, _ = build.network(model, {"name": "segmentation"}, 3)
+    >>> variables = models.init(network, (32, 32, 3), seed=0)
+    >>> normalize = Normalize(mean=(128.0,), std=(64.0,))
+    >>> predict = Predictor(model, {"name": "segmentation"}, 3, (32, 32), normalize)
+    >>> predict(variables, [np.zeros((20, 50, 3), np.uint8)])[0].shape
+    (20, 50)
+    """
+
+    model: dict[str, Any]  # resolved section
+    task: dict[str, Any]  # resolved section
+    num_outputs: int
+    size: protocol.Size  # of the letterbox of an image, or of a window
+    normalize: Normalize  # by the mean and std of the images it was trained on
+    batch_size: int = 1  # images or windows at once
+    put: Callable[[Batch], Batch] = jax.device_put  # NumPy -> arrays on the devices
+    how: protocol.Protocol = protocol.WHOLE
+
+    def __post_init__(self):
+        protocol.check(self.how, self._task, "protocol")
+
+    def __call__(self, variables: Variables, images: Sequence[np.ndarray]) -> list:
+        """The prediction for each image, in its own pixels.
+
+        images: uint8 or uint16 [H, W, C], of any sizes. A prediction is int32 [H, W]
+        classes, float32 [H, W] metres, a label, or a dict of boxes, scores, labels and
+        keypoints in pixels (row, column).
+        """
+        predictions, step = [], 1 if self._sliding else self.batch_size
+        for begin in range(0, len(images), step):
+            group = images[begin : begin + step]
+            views = self._views([*group, *[group[-1]] * (step - len(group))])
+            out = None
+            if self._task.dense:
+                sizes = [tuple(size) for size in views[0]["label_size"].tolist()]
+                out = pipeline.common_size(sizes, self.size)
+            answers, _ = self.run(variables, views, out)
+            predictions += self._in_pixels(answers, views[0])[: len(group)]
+        return predictions
+
+    def run(
+        self, variables: Variables, views: Sequence[Batch], out: protocol.Size | None
+    ) -> tuple[Any, Any]:
+        """(predictions, counts) of a batch, on the devices.
+
+        views: the batch at each of the scales: `image` normalized on its canvas
+        (`canvases`), `scaled`, `label_size`, and labels if there are any; with sliding
+        windows one image as it is. Counts are None where there are no labels.
+
+        out: (height, width) of maps, each in its top left corner resized to its own
+        `label_size` before it is decoded; None for tasks without maps. The prediction
+        for an image depends neither on `out` nor on its neighbours in the batch.
+        """
+        if self._sliding:
+            return self._judge(self._of_windows(variables, views[0], out), views[0])
+        if self.how.averages:
+            total = 0.0
+            for view in views:
+                batch = self.put(view)
+                for flip in self._flips:
+                    total = total + self._scores(variables, batch, flip, out)
+            return self._judge(total / self._num_views, batch)
+        (view,) = views
+        batch = self.put(view)
+        outputs = self._outputs(variables, batch)
+        return self._judge(outputs, batch, None if self._fills(view, out) else out)
+
+    @property
+    def canvases(self) -> list[protocol.Size]:
+        """(height, width) of whole images at each of the scales."""
+        return [protocol.canvas(self.size, scale) for scale in self.how.scales]
+
+    def _views(self, images: Sequence[np.ndarray]) -> list[Batch]:
+        """What `run` takes, of images alone."""
+        if self._sliding:
+            (image,) = images
+            size = np.array([image.shape[:2]], np.int32)
+            return [{"image": image[None], "label_size": size}]
+        fields = ("image", "scaled", "label_size")
+        return [
+            pipeline.stack([self._prepared(x, canvas) for x in images], fields)
+            for canvas in self.canvases
+        ]
+
+    def _prepared(self, image: np.ndarray, canvas: protocol.Size) -> Example:
+        size = np.array(image.shape[:2], np.int32)
+        letterbox = transforms.Letterbox(*canvas, fill=self.normalize.mean)
+        example = letterbox({"image": image}) | {"label_size": size}
+        return example | {"image": self.normalize(example["image"])}
+
+    def _in_pixels(self, predictions: Any, batch: Batch) -> list:
+        """One prediction for each image of a batch, NumPy on the host."""
+        found = self._task.at_image(jax.device_get(predictions), batch)
+        sizes = batch["label_size"].tolist()
+        rows = [
+            jax.tree.map(lambda x, row=row: np.asarray(x[row]), found)
+            for row in range(len(sizes))
+        ]
+        if not self._task.dense:
+            return rows
+        return [row[:height, :width] for row, (height, width) in zip(rows, sizes)]
+
+    def _fills(self, batch: Batch, out: protocol.Size | None) -> bool:
+        """Whether maps need no resizing: all images are as large as the canvas."""
+        if out is None or tuple(out) != tuple(self.size):
+            return out is None
+        real = batch.get("valid", np.ones(len(batch["image"]), bool))
+        sizes = (batch["scaled"][real], batch["label_size"][real])
+        return all((rows == self.size).all() for rows in sizes)
+
+    def _outputs(self, variables: Variables, batch: Batch, flip: bool = False) -> Any:
+        """Of the head, for whole images on their canvas."""
+        seen = {name: batch[name] for name in ("image", "scaled")[: 1 + flip]}
+        network = self._program("network", self.model, flip)
+        return network.compiled(variables, seen, key=seen)(variables, seen)
+
+    def _scores(
+        self, variables: Variables, batch: Batch, flip: bool, out: protocol.Size
+    ) -> Array:
+        """[B, *out, K] of whole images, at the size of their labels."""
+        outputs = self._outputs(variables, batch, flip)
+        sizes = {name: batch[name] for name in ("scaled", "label_size")}
+        scores = self._program("scores", None, flip, out)
+        return scores.compiled(outputs, sizes, key=(outputs, sizes))(outputs, sizes)
+
+    def _judge(
+        self, outputs: Any, batch: Batch, out: protocol.Size | None = None
+    ) -> tuple[Any, Any]:
+        """(predictions, counts) of outputs or scores.
+
+        A program of its own for each `out`, so that the network is compiled once.
+        """
+        rest = {name: x for name, x in batch.items() if name != "image"}
+        judge = self._program("judge", None, False, out)
+        return judge.compiled(outputs, rest, key=(outputs, rest))(outputs, rest)
+
+    def _of_windows(
+        self, variables: Variables, batch: Batch, out: protocol.Size
+    ) -> np.ndarray:
+        """float32 [1, *out, K]: mean scores of one image over windows and views."""
+        if jax.process_count() > 1:
+            raise errors.UserError(
+                f"mode 'sliding': found {jax.process_count()} processes, allowed: 1. "
+                "Fix: evaluate afterwards with python -m jaxseg.evaluate"
+            )
+        (image,) = batch["image"]
+        size, total = image.shape[:2], 0.0
+        for scale in self.how.scales:
+            scaled = image_lib.resize(image, image_lib.scaled_size(size, scale))
+            seen = self.normalize(scaled)
+            for flip in self._flips:
+                scores = self._mean_of_windows(variables, _mirrored(seen, flip))
+                total = total + enlarge(_mirrored(scores, flip), size)
+        after = [(0, 0), *((0, n) for n in np.subtract(out, size)), (0, 0)]
+        return np.pad(total[None] / self._num_views, after)
+
+    def _mean_of_windows(self, variables: Variables, image: np.ndarray) -> np.ndarray:
+        """float32 [H, W, K] of a normalized image [H, W, C]."""
+        shape = tuple(np.maximum(image.shape[:2], self.size).tolist())
+        padded = np.zeros((*shape, image.shape[2]), np.float32)  # 0 is the mean
+        padded[: image.shape[0], : image.shape[1]] = image
+        places = list(self._places(shape))
+        total, count = None, np.zeros((*shape, 1), np.float32)
+        for begin in range(0, len(places), self.batch_size):
+            group = places[begin : begin + self.batch_size]
+            windows = np.zeros((self.batch_size, *self.size, image.shape[2]), "f4")
+            windows[: len(group)] = [padded[place] for place in group]
+            batch = self.put({"image": windows})
+            run = self._program("windows", self.model)
+            run = run.compiled(variables, batch, key=batch)
+            scores = np.asarray(jax.device_get(run(variables, batch)), np.float32)
+            if total is None:
+                total = np.zeros((*shape, scores.shape[-1]), np.float32)
+            for place, one in zip(group, scores):
+                total[place] += one
+                count[place] += 1
+        return (total / count)[: image.shape[0], : image.shape[1]]
+
+    def _places(self, shape: protocol.Size) -> Iterator[tuple[slice, slice]]:
+        """Of the windows in an image."""
+        height, width = self.size
+        sides = zip(shape, self.size, strict=True)
+        starts = [protocol.starts(*side, self.how.overlap) for side in sides]
+        for row, column in itertools.product(*starts):
+            yield np.s_[row : row + height, column : column + width]
+
+    @property
+    def _sliding(self) -> bool:
+        return self.how.mode == "sliding"
+
+    @property
+    def _flips(self) -> tuple[bool, ...]:
+        return (False, True) if self.how.flip else (False,)
+
+    @property
+    def _num_views(self) -> int:
+        return len(self.how.scales) * len(self._flips)
+
+    @property
+    def _task(self) -> tasks.Task:
+        return build.task(self.task, self.num_outputs)
+
+    def _program(
+        self,
+        kind: str,
+        model: dict[str, Any] | None,
+        flip: bool = False,
+        out: protocol.Size | None = None,
+    ) -> compiled.Program:
+        """model: None for programs that do the same whatever the model."""
+        parts = [kind, model, self.task, self.num_outputs, flip, out]
+        return _program(hashing.canonical(parts))
+
+
+@functools.lru_cache(maxsize=256)
+def _program(key: str) -> compiled.Program:
+    """Shared by all predictors that are equal in what it depends on."""
+    kind, model, section, num_outputs, flip, out = json.loads(key)
+    task = build.task(section, num_outputs)
+    if model is not None:
+        model, _ = build.network(model, section, num_outputs)
+
+    def network(variables: Variables, batch: Batch) -> Any:
+        image = batch["image"]
+        image = mirror(image, batch["scaled"][:, 1]) if flip else image
+        return model.apply(variables, image, train=False, head=task.name)
+
+    def windows(variables: Variables, batch: Batch) -> Array:
+        return task.scores(network(variables, batch))
+
+    def scores(outputs: Any, batch: Batch) -> Array:
+        sizes = (batch["scaled"], batch["label_size"])
+        maps = task.scores(images_jnp.resize_to(outputs, *sizes, tuple(out)))
+        return mirror(maps, batch["label_size"][:, 1]) if flip else maps
+
+    def judge(outputs: Any, batch: Batch) -> tuple[Any, Any]:
+        if out is not None:
+            sizes = (batch["scaled"], batch["label_size"])
+            outputs = images_jnp.resize_to(outputs, *sizes, tuple(out))
+        predictions = task.decode(outputs)
+        counted = task.fields[0] in batch
+        return predictions, task.update(predictions, batch) if counted else None
+
+    functions = (network, windows, scores, judge)
+    return compiled.Program({f.__name__: f for f in functions}[kind])
+
+
+def enlarge(maps: np.ndarray, size: protocol.Size) -> np.ndarray:
+    """float32 [*size, K] of maps [H, W, K]: `images_jnp.resize_to` for a single one.
+
+    On the host: images have many sizes, and each would be a program of its own.
+    """
+    for axis, length in enumerate(size):
+        have = maps.shape[axis]
+        if have == length:
+            continue
+        place = (np.arange(length, dtype=np.float32) + 0.5) * (have / length) - 0.5
+        place = np.clip(place, 0, have - 1)
+        low = np.minimum(place.astype(int), max(have - 2, 0))
+        share = (place - low).astype(np.float32)
+        share = share.reshape([-1 if n == axis else 1 for n in range(3)])
+        after = np.take(maps, np.minimum(low + 1, have - 1), axis=axis)
+        maps = np.take(maps, low, axis=axis) * (1 - share) + after * share
+    return maps
+
+
+def mirror(maps: Array, widths: Array) -> Array:
+    """Maps [B, H, W, K], the first `widths` [B] columns of each in reverse order."""
+    columns = jnp.arange(maps.shape[2])[None]
+    ends = widths[:, None]
+    order = jnp.where(columns < ends, ends - 1 - columns, columns)
+    return jnp.take_along_axis(maps, order[:, None, :, None], axis=2)
+
+
+def _mirrored(maps: np.ndarray, flip: bool) -> np.ndarray:
+    return maps[:, ::-1] if flip else maps
