@@ -17,20 +17,17 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jaxseg.core import command, draw, errors, image_files
-from jaxseg.core.types import Example
-from jaxseg.data import catalogue, dataset, transforms
+from jaxseg.core import command, errors, image_files
+from jaxseg.data import catalogue, dataset
 from jaxseg.data import source as source_lib
 from jaxseg.data.source import Source
 from jaxseg.data.tools import audit, checks, guess, statistics
-
-PREVIEW_SIDE = 240  # small images are enlarged, large ones reduced, to about this
+from jaxseg.data.tools import preview as preview_lib
+from jaxseg.data.tools.problems import Problem
 
 
 @command.entry
@@ -83,21 +80,11 @@ def show(args: argparse.Namespace) -> int:
 def preview(args: argparse.Namespace) -> int:
     """A contact sheet with the labels drawn onto the images."""
     source = _open(args)
-    chosen = np.linspace(0, len(source) - 1, min(args.count, len(source))).astype(int)
-    pictures = []
-    for index in chosen:
-        example = source[int(index)]
-        pictures.append(draw_example(example, source.dataset))
-        if args.augment:
-            example = augment(example, source.dataset, seed=int(index))
-            pictures.append(draw_example(example, source.dataset))
-    sheet = draw.contact_sheet(pictures, columns=4)
-    facts = source.dataset
-    palette = draw.full_palette(facts.palette, facts.num_classes)
-    key = draw.legend(facts.classes, palette, sheet.shape[1])
+    sheet = preview_lib.sheet(source, args.count, args.augment)
     output = args.output or Path(f"{source.name.replace('/', '_')}.png")
-    output.write_bytes(image_files.encode_png(draw.stack([sheet, key])))
-    print(f"{output}: {len(chosen)} of {len(source)} examples of {source.name}")
+    output.write_bytes(image_files.encode_png(sheet))
+    shown = min(args.count, len(source))
+    print(f"{output}: {shown} of {len(source)} examples of {source.name}")
     return 0
 
 
@@ -121,7 +108,7 @@ def check(args: argparse.Namespace) -> int:
     for each in found:
         _print_problems(each.problems, args.limit)
         if each.split:
-            more = " more" if found[0].fatal else ""  # those of files stand above
+            more = " more" if found[0].fatal else ""  # those of files are printed above
             counts = f"{each.fatal}{more} problems in {each.records} records"
             print(f"{name} {each.split}: {counts}")
     aside = checks.left_out(catalogue.find_root(name, root, options))
@@ -181,59 +168,6 @@ def init(args: argparse.Namespace) -> int:
     return 0
 
 
-def draw_example(example: Example, facts: dataset.Dataset) -> np.ndarray:
-    """uint8 [H, W, 3]: the image, its labels and its depth side by side, named."""
-    side = max(example["image"].shape[:2])
-    if side > PREVIEW_SIDE:
-        size = transforms.scaled_size(example["image"].shape[:2], PREVIEW_SIDE / side)
-        example = transforms.scale_to(example, size)
-    factor = max(1, PREVIEW_SIDE // max(example["image"].shape[:2]))
-    image = draw.enlarge(draw.displayable(example["image"]), factor)
-    panels = [image, *_label_panels(example, facts, image, factor)]
-    text = str(example["id"])
-    if "label" in example:
-        text = f"{facts.classes[int(example['label'])]}  {text}"
-    if "depth" in example:
-        near, far = draw.depth_limits(example["depth"])
-        text += f"  {near:.1f} m to {far:.1f} m"
-    picture = np.concatenate(panels, axis=1)
-    return draw.stack([picture, draw.caption(text, picture.shape[1])])
-
-
-def augment(example: Example, facts: dataset.Dataset, seed: int) -> Example:
-    """The example as training might see it, at its own size if there is no other."""
-    size = facts.size or example["image"].shape[:2]
-    steps = (
-        transforms.Flip(),
-        transforms.Rescale(height=size[0], width=size[1]),
-        transforms.Crop(*size),
-    )
-    rng = np.random.default_rng(seed)
-    for step in steps:
-        example = step.for_dataset(facts)(example, rng)
-    return example
-
-
-def _label_panels(
-    example: Example, facts: dataset.Dataset, image: np.ndarray, factor: int
-) -> Iterator[np.ndarray]:
-    palette = draw.full_palette(facts.palette, facts.num_classes)
-    labelled = image
-    if "segmentation" in example:
-        ids = draw.enlarge(example["segmentation"], factor)
-        labelled = draw.overlay(labelled, ids, palette)
-    if "boxes" in example:
-        labels = example.get("box_labels", np.zeros(len(example["boxes"]), np.int32))
-        labelled = draw.boxes(labelled, example["boxes"], labels, palette)
-    if "keypoints" in example:
-        labelled = draw.keypoints(labelled, example["keypoints"], facts.skeleton)
-    if labelled is not image:
-        yield labelled
-    if "depth" in example:
-        depth = draw.enlarge(example["depth"], factor)
-        yield draw.color_depth(depth)
-
-
 def _find(
     name: str, root: str | None, options: str
 ) -> tuple[str, str | None, dict[str, Any], Sequence[errors.UserError]]:
@@ -275,14 +209,16 @@ def _check_across(args: argparse.Namespace) -> int:
 
 
 def _print_verdict(name: str, fatal: int, notes: int) -> None:
-    """The last line: what to do about what stands above."""
+    """The last line: the numbers of problems and notes."""
     if fatal:
-        print(f"{name}: problems: {fatal}, notes: {notes}; mend these before training")
+        print(
+            f"{name}: problems: {fatal}, notes: {notes}; correct these before training"
+        )
     else:
         print(f"{name}: no problem, notes: {notes}")
 
 
-def _print_problems(problems: Sequence[checks.Problem], limit: int) -> None:
+def _print_problems(problems: Sequence[Problem], limit: int) -> None:
     """A line each, `limit` of every kind."""
     counts: Counter = Counter()
     for problem in problems:
@@ -294,14 +230,14 @@ def _print_problems(problems: Sequence[checks.Problem], limit: int) -> None:
             print(f"and {count - limit} more of kind {kind}")
 
 
-def _print_fixes(problems: Sequence[checks.Problem]) -> None:
-    """What would mend how many problems, the most effective first."""
+def _print_fixes(problems: Sequence[Problem]) -> None:
+    """How many problems each fix would correct, the most first."""
     fixes = Counter((problem.kind, problem.fix) for problem in problems if problem.fix)
     for (kind, fix), count in fixes.most_common():
         print(f"fix: {count} x {kind}: {fix}")
 
 
-def _as_json(problems: Sequence[checks.Problem], records: int) -> dict[str, Any]:
+def _as_json(problems: Sequence[Problem], records: int) -> dict[str, Any]:
     return {"records": records, "problems": [each._asdict() for each in problems]}
 
 
@@ -380,7 +316,11 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--count", default=12, help="default 12", **number)
         if run is check:
             sub.add_argument("--across", nargs=2, metavar=("A", "B"), help="shared?")
-            sub.add_argument("--fix-report", action="store_true", help="what mends it")
+            sub.add_argument(
+                "--fix-report",
+                action="store_true",
+                help="what corrects it",
+            )
             sub.add_argument("--limit", default=20, help="lines of a kind", **number)
     sub = add("init", init)
     sub.add_argument("folder", help="images with labels")

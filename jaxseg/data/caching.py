@@ -1,9 +1,10 @@
 """Decoded examples on disk: read once, then loaded as plain arrays.
 
-One uncompressed .npz file an example, named by the content and the stamps of the files
-it was made of, in a folder of its own for each data set and set of options. The format
-holds a checksum of every array, so a damaged file is read anew, never used. Files are
-written under another name and then renamed.
+There is one uncompressed .npz file for each example. Its name is a key of the content
+and the stamps of the files that the example was made of; each data set with its
+options has a folder. The format holds a checksum of every array: a damaged file is not
+used, and the example is decoded again. Files are written under another name and then
+renamed.
 """
 
 import logging
@@ -18,7 +19,7 @@ import numpy as np
 from jaxseg.core import hashing, user_cache
 from jaxseg.core.types import Example
 
-VERSION = 4  # goes up when an example of the same data set is another one
+VERSION = 4  # goes up when the same files are decoded into other examples
 LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
 BYTES_A_PIXEL = 11  # image, segmentation, depth
 IN_MEMORY_BYTES = 2**30
@@ -47,7 +48,7 @@ class DiskCache:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            _log.warning("%s is damaged (%s): decoded anew", path, error)
+            _log.warning("%s is damaged (%s): decoded again", path, error)
             return None
 
     def put(self, key: str, example: Example) -> None:
@@ -67,7 +68,7 @@ class DiskCache:
         self.used += size
 
     def _give_up(self, error: OSError) -> None:
-        """A full disk, or one that is read-only, is no reason to end a training."""
+        """Stops caching: a full or read-only disk must not end a training."""
         _log.warning("%s: %s; nothing more is kept there", self.folder, error)
         self.limit = 0
 
@@ -76,12 +77,12 @@ class DiskCache:
 
 
 def of(reader: Any) -> DiskCache:
-    """The cache of what a reader makes of files; `reader` is all that decides that."""
+    """The cache of one reader; `reader`: all that decides what it makes of files."""
     key = hashing.key([VERSION, reader])
     return DiskCache(user_cache.folder() / "decoded" / key[:16])
 
 
 def fits(size: tuple[int, int] | None, count: int) -> bool:
-    """Whether so many decoded examples of (height, width) may stay in memory."""
+    """Whether `count` decoded examples of `size` (height, width) may stay in memory."""
     height, width = size or (0, 0)
     return count * height * width * BYTES_A_PIXEL <= IN_MEMORY_BYTES

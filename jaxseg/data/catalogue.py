@@ -1,30 +1,35 @@
-"""Datasets by name: the fact sheet, and random access to checked examples.
+"""Data sets by name: fact sheets, options, folders and fingerprints.
 
-A dataset is a file in `data/datasets/` with
+A data set is a file in `data/datasets/` with
 
   DATASETS = {variant: Dataset(...)}
   records(variant, split, root, **options) -> Sequence   cheap, random access, picklable
   parse(record, root, variant) -> Example                nothing at random, no resizing
 
-and, where they say more than that,
+and, where the defaults do not suffice,
 
   reads(record, root, variant) -> (images, labels)       files below root that parse
       opens; else the strings of a record but id and where, the image first
-  describe(variant, root, **options) -> Dataset          the facts with what was found
+  describe(variant, root, **options) -> Dataset          the facts, completed by what
+      the folder holds
   files(root, **options) -> (images, labels)             names of all files of a user's
       own folder, whose content is its fingerprint
+  CLASSES_FROM = {variant: "names" or "ids"}             what of the labels decides the
+      classes where no option lists them: names, misspelt ones too, or ids
+  PLACES = (option, ...)                                 those that say where files lie
+      or how large they are, not what labels mean
 
-What holds labels is among these, be it an image too: images count by their ends only.
+A file with labels is among `labels`, even if it is an image: of `images` only the first
+and last bytes enter the digest.
 
-A catalogue set is known by its name and version, so that plans need no data; the
-digest of what was read of it is taken when a stage runs.
+A data set of the catalogue enters a plan by name and version, so that a plan needs no
+data; the digest of the files that were read is taken when a stage runs.
 
-A reader joins names to its root with `/`: see core/paths.py for what that refuses.
+A reader joins names to its root with `/`; core/paths.py says what that refuses.
 
-What is ignored: 255 in the files and tables of ids of a set of up to 255 classes, as
-everywhere in the field; of a set of more, where 255 is a class, 65535 in a 16-bit PNG.
-In memory it is always dataset.IGNORE. Readers may yield either; `dataset.map_ids`
-converts.
+The id to ignore is 255 in the files and in `ids` of a set of up to 255 classes, and
+65535 (16-bit PNG) of a larger one, where 255 is a class. In memory it is always
+dataset.IGNORE. Readers may return either; `dataset.map_ids` converts.
 """
 
 import functools
@@ -44,19 +49,38 @@ OUTSIDE = "outside"
 
 
 def names() -> list[str]:
-    """All `file/variant` names, sorted by file."""
+    """All `file/variant` names, sorted by file.
+
+    >>> [name for name in names() if name.startswith("camvid/")]
+    ['camvid/11', 'camvid/32']
+    """
     files = lookup.names(PACKAGE)
     return [f"{f}/{v}" for f in files for v in lookup.load(PACKAGE, f).DATASETS]
 
 
 def find(name: str) -> Dataset:
-    """The fact sheet of `file/variant`, without touching the disk."""
+    """The fact sheet of `file/variant`, from memory; UserError for an unknown name.
+
+    >>> find("camvid/11").splits["train"]
+    367
+    """
     file, _, variant = name.partition("/")
     datasets = module(file).DATASETS
     full = [f"{file}/{known}" for known in datasets]
     if f"{file}/{variant}" not in full:
         raise lookup.unknown(name, full, kind="dataset")
     return datasets[variant]
+
+
+def classes_from(name: str) -> str | None:
+    """CLASSES_FROM of the reader of `file/variant`; None: the reader has a list."""
+    file, variant = name.split("/")
+    return getattr(module(file), "CLASSES_FROM", {}).get(variant)
+
+
+def places(name: str) -> tuple[str, ...]:
+    """PLACES of the reader of `file/variant`."""
+    return getattr(module(name.split("/")[0]), "PLACES", ())
 
 
 def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -72,7 +96,9 @@ def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]
 def find_root(
     name: str, root: str | os.PathLike | None, options: Mapping[str, Any] | None = None
 ) -> paths.Root | None:
-    """The existing folder of a dataset on disk; None for one that is rendered."""
+    """The folder of a data set on disk: `root`, or $JAXSEG_DATA/file; None for one that
+    is rendered. UserError where there is none.
+    """
     facts = find(name)
     if not facts.on_disk:
         return None
@@ -102,7 +128,7 @@ def fingerprint(
 ) -> str:
     """What enters a content key: `name@version`, and the digest of a user's folder.
 
-    full_digest: of all bytes of the images, not only of both ends.
+    full_digest: the digest is of all bytes of the images, not only of both ends.
     """
     facts, options = find(name), bind_options(name, options)
     text = f"{name}@{facts.version}"
@@ -127,7 +153,7 @@ def describe(
     root: str | os.PathLike | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """The fact sheet with what only the folder can tell: splits, classes, size."""
+    """The fact sheet, with splits, classes and size as the folder has them."""
     options = bind_options(name, options)
     folder = find_root(name, root, options)
     print_ = fingerprint(name, root=folder, options=options)
@@ -155,17 +181,19 @@ def module(file: str) -> ModuleType:
 
 
 def _anywhere(*, outside: bool = False) -> None:
-    """The option of every set on disk: names and links in it may leave its root. It is
-    bound only where it is true, as it makes no other examples."""
+    """The option of every set on disk: with it, names and links may leave the root.
+
+    It is bound only where it is true: it changes no example, and so no key.
+    """
 
 
 def _own(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the reader itself knows."""
+    """The options that the reader takes."""
     return {key: value for key, value in options.items() if key != OUTSIDE}
 
 
 def described(name: str, root: Path | None, options: str, print_: str) -> Dataset:
-    """The facts with what must be looked up in the folder; once per content."""
+    """The facts, completed from the folder; read once for each fingerprint."""
     look_up = _look_up.__wrapped__ if refusals.sets_aside() else _look_up
     return look_up(name, root, options, print_)
 

@@ -1,10 +1,11 @@
-"""Digests of files: a stamp decides if a file is read again, only its content counts.
+"""Digests of files. Only the content decides a digest; a stamp decides whether the file
+is read again.
 
-A digest is that of the size and the whole of a label file; of an image, of the size
-and of the first and last 64 KiB. Digests are kept in <cache>/digests, an SQLite file
-for each root, with the stamps (size, mtime and ctime in ns) of the files. As in git, a
-file that changed within two seconds before it was read is read again next time: it may
-change once more without a new stamp.
+The digest of a label file is of its size and all of its bytes; that of an image is of
+its size and of the first and last 64 KiB. Digests are kept in <cache>/digests, an
+SQLite file for each root, with the stamps (size, mtime and ctime in ns) of the files.
+As in git, a file that changed within two seconds before it was read is read again next
+time, since it may change once more without a new stamp.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from jaxseg.data import refusals
 
 END = 1 << 16  # bytes at each end of an image
 RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
-MISSING = bytes(16)  # in place of a digest; whoever reads the file says why
+MISSING = bytes(16)  # in place of a digest; the reader of the file raises the error
 THREADS = 8  # they wait for the disk
 CHUNK = 64  # files that a thread takes at a time
 FEW = 64  # files that are looked up one by one, not with all of their root
@@ -47,7 +48,7 @@ File = tuple[bytes, bool]  # name below the root, whether all of it counts
 
 @contextlib.contextmanager
 def settled() -> Iterator[None]:
-    """Within, each folder is looked at once: a plan is made of data as they are."""
+    """Within, each digest is taken once: a plan is made of data at one moment."""
     before = _settled.set({})
     try:
         yield
@@ -75,7 +76,7 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     total = hashlib.sha256()
     for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
         if found == MISSING and os.path.islink(os.path.join(root, name)):
-            refusals.opens(root, name)  # says why not
+            refusals.opens(root, name)  # raises the reason
         total.update(os.fsencode(name) + b"\0" + found)
     return total.hexdigest()
 
@@ -113,7 +114,7 @@ def stamps(root: Path, names: Iterable[str]) -> list[Stamp | None]:
 
 
 def files_in(record: Any) -> list[str]:
-    """The strings of a record, which name its files, but its id and where it stands."""
+    """The strings of a record, which name its files, without its id and `where`."""
     if isinstance(record, str):
         return [record]
     if not isinstance(record, tuple):

@@ -26,7 +26,7 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 
-IGNORE = 65535  # in memory, of any data set; what files say: `Dataset.file_ignore`
+IGNORE = 65535  # in memory, for any data set; in files: `Dataset.file_ignore`
 LOOKED_UP = 1 << 20  # ids below are mapped by a table of all of them
 # One row per object; one size per example, [H, W] or [H, W, C].
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
@@ -55,9 +55,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     ids: Mapping[int, int] | None = None  # raw id -> class; ids not listed stay
-    background: int | None = (
-        None  # the class that the factors paper drops from the loss
-    )
+    background: int | None = None  # the class that the factors paper leaves out
     mean: tuple[float, ...] | None = None  # per channel, on the scale of the image;
     std: tuple[float, ...] | None = None  # None: measured when the data are opened
     licence: str = ""
@@ -66,12 +64,12 @@ class Dataset:
     keypoints: tuple[str, ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()  # keypoints that a mirror swaps
     skeleton: tuple[tuple[int, int], ...] = ()  # keypoints that a line joins
-    # How it is judged: {task: {option of the task: value}} where a config says nothing.
+    # {task: {option of the task: value}}: how its metrics are computed by default.
     protocol: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def own(self) -> bool:
-        """Whether only the user's folder tells classes, splits and content."""
+        """Whether classes, splits and content are the user's."""
         return self.domain == "own"
 
     @property
@@ -80,7 +78,7 @@ class Dataset:
 
     @property
     def file_ignore(self) -> int:
-        """What files and tables of ids say for IGNORE: 255, unless that is a class."""
+        """The id that means IGNORE in files and `ids`: 255, unless that is a class."""
         return 255 if self.num_classes <= 255 else IGNORE
 
 
@@ -121,7 +119,7 @@ def check_classes(ids: np.ndarray, facts: Dataset, *, where: str) -> None:
 def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarray:
     """int32 with `table` applied; ids that it does not list stay as they are.
 
-    ignored: what stands for IGNORE, among the ids and as a value of the table.
+    ignored: the id in files that means IGNORE, in `ids` and in `table`.
     """
     top = int(ids.max(initial=0))
     if not table or ids.min(initial=0) < 0:  # negative ones are refused by `check`

@@ -1,4 +1,4 @@
-"""Where the parts of an example go when its picture is cut, padded or turned."""
+"""Moves the labels of an example with its pixels: cut, padded or turned."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,7 @@
 """Batches from several sources by weight; MixUp (Zhang et al. 2018, arXiv:1710.09412).
 
-Which source comes when is drawn in blocks of a thousand, in each of which every source
-has exactly its share: the place of any batch is known without drawing those before it.
+The order of sources is drawn in blocks of a thousand draws, and every source has
+exactly its share of each block: batch n is known without the batches before it.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ def mixed_batches(
     lookup.pick(dict.fromkeys(subsets.UNITS), unit, kind="unit")
     _check_weights(sources, weights)
     make = MixedBatches(
-        # Sources of one length would be turned and cut alike: a number of its own each.
+        # With one seed, sources of one length would be turned and cut alike.
         tuple(
             pipeline.Draw.of(source, transforms, (seed, place), fields)
             for place, source in enumerate(sources)
@@ -60,7 +60,7 @@ def mixed_batches(
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Which source is drawn from, and how often it was before."""
+    """The source of each draw, and the number of earlier draws from it."""
 
     shares: tuple[int, ...]  # of each source in a block
     seed: int
@@ -114,7 +114,7 @@ def apportion(weights: Sequence[float | int]) -> tuple[int, ...]:
 
 
 def mixup(batch: Batch, *, alpha: float, seed: int, step: int) -> Batch:
-    """Images mixed in pairs; the label is right to the share `mix`, else `other_label`.
+    """Images mixed in pairs: `mix` is the weight of `label`, 1 - mix of `other_label`.
 
     Adds other_label int32 [B] and mix float32 [B], one share drawn from
     Beta(alpha, alpha) for the whole batch.

@@ -25,7 +25,7 @@ class Normalize:
 
     @classmethod
     def of(cls, facts: Dataset) -> "Normalize":
-        """By the mean and std of a data set."""
+        """With the mean and std of a data set."""
         return cls(facts.mean or cls.mean, facts.std or cls.std)
 
     def __call__(

@@ -48,6 +48,13 @@ def train_batches(
     batches instead of threads, for images so large that threads wait for each other.
     shard (p, n): rows p::n of each batch of `batch_size`, so that n processes together
     see the same batches as one.
+
+    >>> from jaxseg.data import source as source_lib
+    >>> data = source_lib.open("worlds/driving_day", split="train", count=4)
+    >>> given = dict(transforms=(), batch_size=2, seed=0, fields=("image",))
+    >>> batch, ids = next(train_batches(data, **given))
+    >>> batch["image"].shape
+    (2, 64, 64, 3)
     """
     draw = Draw.of(source, transforms, (seed,), fields)
     make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))

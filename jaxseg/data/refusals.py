@@ -1,8 +1,8 @@
-"""What is wrong with the files of a data set: raised at once, or noted for `check`.
+"""Refusals: files of a data set that cannot be right.
 
-Training stops at the first file that `refuse` names. Within `setting_aside` it is noted
-and left out instead, so that one run of `check` names all of them. `tell` is for what a
-format lets be left out: a warning, once.
+`refuse` raises, so that training stops before it begins. Within `setting_aside` it
+collects the error instead and the reader goes on without the file, so that one run of
+`check` names every file. `note` logs what a format permits a file to omit.
 """
 
 import contextlib
@@ -16,7 +16,9 @@ from jaxseg.core import errors, image_files, paths
 
 NAMED = 8  # files in one message
 _log = logging.getLogger(__name__)
-told: dict[str, None] = {}  # what was left out so far, in order, as `check` reports it
+notes: dict[
+    str, None
+] = {}  # all texts of `note` so far, in order: `check` reports them
 _aside: contextvars.ContextVar[dict[str, errors.UserError] | None]
 _aside = contextvars.ContextVar("aside", default=None)
 
@@ -25,8 +27,8 @@ class Unpaired(errors.UserError):
     """Images without labels or labels without an image; `files` are all of them.
 
     Where a format asks for both, this is refused when the data are opened, and
-    `python -m jaxseg.data check` lists every file. What a format lets be left out (a
-    box without an area, an image that no list names) is left out, counted, and told.
+    `python -m jaxseg.data check` lists every file. What a format permits (a box without
+    an area, an image that no list names) is left out and counted in a `note`.
     """
 
     def __init__(
@@ -51,30 +53,29 @@ class Unpaired(errors.UserError):
 
 @contextlib.contextmanager
 def setting_aside() -> Iterator[dict[str, errors.UserError]]:
-    """Within, what `refuse` is told is noted here, by its text, and not raised.
-
-    So `check` names all that is wrong in one run, where training stops at once.
-    """
-    found: dict[str, errors.UserError] = {}
-    before = _aside.set(found)
+    """Collects the errors of `refuse` in a dict, by text, instead of raising them."""
+    collected: dict[str, errors.UserError] = {}
+    before = _aside.set(collected)
     try:
-        yield found
+        yield collected
     finally:
         _aside.reset(before)
 
 
 def sets_aside() -> bool:
-    """Whether what is read now may lack files: it must not be kept for others."""
+    """Whether `refuse` collects errors: what is read now may lack files, so no cache
+    may keep it.
+    """
     return _aside.get() is not None
 
 
 def refuse(*found: errors.UserError) -> None:
-    """Raises these errors as one; within `setting_aside` notes them, and returns: the
-    caller goes on without the files that they name.
+    """Raises these errors as one; within `setting_aside` collects them and returns, and
+    the caller goes on without the files that they name.
     """
-    noted = _aside.get()
-    if noted is not None:
-        noted.update({str(error): error for error in found})
+    collected = _aside.get()
+    if collected is not None:
+        collected.update({str(error): error for error in found})
     elif len(found) == 1:
         raise found[0]
     elif found:
@@ -82,18 +83,18 @@ def refuse(*found: errors.UserError) -> None:
 
 
 def joined(found: Sequence[errors.UserError]) -> errors.UserError:
-    """One error with a line for each of the first."""
+    """One error with a line for each of the first NAMED."""
     more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""
     return errors.UserError("\n".join(map(str, found[:NAMED])) + more)
 
 
-def tell(text: str) -> None:
+def note(text: str) -> None:
     """Logs a warning, each text once: a folder is opened many times in a run.
 
     `check`, which sets files aside, prints it as a note.
     """
-    if text not in told:
-        told[text] = None
+    if text not in notes:
+        notes[text] = None
         _log.log(logging.INFO if sets_aside() else logging.WARNING, text)
 
 

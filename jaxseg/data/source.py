@@ -21,7 +21,12 @@ STATISTICS_IMAGES = 200  # enough for a mean; the images of a whole set may be m
 
 
 class Source:
-    """Examples of one split by index: parsed, ids mapped to classes, checked."""
+    """Examples of one split by index: parsed, ids mapped to classes, checked.
+
+    >>> source = open("worlds/driving_day", split="validation", count=2)
+    >>> source[0]["image"].shape
+    (64, 64, 3)
+    """
 
     def __init__(
         self,
@@ -49,7 +54,7 @@ class Source:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The facts, with mean and std measured where nobody wrote them down."""
+        """The facts, with mean and std measured where the fact sheet has none."""
         if self._facts.mean is not None and self._facts.std is not None:
             return self._facts
         options = hashing.canonical(self.options)
@@ -72,7 +77,7 @@ class Source:
             example = self._read(record)
             if self._disk:
                 self._disk.put(self._key(record), example)
-        if self._in_memory:  # two threads may both read it: the same value twice
+        if self._in_memory:  # two threads may both read it: to the same value
             self._cache[index] = example
         return dict(example)
 
@@ -83,15 +88,15 @@ class Source:
         return part
 
     def digest(self) -> str:
-        """What these examples are made of: the fingerprint, and of a catalogue set the
-        SHA-256 of the records and of the content of their files.
+        """The fingerprint, and of a catalogue set the SHA-256 of the records and of the
+        content of their files.
         """
         if self.root is None or self._facts.own:
             return self.fingerprint
         return f"{self.fingerprint}:{hashing.key(self.contents(self.indices))}"
 
     def contents(self, records: Sequence[int] | np.ndarray) -> list[str]:
-        """What each record is made of, 64 hex digits: its values and its files."""
+        """A digest of each record, its values and its files, 64 hex digits."""
         every = [self._records[int(index)] for index in records]
         files = [self._files(record) for record in every]
         names = list(dict.fromkeys(file for each in files for file in each))
@@ -107,22 +112,22 @@ class Source:
             yield f"{index} {contents.describe(self._records[index])}".rstrip()
 
     def prepare(self) -> None:
-        """Reads all examples of a source that keeps them in memory, now, not while
-        training waits for them; embedded data are rendered here when first used.
+        """Reads all examples of a source that keeps them in memory, so that training
+        does not wait for them; embedded data are rendered here when first used.
         """
         if self._in_memory:
             for index in range(len(self)):
                 self[index]
 
     def _key(self, record: int) -> str:
-        if record not in self._keys:  # a digest does not know the middle of an image
+        if record not in self._keys:  # a digest does not read the middle of an image
             files = [name for name, _ in self._files(self._records[record])]
             stamps = contents.stamps(self.root, files)
             self._keys[record] = hashing.key([*self.contents([record]), stamps])
         return self._keys[record]
 
     def _files(self, record: Any) -> list[tuple[str, bool]]:
-        """(file below root, whether all of it counts) of what parse opens."""
+        """(file below root, whether its digest is of all bytes) of what parse opens."""
         if self.root is None:
             return []
         file, variant = self.name.split("/")
@@ -172,9 +177,12 @@ def open(
     count: so many of them; fraction: this share, 0.05 for 5 %. Of one seed, a smaller
     subset lies within every larger one.
     part: "holdout" is a seeded fifth of those records, "train" the rest of them.
-    cache: "memory" decodes each example once; "auto" does so for rendered datasets of
+    cache: "memory" decodes each example once; "auto" does so for rendered data sets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
     full_digest: digests are of whole images, not of their first and last 64 KiB.
+
+    >>> open("worlds/driving_day", split="train", count=5, part="holdout")
+    Source(worlds/driving_day train, 1 examples)
     """
     for value, known, kind in ((part, subsets.PARTS, "part"), (cache, CACHES, "cache")):
         lookup.pick(dict.fromkeys(known), value, kind=kind)

@@ -1,4 +1,4 @@
-"""Which records of a split are taken: so many, a share of them, or a held-out part."""
+"""Subsets of the records of a split: a number, a share, the holdout, the train part."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,11 @@ from jaxseg.data.dataset import Dataset
 PARTS = ("all", "train", "holdout")
 UNITS = ("batch", "example")  # what is drawn from one of several sets
 T = TypeVar("T")
-DRAW = ("count", "fraction", "seed")  # of a data section: what parts are parts of
+DRAW = (
+    "count",
+    "fraction",
+    "seed",
+)  # keys of a data section, before `part`
 
 
 def share(
@@ -30,7 +34,7 @@ def share(
 
 
 def check_draw(data: Mapping[str, Any], where: str) -> None:
-    """UserError on what no data section may ask for, whatever the sets in it."""
+    """UserError for a part, seed or count that is allowed for no data set."""
     for place, own in enumerate(data.get("mix", ())):
         check_draw(own, f"{where}/mix/{place}")
     part = data.get("part", "all")
@@ -48,9 +52,9 @@ def check_draw(data: Mapping[str, Any], where: str) -> None:
 
 
 def check(data: Mapping[str, Any], facts: Dataset, where: str) -> None:
-    """UserError on a data section that asks for images that its set does not have.
+    """UserError for a data section that asks for more images than its data set has.
 
-    How many a reader will find on disk, and in which splits, only the disk tells.
+    A set of the catalogue is checked again when it is opened: its folder may differ.
     """
     count, split = data["count"], data["split"]
     known = facts.own or not facts.on_disk
@@ -104,7 +108,7 @@ def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:
 
 
 def drawn_rows(count: int, where: Path) -> dict[str, np.ndarray]:
-    """`drawn_splits` of so many items: int [N], the places of each split's."""
+    """`drawn_splits` of `count` items: int [N], the indices of each split."""
     if count < 2:
         raise errors.UserError(
             f"{where}: found {'one image' if count else 'no images'}; allowed are two "

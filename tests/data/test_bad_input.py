@@ -22,7 +22,7 @@ from tests.data import layouts, trees
 @pytest.fixture(autouse=True)
 def nothing_told():
     """Each test hears anew what was left out."""
-    refusals.told.clear()
+    refusals.notes.clear()
 
 
 def refused(name, root, text, split="train", **options):
@@ -164,7 +164,9 @@ def test_ids_that_occur_twice_in_json(tmp_path):
     content["annotations"][1]["id"] = content["annotations"][0]["id"]
     layouts.write_coco(tmp_path, content)
     source_lib.open("coco/instances", split="train", root=tmp_path)
-    assert any("1 of 2 annotations have an id that another" in x for x in refusals.told)
+    assert any(
+        "1 of 2 annotations have an id that another" in x for x in refusals.notes
+    )
 
 
 def write_panoptic(root, images, categories, segments=((1, 5),)):

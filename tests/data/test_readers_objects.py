@@ -28,7 +28,7 @@ def refused(name, root, text, split="train", **options):
 @pytest.fixture(autouse=True)
 def told_again():
     """Each test hears of dropped boxes anew."""
-    refusals.told.clear()
+    refusals.notes.clear()
 
 
 # COCO

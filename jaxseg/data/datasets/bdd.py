@@ -107,7 +107,7 @@ def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
     )
     alone = sorted(there - known)
     if alone:
-        refusals.tell(
+        refusals.note(
             f"{root}: {len(alone)} colour maps have no mask or image of their name, "
             f"for example {colors}/{alone[0]}.png; they are left out"
         )

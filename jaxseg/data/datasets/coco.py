@@ -29,6 +29,7 @@ from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import (
     class_names,
     coco_chairs,
+    coco_files,
     coco_json,
     coco_labels,
     coco_names,
@@ -90,6 +91,7 @@ DATASETS = {
         fields=("image", "labels"), classes=THINGS, **COCO | {"size": (224, 224)}
     ),
 }
+PLACES = ("annotations", "images")
 PREFIXES = dict.fromkeys(DATASETS, "instances")
 PREFIXES |= dict.fromkeys(("keypoints", "person17"), "person_keypoints")
 PREFIXES |= dict.fromkeys(("panoptic", "panoptic134"), "panoptic")
@@ -100,8 +102,6 @@ OFFICIAL = {
     "classification": coco_names.THINGS,
     "multilabel": coco_names.THINGS,
 }
-SPLITS = {"train": "train", "validation": "val", "test": "test"}
-TRIED = 20  # images that are looked for to find their folder: some may be missing
 Labelled = Record | coco_panoptic.Panoptic | coco_chairs.Chairs
 Labelled |= labelled_images.Labelled | coco_labels.Several
 
@@ -119,10 +119,12 @@ def records(
     annotations: {split: JSON file below root}. images: their folder, or {split:
     folder}; None: it is looked for by the name of the JSON file and beside it.
     """
-    files = find_files(variant, root, annotations)
+    files = coco_files.find_files(PREFIXES[variant], root, annotations)
     contents = _read_all(variant, root, files)
     content = contents[split]
-    folder = find_images(root, files[split], content.files, _of_split(images, split))
+    folder = coco_files.find_images(
+        root, files[split], content.files, coco_files.of_split(images, split)
+    )
     if variant == "chairs":
         chairs = coco_chairs.read(file_cache.stamp(root / files[split]))
         return coco_chairs.place(chairs, folder)
@@ -167,7 +169,7 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
     """The variant's facts with the splits, classes and keypoints of the JSON files."""
     facts = DATASETS[variant]
-    files = find_files(variant, root, options["annotations"])
+    files = coco_files.find_files(PREFIXES[variant], root, options["annotations"])
     if variant in ("chairs", "classification"):  # not one record for each image
         splits = {
             split: len(records(variant, split, root, **options)) for split in files
@@ -199,16 +201,20 @@ def files(
 ) -> tuple[set[str], set[str]]:
     """The images, and the JSON files and panoptic masks."""
     if annotations is not None:
-        tables = [find_files("instances", root, annotations)]
+        tables = [coco_files.find_files("instances", root, annotations)]
     else:  # whichever variant is meant
-        tables = [_by_name(prefix, root) for prefix in sorted({*PREFIXES.values()})]
+        tables = [
+            coco_files.by_name(prefix, root) for prefix in sorted({*PREFIXES.values()})
+        ]
     seen: set[str] = set()
     labels = {file for table in tables for file in table.values()}
     for split, file in [pair for table in tables for pair in table.items()]:
         stamp = file_cache.stamp(root / file)
         panoptic = coco_panoptic.is_panoptic(stamp)
         content = (coco_panoptic if panoptic else coco_json).read(stamp)
-        folder = find_images(root, file, content.files, _of_split(images, split))
+        folder = coco_files.find_images(
+            root, file, content.files, coco_files.of_split(images, split)
+        )
         seen.update(posixpath.join(folder, name) for name in content.files)
         if panoptic:
             beside = PurePosixPath(file).with_suffix("")
@@ -223,80 +229,6 @@ def _read_all(variant: str, root: Path, files: Mapping[str, str]) -> dict[str, A
     problems = [p for c in contents.values() for p in getattr(c, "problems", ())]
     refusals.refuse(*map(errors.UserError, problems))
     return contents
-
-
-# Finding the files.
-
-
-def find_files(
-    variant: str, root: Path, annotations: Mapping[str, str] | None
-) -> dict[str, str]:
-    """{split: JSON file below root}."""
-    if annotations is None:
-        found = _by_name(PREFIXES[variant], root)
-        if not found:
-            raise errors.UserError(
-                f"{root}: found no annotations/{PREFIXES[variant]}_train*.json, nor "
-                "one of val or test. Fix: point root at the folder that holds "
-                "annotations/, or name the files: annotations={'train': FILE, ...}."
-            )
-        return found
-    unknown = sorted(set(annotations) - set(SPLITS))
-    if unknown or not annotations:
-        raise errors.UserError(
-            f"annotations: found the splits {unknown or 'none'}; allowed are "
-            f"{', '.join(SPLITS)}. Fix: annotations={{'train': FILE, ...}}."
-        )
-    return {split: annotations[split] for split in SPLITS if split in annotations}
-
-
-def find_images(
-    root: Path, file: str, files: Sequence[str], given: str | None
-) -> PurePosixPath:
-    """The folder below root that the file names of a JSON file are relative to."""
-    if given is not None:
-        if not (root / given).is_dir():
-            raise errors.UserError(
-                f"{root / given}: folder not found; images={given!r} must be a folder "
-                f"below {root}. Fix: correct it."
-            )
-        return PurePosixPath(given)
-    name = PurePosixPath(file).stem.rsplit("_", 1)[-1]
-    beside = PurePosixPath(file).parent
-    candidates = [PurePosixPath(p) for p in (name, f"images/{name}", "images", ".")]
-    candidates.append(beside)
-    for folder in candidates:
-        if any(refusals.is_file(root / folder, name) for name in files[:TRIED]):
-            return folder
-    raise errors.UserError(
-        f"{root / file}: images such as {files[0]!r} are in none of "
-        f"{', '.join(map(str, candidates))} below {root}. Fix: add them, or name their "
-        "folder with images=FOLDER; if that is not below root, point root higher up "
-        "and name the JSON files with annotations={split: FILE}."
-    )
-
-
-def _by_name(prefix: str, root: Path) -> dict[str, str]:
-    """{split: JSON file} of those under the official names."""
-    files = {}
-    for split, name in SPLITS.items():
-        pattern = f"annotations/{prefix}_{name}*.json"
-        found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-        if len(found) > 1:
-            raise errors.UserError(
-                f"{root}: found {', '.join(found)} for split {split!r}; allowed is one "
-                f"file. Fix: say which with annotations={{{split!r}: FILE}}."
-            )
-        if found:
-            files[split] = found[0]
-    return files
-
-
-def _of_split(images: Mapping[str, str] | str | None, split: str) -> str | None:
-    return images.get(split) if isinstance(images, Mapping) else images
-
-
-# From the files of all splits to the records of one.
 
 
 def _classes(

@@ -36,6 +36,7 @@ DATASETS = {
         "saliency; root is the folder that holds images/ and deciles/.",
     )
 }
+PLACES = ("images",)
 BACKGROUND = "background"
 TOP = 9
 

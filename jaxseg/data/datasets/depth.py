@@ -29,6 +29,7 @@ DATASETS = {
         "that folder.",
     )
 }
+PLACES = ("images", "depth")
 
 
 class Pair(NamedTuple):

@@ -1,11 +1,9 @@
-"""A folder of images and masks: anyone's own data, found by convention (`_pairs`)."""
+"""A user's own folder of images and masks, which readers/folder_pairs.py pairs."""
 
-import collections
 import contextlib
 import dataclasses
-import functools
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +16,9 @@ from jaxseg.data import refusals
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.readers import (
     class_names,
-    file_cache,
     folder_pairs,
     mask_files,
-    present_ids,
+    mask_ids,
 )
 
 DATASETS = {
@@ -33,10 +30,10 @@ DATASETS = {
         obtain="Your own folder of images and masks; root is that folder.",
     )
 }
+CLASSES_FROM = {"segmentation": "ids"}
+PLACES = ("images", "masks", "mask_size")
 MASK_SIZES = ("refuse", "resize")
 SIZE_IMAGES = 200  # enough for a median
-SHOWN = 6  # values in one line
-STRAY = 20  # one of so many masks may hold an id by mistake
 
 
 class Pair(NamedTuple):
@@ -69,7 +66,7 @@ def records(
     images, masks: folder or glob below root, where convention does not find them.
     ids: {raw id: class}. binary: 0 stays, the one other value of a mask becomes 1.
     mask_size: "resize" takes masks of another size by nearest neighbour.
-    channels: so many of 8 or 16 bits as stored; None: any image as 8-bit RGB.
+    channels: their number, of 8 or 16 bits as stored; None: any image as 8-bit RGB.
     classes: names in the order of their ids. None of ids, binary, classes and colors:
     those of a list in the folder, such as classes.txt; else class_0 up to the top id.
     colors: masks show a colour for each class: rows [name, r, g, b], or a file of such
@@ -140,9 +137,9 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         )
     names = None if classes else _own_names(root, options)
     if names is not None:
-        held = ids_in(masks, root)
+        held = mask_ids.ids_in(masks, root)
         ones = 1 if frozenset().union(*held) - {255} <= {0, 1} else None
-        classes = tuple(named(root, masks, held, names, ones))
+        classes = tuple(mask_ids.named(root, masks, held, names, ones))
     return dataclasses.replace(
         facts,
         splits={split: len(found) for split, found in pairs.items()},
@@ -201,102 +198,19 @@ def _classes_of(
     return tuple(first[class_] for class_ in range(len(first)))
 
 
-def ids_in(masks: Sequence[str], root: Path) -> list[frozenset[int]]:
-    """The ids that each mask below root holds; refuses what cannot be read."""
-
-    def find(path: Path) -> np.ndarray:
-        return np.array([*_ids_in(file_cache.stamp(path))], np.int64)
-
-    return present_ids.each([root / mask for mask in masks], find)
-
-
-@functools.lru_cache(maxsize=1 << 18)
-def _ids_in(file: tuple[str, int, int]) -> frozenset[int]:
-    """The ids in the mask with this stamp."""
-    return frozenset(present_ids.values(image_files.read_ids(Path(file[0]))))
-
-
 def _own_names(root: Path, options: Mapping[str, Any]) -> class_names.Names | None:
     """The list of names in the folder, where no option says what the ids mean."""
     given = any(options[key] for key in ("classes", "ids", "binary", "colors"))
     return None if given else class_names.find(root)
 
 
-def named(
-    root: Path,
-    masks: Sequence[str],
-    held: Sequence[Collection[int]],
-    names: class_names.Names,
-    value: int | None,
-) -> list[str]:
-    """The classes by their ids; refuses masks that hold others.
-
-    value: the only one beside 0, if masks are binary.
-    """
-    classes = names.classes
-    if 0 not in names.names or (value is not None and len(classes) < 2):
-        classes = ["background", *classes]
-    if value is not None and len(classes) <= 2:
-        return classes
-    allowed = {*range(len(classes)), 255 if len(classes) <= 255 else 65535}
-    wrong = [
-        errors.UserError(
-            f"{root / mask}: holds the ids {listed({*ids} - allowed)}; "
-            f"{root / names.file} names {len(classes)} classes, 0 to "
-            f"{len(classes) - 1}. Fix: correct the mask, or name all classes there, "
-            "that of id 0 (often background) first."
-        )
-        for mask, ids in zip(masks, held)
-        if not {*ids} <= allowed
-    ]
-    seen = {id_ for ids in held for id_ in ids} & {*range(len(classes))}
-    if not wrong and len(seen) < 2:
-        wrong = [
-            errors.UserError(
-                f"{root / names.file}: names {len(classes)} classes, but the masks "
-                f"hold {listed({id_ for ids in held for id_ in ids})} alone (255 is "
-                "ignore). Fix: name the two classes of these masks, or binary=True for "
-                "masks of 0 and 255."
-            )
-        ]
-    refusals.refuse(*wrong)
-    return classes
-
-
-def listed(ids: Collection[int]) -> str:
-    """The first of these ids, sorted."""
-    shown = sorted(ids)
-    return ", ".join(map(str, shown[:SHOWN])) + ", ..." * (len(shown) > SHOWN)
-
-
-def few(masks: int) -> int:
-    """How many of so many masks may be mistakes, where the others are alike."""
-    return max(1, masks // STRAY)
-
-
-def strays(held: Sequence[Collection[int]]) -> dict[int, int]:
-    """{id: place of the first mask that holds it}: of few masks, far above the others.
-
-    As classes they would bring more classes that no mask shows than there are others.
-    """
-    counts = collections.Counter(id_ for ids in held for id_ in ids)
-    known = sorted(set(counts) - {255, IGNORE})
-    found: dict[int, int] = {}
-    while len(known) > 1 and len(held) > 3:
-        top, below = known[-1], known[-2]
-        if counts[top] > few(len(held)) or top - below - 1 < len(known):
-            break
-        found[known.pop()] = next(i for i, ids in enumerate(held) if top in ids)
-    return found
-
-
 def _measure_classes(
     masks: Sequence[str], ids: Mapping[int, int] | None, root: Path
 ) -> tuple[str, ...]:
     """class_0, class_1, ... up to the highest id of the masks of all splits."""
-    every = ids_in(masks, root)
+    every = mask_ids.ids_in(masks, root)
     held = [{(ids or {}).get(raw, raw) for raw in each} for each in every]
-    odd = strays(held)
+    odd = mask_ids.strays(held)
     for id_, place in odd.items():
         error = errors.UserError(
             f"{root / masks[place]}: holds the id {id_}, which hardly any of the "

@@ -28,6 +28,7 @@ DATASETS = {
         "holds them, or that holds train/, validation/ and test/ with them.",
     )
 }
+CLASSES_FROM = {"classes": "names"}
 SPLITS = {"train": "train", "validation": "validation", "val": "validation"}
 SPLITS |= {"valid": "validation", "test": "test"}
 

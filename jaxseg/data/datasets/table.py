@@ -42,12 +42,14 @@ DATASETS = {
     "depth": Dataset(fields=("image", "depth"), **COMMON),
     "classification": Dataset(fields=("image", "label"), **COMMON),
 }
+CLASSES_FROM = {"classification": "names"}
+PLACES = ("tables",)
 COLUMNS = {"segmentation": "mask", "depth": "depth", "classification": "label"}
 NAMES = {"train": ("train.csv",), "validation": ("validation.csv", "val.csv")}
 NAMES |= {"test": ("test.csv",)}
 CLASSES = "classes.txt"
 FEWEST_CLASSES = 2
-FEW = 10  # classes without an image that need no reason
+FEW = 10  # classes without an image that are no sign of a mistake
 SHOWN = 3  # labels in a message
 NUMBER = re.compile(r"[-+]?[0-9]*[.,]?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
@@ -246,7 +248,7 @@ def _label_names(
     """Names of the classes: given, in classes.txt, or the labels found, sorted."""
     if given or (root / CLASSES).is_file():
         return named_classes(root, given)
-    found: dict[str, str] = {}  # {label: table:line where it first stands}
+    found: dict[str, str] = {}  # {label: table:line where it is first}
     for name in find_tables(root, tables).values():
         file = file_cache.stamp(root / name)
         codes, labels = _codes(file)
@@ -264,7 +266,7 @@ def _label_names(
 def _check_numbers(found: Mapping[str, str], numbers: Mapping[str, int]) -> None:
     """UserError for a label that is no class among numbers, or far above the others.
 
-    found: {label: where it stands}; numbers: {label: its number}.
+    found: {label: where it is}; numbers: {label: its number}.
     """
     fix = f"Fix: correct it, or name all classes in {CLASSES}, one a line."
     for label in sorted(found.keys() - numbers.keys()):

@@ -2,7 +2,7 @@
 
 dataset/{train,val,test}/ hold NAME.jpg with NAME.xml in Pascal VOC's format beside it.
 The three classes are those of the paper and of the YOLO files; the XML files name
-materials too, and some wrongly: what is no class is left out, the misspelt is mended.
+materials too, and some wrongly: all others are left out and misspelt ones corrected.
 """
 
 from collections.abc import Sequence

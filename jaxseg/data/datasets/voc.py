@@ -61,6 +61,8 @@ DATASETS = {
         protocol={"detection": {"protocol": "voc", "nms": 0.3}},
     ),
 } | voc_masks.DATASETS
+CLASSES_FROM = {"boxes": "names"}
+PLACES = ("images", "annotations")
 LISTS = {"train": "train", "validation": "val", "test": "test", "trainval": "trainval"}
 MASKS = ("SegmentationClass", "SegmentationClassAug")
 SIDES = ("xmin", "ymin", "xmax", "ymax")

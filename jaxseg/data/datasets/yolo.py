@@ -34,6 +34,7 @@ DATASETS = {
         "data.yaml and images/.",
     )
 }
+PLACES = ("images", "labels", "names")
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 FORMS = "names: [a, b], or names: with a line `0: a` or `- a` for each class"
 
@@ -215,7 +216,7 @@ def _tell_orphans(root: Path, known: set[str]) -> None:
     }
     orphans = sorted(there - known)
     if orphans:
-        refusals.tell(
+        refusals.note(
             f"{root}: {len(orphans)} label files have no image and are left out, for "
             f"example {orphans[0]}"
         )
@@ -225,7 +226,7 @@ def _tell_orphans(root: Path, known: set[str]) -> None:
 
 
 def _rows(path: Path, count: int) -> np.ndarray:
-    """`read`, of a set of so many classes."""
+    """`read` for a set of `count` classes."""
     rows = read(file_cache.stamp(path))
     bad = rows[:, 0] >= count
     if bad.any():

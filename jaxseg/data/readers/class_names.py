@@ -123,7 +123,7 @@ def _from_lines(lines: Sequence[str], csv: bool) -> dict[int, str]:
 
 
 def _split(words: Sequence[str]) -> tuple[str, str]:
-    """(name, number or "") of a line: a number may stand before, a colour around it."""
+    """(name, number or "") of a line, which may begin with a number."""
     digits = [bool(re.fullmatch(NUMBER, word)) for word in words]
     if all(digits):
         return " ".join(words), ""

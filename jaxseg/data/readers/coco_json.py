@@ -75,7 +75,7 @@ class ByImage(Sequence):
 @file_cache.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
     """The content of the file with this stamp; UserError if it cannot be right, but for
-    single annotations, whose `problems` are for whoever uses it to refuse.
+    single annotations, whose `problems` the caller refuses.
     """
     path = Path(file[0])
     images, annotations, categories = _lists(path)
@@ -155,7 +155,7 @@ def _tell_same_ids(annotations: Entries, path: Path) -> None:
     """Says how many annotations have the id of another, which nothing refers to."""
     ids = [str(entry["id"]) for entry in annotations if "id" in entry]
     if len(ids) > len(set(ids)):
-        refusals.tell(
+        refusals.note(
             f"{path}: {len(ids) - len(set(ids))} of {len(ids)} annotations have an id "
             "that another has; all are kept, as different objects"
         )

@@ -39,7 +39,7 @@ class Panoptic(NamedTuple):
 
 
 def is_panoptic(file: tuple[str, int, int]) -> bool:
-    """Whether a JSON file has segments; told by its text, which is quicker read."""
+    """Whether the text of a JSON file has segments; faster than parsing it."""
     return b'"segments_info"' in _bytes(file)
 
 

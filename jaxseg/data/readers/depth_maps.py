@@ -9,7 +9,7 @@ from PIL import Image
 from jaxseg.core import arrays, errors, image_files
 
 ARRAYS = (".npy", ".exr")  # endings of files that are not images
-FARTHEST = 1e6  # metres: what is farther is in other units, or stands for unknown
+FARTHEST = 1e6  # metres: a larger value is in other units, or means unknown
 MILLIMETRES, METRES = 0.001, 1.0  # per unit of integers and of floating point numbers
 
 

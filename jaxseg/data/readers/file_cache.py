@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def of_file(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Decorates what reads one file, told by its stamp: read once until it changes.
+    """Decorates a reader of one file, given by its stamp: it reads once per stamp.
 
     What is raised comes out as a UserError that names the file.
     """
@@ -36,7 +36,7 @@ def stamp(path: Path | str) -> tuple[str, int, int]:
     """
     try:
         facts = os.stat(path)
-    except OSError:  # whoever reads it says why
+    except OSError:  # its reader raises the reason
         return str(path), -1, -1
     known = stat.S_ISREG(facts.st_mode)
     both = (facts.st_size, facts.st_ctime_ns) if known else (-1, -1)

@@ -35,7 +35,7 @@ def find_pairs(
 ) -> dict[str, list[tuple[str, str | None]]]:
     """{split: [(image, mask or None)]}, paths below root with forward slashes.
 
-    `check` goes on without pairs that cannot be opened; else whoever opens one refuses.
+    `check` goes on without pairs that cannot be opened; opening one refuses it.
     """
     found = _all_pairs(root, images, masks)
     if not refusals.sets_aside():

@@ -1,8 +1,8 @@
 """Boxes and keypoints of images, in the units of an example.
 
 A box counts if it is finite and has an area left once it is cut at the border of its
-image; all others (no width, no height, NaN, wholly outside) are dropped. One turned
-round or far outside is a mistake: readers of users' own data refuse it.
+image; all others (no width, no height, NaN, wholly outside) are dropped. A box with
+swapped corners or far outside is a mistake: readers of users' own data refuse it.
 """
 
 import re
@@ -55,10 +55,9 @@ def cut_boxes(
 
 
 def odd_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.ndarray:
-    """bool [N], which are turned round, or reach out of their image by more than its
-    own side.
+    """bool [N], which have swapped corners, or leave their image by more than its side.
 
-    No annotator draws such a box, so nobody can tell where its object ends.
+    No annotator draws such a box, so the extent of its object is unknown.
     """
     corners = np.asarray(corners, np.float64).reshape(-1, 4)
     height, width = np.broadcast_to(sizes, (len(corners), 2)).T
@@ -99,7 +98,7 @@ def known_points(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.n
 def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
     """Says how many boxes do not count, and where one of them is."""
     if dropped:
-        refusals.tell(
+        refusals.note(
             f"{path}: {dropped} of {total} boxes have no area within their image and "
             f"are left out, for example one of {example}"
         )

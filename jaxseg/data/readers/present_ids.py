@@ -44,7 +44,7 @@ def holds(
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(draft, np.packbits(table, axis=1))
         os.replace(draft, path)
-    except OSError as error:  # found anew next time
+    except OSError as error:  # read again next time
         _log.warning("%s: cannot be written: %s", path, error)
     return table
 

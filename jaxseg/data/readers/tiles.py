@@ -6,7 +6,7 @@ back until it ends at the border. An image with a side of 800 or less stays whol
 One window of a PNG or TIFF costs as much as all of it, so a big file is decoded once
 and its tiles are kept as PNG files in <cache>/tiles, 1.8 times its pixels. That takes a
 second for 4 million pixels, when one of them is first read: 10 s and about 70 MB for an
-image of Potsdam. A file with other content is cut anew.
+image of Potsdam. A file whose content changes is cut again.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""All that `check` says of a dataset: each split, and what only all of them show."""
+"""All problems of a data set for `check`: of each split, and of all together."""
 
 import collections
 import difflib
@@ -12,13 +12,12 @@ from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.source import Source
 from jaxseg.data.tools import checks
-from jaxseg.data.tools.checks import Findings, Problem
+from jaxseg.data.tools.checks import Findings
+from jaxseg.data.tools.problems import Problem
 
 UNION = "trainval"  # VOC's name for a split that holds others
 ALIKE = 0.8  # of two names: one of them may be misspelt
 RARER = 10  # times, than the class that it is taken for
-# Readers whose classes are the names that the labels say, misspelt ones too.
-AS_LABELLED = ("voc/boxes", "image_folder/classes", "table/classification")
 FILES = ("refused", "unpaired")  # kinds of problems that begin with their file
 Score = Callable[[Source, Dataset], Mapping[str, float]]
 
@@ -35,7 +34,7 @@ def audit(
     score: Score,
     known: Sequence[errors.UserError] = (),
 ) -> list[Findings]:
-    """What is wrong with the whole, under the split "", then with each split.
+    """Problems of the whole, under the split "", then with each split.
 
     split: only this one. score: metrics of the truth taken for a prediction. known:
     what the guess of the format found. UserError only where nothing can be read.
@@ -107,13 +106,13 @@ def _problems(
     before: Mapping[str, errors.UserError],
     split: str = "",
 ) -> list[Problem]:
-    """What was set aside since `before`."""
+    """Problems of the errors collected since `before`."""
     fresh = [error for text, error in aside.items() if text not in before]
     return [problem for error in fresh for problem in checks.refused(error, split)]
 
 
 def _each_once(found: Sequence[Findings]) -> list[Findings]:
-    """Without what was said before: a file is refused wherever it is read."""
+    """Each problem once: a file is refused wherever it is read."""
     whole, *splits = found
     whole.problems[:] = {p.text: p for p in whole.problems}.values()
     files = {_file(p) for p in whole.problems if p.kind in FILES}
@@ -151,7 +150,7 @@ def _odd_classes(
 ) -> Iterator[Problem]:
     """Classes that may be a slip of one file: misspelt, or in one example alone.
 
-    Whoever has listed them in the options knows them all.
+    Classes that the options list are right.
     """
     where = "{}"
     if name == "voc/boxes":  # whose examples are called by no file
@@ -172,7 +171,7 @@ def _odd_classes(
             f"of {_examples(counts[rare])}, {facts.classes[often]!r} of {counts[often]}"
         )
         fix = "correct the name, or list both in a file classes.txt, one a line"
-        fatal = name in AS_LABELLED and not named
+        fatal = catalogue.classes_from(name) == "names" and not named
         yield Problem("spelling", text, fix, fatal)
     alone = [i for i, count in counts.items() if count == 1 and i not in slips]
     if alone and sum(each.records for each in found) >= 2 * checks.FEW:

@@ -13,35 +13,24 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.core.types import Example
 from jaxseg.data import catalogue, refusals
-from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.dataset import Dataset
 from jaxseg.data.source import Source
+from jaxseg.data.tools import problems as problems_lib
 from jaxseg.data.tools import statistics
+from jaxseg.data.tools.problems import Problem
 from jaxseg.data.tools.statistics import Summary
 
 QUICK = 48  # records that a quick check reads
 CONFIRM = 500  # and how many before it refuses: rare classes may hide from a few
 NAMED = 8  # names in one message
-FAR = 1000.0  # metres: no depth camera sees farther, millimetres read as metres do
 FEW = 8  # examples that prove nothing by what they do not show
 _log = logging.getLogger(__name__)
 _seen: set[tuple] = set()
 _warned: set[str] = set()
 
 
-class Problem(NamedTuple):
-    """One finding. One that is not fatal may be right, and is worth a look."""
-
-    kind: str
-    text: str
-    fix: str
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.text}. Fix: {self.fix}" if self.fix else self.text
-
-
 class Findings(NamedTuple):
-    """What a check says of one split."""
+    """The result of a check of one split."""
 
     split: str
     records: int
@@ -105,7 +94,7 @@ def once(source: Source) -> None:
 def quick(source: Source) -> None:
     """Before training: UserError for labels that cannot be right; logs the rest.
 
-    Reads some records spread over the split, and more only where these look wrong.
+    Reads some records spread over the split, and more only where these have problems.
     """
     facts, found = source.dataset, []
     for count in (QUICK, CONFIRM):
@@ -142,7 +131,7 @@ def _as_given(source: Source) -> str:
 
 
 def refused(error: errors.UserError, split: str = "") -> list[Problem]:
-    """Why files or a split cannot be taken, and each file that is to blame for it."""
+    """A problem for each line of the error, or for each unpaired file."""
     if isinstance(error, refusals.Unpaired):
         where = f"{split}: " if split else ""
         found = error.files.items()
@@ -156,8 +145,10 @@ def _refusal(text: str) -> Problem:
 
 
 def left_out(root: Path | None) -> list[Problem]:
-    """What readers have left out below root because the format lets them: counts."""
-    mine = [text for text in refusals.told if text.startswith((f"{root}:", f"{root}/"))]
+    """The notes of readers about files below root: what they left out, counted."""
+    mine = [
+        text for text in refusals.notes if text.startswith((f"{root}:", f"{root}/"))
+    ]
     return [Problem("left_out", text, "", fatal=False) for text in mine]
 
 
@@ -173,23 +164,6 @@ def overlap(one: Findings, other: Findings, where: str) -> list[Problem]:
         )
         for digest in shared
     ]
-
-
-def examine(example: Example, facts: Dataset) -> list[Problem]:
-    """What one example, which `dataset.check` lets through, shows by itself."""
-    where, problems = str(example["id"]), []
-    ids = example.get("segmentation")
-    if ids is not None and (ids == IGNORE).all():
-        fix = "leave the image out, or map ids={raw: class}"
-        text = f"{where}: every pixel of the mask is {facts.file_ignore} (ignore)"
-        problems.append(Problem("ignored", text, fix, fatal=False))
-    if "boxes" in example:
-        problems += _examine_boxes(example["boxes"], where)
-    if "keypoints" in example:
-        problems += _examine_keypoints(example["keypoints"], facts, where)
-    if "depth" in example:
-        problems += _examine_depth(example["depth"], where)
-    return problems
 
 
 def check_facts(facts: Dataset) -> list[Problem]:
@@ -273,7 +247,7 @@ def _read(
 
     def look(example: Example) -> _Look:
         summary = statistics.summarize(example, facts)
-        found = examine(example, facts)
+        found = problems_lib.examine(example, facts)
         return _Look(str(example["id"]), summary, found, _digest(example["image"]))
 
     total, digests, classes = Summary.of(facts), {}, {}
@@ -292,44 +266,6 @@ def _read(
             fix = "remove one of them, if their labels say the same"
             problems.append(Problem("duplicate", text, fix, fatal=False))
     return total, digests, classes
-
-
-def _examine_boxes(boxes: np.ndarray, where: str) -> Iterator[Problem]:
-    flat = ~(boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    if flat.any():
-        text = f"{where}: {flat.sum()} boxes without an area, such as"
-        text += f" {boxes[flat][0].tolist()} (row0, col0, row1, col1)"
-        yield Problem("boxes", text, "correct or remove them")
-
-
-def _examine_keypoints(
-    points: np.ndarray, facts: Dataset, where: str
-) -> Iterator[Problem]:
-    count = len(facts.keypoints)
-    if points.ndim != 3 or points.shape[1:] != (count, 3):
-        text = f"{where}: keypoints are {list(points.shape)}, allowed: [N, {count}, 3]"
-        yield Problem("keypoints", text, "give each object all points, 0 where unknown")
-        return
-    if not np.isin(points[..., 2], (0, 1, 2)).all():
-        odd = np.unique(points[..., 2][~np.isin(points[..., 2], (0, 1, 2))])
-        text = f"{where}: visibility {odd[:NAMED].tolist()}, allowed: 0, 1, 2"
-        yield Problem("keypoints", text, "0 unknown, 1 hidden, 2 visible")
-    places = points[points[..., 2] > 0][:, :2]
-    if not ((places >= 0) & (places <= 1)).all():
-        text = f"{where}: a known keypoint lies outside the image"
-        yield Problem("keypoints", text, "set its visibility to 0")
-
-
-def _examine_depth(depth: np.ndarray, where: str) -> Iterator[Problem]:
-    if not np.isfinite(depth).all() or (depth < 0).any():
-        text = f"{where}: depth holds NaN, infinity or negative metres"
-        yield Problem("depth", text, "store 0 where depth is unknown")
-    elif not depth.any():
-        text = f"{where}: depth is unknown (0) at every pixel"
-        yield Problem("unknown", text, "leave the image out", fatal=False)
-    elif depth.max() > FAR:
-        text = f"{where}: depth reaches {depth.max():.0f} m"
-        yield Problem("depth", text, "scale=0.001 if the files hold millimetres", False)
 
 
 def _check_scores(scores: Mapping[str, float], split: str) -> list[Problem]:

@@ -13,8 +13,14 @@ from jaxseg.core import errors, image_files, lookup, paths
 from jaxseg.data import catalogue, refusals
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import Dataset
-from jaxseg.data.datasets import folder, lsp, table
-from jaxseg.data.readers import csv_tables, file_cache, folder_pairs, mask_files
+from jaxseg.data.datasets import lsp, table
+from jaxseg.data.readers import (
+    csv_tables,
+    file_cache,
+    folder_pairs,
+    mask_files,
+    mask_ids,
+)
 from jaxseg.data.tools import guess_masks, guess_objects
 
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
@@ -53,7 +59,7 @@ def get_config(arg=""):
     stage = common.train(
         DATA,
         task=TASK,
-        model=common.hrnet(arg.variant, TASK["name"]),
+        model=common.model(arg.variant, TASK["name"]),
         evaluations=EVALUATIONS,
         lr=arg.lr,
         steps=arg.steps,
@@ -68,7 +74,7 @@ _log = logging.getLogger(__name__)
 
 
 class Guess(NamedTuple):
-    """A reader that understands the folder."""
+    """A reader that can read the folder, and its options."""
 
     name: str
     options: dict[str, Any]
@@ -92,31 +98,31 @@ def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
 
 
 def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
-    """`guess`, with what is wrong in single files left to whoever asks.
+    """`guess`, with the errors of single files in `problems`.
 
     given: options of the reader that go before those that the folder suggests.
     """
     outside = bool((given or {}).get(catalogue.OUTSIDE))
     if not root.is_dir():
         raise no_folder(str(root))
-    found, refused, before, told = [], [], dict(refusals.told), {}
+    found, refused, before, told = [], [], dict(refusals.notes), {}
     with refusals.setting_aside() as noted:
         for name, options, reason in candidates(paths.root(root, outside=outside)):
             options = options | dict(given or {})
-            refusals.told.clear()
+            refusals.notes.clear()
             try:
                 facts = describe(name, root, options)
             except errors.UserError as error:
                 refused.append(f"{name} ({reason}): {error}")
             else:
                 problems = tuple(noted.values())
-                told = told if found else dict(refusals.told)
+                told = told if found else dict(refusals.notes)
                 found.append(
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
-    refusals.told.clear()  # what other formats left out is of no interest
-    refusals.told.update(before | told)
+    refusals.notes.clear()  # what other formats left out is of no interest
+    refusals.notes.update(before | told)
     if found:
         return found
     raise errors.UserError(
@@ -235,7 +241,7 @@ def _task(facts: Dataset) -> str:
 
 
 def candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """(reader, its options, what speaks for it), the most telling signs first."""
+    """(reader, its options, the reason for it), the strongest reason first."""
     if _any(root, "*.color.jpg") or _any(root, "*.color.png"):
         yield "seven_scenes/depth", {}, "files named N.color and N.depth"
     if (root / "joints.mat").is_file():
@@ -245,7 +251,7 @@ def candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield "cityscapes/19", {}, "leftImg8bit/ and gtFine/*_labelIds.png"
     if (root / "images/10k").is_dir() and (root / "labels/sem_seg/masks").is_dir():
         yield "bdd/19", {}, "images/10k/ and labels/sem_seg/masks/"
-    yield from guess_objects.coco_files(root)
+    yield from guess_objects.coco_readings(root)
     yield from _tables(root)
     yield from guess_objects.voc_files(root)
     yield from guess_objects.yolo_files(root)
@@ -280,8 +286,8 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     if not pairs:
         return
     try:
-        held = folder.ids_in([mask for _, mask in pairs], root)
-    except errors.UserError as error:  # said by the reader, of each mask
+        held = mask_ids.ids_in([mask for _, mask in pairs], root)
+    except errors.UserError as error:  # the reader raises it for each mask
         _log.info("%s", error)
         held = [frozenset()] * len(pairs)
     if 2 * sum(not ids for ids in held) > len(held):

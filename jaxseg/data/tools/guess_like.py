@@ -7,17 +7,11 @@ from typing import Any
 
 from jaxseg.core import errors
 from jaxseg.data import catalogue, refusals
-from jaxseg.data.datasets import folder
+from jaxseg.data.readers import mask_ids
 from jaxseg.data.tools import guess
 from jaxseg.data.tools.guess import Guess
 
 FOLDER = "folder/segmentation"
-# Options that say where files lie and how large they are: those of this folder. All
-# others say what labels mean: those of the training.
-HERE = ("images", "masks", "annotations", "labels", "names", "tables", "depth")
-HERE += ("mask_size",)
-# Readers that take the classes that labels show, where no option names them.
-MEASURED = (FOLDER, "voc/boxes", "image_folder/classes", "table/classification")
 AS_TRAINED = "the data of the training"
 
 
@@ -30,10 +24,10 @@ def like(
     given: Mapping[str, Any] | None = None,
 ) -> Guess:
     """The likeliest reading with these fields; UserError where there is none, or where
-    the folder says by itself that its labels are none of this model.
+    the folder's own list of classes contradicts the model.
 
     trained: the `data` section of the training, {} if unknown. classes: of the model,
-    in the order of their numbers. binary: whether it tells one from the background.
+    in the order of their numbers. binary: whether it has one class and the background.
     given: options, in place of all that are found here.
     """
     name, options, reason = _chosen(root, fields, trained, given)
@@ -43,17 +37,20 @@ def like(
     listed = options.get("classes") or ()
     if name == trained.get("name"):
         known = trained.get("options") or {}
-        meaning = {key: value for key, value in known.items() if key not in HERE}
+        # Where files lie is a fact of this folder, what labels mean of the training.
+        here = catalogue.places(name)
+        meaning = {key: value for key, value in known.items() if key not in here}
         places = known if reason == AS_TRAINED else options
         if not any(meaning.get(key) for key in ("binary", "ids", "colors")):
             options = _as_wanted(root, options, len(classes), binary)
-        options = meaning | {key: places[key] for key in HERE if key in places}
+        options = meaning | {key: places[key] for key in here if key in places}
         reason += ", with the options of the training"
     elif name == FOLDER:
         options = _as_wanted(root, options, len(classes), binary)
     _check_names(root, classes, listed, every=True)
     known = catalogue.bind_options(name, options)
-    if name in MEASURED and classes and not (known["classes"] or known.get("colors")):
+    unnamed = not (known.get("classes") or known.get("colors"))
+    if catalogue.classes_from(name) and classes and unnamed:
         options = options | {"classes": [*classes]}
         reason += ", with the classes of the model"
     facts = guess.describe(name, root, options)
@@ -124,7 +121,7 @@ def _as_wanted(
     if not options.get("binary") or not count:
         return dict(options)
     masks = [mask for _, mask in guess.matched(root)]
-    held = sorted({id_ for ids in folder.ids_in(masks, root) for id_ in ids})
+    held = sorted({id_ for ids in mask_ids.ids_in(masks, root) for id_ in ids})
     if held[-1] >= count:
         raise errors.UserError(
             f"{root}: the masks hold the ids {held}, the model has {count} classes, 0 "

@@ -13,7 +13,7 @@ from typing import Any
 from jaxseg.core import errors, image_files, images
 from jaxseg.data import refusals
 from jaxseg.data.datasets import folder
-from jaxseg.data.readers import class_names
+from jaxseg.data.readers import class_names, mask_ids
 
 THREADS = min(os.cpu_count() or 1, 8)  # Pillow reads headers side by side
 FEWEST = 2  # classes
@@ -23,15 +23,15 @@ Held = Sequence[Collection[int]]  # the ids of each mask
 def options(
     root: Path, pairs: Sequence[tuple[str, str]], held: Held
 ) -> tuple[dict[str, Any], str]:
-    """Options of folder/segmentation, and what speaks for them; refuses single files.
+    """Options of folder/segmentation, and the reason for them; refuses single files.
 
     pairs: image and mask of each; held: the ids in these masks.
     """
     masks = [mask for _, mask in pairs]
     values = sorted({id_ for ids in held for id_ in ids})
     reason = "images and masks of the same names; masks hold "
-    reason += ", ".join(map(str, values[: folder.SHOWN])) + ", ..." * (
-        len(values) > folder.SHOWN
+    reason += ", ".join(map(str, values[: mask_ids.SHOWN])) + ", ..." * (
+        len(values) > mask_ids.SHOWN
     )
     names = class_names.find(root)
     value = foreground(held)
@@ -40,7 +40,7 @@ def options(
         _refuse_others(root, masks, held, value)
         found["binary"] = True
     if names is not None:
-        found["classes"] = folder.named(root, masks, held, names, value)
+        found["classes"] = mask_ids.named(root, masks, held, names, value)
         reason += f"; {len(names.names)} classes are named in {names.file}"
     if _other_sizes(root, pairs):
         found["mask_size"] = "resize"
@@ -57,17 +57,17 @@ def foreground(held: Held) -> int | None:
     if not rest:
         return value
     odd = [ids for ids in held if rest & {*ids}]
-    if len(odd) > folder.few(len(held)) or 255 in rest:
+    if len(odd) > mask_ids.few(len(held)) or 255 in rest:
         return None
     # 0, 1 and 2 are three classes, one of them rare; 0, 255 and 2 are not.
-    return value if value > FEWEST or rest <= {*folder.strays(held)} else None
+    return value if value > FEWEST or rest <= {*mask_ids.strays(held)} else None
 
 
 def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> None:
     """Refuses the masks that hold more than 0 and `value`."""
     found = [
         errors.UserError(
-            f"{root / mask}: holds the ids {folder.listed(ids)}; the other masks "
+            f"{root / mask}: holds the ids {mask_ids.listed(ids)}; the other masks "
             f"hold 0 and {value} alone. Fix: correct the mask; if there are more "
             "than two classes, name them in a file classes.txt, one a line."
         )
@@ -96,7 +96,7 @@ def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
         for pair, each in zip(pairs, found)
         if isinstance(each, list) and each[0] != each[1]
     }
-    if len(odd) > folder.few(len(pairs)):
+    if len(odd) > mask_ids.few(len(pairs)):
         return True
     refusals.refuse(*_size_errors(root, odd))
     return False

@@ -1,6 +1,6 @@
 """Where a user's folder keeps boxes, keypoints and segments: COCO, VOC and YOLO files.
 
-Each function yields (reader, its options, what speaks for it), the likeliest first.
+Each function yields (reader, its options, the reason for it), the likeliest first.
 """
 
 import logging
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, image_files
-from jaxseg.data.datasets import coco
 from jaxseg.data.readers import (
     class_names,
+    coco_files,
     coco_json,
     file_cache,
     folder_pairs,
@@ -26,7 +26,7 @@ YAML = ("*.yaml", "*.yml")
 _log = logging.getLogger(__name__)
 
 
-def coco_files(root: Path) -> Iterator[Reading]:
+def coco_readings(root: Path) -> Iterator[Reading]:
     """JSON files in COCO's format: under the official names, in root or below it."""
     for prefix, variant in PREFIXES.items():
         if any(root.glob(f"annotations/{prefix}_*.json")):
@@ -123,10 +123,10 @@ def _by_split(files: Sequence[Path], root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in files:
         words = re.split(r"[^a-z]+", f"{path.parent.name} {path.stem}".lower())
-        for split in coco.SPLITS:
+        for split in coco_files.SPLITS:
             if {*words} & {*folder_pairs.SPLITS[split]}:
                 found.setdefault(split, path.relative_to(root).as_posix())
-    return {split: found[split] for split in coco.SPLITS if split in found}
+    return {split: found[split] for split in coco_files.SPLITS if split in found}
 
 
 def _points(path: Path) -> int:

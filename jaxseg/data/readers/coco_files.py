@@ -1,0 +1,79 @@
+"""Where the JSON files of a set in COCO's format lie, and their images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from jaxseg.core import errors
+from jaxseg.data import refusals
+
+SPLITS = {"train": "train", "validation": "val", "test": "test"}
+TRIED = 20  # images that are looked for to find their folder: some may be missing
+
+
+def find_files(
+    prefix: str, root: Path, annotations: Mapping[str, str] | None
+) -> dict[str, str]:
+    """{split: JSON file below root}, those given or those with this prefix."""
+    if annotations is None:
+        found = by_name(prefix, root)
+        if not found:
+            raise errors.UserError(
+                f"{root}: found no annotations/{prefix}_train*.json, nor "
+                "one of val or test. Fix: point root at the folder that holds "
+                "annotations/, or name the files: annotations={'train': FILE, ...}."
+            )
+        return found
+    unknown = sorted(set(annotations) - set(SPLITS))
+    if unknown or not annotations:
+        raise errors.UserError(
+            f"annotations: found the splits {unknown or 'none'}; allowed are "
+            f"{', '.join(SPLITS)}. Fix: annotations={{'train': FILE, ...}}."
+        )
+    return {split: annotations[split] for split in SPLITS if split in annotations}
+
+
+def find_images(
+    root: Path, file: str, files: Sequence[str], given: str | None
+) -> PurePosixPath:
+    """The folder below root that the file names of a JSON file are relative to."""
+    if given is not None:
+        if not (root / given).is_dir():
+            raise errors.UserError(
+                f"{root / given}: folder not found; images={given!r} must be a folder "
+                f"below {root}. Fix: correct it."
+            )
+        return PurePosixPath(given)
+    name = PurePosixPath(file).stem.rsplit("_", 1)[-1]
+    beside = PurePosixPath(file).parent
+    candidates = [PurePosixPath(p) for p in (name, f"images/{name}", "images", ".")]
+    candidates.append(beside)
+    for folder in candidates:
+        if any(refusals.is_file(root / folder, name) for name in files[:TRIED]):
+            return folder
+    raise errors.UserError(
+        f"{root / file}: images such as {files[0]!r} are in none of "
+        f"{', '.join(map(str, candidates))} below {root}. Fix: add them, or name their "
+        "folder with images=FOLDER; if that is not below root, point root higher up "
+        "and name the JSON files with annotations={split: FILE}."
+    )
+
+
+def by_name(prefix: str, root: Path) -> dict[str, str]:
+    """{split: JSON file} of those under the official names."""
+    files = {}
+    for split, name in SPLITS.items():
+        pattern = f"annotations/{prefix}_{name}*.json"
+        found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        if len(found) > 1:
+            raise errors.UserError(
+                f"{root}: found {', '.join(found)} for split {split!r}; allowed is one "
+                f"file. Fix: say which with annotations={{{split!r}: FILE}}."
+            )
+        if found:
+            files[split] = found[0]
+    return files
+
+
+def of_split(images: Mapping[str, str] | str | None, split: str) -> str | None:
+    """The folder of a split, where one is given."""
+    return images.get(split) if isinstance(images, Mapping) else images

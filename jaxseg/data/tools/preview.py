@@ -1,0 +1,84 @@
+"""Examples as pictures: their labels drawn onto the images, on one sheet."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxseg.core import draw, images
+from jaxseg.core.types import Example
+from jaxseg.data import transforms
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.source import Source
+
+SIDE = 240  # small images are enlarged, large ones reduced, to about this
+
+
+def sheet(source: Source, count: int, augmented: bool) -> np.ndarray:
+    """uint8 [H, W, 3]: `count` examples, spread over the source, and the legend.
+
+    augmented: each a second time, as training might see it.
+    """
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+    facts, pictures = source.dataset, []
+    for index in chosen:
+        example = source[int(index)]
+        pictures.append(draw_example(example, facts))
+        if augmented:
+            example = augment(example, facts, seed=int(index))
+            pictures.append(draw_example(example, facts))
+    drawn = draw.contact_sheet(pictures, columns=4)
+    palette = draw.full_palette(facts.palette, facts.num_classes)
+    return draw.stack([drawn, draw.legend(facts.classes, palette, drawn.shape[1])])
+
+
+def draw_example(example: Example, facts: Dataset) -> np.ndarray:
+    """uint8 [H, W, 3]: the image, its labels and its depth side by side, named."""
+    side = max(example["image"].shape[:2])
+    if side > SIDE:
+        size = images.scaled_size(example["image"].shape[:2], SIDE / side)
+        example = transforms.scale_to(example, size)
+    factor = max(1, SIDE // max(example["image"].shape[:2]))
+    image = draw.enlarge(draw.displayable(example["image"]), factor)
+    panels = [image, *_label_panels(example, facts, image, factor)]
+    text = str(example["id"])
+    if "label" in example:
+        text = f"{facts.classes[int(example['label'])]}  {text}"
+    if "depth" in example:
+        near, far = draw.depth_limits(example["depth"])
+        text += f"  {near:.1f} m to {far:.1f} m"
+    picture = np.concatenate(panels, axis=1)
+    return draw.stack([picture, draw.caption(text, picture.shape[1])])
+
+
+def augment(example: Example, facts: Dataset, seed: int) -> Example:
+    """The example as training might see it, at its own size if there is no other."""
+    size = facts.size or example["image"].shape[:2]
+    steps = (
+        transforms.Flip(),
+        transforms.Rescale(height=size[0], width=size[1]),
+        transforms.Crop(*size),
+    )
+    rng = np.random.default_rng(seed)
+    for step in steps:
+        example = step.for_dataset(facts)(example, rng)
+    return example
+
+
+def _label_panels(
+    example: Example, facts: Dataset, image: np.ndarray, factor: int
+) -> Iterator[np.ndarray]:
+    palette = draw.full_palette(facts.palette, facts.num_classes)
+    labelled = image
+    if "segmentation" in example:
+        ids = draw.enlarge(example["segmentation"], factor)
+        labelled = draw.overlay(labelled, ids, palette)
+    if "boxes" in example:
+        labels = example.get("box_labels", np.zeros(len(example["boxes"]), np.int32))
+        labelled = draw.boxes(labelled, example["boxes"], labels, palette)
+    if "keypoints" in example:
+        labelled = draw.keypoints(labelled, example["keypoints"], facts.skeleton)
+    if labelled is not image:
+        yield labelled
+    if "depth" in example:
+        depth = draw.enlarge(example["depth"], factor)
+        yield draw.color_depth(depth)
