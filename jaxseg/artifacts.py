@@ -54,8 +54,8 @@ def list_(arguments: argparse.Namespace) -> int:
     store, counts = _store(arguments), dict.fromkeys(WRONG, 0)
     rows = [(key, _listed(store, key)) for key in store.folders()]
     for key, row in sorted(rows, key=lambda pair: pair[1]["created"]):
-        kind, told = _wrong(store, key) if arguments.verify else ("", "")
-        state = f"  {told or 'ok'}" if arguments.verify else ""
+        kind, text = _wrong(store, key) if arguments.verify else ("", "")
+        state = f"  {text or 'ok'}" if arguments.verify else ""
         if kind:
             counts[kind] += 1
         size = stores.size(store.folder(key)) / 2**20

@@ -73,15 +73,15 @@ def _run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> in
     except errors.UserError as error:
         if errors.traced():
             traceback.print_exception(error)
-        said, code = str(error), error.exit_code
+        message, code = str(error), error.exit_code
     except KeyboardInterrupt:
         print("jaxseg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        said, code = refused(error), errors.UserError.exit_code
-        if not said:
+        message, code = refused(error), errors.UserError.exit_code
+        if not message:
             raise
-    print(f"jaxseg: {said}", file=sys.stderr)
+    print(f"jaxseg: {message}", file=sys.stderr)
     return code
 
 

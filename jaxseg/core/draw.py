@@ -152,9 +152,9 @@ def labels(
     if "segmentation" in fields:
         picture = overlay(picture, fields["segmentation"], palette)
     if "boxes" in fields:
-        found = fields.get("box_labels", np.zeros(len(fields["boxes"]), np.int32))
+        classes = fields.get("box_labels", np.zeros(len(fields["boxes"]), np.int32))
         scores = fields.get("scores")
-        picture = boxes(picture, fields["boxes"], found, palette, names, scores)
+        picture = boxes(picture, fields["boxes"], classes, palette, names, scores)
     if "keypoints" in fields:
         picture = keypoints(picture, fields["keypoints"], bones)
     if "depth" in fields:

@@ -24,9 +24,9 @@ def names(package: str) -> list[str]:
 @functools.cache  # a plan of a hundred stages asks thousands of times
 def _names(package: str) -> tuple[str, ...]:
     module = importlib.import_module(package)
-    found = {info.name for info in pkgutil.iter_modules(module.__path__)}
-    found -= {*getattr(module, "SHARED", ()), package.rsplit(".", 1)[-1][:-1]}
-    return tuple(sorted(n for n in found if n[0] != "_"))
+    parts = {info.name for info in pkgutil.iter_modules(module.__path__)}
+    parts -= {*getattr(module, "SHARED", ()), package.rsplit(".", 1)[-1][:-1]}
+    return tuple(sorted(name for name in parts if name[0] != "_"))
 
 
 def load(package: str, name: Any) -> ModuleType:

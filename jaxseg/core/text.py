@@ -25,7 +25,7 @@ def visible(text: str, keep: str = LINES) -> str:
     >>> print(visible("two\nlines", keep=""))
     two\nlines
     """
-    return HIDDEN.sub(lambda found: _escape(found[0], keep), text)
+    return HIDDEN.sub(lambda match: _escape(match[0], keep), text)
 
 
 class Visible:

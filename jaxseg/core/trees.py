@@ -47,16 +47,16 @@ def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
     """
     paths = list(paths)
     try:
-        found = [path for path in paths if re.fullmatch(pattern, path)]
+        matched = [path for path in paths if re.fullmatch(pattern, path)]
     except re.error as error:
         raise errors.UserError(f"{what}: {pattern!r} is not a regex: {error}") from None
-    if not found:
+    if not matched:
         hint = lookup.did_you_mean(pattern, paths)
         raise errors.UserError(
             f"{what}: pattern {pattern!r} matches no leaf of {len(paths)}, for example "
             f"{', '.join(paths[:3])}. Patterns are regexes matched in full.{hint}"
         )
-    return found
+    return matched
 
 
 def first_match(

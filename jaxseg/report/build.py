@@ -40,7 +40,7 @@ class Report:
             broken = [s for s in study.broken if s.status != "blocked"]
             parts += [f"  {stage.name}: {_why(stage)}" for stage in broken]
             parts += [f"  {s.name}: a picture left out, {t}" for s, t in study.lost]
-            names = ", ".join(stage.name for stage in study.spared)
+            names = ", ".join(stage.name for stage in study.not_needed)
             parts += [f"  diverged, and not needed: {names}"] if names else []
         return "\n".join(parts)
 

@@ -67,12 +67,12 @@ def _a1(rows: Rows) -> tuple[str, int, str]:
     rows = [r for r in rows if r["source"] == gains.RANDOM and r["baseline_learned"]]
     if not rows:
         return _nothing("no random start beside a baseline that learned")
-    usual = [r for r in rows if not r["nothing"] and r["value"] > 0]
+    usual = [r for r in rows if not r["learned_nothing"] and r["value"] > 0]
     pairs = [(r["baseline"], r["value"], r["higher_is_better"]) for r in usual]
     better = [gains.gain(*pair) for pair in pairs]
     won = sum(b > 0 for b in better) + len(rows) - len(usual)
-    nothing = sum(r["nothing"] for r in rows)
-    sure = sum(r["nothing"] and not r["undecided"] for r in rows)
+    nothing = sum(r["learned_nothing"] for r in rows)
+    sure = sum(r["learned_nothing"] and not r["undecided"] for r in rows)
     sure += sum(_surely(r, "down") for r in usual)
     several = any(r["several"] for r in rows)
     ends = dict.fromkeys(f"{end(better):+.1f}" for end in (min, max) if better)

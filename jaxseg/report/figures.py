@@ -152,7 +152,7 @@ def _cell(axes, grid, pair, place, limit: float, name: str) -> str:
         _empty(axes, place, hole, "#fafbfc", name)
         return f"{head}: {hole or 'not in the plan'}"
     if row["gain"] is None:
-        _empty(axes, place, row["grey"], "#dfe3e8", name)
+        _empty(axes, place, row["reason"], "#dfe3e8", name)
     else:
         inside = bool(source.domain) and source.domain == target.domain
         _filled(axes, place, row, limit, inside, name)
@@ -213,7 +213,7 @@ def describe(row: Mapping[str, Any]) -> str:
     parts = [f"{tables.shown(row['metric'])} {row['value']:.4f} against {base}"]
     parts += [f"seeds: {row['seeds']}", *filter(None, [row["note"]])]
     if row["gain"] is None:
-        return "; ".join([row["grey"], *parts])
+        return "; ".join([row["reason"], *parts])
     given = "95 % interval " * (row["gain_low"] is not None) + interval(row)
     return "; ".join([f"{signed(row['gain'])} % ({given})", *parts])
 

@@ -137,10 +137,11 @@ def gains(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each measured pair of target and source, without the baselines.
 
     Beside COLUMNS a row has SAME, ABOUT, `baseline_source`, `shared` (the seeds),
-    `significant` (sure: the interval leaves out 0), `baseline_learned`, `nothing` (the
-    start learned on no shared seed), `undecided`, `grey` (two words on why there is no
-    gain), `trouble` (the part of `note` on the baseline), `error` and `dof` of the log
-    ratio, and the result rows by seed. UserError where two artifacts claim one cell.
+    `significant` (sure: the interval leaves out 0), `baseline_learned`, `undecided`,
+    `learned_nothing` (the start learned on no shared seed), `reason` (two words on why
+    there is no gain), `baseline_note` (the part of `note` on the baseline), `error` and
+    `dof` of the log ratio, and the result rows by seed. UserError where two artifacts
+    claim one cell.
     """
     groups = collections.defaultdict(lambda: collections.defaultdict(dict))
     for row in rows:
@@ -206,16 +207,17 @@ def _row(seeds: Seeds, base: Seeds, several: bool) -> dict[str, Any]:
     row |= {"value": _mean(seeds, shared or seeds), "baseline": None, "gain": None}
     row |= {"seeds": len(shared), "shared": shared, "several": several}
     row |= {"rows": seeds, "baseline_rows": base, "baseline_learned": False}
-    row["trouble"] = ""
-    row["nothing"] = not any(learned(seeds[s]) for s in shared or seeds)
+    row["baseline_note"] = ""
+    row["learned_nothing"] = not any(learned(seeds[s]) for s in shared or seeds)
     if not shared:
-        return row | {"grey": "no baseline", "note": "no seed shared with the baseline"}
+        note = "no seed shared with the baseline"
+        return row | {"reason": "no baseline", "note": note}
     row["baseline"] = _mean(base, shared)
     return row | _state(row)
 
 
 def _state(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`gain`, or `grey` and `note` on why there is none; `baseline_learned`."""
+    """`gain`, or `reason` and `note` on why there is none; `baseline_learned`."""
     shared = row["shared"]
     seeds, base = (
         [rows[s] for s in shared] for rows in (row["rows"], row["baseline_rows"])
@@ -226,15 +228,15 @@ def _state(row: Mapping[str, Any]) -> dict[str, Any]:
         values = [one["value"] for one in base] if partly else [row["baseline"]]
         numbers = ", ".join(f"{value:.2g}" for value in values)
         note = f"{_on('baseline not learned', without, base)}: {numbers}"
-        return {"grey": "not learned", "trouble": note, "note": note}
+        return {"reason": "not learned", "baseline_note": note, "note": note}
     zeros = sum(one["value"] <= 0 for one in seeds)
     if 0 < zeros < len(seeds):
         note = _on("undecided: scored 0", zeros, seeds)
-        return {"grey": "undecided", "note": note, "baseline_learned": True}
+        return {"reason": "undecided", "note": note, "baseline_learned": True}
     without = sum(not learned(one) for one in seeds)
     return {
         "gain": gain(row["value"], row["baseline"], row["higher_is_better"]),
-        "grey": "",
+        "reason": "",
         "note": _on("learned nothing", without, seeds) if without else "",
         "baseline_learned": True,
     }
@@ -246,7 +248,7 @@ def _on(words: str, number: int, of: Sequence) -> str:
 
 
 def _sure(row: Mapping[str, Any], compared: layout.Comparison, index: int) -> dict:
-    """The interval of a gain and its verdict, with `note`, `trouble`, `undecided`."""
+    """The interval of a gain, its verdict, `undecided` and the notes."""
     error, dof = float(compared.error[index]), int(compared.dof[index])
     line = {"error": None, "dof": None, "gain_low": None, "gain_high": None}
     line["undecided"] = row["gain"] is not None and bool(compared.undecided)
@@ -257,7 +259,7 @@ def _sure(row: Mapping[str, Any], compared: layout.Comparison, index: int) -> di
     if compared.apart[0] and row["gain"] is not None:
         words = f"the baseline scatters {_times(compared, 0)} the sources"
         words = "undecided: " * line["undecided"] + words
-        line["trouble"] = words
+        line["baseline_note"] = words
     elif compared.apart[index]:
         words = f"scatters {_times(compared, index)} the others"
     line["note"] = "; ".join(filter(None, (words, row["note"])))

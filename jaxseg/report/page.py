@@ -171,7 +171,7 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "waiting": costs.waiting(stages),
         "broken": study.broken,
         "lost": study.lost,
-        "spared": study.spared,
+        "not_needed": study.not_needed,
     }
 
 
@@ -191,7 +191,9 @@ def _grid(
 ) -> dict[str, Any]:
     """What the page shows of one grid: figures, shares, gains and their artifacts."""
     gain_rows = grid.rows()
-    casts = [(target, pictures.cast(grid, target, results)) for target in grid.targets]
+    shown = [
+        (target, pictures.starts(grid, target, results)) for target in grid.targets
+    ]
     own = [row for row in results if tables.place(row) == tables.place_of(grid)]
     own = [row for row in own if row["role"] == "target"]
     return {
@@ -218,21 +220,21 @@ def _grid(
         "chance": shares.chance(gain_rows),
         "notes": grid.notes(),
         "curves": [
-            (target, pictures.curves(cast), [entry[:2] for entry in cast])
-            for target, cast in casts
+            (target, pictures.curves(starts), [entry[:2] for entry in starts])
+            for target, starts in shown
         ],
-        "roles": _roles([cast for _, cast in casts]),
-        "examples": [(target, pictures.examples(cast)) for target, cast in casts],
+        "roles": _roles([starts for _, starts in shown]),
+        "examples": [(target, pictures.examples(starts)) for target, starts in shown],
         "embedded": {
             cell["target"]: rows.embedded(cell["target_dataset"]) for cell in own
         },
     }
 
 
-def _roles(casts: Sequence[pictures.Cast]) -> str:
+def _roles(shown: Sequence[pictures.Starts]) -> str:
     """'Baseline and best source': the starts that have curves."""
     names = {"baseline": "baseline", "random": "random start", "best": "best source"}
-    there = {role for cast in casts for role, *_ in cast}
+    there = {role for starts in shown for role, *_ in starts}
     *most, last = [name for role, name in names.items() if role in there] or [""]
     return (", ".join(most) + " and " * bool(most) + last).capitalize()
 

@@ -12,10 +12,10 @@ EXAMPLES = 3  # per target
 WIDEST = 320  # pixels of an embedded picture: larger ones are scaled down
 LARGEST = 60_000  # bytes of a PNG embedded as it is
 
-Cast = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows by seed)
+Starts = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows by seed)
 
 
-def cast(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Cast:
+def starts(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Starts:
     """The starts of a target that are shown: baseline, random start and best source.
 
     Those that were not measured are left out. In a grid without a comparison: the
@@ -31,10 +31,10 @@ def cast(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Cas
     return [(role, s, by_source[s]) for s, role in chosen.items() if s in by_source]
 
 
-def curves(members: Cast) -> dict[str, str]:
+def curves(starts: Starts) -> dict[str, str]:
     """{"loss": svg, "metric": svg}: training loss and headline metric by step."""
     losses, values, metric = [], [], ""
-    for role, _, rows in members:
+    for role, _, rows in starts:
         for row in rows:
             metric = row["metric"]
             lines = row["stage"].result.lines("metrics.jsonl")
@@ -51,12 +51,12 @@ def curves(members: Cast) -> dict[str, str]:
     }
 
 
-def examples(members: Cast) -> dict[str, Any] | None:
+def examples(starts: Starts) -> dict[str, Any] | None:
     """Image, truth and predictions of the baseline and the best source, as data URIs.
 
     None where no artifact has samples. All are of the first seed.
     """
-    shown = [m for m in members if m[0] in ("baseline", "best")] or members
+    shown = [m for m in starts if m[0] in ("baseline", "best")] or starts
     shown = [(role, source, rows[0]["stage"].result) for role, source, rows in shown]
     shown = [entry for entry in shown if _sample_names(entry[2])]
     if not shown:

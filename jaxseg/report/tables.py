@@ -115,8 +115,8 @@ class Grid:
         ]
         for target in self.targets:
             rows = [row for (line, _), row in self.cells.items() if line == target]
-            words = dict.fromkeys(row["trouble"] for row in rows if row["trouble"])
-            lines += [f"{target.heading}: {text}" for text in words]
+            notes = dict.fromkeys(row["baseline_note"] for row in rows)
+            lines += [f"{target.heading}: {text}" for text in notes if text]
         return lines + self._of_cells() + self._floors()
 
     def _floors(self) -> list[str]:
@@ -130,7 +130,7 @@ class Grid:
         """A line for each distinct note of cells whose baseline has no trouble."""
         places = collections.defaultdict(list)
         for (target, source), row in self.cells.items():
-            if row["note"] and not row["trouble"]:
+            if row["note"] and not row["baseline_note"]:
                 places[row["note"]].append(f"{target.heading} from {source.label}")
         return [f"{', '.join(where)}: {text}" for text, where in places.items()]
 

@@ -19,7 +19,7 @@ def number(row: Mapping[str, Any] | None, hole: str = "") -> str:
             return f"{signed(row['gain'])}?"
         ends = f"[{whole(low)}, {whole(high)}]"
         return f"{signed(row['gain'])} {ends}{'*' * row['significant']}"
-    words = hole if row is None else row["grey"]
+    words = hole if row is None else row["reason"]
     return f"({words})" if words else ""
 
 

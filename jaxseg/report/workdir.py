@@ -98,7 +98,7 @@ class Study:
     error: str = ""  # why plan.json cannot be read; all else is empty then
 
     @property
-    def spared(self) -> Sequence[Stage]:
+    def not_needed(self) -> Sequence[Stage]:
         """Stages that diverged, and whose children are all done without them."""
         children = collections.defaultdict(list)
         for stage in self.stages:
@@ -109,10 +109,10 @@ class Study:
 
     @property
     def broken(self) -> Sequence[Stage]:
-        """Stages in a status of BROKEN, without those of `spared`."""
-        spared = {stage.key for stage in self.spared}
+        """Stages in a status of BROKEN, without those of `not_needed`."""
+        not_needed = {stage.key for stage in self.not_needed}
         stages = [stage for stage in self.stages if stage.status in BROKEN]
-        return [stage for stage in stages if stage.key not in spared]
+        return [stage for stage in stages if stage.key not in not_needed]
 
     @property
     def lost(self) -> Sequence[tuple[Stage, str]]:

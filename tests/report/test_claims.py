@@ -48,14 +48,14 @@ def test_a1_tells_the_gain_of_the_pretraining():
 
 
 def test_a1_a_random_start_that_learned_nothing_speaks_for_pretraining():
-    zero = random(0.0, several=True, nothing=True)
-    low = random(0.02, several=True, nothing=True, **WIDE)
+    zero = random(0.0, several=True, learned_nothing=True)
+    low = random(0.02, several=True, learned_nothing=True, **WIDE)
     line = lines([zero, low])[0]
     assert line["verdict"] == claims.HELD and line["count"] == 2
     assert line["measured"] == (
         "better on 2 of 2 targets, surely on 2, on 2 the random start learned nothing"
     )
-    grey = random(0.0, baseline_learned=False, nothing=True)
+    grey = random(0.0, baseline_learned=False, learned_nothing=True)
     assert verdicts([grey])["A1"] == claims.UNMEASURED
 
 

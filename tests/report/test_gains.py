@@ -133,7 +133,7 @@ def test_only_shared_seeds_are_compared(tmp_path):
 
 def test_without_a_baseline_there_is_a_hole(tmp_path):
     row = measure(tmp_path, {("websearch", 1): 0.5, ("day", 0): 0.6})["day"]
-    assert row["value"] == 0.6 and row["grey"] == "no baseline"
+    assert row["value"] == 0.6 and row["reason"] == "no baseline"
     assert row["gain"] is row["baseline"] is row["effect"] is None
     assert gains.gain(0.5, 0.0, True) is None
 
@@ -176,7 +176,7 @@ def test_learned_is_better_than_the_floor(value, floor, higher, found):
 
 def test_a_baseline_below_the_floor_has_no_gain_and_says_so(tmp_path):
     row = measure(tmp_path, table(websearch=[0.02], day=[0.4]), floor=0.05)["day"]
-    assert row["gain"] is None and row["grey"] == "not learned"
+    assert row["gain"] is None and row["reason"] == "not learned"
     assert row["note"] == "baseline not learned: 0.02" and row["baseline"] == 0.02
     (line,) = csv.DictReader(io.StringIO(rows.write_csv([row], gains.COLUMNS)))
     assert line["note"] == "baseline not learned: 0.02" and line["effect"] == ""
@@ -202,7 +202,7 @@ def test_a_baseline_that_scatters_leaves_its_target_undecided(tmp_path):
     row = found["a"]
     assert row["effect"] == "I" and row["mean_effect"] == "VP"
     assert row["note"].startswith("undecided: the baseline scatters ")
-    assert row["note"] == row["trouble"]
+    assert row["note"] == row["baseline_note"]
 
 
 def test_a_baseline_that_may_scatter_by_chance_decides(tmp_path):
@@ -218,7 +218,9 @@ def test_a_source_that_scatters_says_so_and_has_its_own_interval(tmp_path):
     row = found["wild"]
     assert row["note"].startswith("scatters ") and row["note"].endswith("as the others")
     assert row["dof"] == 2 and not row["significant"] and not row["undecided"]
-    assert found["a"]["note"] == row["trouble"] == "" and found["a"]["significant"]
+    assert (
+        found["a"]["note"] == row["baseline_note"] == "" and found["a"]["significant"]
+    )
 
 
 @pytest.mark.parametrize(

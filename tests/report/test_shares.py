@@ -22,7 +22,7 @@ def row(gain, source_domain, target="t", source_task="segmentation", **more):
         "several": low is not None,
         "undecided": False,
         "baseline_learned": True,
-        "nothing": False,
+        "learned_nothing": False,
         "source_domain": source_domain,
         "target_domain": "driving",
         "source_task": source_task,
@@ -65,7 +65,7 @@ def test_best_sources_as_in_table_8():
 
 
 def test_what_has_no_gain_is_in_no_share():
-    grey = row(None, "driving") | {"grey": "not learned"}
+    grey = row(None, "driving") | {"reason": "not learned"}
     assert shares.measured([grey]) == []
     assert shares.summary([grey])[0]["count"] == 0
 

@@ -253,7 +253,7 @@ def test_a_run_without_a_cache(disk, tmp_path, expected, tally, name):
     )
     text = done.stderr.decode()
     assert done.returncode == 0, text
-    said = text.count(f"{cache}: nothing can be kept there") == 1
+    said = text.count(f"{cache}: cannot be written") == 1
     silent = "UserWarning" not in text and "Traceback" not in text
     row.add(None if said and silent else text[-1000:])
     row.check()
