@@ -1,11 +1,14 @@
 """The readers: official layouts written by the tests, and the real sets."""
 
+import inspect
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxseg.core import errors, lookup
-from jaxseg.data import catalogue, pipeline, transforms
+from jaxseg.data import catalogue, pipeline, readers, transforms
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import DOMAINS, FIELDS, IGNORE
 from tests.data import trees
@@ -34,6 +37,16 @@ def test_fact_sheets_are_complete(name):
 def test_dataset_files_have_the_three_parts(file):
     module = lookup.load(catalogue.PACKAGE, file)
     assert module.DATASETS and callable(module.records) and callable(module.parse)
+    assert set(getattr(module, "CLASSES_FROM", {})) <= set(module.DATASETS)
+    options = inspect.signature(module.records).parameters
+    assert set(getattr(module, "PLACES", ())) <= set(options)
+
+
+def test_readers_import_no_data_set():
+    folder = pathlib.Path(readers.__file__).parent
+    texts = {path.name: path.read_text() for path in folder.glob("*.py")}
+    assert len(texts) > 15
+    assert [name for name, text in texts.items() if catalogue.PACKAGE in text] == []
 
 
 @pytest.mark.parametrize("prefix", ["", "/SegNet/CamVid/"])
