@@ -1,8 +1,12 @@
-"""What happens beside the steps: log, stop on NaN, evaluate, keep the best, save."""
+"""Hooks of the train loop: log, stop on NaN, evaluate, keep the best weights, save.
+
+A hook is called after each step. `state()` returns what a checkpoint has to hold of it,
+as JSON, once all that this refers to is on disk; `restore(state)` takes that over.
+"""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +18,76 @@ from jaxseg.train import state as states
 
 
 class Interrupted(Exception):
-    """The run was asked to end; its state is saved and the same command continues."""
+    """The run was asked to end; its state is saved, and the same command resumes it."""
 
 
 class Log:
-    """Scalars to metrics.jsonl, TensorBoard and the progress line; guards against NaN.
+    """Writes means of the logs to metrics.jsonl, TensorBoard and the progress line.
 
-    Losses of all steps are looked at, but only when it is time to log, to evaluate or
-    to save, and when the run ends (`read`), so that the device is not waited for in
-    between.
+    Raises Diverged if a loss is not finite. The loss of every step is checked, but only
+    when a line is due, when `check` says so and when a checkpoint is saved: in between,
+    nothing waits for the device.
+
+    check: the steps whose losses must be checked before the hooks that follow.
+    saved: returns the step of the last checkpoint, for the message.
     """
 
     def __init__(
         self,
+        *,
         when: every.Every,
+        check: Callable[[int], bool],
         metrics: Path,
         writer: Any,
         batch_size: int,
         progress: Callable[[int, dict[str, float]], None],
+        saved: Callable[[], int | None],
     ):
-        self.when, self.metrics, self.writer = when, metrics, writer
-        self.batch_size, self.progress = batch_size, progress
-        self.last_saved: int | None = None
-        self.window: list[dict[str, float]] = []  # logs since the last line, checked
+        self.when, self.check, self.metrics, self.writer = when, check, metrics, writer
+        self.batch_size, self.progress, self.saved = batch_size, progress, saved
+        self._window: list[dict[str, float]] = []  # since the last line, checked
         self._unread: list[tuple[int, float, list[str], Any]] = []
         self._time = time.perf_counter()
 
     def __call__(self, event: loop.Event) -> None:
         self._unread.append((event.step, event.lr, event.ids, event.logs))
-        if self.when(event.step):
-            self.read()
+        due = self.when(event.step)
+        if due or self.check(event.step):
+            self._read()
+        if due:
             self._write(event)
 
-    def read(self) -> None:
-        """Brings the logs of all steps so far to the host; Diverged on NaN."""
+    def state(self) -> dict[str, Any]:
+        """{"window": logs of the steps since the last line}; Diverged on NaN."""
+        self._read()
+        return {"window": self._window}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._window = list(state["window"])
+
+    def _read(self) -> None:
         for step, lr, ids, logs in self._unread:
             values = {name: float(value) for name, value in logs.items()}
-            self._check(values["loss"], step, lr, ids)
-            self.window.append(values)
+            self._check_loss(values["loss"], step, lr, ids)
+            self._window.append(values)
         self._unread = []
 
     def _write(self, event: loop.Event) -> None:
-        count, now = len(self.window), time.perf_counter()
-        mean = {n: sum(row[n] for row in self.window) / count for n in self.window[0]}
+        count, now = len(self._window), time.perf_counter()
+        names = self._window[0]
+        mean = {name: sum(row[name] for row in self._window) / count for name in names}
         rate = round(count * self.batch_size / (now - self._time), 1)
         row = mean | {"lr": event.lr, "examples_per_second": rate}
-        self.window, self._time = [], now
+        self._window, self._time = [], now
         jsonl.append(self.metrics, {"kind": "train", "step": event.step} | row)
         for name, value in row.items():
             self.writer.add_scalar(f"train/{name}", value, event.step)
         self.progress(event.step, row)
 
-    def _check(self, loss: float, step: int, lr: float, ids: list[str]) -> None:
+    def _check_loss(self, loss: float, step: int, lr: float, ids: list[str]) -> None:
         if math.isfinite(loss):
             return
-        saved = "none" if self.last_saved is None else f"step {self.last_saved}"
+        saved = "none" if self.saved() is None else f"step {self.saved()}"
         raise errors.Diverged(
             f"loss is {loss} at step {step} (learning rate {lr:g}). Records "
             f"of that batch: {', '.join(ids)}. Last good checkpoint: {saved}. "
@@ -78,7 +97,7 @@ class Log:
 
 
 def check_metric(value: float, what: str, step: int) -> None:
-    """Diverged where a headline metric is not finite: nothing would ever beat NaN."""
+    """Diverged if a headline metric is not finite: no later value is above NaN."""
     if not math.isfinite(value):
         raise errors.Diverged(
             f"{what} is {value} after step {step}: predictions are not finite, or the "
@@ -88,37 +107,35 @@ def check_metric(value: float, what: str, step: int) -> None:
 
 
 class Evaluate:
-    """Metrics during training; keeps the best weights and ends a run that stands still.
+    """Evaluates during training, saves the best weights, stops a run without progress.
 
-    patience: evaluations in a row without a better headline metric; None: never ends.
-    what: that metric, for the message when it is not finite, which ends the run.
+    patience: stops after so many evaluations in a row without a better headline metric;
+    None: never. what: the name of that metric in the error if it is not finite.
     """
 
     def __init__(
         self,
+        *,
         when: Callable[[int], bool],
         evaluate: Callable[[Any, int], float],
-        log: Log,
-        *,
         higher_is_better: bool,
         best: checkpoint.Checkpoints | None,
         patience: int | None,
-        what: str = "the headline metric",
+        what: str,
     ):
-        self.when, self.evaluate, self.log, self.best = when, evaluate, log, best
+        self.when, self.evaluate, self.best = when, evaluate, best
         self.sign = 1.0 if higher_is_better else -1.0
         self.patience, self.what = patience, what
         self.seconds = 0.0
         self.kept: dict[str, Any] = {"value": None, "step": None, "bad": 0}
 
     def going_on(self) -> bool:
-        """False for a run that had already stood still when it was interrupted."""
+        """False once `patience` has run out, also before the interruption."""
         return self.patience is None or self.kept["bad"] < self.patience
 
     def __call__(self, event: loop.Event) -> None:
         if not self.when(event.step):
             return
-        self.log.read()  # a stop between two lines must not hide a NaN
         start = time.perf_counter()
         variables = event.state.variables()
         value = self.evaluate(variables, event.step)
@@ -136,38 +153,68 @@ class Evaluate:
             event.stop |= not self.going_on()
         self.seconds += time.perf_counter() - start
 
+    def state(self) -> dict[str, Any]:
+        """The best evaluation so far, and the seconds that all of them took."""
+        if self.best is not None:
+            self.best.wait()  # the weights that `kept` refers to must be on disk
+        return {"kept": self.kept, "seconds": self.seconds}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.kept, self.seconds = state["kept"], state["seconds"]
+
 
 class Save:
-    """Checkpoints when it is time, and before an interruption ends the run.
+    """Saves a checkpoint when it is due, and before an interruption ends the run.
 
-    about: what else a checkpoint's meta says of the run so far.
+    states: returns the states of the other hooks. about: returns what else the meta of
+    a checkpoint holds. last: the step of the checkpoint that the run resumes from.
     """
 
     def __init__(
         self,
+        *,
         when: every.Every,
         checkpoints: checkpoint.Checkpoints,
         interrupted: Callable[[], bool],
-        evaluate: Evaluate,
-        log: Log,
+        states: Callable[[], dict[str, Any]],
         about: Callable[[], dict[str, Any]],
+        last: int | None,
     ):
-        self.when, self.checkpoints, self.about = when, checkpoints, about
-        self.interrupted, self.evaluate, self.log = interrupted, evaluate, log
+        self.when, self.checkpoints, self.interrupted = when, checkpoints, interrupted
+        self.states, self.about, self.last = states, about, last
 
     def __call__(self, event: loop.Event) -> None:
         asked = self.interrupted()
-        last = event.step == self.when.last or event.stop
-        if not last and (asked or self.when(event.step)):
-            self.log.read()  # what is saved has been looked at
-            if self.evaluate.best is not None:
-                self.evaluate.best.wait()  # what `kept` speaks of must be on disk
-            meta = {"best": self.evaluate.kept, "window": self.log.window}
-            meta |= self.about()
+        ends = event.step == self.when.last or event.stop
+        if not ends and (asked or self.when(event.step)):
+            meta = {"hooks": self.states(), **self.about()}
             flat = jax.device_get(states.to_flat(event.state))
             states.check_finite(flat, event.step)
             self.checkpoints.save(event.step, flat, meta)
-            self.log.last_saved = event.step
-        if asked and not last:
+            self.last = event.step
+        if asked and not ends:
             self.checkpoints.wait()
             raise Interrupted(f"saved at step {event.step}")
+
+
+def build(
+    *,
+    log: Mapping[str, Any],
+    evaluate: Mapping[str, Any],
+    save: Mapping[str, Any],
+    restored: Mapping[str, Any],
+) -> tuple[Log, Evaluate, Save]:
+    """The hooks of a run, in the order in which the loop calls them.
+
+    log, evaluate, save: arguments of the three, without those that connect them.
+    restored: `hooks` in the meta of a checkpoint; empty at the start of a run.
+    """
+    evaluation = Evaluate(**evaluate)
+    lines = Log(check=evaluation.when, saved=lambda: checkpoints.last, **log)
+    kept = {"log": lines, "evaluate": evaluation}
+    checkpoints = Save(
+        states=lambda: {name: hook.state() for name, hook in kept.items()}, **save
+    )
+    for name, state in restored.items():
+        kept[name].restore(state)
+    return lines, evaluation, checkpoints

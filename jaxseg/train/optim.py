@@ -91,13 +91,13 @@ def update(
 
 
 def leaf_scales(
-    params: Any, multipliers: Pairs, active: Sequence[str] | None = None
+    params: Any, lr_multipliers: Pairs, active: Sequence[str] | None = None
 ) -> Any:
     """A tree of learning-rate multipliers like `params`; 0 freezes, and so does being
     outside the prefixes in `active`.
     """
     flat = trees.flatten(params)
-    values = trees.first_match(multipliers, flat, 1.0, what="multipliers")
+    values = trees.first_match(lr_multipliers, flat, 1.0, what="lr_multipliers")
     if active is not None:
         values = {
             path: value if any(trees.under(prefix, path) for prefix in active) else 0.0
@@ -131,11 +131,11 @@ def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:
     return jax.tree.map(keep, new, old, is_leaf=is_params)
 
 
-def decay_factors(params: Any, multipliers: Pairs) -> Any:
+def decay_factors(params: Any, decay_multipliers: Pairs) -> Any:
     """A tree like `params` of what their weight decay is multiplied by."""
     what = "optimizer/decay_multipliers"
     return trees.unflatten(
-        trees.first_match(multipliers, trees.flatten(params), 1.0, what=what)
+        trees.first_match(decay_multipliers, trees.flatten(params), 1.0, what=what)
     )
 
 

@@ -41,7 +41,7 @@ def _train_program(key: str) -> compiled.Program:
         task=task,
         tx=tx,
         accumulate=section["accumulate"],
-        multipliers=section["multipliers"],
+        lr_multipliers=section["multipliers"],
         ema=section["ema"],
     )
 

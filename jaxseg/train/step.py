@@ -21,21 +21,23 @@ def train_step(
     task: tasks.Task,
     tx: optax.GradientTransformation,
     accumulate: int = 1,
-    multipliers: optim.Pairs = (),
+    lr_multipliers: optim.Pairs = (),
     ema: float | None = None,
 ) -> tuple[state.TrainState, Logs]:
-    """Pure: jitted once per program, `state` donated. Logs are float32 scalars.
+    """The state after one update, and its logs: float32 scalars.
 
-    multipliers: of learning rates; what has 0 gets no gradient and runs in evaluation
-    mode (`models.freezing`).
-    accumulate: microbatches whose gradients are added; batch statistics are then those
-    of one microbatch at a time, and so is what `task.unsplit` names.
+    A pure function: jitted once per program, with the memory of `state` given away.
+
+    lr_multipliers: factors on the learning rate by path; parameters with 0 get no
+    gradient and their modules run in evaluation mode (`models.freezing`).
+    accumulate: the number of microbatches whose gradients are added. Batch statistics
+    and all that `task.unsplit` names are then computed for each microbatch alone.
     """
     rng = jax.random.fold_in(state.rng, state.step)
     batch = task.prepare(batch, rng)
     totals = task.totals(batch)  # of the whole batch, whatever microbatch it divides
 
-    scales = optim.leaf_scales(state.params, multipliers, task.active(batch))
+    scales = optim.leaf_scales(state.params, lr_multipliers, task.active(batch))
     frozen = freezing.modules(scales)
 
     def loss_fn(params: Any, collections: Any, part: Batch, rng: Array) -> Any:

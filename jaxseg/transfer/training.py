@@ -62,7 +62,7 @@ class Training:
         self.environments = [{"step": 0, **provenance.environment(devices)}]
         self.begin = time.perf_counter()
         self.clock = loop.Clock()
-        self.prepare = self.evaluation = 0.0  # seconds
+        self.prepare = 0.0  # seconds
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
@@ -73,18 +73,17 @@ class Training:
         for text in planning.notes(self.spec, self.facts, self.task):
             self.job.note(text)
         self.prepare = self._elapsed()
-        state, first, best, window = self._restore_or_start()
-        state, watch = self._fit(state, first, best, window)
+        state, watch = self._fit(*self._restore_or_start())
         variables, best_step = self._final_variables(state, watch)
         states.check_finite(variables, int(state.step))
         start = time.perf_counter()
         metrics = self._evaluate_all(variables, step=int(state.step))
         self._draw_samples(variables, step=int(state.step))
-        self.evaluation = time.perf_counter() - start + watch.seconds
+        evaluation = time.perf_counter() - start + watch.seconds
         weights = artifact.save_weights(self.job.folder, jax.device_get(variables))
         self._write_subsets()
         seconds = self._elapsed()
-        timing = self._timing()
+        timing = self._timing() | {"evaluation": evaluation}
         timing["other"] = seconds - sum(timing.values())
         return (
             self._facts()
@@ -121,13 +120,13 @@ class Training:
             self.job.note(f"{name} measured: {value}")
         return measured
 
-    def _restore_or_start(self) -> tuple[states.TrainState, int, dict, list]:
-        """State, first step, best so far, unlogged losses; from a checkpoint if any."""
+    def _restore_or_start(self) -> tuple[states.TrainState, int, dict[str, Any]]:
+        """State, finished steps, states of hooks: of the newest checkpoint if any."""
         tx = programs.optimizer(self.spec["optimizer"])
         variables = self._initial_variables()
         averaged = self.spec["ema"] is not None
         state = states.create(variables, tx, seed=self.spec["seed"], ema=averaged)
-        fresh = {"step": 0, "best": {}, "window": []}
+        fresh = {"step": 0, "hooks": {}}
         flat, meta = self.checkpoints.restore() or (None, fresh)
         for box in (self.checkpoints, self.best):
             box.forget(after=meta["step"])
@@ -143,14 +142,13 @@ class Training:
             state = mesh.put_state(states.from_flat(state, flat), self.mesh)
             self._go_on(meta)
         jsonl.write_json(self.job.folder / receipts.FILE, self.receipts)
-        return state, meta["step"], meta["best"], meta["window"]
+        return state, meta["step"], meta["hooks"]
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
         """Takes over what a checkpoint says of the run; says where it goes on."""
         self.begin -= meta["seconds"]
         spent = dict(meta["timing"])
         self.prepare += spent.pop("prepare")
-        self.evaluation = spent.pop("evaluation")
         self.clock = loop.Clock(**spent)
         now = self.environments[-1] | {"step": meta["step"]}
         self.environments = meta["environments"]
@@ -164,21 +162,20 @@ class Training:
                 provenance.changes(before, now),
             )
 
-    def _about(self, watch: hooks.Evaluate) -> dict[str, Any]:
+    def _about(self) -> dict[str, Any]:
         """What a checkpoint says of the run: a resume trusts no file beside it."""
         return {
             "seconds": self._elapsed(),
-            "timing": self._timing() | {"evaluation": watch.seconds},
+            "timing": self._timing(),
             "environments": self.environments,
             "receipts": self.receipts,
             "log": self.metrics.read_text(encoding="utf-8"),
         }
 
     def _timing(self) -> dict[str, float]:
-        """Seconds by what they were spent on, in all sittings."""
-        clock = self.clock
-        spent = {"prepare": self.prepare, "evaluation": self.evaluation}
-        return spent | {n: getattr(clock, n) for n in ("steps", "data_wait", "compile")}
+        """Seconds of all sittings by what they were spent on, but for evaluation."""
+        names = ("steps", "data_wait", "compile")
+        return {"prepare": self.prepare} | {n: getattr(self.clock, n) for n in names}
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
@@ -199,31 +196,31 @@ class Training:
         return variables
 
     def _fit(
-        self, state: states.TrainState, first: int, best: dict, window: list
+        self, state: states.TrainState, first: int, restored: Mapping[str, Any]
     ) -> tuple[states.TrainState, hooks.Evaluate]:
         spec, steps = self.spec, self.spec["steps"]
         with tensorboardX.SummaryWriter(
             str(self.job.folder / "events"), purge_step=first + 1 if first else None
         ) as writer:
-            log = hooks.Log(
-                every.Every(spec["run"]["log_every"], steps),
-                self.metrics,
-                writer,
-                spec["batch_size"],
-                lambda step, row: self.job.progress(
-                    step, steps, f"loss {row['loss']:.3f}"
+            called = hooks.build(
+                log=dict(
+                    when=every.Every(spec["run"]["log_every"], steps),
+                    metrics=self.metrics,
+                    writer=writer,
+                    batch_size=spec["batch_size"],
+                    progress=self._progress,
                 ),
+                evaluate=self._watch(writer),
+                save=dict(
+                    when=every.Every(spec["run"]["checkpoint_every"], steps),
+                    checkpoints=self.checkpoints,
+                    interrupted=self.job.interrupted,
+                    about=self._about,
+                    last=first or None,
+                ),
+                restored=restored,
             )
-            log.window, log.last_saved = list(window), first or None
-            watch = self._watch(writer, best, log)
-            save = hooks.Save(
-                every.Every(spec["run"]["checkpoint_every"], steps),
-                self.checkpoints,
-                self.job.interrupted,
-                watch,
-                log,
-                lambda: self._about(watch),
-            )
+            watch = called[1]
             curve = optim.schedule(steps=steps, **spec["schedule"])
             batches = self._batches(first)
             try:
@@ -235,10 +232,9 @@ class Training:
                     first=first,
                     steps=steps if watch.going_on() else first,
                     mesh=self.mesh,
-                    hooks=(log, watch, save),
+                    hooks=called,
                     clock=self.clock,
                 )
-                log.read()  # whatever ended the run
             finally:
                 batches.close()
                 self.checkpoints.wait()
@@ -266,8 +262,11 @@ class Training:
         alpha, seed = self.spec["mixup"], self.spec["seed"]
         return mixing.mixed_up(batches, alpha, seed, first) if alpha else batches
 
-    def _watch(self, writer: Any, best: dict, log: hooks.Log) -> hooks.Evaluate:
-        """The evaluation during training."""
+    def _progress(self, step: int, row: Mapping[str, float]) -> None:
+        self.job.progress(step, self.spec["steps"], f"loss {row['loss']:.3f}")
+
+    def _watch(self, writer: Any) -> dict[str, Any]:
+        """Arguments of the evaluation during training."""
         name = choosing.chooser(self.spec)
         evaluator = self.evaluators[name]
 
@@ -278,17 +277,14 @@ class Training:
                 writer.add_scalar(f"{name}/{metric}", value, step)
             return measured.values[evaluator.headline]
 
-        watch = hooks.Evaluate(
-            lambda step: choosing.due(self.spec, step),
-            measure,
-            log,
+        return dict(
+            when=lambda step: choosing.due(self.spec, step),
+            evaluate=measure,
             higher_is_better=evaluator.higher_is_better,
             best=self.best if self.spec["keep"] == "best" else None,
             patience=self.spec["patience"],
             what=f"{evaluator.headline} of evaluation {name!r}",
         )
-        watch.kept, watch.seconds = best or watch.kept, self.evaluation
-        return watch
 
     def _final_variables(
         self, state: states.TrainState, watch: hooks.Evaluate

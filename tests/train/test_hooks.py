@@ -32,15 +32,24 @@ def event(step, loss=1.0, stop=False, params=()):
 
 @pytest.fixture
 def log(tmp_path):
-    when = every.Every(2, 5)
-    shown = []
-    made = hooks.Log(
-        when,
-        tmp_path / "metrics.jsonl",
-        Writer(),
-        8,
-        lambda step, row: shown.append(step),
+    return new_log(tmp_path / "metrics.jsonl")
+
+
+def arguments(metrics=Path("none"), shown=None):
+    """Of a log of five steps with a line after each second one."""
+    return dict(
+        when=every.Every(2, 5),
+        metrics=metrics,
+        writer=Writer(),
+        batch_size=8,
+        progress=lambda step, row: shown.append(step),
     )
+
+
+def new_log(metrics, saved=None, check=lambda step: False):
+    shown = []
+    given = arguments(metrics, shown)
+    made = hooks.Log(check=check, saved=lambda: saved, **given)
     made.shown = shown
     return made
 
@@ -61,8 +70,8 @@ def test_the_log_holds_means_of_the_steps_since_the_last_line(log):
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_run(log, loss):
-    log.last_saved = 1
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, loss):
+    log = new_log(tmp_path / "metrics.jsonl", saved=1)
     log(event(1, 0.5))
     with pytest.raises(errors.UserError) as caught:
         log(event(2, loss))
@@ -92,20 +101,39 @@ class Box(checkpoint.Checkpoints):
         self.calls.append("wait")
 
 
-def evaluate(
-    values, patience=None, higher=True, best=None, when=lambda step: True, log=None
-):
+def watching(values=(), patience=None, higher=True, best=None, when=lambda step: True):
     iterator = iter(values)
-    if log is None:  # one that never has anything to say
-        never = every.Every(0, 99)
-        log = hooks.Log(never, Path("none"), Writer(), 8, lambda step, row: None)
-    return hooks.Evaluate(
-        when,
-        lambda variables, step: next(iterator),
-        log,
+    return dict(
+        when=when,
+        evaluate=lambda variables, step: next(iterator),
         higher_is_better=higher,
         best=best,
         patience=patience,
+        what="the metric",
+    )
+
+
+def evaluate(values, **options):
+    return hooks.Evaluate(**watching(values, **options))
+
+
+def saving(box, interrupted=lambda: False, last=None):
+    return dict(
+        when=every.Every(2, 5),
+        checkpoints=box,
+        interrupted=interrupted,
+        about=lambda: {"x": 1},
+        last=last,
+    )
+
+
+def build(box, watch=None, restored=(), **options):
+    """(log, evaluation, save) connected as in a run."""
+    return hooks.build(
+        log=arguments(shown=[]),
+        evaluate=watching(when=lambda step: False) if watch is None else watch,
+        save=saving(box, **options),
+        restored=dict(restored),
     )
 
 
@@ -141,11 +169,10 @@ def test_it_is_only_evaluated_when_it_is_time():
     assert hook.kept == {"value": 0.2, "step": 4, "bad": 0}
 
 
-def test_losses_are_looked_at_before_an_evaluation_can_end_the_run(log):
-    hook = evaluate([0.1], log=log, patience=1)
-    log(event(1, float("nan")))  # no line is due
+def test_losses_are_checked_before_an_evaluation_can_end_the_run():
+    log, _, _ = build(Box(), watching([0.1], patience=1))
     with pytest.raises(errors.Diverged, match="loss is nan at step 1"):
-        hook(event(1))
+        log(event(1, float("nan")))  # no line is due
 
 
 def test_weights_that_are_not_finite_are_not_the_best():
@@ -166,50 +193,43 @@ def test_a_metric_that_is_not_finite_ends_the_run(value):
     assert [step for step, _ in box.saved] == [1]
 
 
-def save(log, interrupted=lambda: False, best=None):
-    box = Box()
-    hook = hooks.Save(
-        every.Every(2, 5),
-        box,
-        interrupted,
-        evaluate([], best=best),
-        log,
-        lambda: {"x": 1},
-    )
-    return hook, box
-
-
-def test_it_saves_when_it_is_time_but_not_at_the_end(log):
-    hook, box = save(log)
+def test_it_saves_when_it_is_time_but_not_at_the_end():
+    _, _, hook = build(box := Box())
     for step in range(1, 6):
         hook(event(step))
     assert [step for step, _ in box.saved] == [2, 4]
-    assert log.last_saved == 4
+    assert hook.last == 4
     hook(event(2, stop=True))  # ended early: nothing to come back to
     assert len(box.saved) == 2
 
 
-def test_what_is_saved_knows_the_best_and_the_unlogged_losses(log):
-    best = Box()
-    hook, box = save(log, best=best)
-    hook.evaluate.kept = {"value": 0.5, "step": 1, "bad": 0}
-    log(event(1, 3.0))
-    hook(event(2))
-    assert box.saved == [
-        (
-            2,
-            {
-                "best": hook.evaluate.kept,
-                "window": [{"loss": 3.0}],
-                "x": 1,
-            },
-        ),
-    ]
-    assert best.calls == ["wait"]  # the weights that `best` speaks of are on disk
+def test_what_is_saved_has_the_states_of_the_other_hooks_and_restores_them():
+    watch = watching([0.5], best=(best := Box()), when=lambda step: step == 1)
+    log, evaluation, save = build(box := Box(), watch)
+    for hook in (log, evaluation):
+        hook(event(1, 3.0))
+    best.calls.clear()
+    save(event(3))
+    assert box.saved == []
+    save(event(2))
+    kept = {"value": 0.5, "step": 1, "bad": 0}
+    states = {
+        "log": {"window": [{"loss": 3.0}]},
+        "evaluate": {"kept": kept, "seconds": evaluation.seconds},
+    }
+    assert box.saved == [(2, {"hooks": states, "x": 1})]
+    assert best.calls == ["wait"]  # the weights that `kept` refers to are on disk
+
+    log, again, save = build(Box(), restored=states, last=2)
+    assert (again.kept, again.seconds) == (kept, evaluation.seconds)
+    assert log.state() == states["log"]
+    log(event(3, float("nan")))
+    with pytest.raises(errors.Diverged, match="Last good checkpoint: step 2"):
+        save(event(4))
 
 
-def test_asked_to_end_it_saves_first(log):
-    hook, box = save(log, interrupted=lambda: True)
+def test_asked_to_end_it_saves_first():
+    _, _, hook = build(box := Box(), interrupted=lambda: True)
     with pytest.raises(hooks.Interrupted, match="saved at step 3"):
         hook(event(3))
     assert box.calls == ["save", "wait"]
@@ -217,8 +237,8 @@ def test_asked_to_end_it_saves_first(log):
     assert box.calls == ["save", "wait"]
 
 
-def test_a_bad_loss_is_not_saved(log):
-    hook, box = save(log)
+def test_a_bad_loss_is_not_saved():
+    log, _, hook = build(box := Box())
     log(event(1, float("nan")))
     with pytest.raises(errors.UserError, match="loss is nan"):
         hook(event(2))
@@ -226,13 +246,13 @@ def test_a_bad_loss_is_not_saved(log):
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
-def test_a_bad_weight_is_not_saved(log, bad):
+def test_a_bad_weight_is_not_saved(bad):
     """The last update may spoil what the next loss would tell."""
-    hook, box = save(log)
+    log, _, hook = build(box := Box())
     log(event(1))
     with pytest.raises(errors.Diverged, match="params:w is not finite after step 2"):
         hook(event(2, params={"w": np.array([1, bad], np.float32)}))
-    assert box.saved == [] and log.last_saved is None
+    assert box.saved == [] and hook.last is None
 
 
 def test_the_best_weights_survive_on_disk(tmp_path):

@@ -25,7 +25,7 @@ def trained(section, steps, **options):
     ema = options.pop("ema", None)
     one = state.create(start, tx, seed=0, ema=ema is not None)
 
-    scales = optim.leaf_scales(start["params"], options.pop("multipliers", ()))
+    scales = optim.leaf_scales(start["params"], options.pop("lr_multipliers", ()))
     assert not options
 
     @jax.jit
@@ -154,7 +154,7 @@ def test_multipliers_scale_the_rate():
     section = dict(name="sgd", momentum=0.0, weight_decay=0.1)
     table = [["backbone/bias", 0.5], ["backbone/.*", 0.1]]
     plain = values(trained(section, 1)[1])
-    found = values(trained(section, 1, multipliers=table)[1])
+    found = values(trained(section, 1, lr_multipliers=table)[1])
     for path, factor in zip(PATHS, (0.5, 0.1, 1.0)):
         start = draw(0)[path]
         moved = factor * (plain[path] - start)
@@ -164,7 +164,7 @@ def test_multipliers_scale_the_rate():
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_frozen_leaves_do_not_move_by_a_bit(name):
     section = dict(name=name, weight_decay=0.1)
-    states = trained(section, 3, multipliers=[["backbone/.*", 0]], ema=0.9)
+    states = trained(section, 3, lr_multipliers=[["backbone/.*", 0]], ema=0.9)
     first, last = state.to_flat(states[0]), state.to_flat(states[-1])
     moved = {
         path
@@ -231,7 +231,7 @@ def test_the_running_mean_of_what_stands_still_is_that_bit_for_bit():
 
 def test_multipliers_that_match_nothing_are_refused():
     params = trees.unflatten(draw(0))
-    with pytest.raises(errors.UserError, match=r"multipliers: pattern 'heads/\.\*'"):
+    with pytest.raises(errors.UserError, match=r"lr_multipliers: pattern 'heads/\.\*'"):
         optim.leaf_scales(params, [["heads/.*", 0.0]])
 
 

@@ -76,7 +76,7 @@ def test_batch_statistics_move_and_frozen_ones_do_not():
     stats = found["collections:batch_stats:norm:mean"]
     np.testing.assert_allclose(stats, 0.1 * mean, rtol=1e-4, atol=1e-6)
 
-    start, program = toy.parts("adam", multipliers=FROZEN)
+    start, program = toy.parts("adam", lr_multipliers=FROZEN)
     before = leaves(start)
     batches = [toy.batch(i) for i in range(3)]
     after = leaves(run(jax.device_put(start), program, *batches)[0])
@@ -88,7 +88,7 @@ def test_batch_statistics_move_and_frozen_ones_do_not():
 def test_frozen_leaves_are_in_no_norm_and_clip_nothing():
     """As if the head stood alone on fixed features."""
     batch = toy.batch(0)
-    start, program = toy.parts(multipliers=FROZEN, clip=0.01)
+    start, program = toy.parts(lr_multipliers=FROZEN, clip=0.01)
     start.params["backbone_dense"]["kernel"][:] *= 3
     after, logs = run(jax.device_put(start), program, batch)
     model, labels = toy.Toy(), batch["segmentation"].reshape(-1)
@@ -112,7 +112,7 @@ def test_frozen_leaves_are_in_no_norm_and_clip_nothing():
 
 def test_what_is_frozen_does_not_see_the_rest_of_the_batch():
     """Its loss on a batch is the mean of those on the batch's images alone."""
-    start, program = toy.parts(multipliers=FROZEN)
+    start, program = toy.parts(lr_multipliers=FROZEN)
     batch = toy.batch(0, rows=2)
     losses = [
         run(jax.device_put(start), program, part)[1][0]["loss"]
@@ -127,7 +127,7 @@ def test_what_is_frozen_does_not_see_the_rest_of_the_batch():
 def test_what_is_frozen_costs_no_gradient():
     flops = []
     for table in ((), FROZEN):
-        start, program = toy.parts(multipliers=table)
+        start, program = toy.parts(lr_multipliers=table)
         batch = toy.batch(0)
         cost = program.cost(start, batch, jnp.asarray(LR), key=batch)
         flops.append(cost["flops"])
