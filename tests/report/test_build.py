@@ -12,30 +12,9 @@ from jaxseg.report import build
 from tests.report import workdirs
 
 
-def small_study(folder):
-    """Two seeds, two targets of two domains, a failure and what it blocks."""
-    made = workdirs.Workdir(folder)
-    label = workdirs.target("websearch", "websearch", role="pretraining")
-    start = made.done("pretraining", 0.7, [label], metric="top1")
-    ids = np.zeros((16, 16), int)
-    image = np.full((16, 16, 3), 120, np.uint8)
-    for name, domain in (("night", "driving"), ("rooms", "indoor")):
-        for seed in (0, 1):
-            for source, value in (("websearch", 0.3), ("random", 0.2), ("day", 0.4)):
-                label = workdirs.target(name, source, seed, domain)
-                files = workdirs.samples(ids, image, ids)
-                parents = [] if source == "random" else [start]
-                value += 0.01 * seed
-                made.cell(label, value, files=files, parents=parents)
-    reef = made.failed("source/reef", error="Traceback\nValueError: <loss> is NaN")
-    label = workdirs.target("night", "reef", source_domain="underwater")
-    made.stage("target/reef", [label], parents=[reef])
-    return made.plan()
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    folder = small_study(tmp_path_factory.mktemp("study"))
+    folder = workdirs.small_study(tmp_path_factory.mktemp("study"))
     return folder, build.build(folder)
 
 
@@ -100,60 +79,6 @@ def test_the_page_says_what_ran_and_what_did_not(study):
     ):
         assert part in text, part
     assert text.count("<svg") == 1 + 2 * 2  # a heat map, two curves for each target
-
-
-def test_what_is_gone_is_left_out_and_named(tmp_path):
-    folder = small_study(tmp_path)
-    path = min(folder.glob("artifacts/*/receipt.json"))
-    path.unlink()
-    report = build.build(folder)
-    assert len(report.results) == 12 and len(report.left_out) == 1
-    assert f"left out, {path}: damaged" in report.text()
-    text = workdirs.html_text(folder)
-    assert '<span class="pill fail">left out</span>' in text and str(path) in text
-
-
-@pytest.mark.parametrize("way", [workdirs.flip_byte, lambda path: path.unlink()])
-def test_a_lost_picture_costs_no_number(tmp_path, capsys, way):
-    folder = small_study(tmp_path)
-    whole = build.build(folder)
-    tables = {n: p.read_bytes() for n, p in whole.files.items() if n != "index.html"}
-    path = min(folder.glob("artifacts/*/samples/000_truth.png"))
-    way(path)
-    assert command.main([f"--workdir={folder}"]) == 1
-    assert f"a picture left out, {path}: damaged" in capsys.readouterr().out
-    assert tables == {name: whole.files[name].read_bytes() for name in tables}
-    text = workdirs.html_text(folder)
-    assert '<span class="pill weak">a picture left out</span>' in text
-    assert str(path) in text and "13 done" in text
-
-
-def test_a_page_of_nothing_says_what_was_left_out(tmp_path):
-    made = workdirs.Workdir(tmp_path)
-    made.cell(workdirs.target("night", "random", baseline=None), 0.3)
-    build.build(made.plan())
-    assert "0.300 on night" in workdirs.html_text(tmp_path)
-    (path,) = tmp_path.glob("artifacts/*/receipt.json")
-    path.unlink()
-    build.build(tmp_path)
-    text = workdirs.html_text(tmp_path)
-    assert "1 left out." in text and "Nothing has been measured" not in text
-
-
-def test_a_damaged_plan_leaves_out_its_study_alone(tmp_path, capsys):
-    folder = small_study(tmp_path)
-    other = workdirs.Workdir(folder, "other")
-    other.cell(workdirs.target("night", "random"), 0.3)
-    path = other.plan() / "studies" / "other" / "plan.json"
-    workdirs.flip_byte(path)
-    assert command.main([f"--workdir={folder}"]) == 1
-    out = capsys.readouterr().out
-    assert f"other: left out, {path}: damaged" in out and "+32.8 [" in out
-    text = workdirs.html_text(folder)
-    assert "Studies left out" in text and f"{path}: damaged" in text
-    workdirs.flip_byte(path)
-    assert command.main([f"--workdir={folder}"]) == 0
-    assert "Studies left out" not in workdirs.html_text(folder)
 
 
 def test_pieces_that_were_never_made_leave_holes(tmp_path):
@@ -264,7 +189,7 @@ def test_large_samples_are_scaled_down(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
-    folder = small_study(tmp_path)
+    folder = workdirs.small_study(tmp_path)
     (folder / "report").write_text("a file where the folder should be")
     with pytest.raises(errors.UserError, match="cannot write the report"):
         build.build(folder)
@@ -280,21 +205,6 @@ def test_the_command(study, tmp_path, capsys):
     assert command.main([f"--workdir={tmp_path / 'none'}"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("jaxseg: ") for line in lines)
-
-
-def test_the_rest_is_reported_beside_flipped_bytes(tmp_path, capsys):
-    folder = small_study(tmp_path)
-    shown = sorted(folder.glob("artifacts/*/samples/000_prediction.png"))
-    first, *_ = paths = [path.parents[1] / "metrics.jsonl" for path in shown]
-    workdirs.flip_byte(first)
-    assert command.main([f"--workdir={folder}"]) == 1
-    assert f"{first}: damaged" in capsys.readouterr().out
-    for sample in paths[1:]:
-        workdirs.flip_byte(sample)
-    assert command.main([f"--workdir={folder}"]) == 1
-    out = capsys.readouterr().out
-    assert all(f"{path}: damaged" in out for path in paths)
-    assert "1 done, 13 failed" in out
 
 
 def test_no_jax_and_no_machine_needed(study):

@@ -113,6 +113,27 @@ class Workdir:
         return self.folder
 
 
+def small_study(folder):
+    """Two seeds, two targets of two domains, a failure and what it blocks."""
+    made = Workdir(folder)
+    label = target("websearch", "websearch", role="pretraining")
+    start = made.done("pretraining", 0.7, [label], metric="top1")
+    ids = np.zeros((16, 16), int)
+    image = np.full((16, 16, 3), 120, np.uint8)
+    for name, domain in (("night", "driving"), ("rooms", "indoor")):
+        for seed in (0, 1):
+            for source, value in (("websearch", 0.3), ("random", 0.2), ("day", 0.4)):
+                label = target(name, source, seed, domain)
+                files = samples(ids, image, ids)
+                parents = [] if source == "random" else [start]
+                value += 0.01 * seed
+                made.cell(label, value, files=files, parents=parents)
+    reef = made.failed("source/reef", error="Traceback\nValueError: <loss> is NaN")
+    label = target("night", "reef", source_domain="underwater")
+    made.stage("target/reef", [label], parents=[reef])
+    return made.plan()
+
+
 def samples(
     ids: np.ndarray, image: np.ndarray, predicted: np.ndarray, number=0
 ) -> dict:
