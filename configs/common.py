@@ -1,4 +1,4 @@
-"""What configs share: arguments, sections of stages, the small size for a first try."""
+"""Shared by the configs: arguments, and the sections of stages, models and data."""
 
 import difflib
 import pathlib
@@ -27,37 +27,38 @@ def parse(arg, **defaults):
 
 
 def unknown(kind, name, known):
-    """The ValueError for a name that does not exist: what does, and what was meant."""
+    """A ValueError for an unknown name, with the known names and the nearest one."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return ValueError(f"unknown {kind} {name!r}. Known: {', '.join(known)}.{hint}")
 
 
 def seeds(count):
-    """0, 1, ... of a study with that many; ValueError below one: no cell at all."""
+    """range(count); ValueError unless it is 1 to 1000."""
     if not 1 <= count <= 1000:
         raise ValueError(f"seeds={count}: allowed are 1 to 1000")
     return range(count)
 
 
 def folder(path, key):
-    """The path; ValueError naming the argument where it is no folder."""
+    """The path; ValueError with the name of the argument if it is no folder."""
     if not pathlib.Path(path).is_dir():
         raise ValueError(f"{key}={path}: no such folder")
     return path
 
 
 def study(name, stages):
-    """The config of a study; its stages run in this order, parents first."""
+    """The config of a study; its stages run in this order, so parents come first."""
     config = mlc.ConfigDict({"study": name})
     config.stages = mlc.ConfigDict(stages, sort_keys=False)
     return config
 
 
 def train(dataset, *, task, model, steps, parent=None, allow=(), **section):
-    """A `train` stage: data by name or section, backbone taken from `parent` if any.
+    """A `train` stage; it starts from the backbone of the stage `parent`, if given.
 
-    allow: fields of the backbone that may be others than the parent's.
+    dataset: a name or a data section. allow: fields of the backbone that may differ
+    from the parent's.
     """
     data = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
     stage = dict(
@@ -71,12 +72,12 @@ def train(dataset, *, task, model, steps, parent=None, allow=(), **section):
 
 
 def imported(file, **section):
-    """An `imported` stage: an artifact's folder or a file of weights."""
+    """An `imported` stage of a file of weights or of an artifact's folder."""
     return dict(kind="imported", file=file, **section)
 
 
 def select(candidates, **section):
-    """A `select` stage over stages by name: the best of them stands for all."""
+    """A `select` stage: the best of the stages with these names."""
     parents = {f"candidate{place:02d}": name for place, name in enumerate(candidates)}
     return dict(kind="select", parents=parents, **section)
 

@@ -5,7 +5,7 @@ r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, a gain 
   python -m jaxseg.main --config=configs/factors.py:targets=consumer_travel
   python -m jaxseg.main --config=configs/factors.py:real=camvid/11,root=DIR,size=96+128
 
-By default everything is embedded data: one classification pretraining that plays
+By default all data are embedded: one classification pretraining in the role of
 ILSVRC, sources in six domains and of four task types, targets of other data sets with
 few images, beside random and pretraining-only starts (5.1, 5.2). A name alone is
 semantic segmentation, `driving_day@detection` another task type, as in Tables 4b to 4e.
@@ -38,8 +38,8 @@ TARGETS = (
     "closeups_dogs@keypoints",
     "indoor_office@depth",
 )
-# Finding objects takes more images and steps than naming pixels, before anything is
-# found that a gain could be a share of.
+# Detection and keypoints need more images and steps than segmentation before their
+# metrics are above zero, so that a gain in percent exists.
 EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 BATCH = 8  # of sources and targets alike, which then share one compiled program
@@ -110,7 +110,7 @@ def section(task):
 
 
 def meet(source, target, arg):
-    """Whether a source is tried on a target."""
+    """Whether the target is also trained from this source."""
     (world, task), (other, target_task) = common.parts(source), common.parts(target)
     near = task == target_task or world.split("_")[0] == other.split("_")[0]
     return near or arg.pairs == "all"

@@ -1,4 +1,4 @@
-r"""Your own images and masks: a model for them, and what the start you have is worth.
+r"""A model for your own images and masks, and the gain of the weights it starts from.
 
   python -m jaxseg.main --config=configs/finetune.py:data=DIR
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,resize_masks

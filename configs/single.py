@@ -1,4 +1,4 @@
-r"""One model from random weights: the hello world.
+r"""One model, trained from random weights: the smallest config.
 
 python -m jaxseg.main --config=configs/single.py
 python -m jaxseg.main --config=configs/single.py:task=detection

@@ -1,11 +1,15 @@
-"""The one answer to "is it time?"."""
+"""Whether something periodic is due at a step."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Every:
-    """True at every `period` finished steps and at the last; 0: at the last only."""
+    """True at every multiple of `period` and at the last step; 0: at the last only.
+
+    >>> [step for step in range(1, 8) if Every(3, last=7)(step)]
+    [3, 6, 7]
+    """
 
     period: int
     last: int

@@ -1,4 +1,4 @@
-"""The one train loop: batches in, steps, hooks told after each."""
+"""The train loop: one step for each batch, then the hooks."""
 
 import dataclasses
 import time
@@ -15,7 +15,7 @@ from jaxseg.train import state as states
 
 @dataclasses.dataclass
 class Event:
-    """What hooks are told after each step."""
+    """What a hook gets after each step."""
 
     step: int  # finished steps, from 1
     state: states.TrainState  # valid until the next step takes its memory
@@ -27,18 +27,18 @@ class Event:
 
 @dataclasses.dataclass
 class Clock:
-    """Seconds of a run by what they were spent on."""
+    """The seconds of a run, by activity."""
 
-    steps: float = 0.0  # all of the loop but what follows
-    data_wait: float = 0.0  # device idle because no batch was ready
+    steps: float = 0.0  # the loop without the seconds below
+    data_wait: float = 0.0  # the device was idle because no batch was ready
     compile: float = 0.0
     hooks: float = 0.0
-    # Of one step, see `Program.cost`.
+    # FLOPs and bytes of one step, see `Program.cost`.
     cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
     @property
     def beside(self) -> float:
-        """All but the steps."""
+        """The seconds that are not those of steps."""
         return self.data_wait + self.compile + self.hooks
 
 
@@ -57,9 +57,10 @@ def fit(
     hooks: Sequence[Hook],
     clock: Clock | None = None,
 ) -> tuple[states.TrainState, Clock]:
-    """Trains from finished step `first` to `steps`, or until a hook says stop.
+    """The state after `steps` steps, or after the step at which a hook sets `stop`.
 
-    clock: of the sittings before; it goes on, and is up to date whenever hooks run.
+    first: finished steps of `state`. clock: the seconds before an interruption; the
+    loop adds to it, and it is up to date when hooks run.
     """
     clock, run, logs = clock or Clock(), None, None
     begin = time.perf_counter() - clock.steps - clock.beside

@@ -1,4 +1,4 @@
-"""Devices: one axis, `data`. Batches are split over it, the state is on every device.
+"""One mesh axis, `data`: it splits batches, and every device has the whole state.
 
 With Auto axes a mean over the batch is a mean over all devices, so batch statistics
 are global without an axis name in any model.
@@ -19,7 +19,7 @@ def create() -> Mesh:
 
 
 def check_batch(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
-    """UserError where the global batch does not split over devices and microbatches."""
+    """UserError if the global batch does not split over devices and microbatches."""
     parts = mesh.size * accumulate
     if batch_size % parts:
         fits = [

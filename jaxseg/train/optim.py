@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name; freezing and multipliers by path pattern.
+"""Optimizers and schedules by name; freezing and learning rates by path pattern.
 
 The learning rate is an input of the step, not a part of the optimizer, so that runs
 which differ only in it, or in their number of steps, share one compiled program.
@@ -49,11 +49,11 @@ def build(
     clip: float | None = None,
     **options: Any,
 ) -> optax.GradientTransformation:
-    """Gradients -> direction; `update` scales it by the learning rate.
+    """An optax transformation: gradients -> direction, without the learning rate.
 
-    clip: largest global norm of the gradient of what is trained, before anything else.
-    decay_multipliers: [pattern, factor] pairs on parameter paths; kernels decay by
-    default and everything with one axis (bias, scale) does as well, as in torch.
+    clip: the largest global norm of the gradient; the first thing that is applied.
+    decay_multipliers: [pattern, factor] pairs on parameter paths. By default all
+    parameters decay, biases and scales as well, as in torch.
     """
     core = lookup.pick(OPTIMIZERS, name, kind="optimizer")(**options)
     decay = _decay(weight_decay, decay_multipliers) if weight_decay else None
@@ -79,8 +79,10 @@ def update(
     tx: optax.GradientTransformation,
     scales: Any,
 ) -> states.TrainState:
-    """One step against `grads`, times `scales` of `leaf_scales`; leaves of scale 0 keep
-    value and optimizer state (momentum and decay move them otherwise).
+    """The state after one step against `grads`, times the `scales` of `leaf_scales`.
+
+    Leaves of scale 0 keep their value and their optimizer state; momentum and decay
+    would change them.
     """
     directions, opt_state = tx.update(grads, state.opt_state, state.params)
     params = jax.tree.map(
@@ -93,8 +95,9 @@ def update(
 def leaf_scales(
     params: Any, lr_multipliers: Pairs, active: Sequence[str] | None = None
 ) -> Any:
-    """A tree of learning-rate multipliers like `params`; 0 freezes, and so does being
-    outside the prefixes in `active`.
+    """The factor on the learning rate of each leaf, as a tree like `params`.
+
+    0 freezes a leaf; leaves outside the prefixes in `active` get 0.
     """
     flat = trees.flatten(params)
     values = trees.first_match(lr_multipliers, flat, 1.0, what="lr_multipliers")
@@ -107,8 +110,8 @@ def leaf_scales(
 
 
 def hold(params: Any, scales: Any) -> Any:
-    """`params` whose leaves of scale 0 have no gradient: none is computed, and none
-    counts in the norm or towards `clip`.
+    """`params` whose leaves of scale 0 have no gradient: none is computed, and the norm
+    and `clip` do not count it.
     """
     return jax.tree.map(
         lambda p, m: p if m else jax.lax.stop_gradient(p), params, scales
@@ -132,7 +135,7 @@ def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:
 
 
 def decay_factors(params: Any, decay_multipliers: Pairs) -> Any:
-    """A tree like `params` of what their weight decay is multiplied by."""
+    """The factor on the weight decay of each leaf, as a tree like `params`."""
     what = "optimizer/decay_multipliers"
     return trees.unflatten(
         trees.first_match(decay_multipliers, trees.flatten(params), 1.0, what=what)
@@ -151,7 +154,7 @@ def _decay(weight_decay: float, multipliers: Pairs) -> optax.GradientTransformat
 
 
 def constant() -> Callable[[float], float]:
-    """1 throughout."""
+    """1 at every step."""
     return lambda done: 1.0
 
 
@@ -168,7 +171,7 @@ def poly(power: float = 0.9) -> Callable[[float], float]:
 def step(
     at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
 ) -> Callable[[float], float]:
-    """Times `factor` at each of these shares of the run (factors A.2)."""
+    """Multiplied by `factor` at each of these shares of the run (factors A.2)."""
     return lambda done: factor ** sum(done >= point for point in at)
 
 
@@ -178,9 +181,13 @@ SCHEDULES = {"constant": constant, "cosine": cosine, "poly": poly, "step": step}
 def schedule(
     name: str, *, steps: int, warmup_steps: int = 0, **options: Any
 ) -> Callable[[int], float]:
-    """{0 .. steps - 1} -> multiplier of the learning rate: a pure function of the step.
+    """A function of the step, 0 to steps - 1, that returns a factor on the rate.
 
-    warmup_steps: linear from 1 / warmup_steps; the rest of the run is the schedule's.
+    warmup_steps: linear from 1 / warmup_steps to 1; the schedule has the other steps.
+
+    >>> factor = schedule("poly", steps=6, warmup_steps=2, power=1.0)
+    >>> [factor(step) for step in range(6)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     if not 0 <= warmup_steps <= steps:
         raise errors.UserError(
@@ -197,7 +204,7 @@ def schedule(
 
 
 def rates(lr: float, curve: Callable[[int], float]) -> Callable[[int], jax.Array]:
-    """Step -> learning rate as a float32 scalar, ready to be an input of the step."""
+    """A function of the step that returns the learning rate as a float32 scalar."""
     return lambda index: jnp.float32(lr * curve(index))
 
 

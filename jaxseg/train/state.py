@@ -1,4 +1,4 @@
-"""Everything that changes while training, as one pytree."""
+"""All values that training changes, as one pytree."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,22 +22,23 @@ class TrainState(flax.struct.PyTreeNode):
     ema: Any  # running mean of params and collections, or None
 
     def variables(self) -> Variables:
-        """What to evaluate and to store: the average where there is one."""
+        """The variables to evaluate and to store: the average if there is one."""
         return self._raw() if self.ema is None else self.ema
 
     def averaged(self, decay: float) -> "TrainState":
-        """With this step's values in the average: `decay` of what it was, in the
-        first steps less, (1 + step) / (10 + step), so that it forgets where it began.
+        """The state with this step's values in the average.
 
-        Batch statistics are averaged like the parameters: the raw ones belong to the
-        raw parameters, and ruin the average's outputs.
+        The average keeps the share `decay` of itself, and less in the first steps,
+        (1 + step) / (10 + step), so that the initial values lose their weight.
+        Batch statistics are averaged like the parameters: the statistics of the raw
+        parameters would give the averaged ones wrong outputs.
         """
         decay = jnp.minimum(decay, (1 + self.step) / (10 + self.step))
 
         def mean(average: Array, value: Array) -> Array:
             if not jnp.issubdtype(value.dtype, jnp.floating):
                 return value
-            # In this form the average of what stands still does so bit for bit.
+            # In this form the average of a constant is that constant, bit for bit.
             return average + (1 - decay) * (value - average)
 
         return self.replace(ema=jax.tree.map(mean, self.ema, self._raw()))
@@ -60,7 +61,7 @@ def create(variables: Variables, tx: Any, *, seed: int, ema: bool) -> TrainState
 
 
 def check_finite(tree: Mapping[str, Any], step: int) -> None:
-    """Diverged naming the first leaf that is not finite, on the host or on devices."""
+    """Raises Diverged with the path of the first leaf that is not finite."""
     path = trees.not_finite(jax.device_get(tree))
     if path is not None:
         raise errors.Diverged(
@@ -70,12 +71,12 @@ def check_finite(tree: Mapping[str, Any], step: int) -> None:
 
 
 def to_flat(state: TrainState) -> dict[str, Array]:
-    """{path: leaf}, the form that checkpoints hold."""
+    """{path: leaf}, as checkpoints store it."""
     return {_name(path): leaf for path, leaf in _leaves(state)}
 
 
 def from_flat(like: TrainState, flat: dict[str, Array]) -> TrainState:
-    """Inverse of `to_flat`: `like` gives structure; its own values are dropped."""
+    """Inverse of `to_flat`; `like` gives the structure only."""
     names = [_name(path) for path, _ in _leaves(like)]
     leaves = [flat[name] for name in names]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)

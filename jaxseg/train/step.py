@@ -1,4 +1,4 @@
-"""One update, small enough to read whole."""
+"""One training step."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ def train_step(
 def _accumulate(
     gradient: Any, state: state.TrainState, batch: Batch, rng: Array, parts: int
 ) -> tuple[Any, Any, Logs]:
-    """Gradients and logs added over `parts` microbatches, in a scan: memory of one."""
+    """Gradients and logs added over `parts` microbatches, with the memory of one."""
 
     def split(rows: Array) -> Array:  # strided, so that every device keeps its rows
         return jnp.moveaxis(rows.reshape(-1, parts, *rows.shape[1:]), 1, 0)

@@ -1,0 +1,291 @@
+"""The README's table "to add": a part is one new file, and nothing else changes.
+
+Each test writes such a file into a temporary folder that belongs to the package for as
+long as the test runs, and uses the part by its name.
+"""
+
+import importlib
+import json
+import sys
+import textwrap
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from jaxseg import main
+from jaxseg.core import lookup
+from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
+from jaxseg.models import initial
+from jaxseg.models import model as models
+from jaxseg.transfer import chain, store
+from tests import tiny
+
+DATASET = '''
+"""Grey images: dark ones and bright ones."""
+
+import numpy as np
+
+from jaxseg.data.dataset import Dataset
+
+DATASETS = {
+    "two": Dataset(
+        fields=("image", "label"),
+        domain="synthetic",
+        splits={"train": 8, "validation": 3},
+        version=1,
+        size=(8, 8),
+        classes=("dark", "bright"),
+        mean=(100.0,) * 3,
+        std=(50.0,) * 3,
+        on_disk=False,
+    )
+}
+
+
+def records(variant, split, root):
+    return list(range(DATASETS[variant].splits[split]))
+
+
+def parse(record, root, variant):
+    label = record % 2
+    image = np.full((8, 8, 3), 50 + 100 * label, np.uint8)
+    return {"image": image, "label": np.array(label, np.int32), "id": str(record)}
+'''
+BACKBONE = '''
+"""One 1x1 convolution."""
+
+import flax.linen as nn
+
+VERSION = 1
+VARIANTS = {"tiny": {"width": 4}, "large": {"width": 8}}
+
+
+class Backbone(nn.Module):
+    width: int
+    dtype: str = "float32"
+    multiple = 1
+
+    @nn.compact
+    def __call__(self, image, *, train):
+        return (nn.Dense(self.width, name="dense")(image),)
+
+
+def build(variant: str, **overrides) -> Backbone:
+    return Backbone(**VARIANTS[variant] | overrides)
+'''
+HEAD = '''
+"""The mean over all pixels, and one linear layer."""
+
+import flax.linen as nn
+
+VERSION = 1
+
+
+class Head(nn.Module):
+    num_outputs: int
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, features, size, *, train):
+        return nn.Dense(self.num_outputs, name="dense")(features[-1].mean((1, 2)))
+
+
+def build(num_outputs: int, **fields) -> Head:
+    return Head(num_outputs, **fields)
+'''
+LOSS = '''
+"""Squared errors."""
+
+import jax.numpy as jnp
+
+
+def squares(outputs, labels):
+    return jnp.square(outputs[:, 0] - labels)
+'''
+METRIC = '''
+"""The mean absolute error of a set."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanError:
+    def zeros(self):
+        return np.zeros(2)
+
+    def merge(self, state, rows):
+        return state + np.asarray(rows)
+
+    def compute(self, state, classes):
+        return {"error": float(state[0] / state[1])}
+
+    def floor(self, state, name):
+        return None
+'''
+TASK = '''
+"""How bright an image is: 0 or 1."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from jaxseg.losses import added_loss
+from jaxseg.metrics import added_metric
+from jaxseg.tasks import task
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Brightness(task.Task):
+    scale: float = 1.0
+
+    name = "added_task"
+    fields = ("label",)
+    headline = "error"
+    higher_is_better = False
+    dense = False
+
+    def outputs(self, facts):
+        return 1
+
+    def loss(self, outputs, batch, totals=None):
+        count = (totals or self.totals(batch))["images"]
+        values = added_loss.squares(outputs, batch["label"])
+        return self.scale * jnp.sum(values) / count, {}
+
+    def decode(self, outputs):
+        return outputs[:, 0]
+
+    def metric(self):
+        return added_metric.MeanError()
+
+    def update(self, predictions, batch):
+        errors = jnp.abs(predictions - batch["label"]) * batch["valid"]
+        return jnp.stack([errors.sum(), batch["valid"].sum()])
+
+
+def build(num_outputs: int, scale: float = 1.0) -> Brightness:
+    return Brightness(num_outputs, scale)
+
+
+def resolve(section, facts):
+    return dict(section)
+'''
+CONFIG = '''
+"""An experiment of one's own."""
+
+from configs import common
+
+
+def get_config(arg=""):
+    arg = common.parse(arg, steps=3)
+    stage = common.train(
+        "worlds/driving_day",
+        task={"name": "segmentation"},
+        model=common.model("tiny"),
+        steps=arg.steps,
+    )
+    return common.study("own", {"model": stage})
+'''
+
+
+@pytest.fixture
+def add(tmp_path, monkeypatch):
+    """`add(package, name, source)` adds a module to a package of jaxseg."""
+    added = []
+
+    def write(package, name, source):
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(source.lstrip())
+        parent = importlib.import_module(package)
+        monkeypatch.setattr(parent, "__path__", [*parent.__path__, str(folder)])
+        added.append((parent, name))
+        forget()
+
+    yield write
+    for parent, name in added:
+        sys.modules.pop(f"{parent.__name__}.{name}", None)
+        vars(parent).pop(name, None)
+    forget()
+
+
+def forget():
+    """What was looked up once is looked up again."""
+    importlib.invalidate_caches()
+    lookup._names.cache_clear()
+
+
+@pytest.fixture
+def parts(add):
+    """A data set, a backbone, a head and a task with a loss and a metric of its own."""
+    add("jaxseg.data.datasets", "added_set", DATASET)
+    add("jaxseg.models.backbones", "added_backbone", BACKBONE)
+    add("jaxseg.models.heads", "added_head", HEAD)
+    add("jaxseg.losses", "added_loss", LOSS)
+    add("jaxseg.metrics", "added_metric", METRIC)
+    add("jaxseg.tasks", "added_task", TASK)
+
+
+MODEL = {
+    "backbone": {"name": "added_backbone", "variant": "tiny"},
+    "head": {"name": "added_head"},
+}
+
+
+def test_a_data_set(add):
+    add("jaxseg.data.datasets", "added_set", DATASET)
+    assert "added_set/two" in catalogue.names()
+    source = source_lib.open("added_set/two", split="train", count=4, seed=1)
+    assert len(source) == 4 and source[0]["image"].shape == (8, 8, 3)
+    plan = tiny.plan({"stages": {"model": tiny.train("added_set/two", **CLASSIFIER)}})
+    assert plan.stages[0].name == "model"
+
+
+CLASSIFIER = {
+    "task": {"name": "classification"},
+    "model": tiny.MODEL | {"head": {"name": "classifier", "width": 4}},
+}
+
+
+def test_a_backbone_and_a_head(add):
+    add("jaxseg.models.backbones", "added_backbone", BACKBONE)
+    add("jaxseg.models.heads", "added_head", HEAD)
+    bound = models.bind_model(MODEL, where="model")
+    model = models.build_model(bound, head_outputs={"classification": 5})
+    variables = initial.variables(model, (16, 16, 3), seed=0)
+    assert set(variables["params"]) == {"backbone", "heads_classification"}
+    image = jnp.zeros((2, 16, 16, 3))
+    assert model.apply(variables, image, train=False).shape == (2, 5)
+
+
+def test_a_task_with_its_loss_and_metric_trains(parts, tmp_path):
+    section = {
+        "task": {"name": "added_task", "scale": 0.5},
+        "model": MODEL,
+        "samples": 0,
+        "steps": 20,
+        "lr": 0.1,
+    }
+    config = {"stages": {"model": tiny.train("added_set/two", **section)}}
+    (stage,) = tiny.plan(config).stages
+    workdir = store.Store(tmp_path / "runs")
+    outcome = chain.run([stage], workdir, watcher=chain.Watcher())
+    assert outcome.ok, outcome.errors
+    (metric,) = workdir.manifest(stage.key)["metrics"]
+    assert metric["name"] == "error" and metric["value"] < 0.4
+
+
+def test_an_experiment(tmp_path, monkeypatch):
+    root = Path(__file__).parent.parent
+    monkeypatch.setattr(sys, "path", [str(root), *sys.path])
+    file = tmp_path / "own.py"
+    file.write_text(textwrap.dedent(CONFIG).lstrip())
+    config = json.loads(main.load_config(file, "steps=4").to_json())
+    (stage,) = tiny.plan(config).stages
+    assert stage.name == "model" and config["stages"]["model"]["steps"] == 4
