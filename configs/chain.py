@@ -94,6 +94,6 @@ def train(arg, name, parent, steps, data, label, **section):
         lr=arg.lr,
         eval_every=None,
         parent=parent,
-        labels=[label],
+        columns=[label],
         **section,
     )

@@ -90,7 +90,7 @@ def pretraining(arg):
         lr=0.003,
         evaluations=dict(validation=dict(count=VALIDATION)),
         run={"checkpoint_every": 100},
-        labels=[dict(setting="full", target=PRETRAINING, role="pretraining")],
+        columns=[dict(setting="full", target=PRETRAINING, role="pretraining")],
     )
 
 
@@ -129,7 +129,7 @@ def source(name, arg):
         evaluations=dict(validation=dict(count=VALIDATION)),
         run={"checkpoint_every": 100},
         parent=PRETRAINING,
-        labels=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
+        columns=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
     )
 
 
@@ -157,7 +157,7 @@ def cell(target, start, parent, seed, arg):
     count = None if target == arg.real else VALIDATION
     evaluations = dict(validation=dict(count=count))
     if len(arg.lrs) == 1:
-        stage |= dict(lr=arg.lrs[0], labels=labels, evaluations=evaluations)
+        stage |= dict(lr=arg.lrs[0], columns=labels, evaluations=evaluations)
         return {name: common.train(images, **stage)}
     # The rate is chosen on a fifth of the target's training images, which the
     # candidates do not train on; the paper does not say on what it chose.
@@ -168,7 +168,7 @@ def cell(target, start, parent, seed, arg):
         )
         for lr in arg.lrs
     }
-    chosen = common.select(candidates, evaluation="holdout", labels=labels)
+    chosen = common.select(candidates, evaluation="holdout", columns=labels)
     return {**candidates, name: chosen}
 
 

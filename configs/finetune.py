@@ -106,5 +106,5 @@ def model(arg, start, seed):
         evaluations=evaluations,
         choose_by=arg.choose,
         parent=None if start == "random" else start,
-        labels=[label | dict(role="target")],
+        columns=[label | dict(role="target")],
     )

@@ -30,6 +30,6 @@ def get_config(arg=""):
         steps=arg.steps,
         batch_size=arg.batch,
         eval_every=None,
-        labels=[{"setting": "full", "target": arg.data, "role": "target"}],
+        columns=[{"setting": "full", "target": arg.data, "role": "target"}],
     )
     return common.study("single", {"model": stage})

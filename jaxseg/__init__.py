@@ -19,6 +19,6 @@ def load(folder: Any, head: str | None = None) -> Any:
 
 def run(config: Any, workdir: Any, **options: Any) -> Any:
     """Runs the stages of a config that are not done in `workdir`, then the report."""
-    from jaxseg.transfer import study
+    from jaxseg.transfer import run as runs
 
-    return study.run(config, workdir, **options)
+    return runs.run(config, workdir, **options)

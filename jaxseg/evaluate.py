@@ -7,6 +7,7 @@ python -m jaxseg.evaluate --artifact=DIR --data=FOLDER_OF_IMAGES_AND_MASKS
 """
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
@@ -36,13 +37,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Metrics, and everything needed to tell what they are of."""
     from jaxseg.evals import evaluator
     from jaxseg.train import mesh
-    from jaxseg.transfer import artifact, planning
+    from jaxseg.transfer import artifact
 
     how = _protocol(arguments)
     model = artifact.load(Path(arguments.artifact).expanduser())
     task = check_head(model)
     data, said = data_section(arguments, model, task)
-    source = planning.open_source(data)
+    source = data.open()
     check_data(model, task, source)
     devices = mesh.create()
     batch_size = arguments.batch or model.batch_size or BATCH
@@ -60,8 +61,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "name": model.manifest["name"],
         "task": task.name,
         "read_as": said,
-        "data": planning.describe_source(data, source)
-        | {key: data[key] for key in ("seed", "part")},
+        "data": data.described(source) | {"seed": data.seed, "part": data.part},
         "protocol": measured.protocol + _chosen(arguments, model, data, source),
         "headline": evaluate.headline,
         "higher_is_better": evaluate.higher_is_better,
@@ -70,16 +70,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _chosen(
-    arguments: argparse.Namespace, model: Any, data: Mapping[str, Any], source: Any
-) -> str:
+def _chosen(arguments: argparse.Namespace, model: Any, data: Any, source: Any) -> str:
     """What the artifact says of its metrics on images that chose it, if these may be
     among them.
     """
-    from jaxseg.data import subsets
-    from jaxseg.transfer import choosing
+    from jaxseg.data import spec, subsets
 
-    given = {key: data.get(key) for key in ("part", *subsets.DRAW)}
+    draw = {key: getattr(data, key) for key in ("part", *subsets.DRAW)}
     own = manifests.read(Path(arguments.artifact).expanduser())  # not the winner's
     for row in own.get("metrics", ()):
         name = row["evaluation"]
@@ -87,8 +84,9 @@ def _chosen(
             continue
         read, seen = model.manifest["data"][name], model.evaluations.get(name)
         found = (read["fingerprint"], read["split"])
-        same = found == (source.fingerprint, data["split"])
-        if same and (seen is None or choosing.overlap(seen | given, seen)):
+        same = found == (source.fingerprint, data.split)
+        seen = seen and spec.stored(seen)
+        if same and (seen is None or dataclasses.replace(seen, **draw).overlaps(seen)):
             return row["chosen"]
     return ""
 
@@ -127,13 +125,13 @@ def check_head(model: Any) -> Any:
 
 def data_section(
     arguments: argparse.Namespace, model: Any, task: Any
-) -> tuple[dict[str, Any], str]:
-    """Arguments of `planning.open_source`, and how a folder is read, "" if it is none.
+) -> tuple[Any, str]:
+    """The data section to evaluate on, and how a folder is read, "" if it is none.
 
     A user's folder is guessed, with what the model was trained on deciding; --options
     and --split replace what was guessed.
     """
-    from jaxseg.data import catalogue
+    from jaxseg.data import catalogue, spec
 
     name, root, options = arguments.data, arguments.root, _options(arguments.options)
     split, said = arguments.split or "validation", ""
@@ -146,16 +144,16 @@ def data_section(
         name, root, split = found.name, str(folder), wanted or _split(found)
         options = found.options
         said = f"{name}, {split}, because of {found.reason}"
-    section = {
-        "name": name,
-        "root": root,
-        "split": split,
-        "count": arguments.count,
-        "seed": arguments.seed,
-        "part": arguments.part,
-        "options": options,
-        "cache": "none",  # everything is read once
-    }
+    section = spec.DataSpec(
+        name=name,
+        root=root,
+        split=split,
+        count=arguments.count,
+        seed=arguments.seed,
+        part=arguments.part,
+        options=options,
+        cache="none",  # everything is read once
+    )
     return section, said
 
 
@@ -189,20 +187,20 @@ def _split(found: Any) -> str:
 
 def check_data(model: Any, task: Any, source: Any) -> None:
     """UserError where the data lack what the task needs or want another head."""
-    from jaxseg.transfer import planning
+    from jaxseg.transfer import heads
 
     manifest, facts = model.manifest, source.dataset
     channels = (model.preprocessing or {}).get("channels")
-    head = planning.Head(
+    head = heads.Head(
         model.task_section, task.num_outputs, channels, manifest["classes"]
     )
-    planning.check_evaluation(head, source.name, facts, "--data")
+    head.check(source.name, facts, "--data")
     ours = [name.lower() for name in head.classes]
     theirs = [name.lower() for name in facts.classes]
     if task.name != "keypoints" and ours and ours != theirs:
         print(
             f"jaxseg: careful, class names differ; they are matched by number: "
-            f"{planning.listed(head.classes)} against {planning.listed(facts.classes)}",
+            f"{heads.listed(head.classes)} against {heads.listed(facts.classes)}",
             file=sys.stderr,
         )
 

@@ -37,21 +37,20 @@ def main(argv: Sequence[str]) -> int:
 def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
     """What the flags ask for."""
     from jaxseg.train import hooks
-    from jaxseg.transfer import chain, study
+    from jaxseg.transfer import chain, overrides, run, table
 
     file, _, argument = arguments.config.partition(":")
-    config = study.override(load_config(Path(file), argument), changes)
+    config = overrides.override(load_config(Path(file), argument), changes)
     if arguments.print:
-        print(json.dumps(config, indent=1))
+        print(json.dumps(config.plain(), indent=1))
         return 0
-    workdir = Path(arguments.workdir or Path(DEFAULT_WORKDIR) / config["study"])
+    workdir = Path(arguments.workdir or Path(DEFAULT_WORKDIR) / config.study)
     if arguments.plan:
-        from jaxseg.transfer import preview
-
-        preview.show(chain.plan(config), arguments.only, workdir)
+        stages = chain.plan(config).needed(arguments.only)
+        table.show(config.study, stages, workdir)
         return 0
     try:
-        outcome = study.run(
+        outcome = run.run(
             config,
             workdir,
             only=arguments.only,

@@ -232,10 +232,10 @@ def test_a_dependency_without_an_import_is_noticed():
         ("jaxseg.evals.predictor", "from jaxseg.analysis import features"),
         ("jaxseg.tasks.task", "from jaxseg.train.state import TrainState"),
         ("jaxseg.models.model", "def f():\n    from jaxseg.transfer import store"),
-        ("jaxseg.transfer.study", "from jaxseg import main"),
-        ("jaxseg.transfer.study", "from jaxseg.data import __main__"),
-        ("jaxseg.transfer.study", "import jaxseg"),
-        ("jaxseg.transfer.study", "from jaxseg import load"),
+        ("jaxseg.transfer.run", "from jaxseg import main"),
+        ("jaxseg.transfer.run", "from jaxseg.data import __main__"),
+        ("jaxseg.transfer.run", "import jaxseg"),
+        ("jaxseg.transfer.run", "from jaxseg import load"),
         ("jaxseg.artifacts", "from jaxseg.main import load_config"),
         ("jaxseg.train.step", "from . import state"),
     ],
@@ -247,10 +247,11 @@ def test_a_wrong_direction_is_noticed(name, source):
 @pytest.mark.parametrize(
     "name, source",
     [
-        ("jaxseg.transfer.study", "from jaxseg.core import errors"),
+        ("jaxseg.transfer.run", "from jaxseg.core import errors"),
         ("jaxseg.transfer.kinds.train", "from jaxseg.transfer import training"),
-        ("jaxseg.main", "from jaxseg.transfer import study"),
-        ("jaxseg.data.__main__", "from jaxseg.transfer import store"),
+        ("jaxseg.main", "from jaxseg.transfer import , study")(
+            "jaxseg.data.__main__", "from jaxseg.transfer import store"
+        ),
         ("jaxseg", "from jaxseg.transfer import artifact"),
         ("jaxseg.core.images", "import jaxseg_other"),
         ("jaxseg.analysis.features", "from jaxseg.evals import predictor"),
@@ -269,7 +270,7 @@ def test_a_right_direction_is_let_through(name, source):
         ("jaxseg.core.checkpointing", "from orbax import checkpoint"),
         ("jaxseg.models.model", "def f():\n    import torch"),
         ("jaxseg.core.draw", "from matplotlib import pyplot"),
-        ("jaxseg.transfer.study", "import ml_collections"),
+        ("jaxseg.transfer.run", "import ml_collections"),
         ("jaxseg.transfer.chain", "import ray"),
         ("jaxseg.core.hashing", "import jax.numpy as jnp"),
         ("jaxseg.core.types", "from flax import struct"),

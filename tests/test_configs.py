@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jaxseg import main
-from jaxseg.core import errors
-from jaxseg.transfer import chain, choosing, study
+from jaxseg.core import binding, errors
+from jaxseg.transfer import chain, choosing
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = {
@@ -36,24 +36,22 @@ def names():
 
 @pytest.mark.parametrize("name", names())
 def test_every_config_plans(name, own_folder):
-    config = study.plain(load(name, own_folder))
+    config = chain.plain(load(name, own_folder))
     assert json.loads(json.dumps(config)) == config
     bound = chain.bind(config)
     plan = chain.plan(bound)
     assert {s.name for s in plan.stages} == set(config["stages"])
-    assert (
-        chain.plan(chain.bind(bound)).stages == plan.stages
-    )  # binding twice: no change
+    assert chain.plan(chain.bind(bound.plain())).stages == plan.stages  # idempotent
     seen = set()
     for stage in plan.stages:
-        assert set(stage.parents.values()) <= seen
+        assert set(stage.parent_names.values()) <= seen
         seen.add(stage.name)
 
 
 def test_factors_is_the_study_of_the_issue():
-    stages = chain.plan(chain.bind(study.plain(load("factors")))).stages
-    labels = [label for stage in stages for label in stage.labels]
-    cells = [label for label in labels if label["role"] == "target"]
+    stages = chain.plan(chain.bind(load("factors"))).stages
+    rows = [row for stage in stages for row in stage.columns]
+    cells = [row for row in rows if row["role"] == "target"]
     pairs = {(c["target"], c["source"]) for c in cells}
     sources = {c["source"] for c in cells} - {"random", "websearch"}
     assert len(sources) >= 6 and len({c["target"] for c in cells}) >= 5
@@ -74,9 +72,9 @@ def test_factors_is_the_study_of_the_issue():
 
 def test_segmentation_learns_nothing_of_the_background():
     """Factors paper, A.1; a set without one learns all its classes."""
-    stages = chain.plan(chain.bind(study.plain(load("factors")))).by_name
+    stages = chain.plan(chain.bind(load("factors"))).by_name
     ignored = {
-        name: s.spec["task"].get("ignored")
+        name: s.spec.task.get("ignored")
         for name, s in stages.items()
         if s.kind == "train"
     }
@@ -87,26 +85,26 @@ def test_segmentation_learns_nothing_of_the_background():
 
 
 def test_one_seed_draws_the_same_images_for_every_source():
-    plan = chain.plan(chain.bind(study.plain(load("factors"))))
+    plan = chain.plan(chain.bind(load("factors")))
     small = [
         s for s in plan.stages if s.name.startswith("targets/small/indoor_office/")
     ]
-    drawn = {(s.spec["seed"], json.dumps(s.spec["data"])) for s in small}
+    drawn = {(s.spec.seed, json.dumps(binding.plain(s.spec.data))) for s in small}
     assert len(drawn) == 3 and len(small) == 27
 
 
 def test_rates_become_candidates_and_a_selection():
     config = load("factors", more="lrs=0.001+0.01,targets=driving_night,seeds=1")
-    plan = chain.plan(chain.bind(study.plain(config)))
+    plan = chain.plan(chain.bind(config))
     chosen = [s for s in plan.stages if s.kind == "select"]
     assert len(chosen) == 9
-    candidates = [plan.by_name[name] for name in chosen[0].parents.values()]
-    assert {s.spec["lr"] for s in candidates} == {0.001, 0.01}
-    assert all(s.spec["data"]["part"] == "train" for s in candidates)
-    holdout = candidates[0].spec["evaluations"]["holdout"]
-    assert holdout["part"] == "holdout" and holdout["split"] == "train"
-    assert holdout["count"] == candidates[0].spec["data"]["count"]
-    assert chosen[0].labels[0]["selected"] == "holdout"
+    candidates = [plan.by_name[name] for name in chosen[0].parent_names.values()]
+    assert {s.spec.lr for s in candidates} == {0.001, 0.01}
+    assert all(s.spec.data.part == "train" for s in candidates)
+    holdout = candidates[0].spec.evaluations["holdout"]
+    assert holdout.part == "holdout" and holdout.split == "train"
+    assert holdout.count == candidates[0].spec.data.count
+    assert chosen[0].columns[0]["selected"] == "holdout"
 
 
 def starts(more):
@@ -147,10 +145,10 @@ def test_a_chain_has_a_beginning_and_each_source_once():
 @pytest.mark.parametrize("choose, part", [("holdout", "train"), ("validation", "all")])
 def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_folder):
     config = load("finetune", own_folder, more=f"choose={choose}")
-    (stage,) = chain.plan(chain.bind(study.plain(config))).stages
+    (stage,) = chain.plan(chain.bind(config)).stages
     spec = stage.spec
-    assert (spec["choose_by"], spec["data"]["part"]) == (choose, part)
-    assert spec["keep"] == "best" and spec["headline"] == "validation"
+    assert (spec.choose_by, spec.data.part) == (choose, part)
+    assert spec.keep == "best" and spec.headline == "validation"
     said = choosing.words(spec, "validation")
     assert said == (
         "" if choose == "holdout" else ", best of 10 evaluations of this set"
@@ -159,11 +157,11 @@ def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_fo
 
 def test_a_real_set_joins_the_targets(real_data):
     more = f"real=camvid/11,root={real_data / 'camvid'},size=96+128,seeds=1"
-    plan = chain.plan(chain.bind(study.plain(load("factors", more=more))))
+    plan = chain.plan(chain.bind(load("factors", more=more)))
     real = [s for s in plan.stages if "camvid_11" in s.name]
     assert len(real) == 8
-    assert {s.labels[0]["target_domain"] for s in real} == {"driving"}
-    assert {tuple(s.spec["data"]["size"]) for s in real} == {(96, 128)}
+    assert {s.columns[0]["target_domain"] for s in real} == {"driving"}
+    assert {tuple(s.spec.data.size) for s in real} == {(96, 128)}
 
 
 def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):

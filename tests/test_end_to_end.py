@@ -77,12 +77,12 @@ def test_a_second_run_makes_nothing(study, capsys):
 
 
 def test_evaluation_afterwards_gives_the_same_digits(study):
+    from jaxseg.data import spec as data_spec
     from jaxseg.evals import evaluator
-    from jaxseg.transfer import planning
 
     folder = artifact(study, "driving_day")
     model = jaxseg.load(folder)
-    source = planning.open_source(model.evaluations["validation"])
+    source = data_spec.stored(model.evaluations["validation"]).open()
     evaluate = evaluator.Evaluator(model.predictor(batch_size=8), source)
     stored = {m["name"]: m["value"] for m in model.manifest["metrics"]}
     assert evaluate(model.variables) == stored

@@ -15,7 +15,7 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.metrics import segmentation
-from jaxseg.transfer import study
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 DAY = ("--data=worlds/driving_day", "--count=3")
@@ -139,7 +139,7 @@ def test_a_folder_is_read_as_that_of_training_was(folder, tmp_path, capsys):
     stage = tiny.train(data=section, task={"name": "segmentation", "binary": True})
     stage |= {"batch_size": 2, "evaluations": {"validation": {}}}
     config = {"study": "own", "stages": {"own": stage}}
-    assert study.run(config, tmp_path / "w").ok
+    assert runs.run(config, tmp_path / "w").ok
     made = tmp_path / "w" / "artifacts" / tiny.plan(config).by_name["own"].short
     data = [f"--artifact={made}", f"--data={tmp_path / 'own'}"]
     capsys.readouterr()
@@ -201,7 +201,7 @@ def test_another_number_of_classes_is_refused(command, folder):
             (*DAY, "--split=tset"),
             ["driving_day: unknown split 'tset'", "train, validation"],
         ),
-        ((*DAY, "--part=half"), ["unknown part", "holdout"]),
+        ((*DAY, "--part=half"), ["part: found", "holdout"]),
         ((*DAY, "--size=64"), ["--size: found '64'", "HxW"]),
         ((*DAY, "--mode=slidng"), ["--mode: unknown mode", "Did you mean 'sliding'"]),
         (

@@ -83,8 +83,10 @@ def test_overrides(command):
     assert printed(command, "--set", "stages/model/lr=0.5")["lr"] == 0.5
     found = printed(command, "--set", ".*/(lr|ema)=0.25", "--set=.*/seed=3")
     assert (found["lr"], found["ema"], found["seed"]) == (0.25, 0.25, 3)
-    found = printed(command, "--set", 'stages/model/multipliers=[["backbone/.*", 0]]')
-    assert found["multipliers"] == [["backbone/.*", 0]]
+    found = printed(
+        command, "--set", 'stages/model/lr_multipliers=[["backbone/.*", 0]]'
+    )
+    assert found["lr_multipliers"] == [["backbone/.*", 0]]
     assert printed(command, "--set", "stages/model/ema=null")["ema"] is None
     assert printed(command, "--set", ".*/keep=best")["keep"] == "best"  # not JSON
 
@@ -117,7 +119,7 @@ MISTAKES = [
     ("starts=[3]", r"stages/model/starts: found 3 \(int\), allowed: a section"),
     ("evaluations=3", r"stages/model/evaluations: found 3 \(int\)"),
     ('evaluations={"validation": 3}', r"stages/model/evaluations"),
-    ("labels=3", r"stages/model/labels: found 3"),
+    ("columns=3", r"stages/model/columns: found 3"),
     (
         "data/size=64",
         r"stages/model/data/size: found 64 \(int\), allowed: None, a list",
@@ -151,13 +153,13 @@ MISTAKES = [
     ("optimizer/weight_decay=-1", r"optimizer/weight_decay: found -1.0"),
     ('optimizer/decay_multipliers=[["x", 0]]', r"pattern 'x' matches no leaf"),
     ("schedule/final=-3", r"schedule/final: found -3.0, allowed: 0 to 1"),
-    ('multipliers=[[".*", -1]]', r"allowed: \[regex, number from 0\]"),
-    ('multipliers=[[".*", NaN]]', r"allowed: \[regex, number from 0\]"),
+    ('lr_multipliers=[[".*", -1]]', r"allowed: \[regex, number from 0\]"),
+    ('lr_multipliers=[[".*", NaN]]', r"allowed: \[regex, number from 0\]"),
     ("run/log_every=-1", r"run/log_every: found -1, allowed: 0 or more"),
     ("run/workers=-1", r"run/workers: found -1, allowed: 0 or more"),
     ('run={"name": "x"}', r"run: unknown key 'name'"),
     ('evaluations/validation/protocol={"name": "x"}', r"protocol: unknown key 'name'"),
-    ('labels=[{"target": ["a"]}]', r"labels/target: found \['a'\]"),
+    ('columns=[{"target": ["a"]}]', r"columns/target: found \['a'\]"),
     ("data/size=[1000000000, 1000000000]", r"no network for images \(1000000000,"),
     ("data/count=99999999", r"count=99999999; allowed are 1 to"),
     ("task/name=segmentatin", r"unknown task 'segmentatin'.*mean 'segmentation'"),
@@ -168,8 +170,8 @@ MISTAKES = [
     ("model/dtype=float16", r"stages/model/model: unknown dtype 'float16'.*bfloat16"),
     ("optimizer/name=adm", r"unknown optimizer 'adm'.*mean 'adam"),
     ("schedule/name=cosin", r"unknown schedule 'cosin'.*mean 'cosine'"),
-    ("multipliers=[[0]]", r"allowed: \[regex, number from 0\]"),
-    ('multipliers=[["backbon/.*", 0]]', r"pattern 'backbon/\.\*' matches no leaf"),
+    ("lr_multipliers=[[0]]", r"allowed: \[regex, number from 0\]"),
+    ('lr_multipliers=[["backbon/.*", 0]]', r"pattern 'backbon/\.\*' matches no leaf"),
     ("steps=0", r"stages/model/steps: found 0, allowed: 1 or more"),
     ("seed=-1", r"stages/model/seed: found -1, allowed: 0 or more"),
     ("seed=99999999999999999999999", r"model/seed: found a number of 77 bits"),
@@ -315,7 +317,7 @@ def long_run(tmp_path):
     """A config of one stage that takes some seconds, and its command line."""
     run = {"log_every": 2, "checkpoint_every": 10}
     label = {"role": "target", "setting": "small", "target": "day"}
-    stage = tiny.train(steps=STEPS, run=run, labels=[label])
+    stage = tiny.train(steps=STEPS, run=run, columns=[label])
     return write(tmp_path / "c.py", {"study": "long", "stages": {"x": stage}})
 
 
@@ -409,7 +411,7 @@ def two_stages(tmp_path):
     stages["y"] = tiny.train(
         parents={"start": "x"},
         starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
-        labels=[{"role": "target", "setting": "small", "target": "day"}],
+        columns=[{"role": "target", "setting": "small", "target": "day"}],
     )
     config = {"study": "workers", "stages": stages}
     keys = {one.name: one.key for one in tiny.plan(config).stages}

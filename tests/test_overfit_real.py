@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxseg.transfer import store, study
+from jaxseg.transfer import run as runs
+from jaxseg.transfer import store
 
 CASES = {  # task: data set, folder of the real samples, head and its width
     "detection": ("coco/instances", "coco128", "centernet", 64),
@@ -29,7 +30,7 @@ def test_eight_real_images(task, real_data, tmp_path):
         "lr": 0.003,
         "eval_every": 200,
     }
-    outcome = study.run({"stages": {"model": stage}}, tmp_path)
+    outcome = runs.run({"stages": {"model": stage}}, tmp_path)
     assert outcome.ok, outcome.errors
     box = store.Store(tmp_path)
     (key,) = box.stored()

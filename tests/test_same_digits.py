@@ -15,8 +15,9 @@ from PIL import Image
 import jaxseg
 from jaxseg import evaluate
 from jaxseg.core import jsonl
+from jaxseg.data import spec as data_spec
 from jaxseg.tasks import build
-from jaxseg.transfer import planning, study
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 SIZES = ((64, 64), (40, 90), (96, 50), (64, 64), (33, 47))
@@ -155,7 +156,7 @@ def trained(workdir, task, root, other):
         samples=0,
     )
     config = {"study": "digits", "stages": {"x": section}}
-    outcome = study.run(config, workdir)
+    outcome = runs.run(config, workdir)
     assert outcome.ok, outcome.errors
     folder = workdir / "artifacts" / tiny.plan(config).by_name["x"].key[:20]
     rows = jsonl.read_json(folder / "manifest.json")["metrics"]
@@ -174,7 +175,7 @@ def one_by_one(folder, task, other):
     """The metric fed with what the loaded model says of each image."""
     model, (name, _, options) = jaxseg.load(folder), READERS[task]
     data = {"name": name, "split": "validation", "root": str(other)}
-    source = planning.open_source(data | {"options": options})
+    source = data_spec.DataSpec(**data, options=options).open()
     outputs = model.manifest["outputs"][model.head]
     built = build.task(model.manifest["spec"]["task"], outputs)
     metric = built.metric()

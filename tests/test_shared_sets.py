@@ -9,7 +9,7 @@ from configs import common
 from jaxseg.core import jsonl
 from jaxseg.core import manifest as manifests
 from jaxseg.data import __main__ as command
-from jaxseg.transfer import study
+from jaxseg.transfer import run as runs
 
 PANOPTIC = "panoptic_segmentation/annotations/panoptic"
 LAYOUTS = "official_layouts"
@@ -161,7 +161,7 @@ def test_twenty_steps(place, tmp_path):
         batch_size=8,
         lr=0.003,
     )
-    outcome = study.run({"study": "twenty", "stages": {"x": stage}}, tmp_path / "run")
+    outcome = runs.run({"study": "twenty", "stages": {"x": stage}}, tmp_path / "run")
     assert outcome.ok, outcome.errors
     (folder,) = (tmp_path / "run" / "artifacts").iterdir()
     manifest = manifests.read(folder)

@@ -12,7 +12,8 @@ from jaxseg import weights
 from jaxseg.core import jsonl, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.models.pretrained import convert, torch_file
-from jaxseg.transfer import store, study
+from jaxseg.transfer import run as runs
+from jaxseg.transfer import store
 from tests import tiny
 from tests.models import test_pretrained as pretrained
 
@@ -210,7 +211,7 @@ def test_a_stage_starts_from_each_source(arch, rename, command, tmp_path):
     stages = {"weights": {"kind": "imported", "file": str(folder)}, "child": child}
     if backbone["name"] == "vit":  # one map without the class token
         child["model"]["backbone"] = backbone | {"class_map": False}
-    outcome = study.run({"stages": stages}, tmp_path / "run")
+    outcome = runs.run({"stages": stages}, tmp_path / "run")
     assert outcome.ok, outcome.errors
     box = store.Store(tmp_path / "run")
     keys = {box.manifest(key)["name"]: key for key in box.stored()}

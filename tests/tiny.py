@@ -9,7 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from jaxseg.transfer import chain, study
+from jaxseg.transfer import chain
+from jaxseg.transfer import run as runs
 
 MODEL = {"backbone": {"name": "hrnet", "variant": "tiny"}, "head": {"name": "linear"}}
 LABEL = {"role": "target", "setting": "small", "target": "night"}
@@ -48,13 +49,13 @@ def config():
     return {
         "study": "tiny",
         "stages": {
-            "source": train(labels=[{"role": "source", "setting": "full"}]),
+            "source": train(columns=[{"role": "source", "setting": "full"}]),
             "target/a": candidate(0.001),
             "target/b": candidate(0.01),
             "target": {
                 "kind": "select",
                 "parents": {"a": "target/a", "b": "target/b"},
-                "labels": [LABEL],
+                "columns": [LABEL],
             },
             "distance": {
                 "kind": "measure",
@@ -72,8 +73,8 @@ def config():
 def chosen(folder):
     """The artifact of a selection without refit, in a copy of the workdir."""
     workdir, stages = copy(folder), config()["stages"]
-    stages["chosen"] = stages["target"] | {"refit": False, "labels": []}
-    outcome = study.run({"study": "chosen", "stages": stages}, workdir, only="chosen")
+    stages["chosen"] = stages["target"] | {"refit": False, "columns": []}
+    outcome = runs.run({"study": "chosen", "stages": stages}, workdir, only="chosen")
     assert outcome.ok, outcome.errors
     made = plan({"stages": stages}).by_name["chosen"]
     return workdir / "artifacts" / made.short
@@ -89,7 +90,7 @@ def workdir():
     """The finished workdir. Read only: `copy` gives one that may be changed."""
     folder = Path(tempfile.mkdtemp(prefix="jaxseg-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    outcome = study.run(config(), folder)
+    outcome = runs.run(config(), folder)
     assert outcome.ok, outcome.errors
     return folder
 

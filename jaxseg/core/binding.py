@@ -45,7 +45,7 @@ class Rule:
         if value is not None and not all(
             map(self.holds, np.atleast_1d(value).tolist())
         ):
-            raise errors.UserError(f"{field}: found {value}, allowed: {self.allowed}")
+            raise errors.UserError(f"{field}: found {value!r}, allowed: {self.allowed}")
 
 
 def at_least(low: int | float) -> Rule:
@@ -89,7 +89,7 @@ class Spec:
                 rule.check(getattr(self, field), field)
 
 
-def local(default: Any) -> Any:
+def local(default: Any = dataclasses.MISSING) -> Any:
     """A field that says where or how fast, and changes no number: outside every key."""
     return dataclasses.field(default=default, metadata={"local": True})
 
@@ -99,16 +99,19 @@ def resolved(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"resolved": True})
 
 
-def key_parts(value: Any) -> Any:
-    """`value` as plain data, without the `local` fields of its Specs."""
+def plain(value: Any, without: str = "") -> Any:
+    """Specs as dicts and tuples as lists, all the way down.
+
+    without: "local" or "resolved": leaves such fields out.
+    """
     if isinstance(value, Spec):
-        every = dataclasses.fields(value)
-        kept = [f.name for f in every if "local" not in f.metadata]
-        return {name: key_parts(getattr(value, name)) for name in kept}
+        fields = dataclasses.fields(value)
+        kept = [field.name for field in fields if without not in field.metadata]
+        value = {name: getattr(value, name) for name in kept}
     if isinstance(value, Mapping):
-        return {key: key_parts(item) for key, item in value.items()}
+        return {key: plain(item, without) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [key_parts(item) for item in value]
+        return [plain(item, without) for item in value]
     return value
 
 
@@ -287,12 +290,12 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
     An int where a float is due becomes one; sections become what they are bound to.
     """
     kinds, _, by, spec = _kind(annotation)
+    if isinstance(value, Spec):
+        return value  # bound before
     if by is not None:
         return by.bind(value, where=where)
     if spec is not None and (value is not None or types.NoneType not in kinds):
-        bound = isinstance(value, spec)
-        section = {} if value is None else value
-        return value if bound else bind(spec, section=section, where=where)
+        return bind(spec, section={} if value is None else value, where=where)
     if not kinds.keys() <= CHECKED:
         return value
     if float in kinds and type(value) is int and abs(value) <= 2**53:

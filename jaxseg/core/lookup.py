@@ -32,9 +32,9 @@ def _names(package: str) -> tuple[str, ...]:
 def load(package: str, name: Any) -> ModuleType:
     """The module `package.name`; UserError with the known names where there is none."""
     if name not in names(package):
-        raise unknown(
-            name, names(package), kind=package.rsplit(".", 1)[-1].removesuffix("s")
-        )
+        plural = package.rsplit(".", 1)[-1]
+        kind = plural if plural.endswith("sis") else plural.removesuffix("s")
+        raise unknown(name, names(package), kind=kind)
     return importlib.import_module(f"{package}.{name}")
 
 

@@ -194,7 +194,7 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
             key=entry["key"],
             kind=entry["kind"],
             parents=entry["parents"],
-            columns=entry["labels"],
+            columns=entry["columns"],
             status="done" if artifact else status,
             error=error,
             artifact=artifact,

@@ -6,7 +6,7 @@ which differ only in it, or in their number of steps, share one compiled program
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,22 +17,28 @@ from jaxseg.core.types import Array
 from jaxseg.train import state as states
 
 Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
+Momentum = Annotated[float, binding.BELOW_1]
+NotNegative = Annotated[float, binding.at_least(0)]
+Positive = Annotated[float, binding.ABOVE_0]
+Share = Annotated[float, binding.SHARE]
 
 
-def sgd(momentum: float = 0.9, nesterov: bool = False) -> optax.GradientTransformation:
+def sgd(
+    momentum: Momentum = 0.9, nesterov: bool = False
+) -> optax.GradientTransformation:
     """Stochastic gradient descent; torch's momentum, decay added to the gradient."""
     return optax.trace(decay=momentum, nesterov=nesterov)
 
 
 def adam(
-    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformation:
     """Adam; decay, if any, is added to the gradient, as in torch."""
     return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 
 
 def adamw(
-    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformation:
     """Adam with decoupled decay: lr * decay * parameter, as in torch."""
     return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
@@ -44,9 +50,9 @@ OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}
 def build(
     name: str,
     *,
-    weight_decay: float = 0.0,
+    weight_decay: NotNegative = 0.0,
     decay_multipliers: Pairs = (),
-    clip: float | None = None,
+    clip: Positive | None = None,
     **options: Any,
 ) -> optax.GradientTransformation:
     """An optax transformation: gradients -> direction, without the learning rate.
@@ -158,18 +164,18 @@ def constant() -> Callable[[float], float]:
     return lambda done: 1.0
 
 
-def cosine(final: float = 0.0) -> Callable[[float], float]:
+def cosine(final: Share = 0.0) -> Callable[[float], float]:
     """From 1 to `final` along half a cosine."""
     return lambda done: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def poly(power: float = 0.9) -> Callable[[float], float]:
+def poly(power: NotNegative = 0.9) -> Callable[[float], float]:
     """(1 - step / steps) ** power (factors A.2, for SUIM and KITTI)."""
     return lambda done: (1 - done) ** power
 
 
 def step(
-    at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
+    at: Annotated[Sequence[float], binding.SHARE] = (0.5, 0.75), factor: Share = 0.1
 ) -> Callable[[float], float]:
     """Multiplied by `factor` at each of these shares of the run (factors A.2)."""
     return lambda done: factor ** sum(done >= point for point in at)

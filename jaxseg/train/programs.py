@@ -10,19 +10,20 @@ from jaxseg.core import compiled, hashing
 from jaxseg.tasks import build
 from jaxseg.train import optim, step
 
+PARTS = ("model", "task", "optimizer", "accumulate", "lr_multipliers", "ema")
 
-def train_program(section: dict[str, Any], num_outputs: int) -> compiled.Program:
-    """(state, batch, lr) -> (state, logs); `section` as `parts` describes it.
+
+def train_program(spec: Any, num_outputs: int) -> compiled.Program:
+    """(state, batch, lr) -> (state, logs) of a training whose Spec has PARTS.
 
     The state's memory is given to the result: do not use the old state afterwards.
     """
-    return _train_program(hashing.canonical([parts(section), num_outputs]))
+    return _train_program(hashing.canonical([parts(spec), num_outputs]))
 
 
-def parts(section: dict[str, Any]) -> dict[str, Any]:
-    """What of a resolved train stage decides its program: not lr, steps or data."""
-    names = ("model", "task", "optimizer", "accumulate", "multipliers", "ema")
-    return {name: section[name] for name in names}
+def parts(spec: Any) -> dict[str, Any]:
+    """What of a training decides its program: not its rate, steps or data."""
+    return {name: getattr(spec, name) for name in PARTS}
 
 
 def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
@@ -41,7 +42,7 @@ def _train_program(key: str) -> compiled.Program:
         task=task,
         tx=tx,
         accumulate=section["accumulate"],
-        lr_multipliers=section["multipliers"],
+        lr_multipliers=section["lr_multipliers"],
         ema=section["ema"],
     )
 

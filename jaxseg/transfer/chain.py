@@ -1,18 +1,28 @@
-"""The DAG of a config's stages: planned whole, run one by one, done work skipped."""
+"""The DAG of a config's stages: bound, planned whole, parents first."""
 
 import dataclasses
-import logging
+import graphlib
 import re
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, jsonl, licences, lookup, outcomes
-from jaxseg.core import manifest as manifests
+from jaxseg.core import errors, jsonl, lookup
 from jaxseg.data import contents
-from jaxseg.train import hooks
-from jaxseg.transfer import labels, provenance, reuse, stage, store, work
+from jaxseg.transfer import columns, stage, store
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A config with every default; parents are names that are not looked up yet."""
+
+    study: str
+    stages: Mapping[str, stage.Bound]
+
+    def plain(self) -> dict[str, Any]:
+        """As a file writes it."""
+        stages = {name: bound.plain() for name, bound in self.stages.items()}
+        return {"study": self.study, "stages": stages}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +55,27 @@ class Plan:
         while wanted:
             name = wanted.pop()
             chosen.add(name)
-            wanted += [
-                p for p in self.by_name[name].parents.values() if p not in chosen
-            ]
+            parents = self.by_name[name].parent_names.values()
+            wanted += [parent for parent in parents if parent not in chosen]
         return [s for s in self.stages if s.name in chosen]
 
     def with_key(self, key: str) -> list[stage.Stage]:
         """The one stage whose key begins so."""
-        found = [s for s in self.stages if key and s.key.startswith(key)]
-        if len({s.key for s in found}) != 1:
+        matching = [s for s in self.stages if key and s.key.startswith(key)]
+        if len({s.key for s in matching}) != 1:
             raise errors.UserError(
-                f"--stage={key}: {len(found)} stages of this config have such a key"
+                f"--stage={key}: {len(matching)} stages of this config have such a key"
             )
-        return found[:1]
+        return matching[:1]
 
 
-def bind(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every section of every stage bound to its signature."""
+def bind(config: Any) -> Config:
+    """Every section of every stage bound. config: a ConfigDict or dicts; one that is
+    bound already stays.
+    """
+    if isinstance(config, Config):
+        return config
+    config = plain(config)
     unknown = set(config) - {"study", "stages"}
     if unknown:
         raise lookup.unknown(
@@ -79,24 +93,36 @@ def bind(config: Mapping[str, Any]) -> dict[str, Any]:
     stages = {
         name: stage.bind(name, section) for name, section in config["stages"].items()
     }
-    return {"study": study, "stages": stages}
+    return Config(study, stages)
+
+
+def plain(value: Any) -> Any:
+    """Dicts and lists all the way down, of a ConfigDict or a Config as of anything."""
+    if isinstance(value, Config):
+        value = value.plain()
+    if hasattr(value, "to_dict"):
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
 
 
 @contents.settled()
-def plan(bound: Mapping[str, Any], config: str = "", argument: str = "") -> Plan:
-    """Stages with keys, in an order in which each comes after its parents."""
-    sections = bound["stages"]
+def plan(bound: Config, config: str = "", argument: str = "") -> Plan:
+    """Stages with keys, each after its parents, else in the order of the config."""
     planned: dict[str, stage.Stage] = {}
-    for name in _sorted(sections):
-        section = sections[name]
-        parents = {role: planned[p] for role, p in section["parents"].items()}
+    for name in _ordered({n: one.parents.values() for n, one in bound.stages.items()}):
+        section = bound.stages[name]
+        parents = {role: planned[p] for role, p in section.parents.items()}
         planned[name] = stage.resolve(name, section, parents)
     done = []
     for one in planned.values():
-        own = [labels.complete(label, one, planned) for label in one.labels]
-        own = [{"study": bound["study"], "cell": one.name} | label for label in own]
-        done.append(dataclasses.replace(one, labels=tuple(own)))
-    return Plan(bound["study"], tuple(done), config, argument)
+        rows = [{"study": bound.study, "cell": one.name}] * len(one.columns)
+        rows = [row | columns.complete(own, one) for row, own in zip(rows, one.columns)]
+        done.append(dataclasses.replace(one, columns=tuple(rows)))
+    return Plan(bound.study, tuple(done), config, argument)
 
 
 def write(plan: Plan, workdir: Path) -> None:
@@ -107,9 +133,9 @@ def write(plan: Plan, workdir: Path) -> None:
             "key": s.key,
             "kind": s.kind,
             "parents": s.parent_keys,
-            "parent_names": s.parents,
-            "does_without": _does_without(s),
-            "labels": list(s.labels),
+            "parent_names": s.parent_names,
+            "does_without": stage.kind(s.kind).DOES_WITHOUT,
+            "columns": list(s.columns),
         }
         for s in plan.stages
     ]
@@ -118,258 +144,26 @@ def write(plan: Plan, workdir: Path) -> None:
     jsonl.write_sealed(workdir / "studies" / plan.study / "plan.json", value)
 
 
-@dataclasses.dataclass
-class Outcome:
-    """How each stage of a run ended: {stage name: a state of `core.outcomes`}.
-
-    errors: {stage name: text} of what failed, and of what diverged unless others stood
-    in for it everywhere. left_out: texts of what the report could not use.
-    """
-
-    states: dict[str, str]
-    errors: dict[str, str]
-    left_out: Sequence[str] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether all is there."""
-        return self.exit_code == 0
-
-    @property
-    def exit_code(self) -> int:
-        """As `outcomes.exit_code` has it."""
-        return outcomes.exit_code(
-            self.states, failed=bool(self.errors or self.left_out)
-        )
-
-
-class Watcher:
-    """Hears of every stage as it goes; the status table is one."""
-
-    def begin(self, one: stage.Stage) -> None:
-        """A stage starts to run."""
-
-    def progress(self, one: stage.Stage, done: int, of: int, text: str) -> None:
-        """`done` of `of` steps."""
-
-    def note(self, one: stage.Stage, text: str) -> None:
-        """Something a reader of the log should know of the stage that runs."""
-
-    def end(self, one: stage.Stage, state: str, text: str = "") -> None:
-        """A stage has ended in one of the states of an Outcome."""
-
-
-def run(
-    stages: Sequence[stage.Stage],
-    box: store.Store,
-    *,
-    watcher: Watcher,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> Outcome:
-    """Runs what is not there yet; a failed stage blocks only what descends from it."""
-    outcome = Outcome({}, {})
-    first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
-    digests: reuse.Known = {}
-    for one in stages:
-        state, text = _known(one, box, outcome.states, first, digests)
-        if not state:
-            if interrupted():
-                raise hooks.Interrupted(f"before stage {one.name}")
-            watcher.begin(one)
-            state, text = _run_one(one, box, watcher, interrupted)
-        outcome.states[one.name] = state
-        if state in ("failed", "diverged"):
-            outcome.errors[one.name] = text
-        watcher.end(one, state, text)
-        first.setdefault(one.key, one.name)
-    for name in _stood_in_for(stages, outcome.states):
-        del outcome.errors[name]
-    return outcome
-
-
-def _known(
-    one: stage.Stage,
-    box: store.Store,
-    states: Mapping[str, str],
-    first: Mapping[str, str],
-    digests: reuse.Known,
-) -> tuple[str, str]:
-    """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
-    parents = {
-        name: states.get(name) or _elsewhere(one.parent_keys[role], box)
-        for role, name in one.parents.items()
-    }
-    blocked = outcomes.blocked(parents, _does_without(one))
-    if blocked:
-        return "blocked", blocked
-    if one.key in first:
-        state = states[first[one.key]]
-        if state in outcomes.THERE:
-            return "cached", ""
-        return state, f"is the same as {first[one.key]}"
-    if box.done(one.key):
-        try:
-            box.verify(one.key)
-            reuse.check(one, box.manifest(one.key), digests)
-        except errors.DamagedPicture as error:  # the report has its numbers
-            return "failed", str(error)
-        except errors.UserError as error:
-            with store.writable(box.workdir):
-                box.fail(one.key, str(error))  # the report leaves it out, and says why
-            return "failed", str(error)
-        box.accept(one.key)
-        return "cached", ""
-    reason = box.diverged(one.key)
-    if reason is None:
-        return _held_up(parents)
-    again = f"`python -m jaxseg.artifacts remove {one.short} --workdir={box.workdir}`"
-    return "diverged", f"in an earlier run, {reason} To try it again: {again}"
-
-
-def _elsewhere(key: str, box: store.Store) -> str:
-    """The state of a parent that this run does not make, or "" where it is not done."""
-    if not box.done(key):
-        return (box.failure(key) or {"state": ""})["state"]
+def _ordered(parents: Mapping[str, Collection[str]]) -> list[str]:
+    """Names in the order of the config, but each right after its parents."""
+    place = {name: number for number, name in enumerate(parents)}
+    for name, own in parents.items():
+        for parent in own:
+            if parent not in parents:
+                where = f"stages/{name}"
+                raise lookup.unknown(parent, parents, kind="parent", where=where)
     try:
-        box.verify(key)
-    except errors.UserError as error:
-        logging.error("%s", error)
-        return "failed"
-    return "done"
+        order = list(graphlib.TopologicalSorter(parents).static_order())
+    except graphlib.CycleError as error:
+        raise _circle(error.args[1][:0:-1], place) from None
+    for name in reversed(order):  # a parent is due where its first descendant is
+        for parent in parents[name]:
+            place[parent] = min(place[parent], place[name])
+    return sorted(order, key=place.__getitem__)  # stable: parents stay first
 
 
-def _held_up(parents: Mapping[str, str]) -> tuple[str, str]:
-    """("early" or "waiting", why) by {parent: state}, else ("", "")."""
-    for name, state in parents.items():
-        if not state:
-            return "early", f"parent {name} is not done. Run this again once it is."
-    if any(state in outcomes.HELD for state in parents.values()):
-        return "waiting", "another process makes a parent"
-    return "", ""
-
-
-def _does_without(one: stage.Stage) -> bool:
-    """Whether some of its parents may have diverged."""
-    return getattr(lookup.load(stage.KINDS, one.kind), "DOES_WITHOUT", False)
-
-
-def _stood_in_for(
-    stages: Sequence[stage.Stage], states: Mapping[str, str]
-) -> list[str]:
-    """Names of stages that diverged, and all of whose children are there without."""
-    children: dict[str, list[str]] = {}
-    for one in stages:
-        for parent in one.parents.values():
-            children.setdefault(parent, []).append(states[one.name])
-    return [
-        name
-        for name, own in children.items()
-        if states.get(name) == "diverged"
-        and all(state in outcomes.THERE for state in own)
-    ]
-
-
-def _run_one(
-    one: stage.Stage,
-    box: store.Store,
-    watcher: Watcher,
-    interrupted: Callable[[], bool],
-) -> tuple[str, str]:
-    """(state, text) of a stage after a try to make it."""
-    try:
-        run_stage(one, box, watcher=watcher, interrupted=interrupted)
-    except hooks.Interrupted:
-        raise
-    except errors.Busy as error:
-        return "busy", str(error)
-    except Exception as error:  # one branch; the others go on, and the exit code is 1
-        if errors.traced() or not isinstance(error, errors.UserError):
-            logging.error("%s", traceback.format_exc())
-        text = str(error) if isinstance(error, errors.UserError) else repr(error)
-        state = "diverged" if isinstance(error, errors.Diverged) else "failed"
-        with store.writable(box.workdir):
-            box.fail(one.key, text, state)
-        return state, text
-    return "done", ""
-
-
-def run_stage(
-    one: stage.Stage,
-    box: store.Store,
-    *,
-    watcher: Watcher,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> None:
-    """Makes one artifact whose parents are there; nobody else makes it meanwhile."""
-    with box.lock(one.short, f"stage {one.name}"), store.writable(box.workdir):
-        if box.done(one.key):
-            return
-        lost = {r: box.diverged(k) for r, k in one.parent_keys.items()}
-        lost = {r: why for r, why in lost.items() if why} if _does_without(one) else {}
-        job = work.Work(
-            stage=one,
-            parents={
-                role: box.folder(key)
-                for role, key in one.parent_keys.items()
-                if role not in lost
-            },
-            lost=lost,
-            folder=box.start(one.key),
-            scratch=box.running(one.key),
-            progress=lambda done, of, text: watcher.progress(one, done, of, text),
-            note=lambda text: watcher.note(one, text),
-            interrupted=interrupted,
-        )
-        parents = {role: manifests.read(f) for role, f in job.parents.items()}
-        facts = lookup.load(stage.KINDS, one.kind).run(job)
-        box.finish(one.key, manifest(one, facts, parents))
-
-
-def manifest(
-    one: stage.Stage, facts: Mapping[str, Any], parents: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What an artifact says of itself: what made it, and what came of it.
-
-    parents: {role: manifest}. The sums of their weights tell a parent that is made
-    again from the one that was used; their licences bind what comes of them.
-    """
-    inherited = [parent.get("licences", ()) for parent in parents.values()]
-    return {
-        "schema": manifests.SCHEMA,
-        "key": one.key,
-        "name": one.name,
-        "kind": one.kind,
-        "spec": one.spec,
-        "parents": one.parent_keys,
-        "versions": one.versions,
-        "packages": provenance.packages(),
-        "code": provenance.code(),
-        "created": store.now(),
-        "parent_weights": {role: p.get("weights") for role, p in parents.items()},
-        **facts,
-        "licences": licences.merge(facts.get("licences", ()), *inherited),
-    }
-
-
-def _sorted(sections: Mapping[str, Any]) -> list[str]:
-    """Names in the order of the config, but parents first."""
-    for name, section in sections.items():
-        for parent in section["parents"].values():
-            if parent not in sections:
-                raise lookup.unknown(
-                    parent, sections, kind="parent", where=f"stages/{name}"
-                )
-    order: dict[str, None] = {}
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            circle = " -> ".join((*path[path.index(name) :], name))
-            raise errors.UserError(f"stages descend from themselves: {circle}")
-        for parent in sections[name]["parents"].values():
-            if parent not in order:
-                visit(parent, (*path, name))
-        order[name] = None
-
-    for name in sections:
-        visit(name, ())
-    return list(order)
+def _circle(names: list[str], place: Mapping[str, int]) -> errors.UserError:
+    """names: each is followed by a parent of it."""
+    first = names.index(min(names, key=place.__getitem__))
+    names = [*names[first:], *names[:first], names[first]]
+    return errors.UserError(f"stages descend from themselves: {' -> '.join(names)}")

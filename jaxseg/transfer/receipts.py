@@ -11,6 +11,7 @@ from jaxseg.core import errors, hashing, trees
 from jaxseg.core.types import Variables
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, transplant
+from jaxseg.transfer.spec import StartSpec
 
 FILE = "receipt.json"
 Row = Mapping[str, Any]
@@ -19,7 +20,7 @@ Row = Mapping[str, Any]
 def transplanted(
     target: Variables,
     parent: artifact.Artifact,
-    start: Row,
+    start: StartSpec,
     model: Row,
     image_shape: tuple[int, ...],
 ) -> tuple[Variables, dict[str, Any], str]:
@@ -27,15 +28,15 @@ def transplanted(
     for a log. TransplantError where the parent's weights do not fit, or fit but would
     compute something else in the section `model`.
     """
-    take = start["take"]
+    take = start.take
     transplant.check_names(take, model, parent.model_section)
     variables, receipt = transplant.transplant(
-        target, parent.variables, take, start["reinit"]
+        target, parent.variables, take, start.reinit
     )
     transplant.check_function(
-        take, model, parent.model_section, image_shape, start["allow"]
+        take, model, parent.model_section, image_shape, start.allow
     )
-    return variables, _row(start["parent"], parent, receipt), receipt.summary()
+    return variables, _row(start.parent, parent, receipt), receipt.summary()
 
 
 def _row(

@@ -2,23 +2,48 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 from jaxseg.core import binding, errors, hashing, lookup
 from jaxseg.core import manifest as manifests
+from jaxseg.core.types import Variables
+from jaxseg.data.spec import DataSpec
 
 KINDS = "jaxseg.transfer.kinds"
-OWN = ("kind", "parents", "labels")
+Network = tuple[Any, ...]  # what decides the shapes of a stage's weights
 
 
-def arguments(
-    *,
-    kind: str,
-    parents: Mapping[str, str] | None = None,
-    labels: Sequence[Mapping[str, str | int | bool | None]] | None = None,
-) -> None:
-    """What every kind of stage takes beside its own arguments: OWN."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Section(binding.Spec):
+    """What every kind of stage takes beside its own keys.
+
+    parents: {role: stage name}. columns: where the result stands in tables, a row of
+    results for each.
+    """
+
+    kind: str
+    parents: Mapping[str, str] | None = None
+    columns: Sequence[Mapping[str, str | int | bool | None]] | None = None
+
+
+OWN = tuple(field.name for field in dataclasses.fields(Section))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """The section of one stage with every default; names of parents are unchecked."""
+
+    kind: str
+    parents: Mapping[str, str]
+    columns: Sequence[Mapping[str, Any]]
+    spec: binding.Spec
+
+    def plain(self) -> dict[str, Any]:
+        """As a config writes it."""
+        own = {"kind": self.kind, "parents": self.parents, "columns": self.columns}
+        return binding.plain(own) | binding.plain(self.spec, without="resolved")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,23 +52,120 @@ class Stage:
 
     name: str
     kind: str
-    spec: dict[str, Any]  # resolved: says everything, with all defaults
-    parents: dict[str, str]  # {role: stage name}
-    parent_keys: dict[str, str]  # {role: key}
-    labels: tuple[dict[str, Any], ...]  # where the result stands in tables
+    spec: binding.Spec  # resolved: says everything, with all defaults
+    parents: Mapping[str, "Stage"] = dataclasses.field(repr=False)  # by role
+    columns: tuple[dict[str, Any], ...]  # where the result stands in tables
     versions: dict[str, int]
     key: str  # 64 hex digits
-    made_from: Mapping[str, "Stage"] = dataclasses.field(
-        default_factory=dict, repr=False, compare=False
-    )  # {role: the parent itself}
 
     @property
     def short(self) -> str:
         """The key as folders carry it."""
         return self.key[:20]
 
+    @property
+    def parent_names(self) -> dict[str, str]:
+        """{role: stage name}."""
+        return {role: parent.name for role, parent in self.parents.items()}
 
-def bind(name: str, section: Any) -> dict[str, Any]:
+    @property
+    def parent_keys(self) -> dict[str, str]:
+        """{role: key}."""
+        return {role: parent.key for role, parent in self.parents.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class StageContext:
+    """What a stage is handed when it runs; `folder` becomes the artifact, `scratch` is
+    deleted.
+
+    progress: (done, of, text), shown while it runs. note: a line that stays, of what
+    the stage does and its section does not say.
+    lost: {role: reason} of parents that diverged, for a kind that does without some.
+    chosen: {evaluation: what its protocol adds} where an earlier choice used it.
+    """
+
+    stage: Stage
+    parents: Mapping[str, Path]  # {role: artifact folder}
+    folder: Path
+    scratch: Path
+    lost: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    chosen: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    progress: Callable[[int, int, str], None] = lambda done, of, text: None
+    note: Callable[[str], None] = lambda text: None
+    interrupted: Callable[[], bool] = lambda: False
+
+
+class Kind:
+    """One kind of stage. A file in `transfer/kinds/` defines a subclass, and an
+    instance of it as KIND.
+    """
+
+    Spec: ClassVar[type[binding.Spec]]
+    VERSION: ClassVar[int]  # goes up when the same spec would give another result
+    DOES_WITHOUT: ClassVar[bool] = False  # some of its parents may have diverged
+
+    def bind(self, section: Mapping[str, Any], where: str) -> Any:
+        """The section as a Spec, with every default."""
+        return binding.bind(self.Spec, section=section, where=where)
+
+    def resolve(self, spec: Any, where: str) -> Any:
+        """What the data decide written in; UserError on what cannot work."""
+        return spec
+
+    def key_parts(self, spec: Any) -> Any:
+        """What of a resolved spec decides the result, as plain data."""
+        return binding.plain(spec, without="local")
+
+    def check_parents(
+        self, spec: Any, parents: Mapping[str, Stage], where: str
+    ) -> None:
+        """UserError where these parents do not serve."""
+        if parents:
+            names = ", ".join(parent.name for parent in parents.values())
+            raise errors.UserError(f"{where}/parents: found {names}, allowed: none")
+
+    def versions(self, spec: Any) -> dict[str, int]:
+        """Further integers that make results of older code stale."""
+        return {}
+
+    def reads(self, spec: Any) -> dict[str, DataSpec]:
+        """{name in the manifest: section} of all data that are read."""
+        return {}
+
+    def network(self, spec: Any) -> Network | None:
+        """What decides the shapes of the weights, the arguments of `shapes`; None
+        where they are not known before the stage runs.
+        """
+        return None
+
+    def shapes(self, *network: Any) -> Variables:
+        """Shapes and dtypes of the weights, without their values."""
+        raise NotImplementedError(type(self).__name__)
+
+    def training(self, stage: Stage) -> Stage | None:
+        """The `train` stage whose weights these are, if this workdir trains them."""
+        return None
+
+    def origin(self, spec: Any) -> dict[str, Any] | None:
+        """Data set, task, domain and images behind weights from elsewhere."""
+        return None
+
+    def describe(self, spec: Any, parents: Mapping[str, Stage]) -> dict[str, int]:
+        """Costs for the plan: parameters, steps, examples, evaluated, bytes."""
+        return {}
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Fills `context.folder`; returns what the manifest says of it."""
+        raise NotImplementedError(type(self).__name__)
+
+
+def kind(name: str) -> Kind:
+    """The kind of that name; UserError where there is none."""
+    return lookup.load(KINDS, name).KIND
+
+
+def bind(name: str, section: Any) -> Bound:
     """The section of one stage with all defaults of its kind written in."""
     where = f"stages/{name}"
     if not isinstance(section, Mapping) or "kind" not in section:
@@ -54,45 +176,28 @@ def bind(name: str, section: Any) -> dict[str, Any]:
     head = {key: value for key, value in section.items() if key in OWN}
     own = {key: value for key, value in section.items() if key not in OWN}
     with _located(where):
-        head = binding.bind(arguments, section=head, where=where)
-        head |= {"parents": head["parents"] or {}, "labels": head["labels"] or []}
-        module = lookup.load(KINDS, head["kind"])
-        bound = binding.bind(module.arguments, section=own, where=where)
-        return head | module.bind(bound, where)
+        head = binding.bind(Section, section=head, where=where)
+        spec = kind(head.kind).bind(own, where)
+    return Bound(head.kind, head.parents or {}, head.columns or (), spec)
 
 
-def resolve(
-    name: str, bound: Mapping[str, Any], made_from: Mapping[str, Stage]
-) -> Stage:
-    """The stage of a bound section; made_from: {role: parent}."""
-    where = f"stages/{name}"
-    module = lookup.load(KINDS, bound["kind"])
-    own = {key: value for key, value in bound.items() if key not in OWN}
+def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
+    """The stage of a bound section; parents: {role: stage}."""
+    where, own = f"stages/{name}", kind(bound.kind)
     with _located(where):
-        spec = module.resolve(own, where)
-        parents = {role: made_from.get(role) for role in bound["parents"]}
-        module.check_parents(spec, parents, where)
-        parent_keys = {role: parent.key for role, parent in made_from.items()}
-        versions = {"kind": module.VERSION} | module.versions(spec)
+        spec = own.resolve(bound.spec, where)
+        own.check_parents(spec, parents, where)
+        versions = {"kind": own.VERSION} | own.versions(spec)
         decides = {
             "schema": manifests.SCHEMA,
-            "kind": bound["kind"],
-            "spec": module.keyed(spec),
-            "parents": parent_keys,
+            "kind": bound.kind,
+            "spec": own.key_parts(spec),
+            "parents": {role: parent.key for role, parent in parents.items()},
             "versions": versions,
         }
         key = hashing.key(decides)
-    return Stage(
-        name=name,
-        kind=bound["kind"],
-        spec=spec,
-        parents=dict(bound["parents"]),
-        parent_keys=parent_keys,
-        labels=tuple(bound["labels"]),
-        versions=versions,
-        key=key,
-        made_from=dict(made_from),
-    )
+    columns = tuple(map(dict, bound.columns))
+    return Stage(name, bound.kind, spec, parents, columns, versions, key)
 
 
 @contextlib.contextmanager

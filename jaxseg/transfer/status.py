@@ -10,21 +10,38 @@ from rich import console, markup, progress
 from jaxseg.core import manifest as manifests
 from jaxseg.core import text as texts
 from jaxseg.report import gains
-from jaxseg.transfer import chain, stage, store
+from jaxseg.transfer import store as stores
+from jaxseg.transfer.stage import Stage
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
 COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan", "early": "cyan"}
 
 
-class Status(chain.Watcher):
+class Watcher:
+    """Hears of every stage as it goes; the status table is one."""
+
+    def begin(self, one: Stage) -> None:
+        """A stage starts to run."""
+
+    def progress(self, one: Stage, done: int, of: int, text: str) -> None:
+        """`done` of `of` steps."""
+
+    def note(self, one: Stage, text: str) -> None:
+        """Something a reader of the log should know of the stage that runs."""
+
+    def end(self, one: Stage, state: str, text: str = "") -> None:
+        """A stage has ended in one of the states of an Outcome."""
+
+
+class Status(Watcher):
     """One line for each stage that ends; on a terminal also where the present one is.
 
     A finished stage shows its headline metric, and what learning nothing gives where
     that is not beaten. Gains are the report's: one run of a cell decides none.
     """
 
-    def __init__(self, stages: list[stage.Stage], box: store.Store):
-        self.box, self.total, self.ended = box, len(stages), 0
+    def __init__(self, stages: list[Stage], store: stores.Store):
+        self.store, self.total, self.ended = store, len(stages), 0
         self.console = console.Console(
             file=texts.raw(sys.stdout), highlight=False, soft_wrap=True
         )
@@ -56,12 +73,12 @@ class Status(chain.Watcher):
         self._say_cached()
         self.bars.stop()
 
-    def begin(self, one: stage.Stage) -> None:
+    def begin(self, one: Stage) -> None:
         """A bar of its own."""
         self.began = time.perf_counter()
         self.one = self.bars.add_task(_told(one.name), total=None, rate="", text="")
 
-    def progress(self, one: stage.Stage, done: int, of: int, text: str) -> None:
+    def progress(self, one: Stage, done: int, of: int, text: str) -> None:
         """Moves the bar."""
         rate = done / max(time.perf_counter() - self.began, 1e-9)
         shown = f"{rate:.1f}/s" if done else ""
@@ -70,7 +87,7 @@ class Status(chain.Watcher):
                 self.one, completed=done, total=of, text=_told(text), rate=shown
             )
 
-    def note(self, one: stage.Stage, text: str) -> None:
+    def note(self, one: Stage, text: str) -> None:
         """A line for the log, above the bars; the same words only once a run."""
         if text in self.told:
             return
@@ -79,7 +96,7 @@ class Status(chain.Watcher):
         place = " " * len(self._place())
         self.console.print(f"{place} note     {_told(f'{one.name}  {text}')}")
 
-    def end(self, one: stage.Stage, state: str, text: str = "") -> None:
+    def end(self, one: Stage, state: str, text: str = "") -> None:
         """A line for the log."""
         self.ended += 1
         self.bars.update(self.all, completed=self.ended)
@@ -105,9 +122,9 @@ class Status(chain.Watcher):
             self.console.print(f"{self.cached} stages were done already")
         self.cached = 0
 
-    def _result(self, one: stage.Stage) -> str:
+    def _result(self, one: Stage) -> str:
         """'miou 0.412', or 'miou 0.037 (learning nothing gives 0.057)'."""
-        headline = manifests.headline(self.box.manifest(one.key))
+        headline = manifests.headline(self.store.manifest(one.key))
         if headline is None:
             return ""
         floor = headline.get("floor")

@@ -1,5 +1,6 @@
 """One `train` stage from open data to a folder full of results."""
 
+import dataclasses
 import logging
 import shutil
 import time
@@ -14,6 +15,7 @@ from jaxseg.core.types import Batch, Variables
 from jaxseg.data import mixing, pipeline, transforms
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
+from jaxseg.data.spec import DataSpec
 from jaxseg.data.tools import checks
 from jaxseg.evals import evaluator as evaluators
 from jaxseg.evals import predictor, protocol
@@ -24,42 +26,42 @@ from jaxseg.train import state as states
 from jaxseg.transfer import (
     artifact,
     choosing,
-    planning,
-    provenance,
     receipts,
     samples,
+    shapes,
+    store,
     transplant,
-    work,
 )
-from jaxseg.transfer.kinds import train
+from jaxseg.transfer.spec import EvalSpec, TrainSpec
+from jaxseg.transfer.stage import StageContext
 
 
 class Training:
     """A stage's parts, built once; `run` trains, evaluates and writes."""
 
-    def __init__(self, job: work.Work):
-        self.job, self.spec = job, dict(job.stage.spec)
+    def __init__(self, context: StageContext, spec: TrainSpec):
+        self.context, self.spec = context, spec
         self.mesh = mesh.create()
-        mesh.check_batch(self.spec["batch_size"], self.mesh, self.spec["accumulate"])
-        self.source = planning.open_source(self.spec["data"])
-        self.mixed = [planning.open_source(d) for d in self.spec["data"]["mix"]]
+        mesh.check_batch(self.spec.batch_size, self.mesh, self.spec.accumulate)
+        self.source = self.spec.data.open()
+        self.mixed = [data.open() for data in self.spec.data.mix]
         self.facts = self.source.dataset
-        outputs = build.outputs(self.spec["task"], self.facts)
+        outputs = build.outputs(self.spec.task, self.facts)
         self.measured = self._measure(outputs)
-        self.spec["task"] = self.spec["task"] | self.measured
-        sections = (self.spec["model"], self.spec["task"])
-        self.model, self.task = build.network(*sections, outputs)
-        evaluations = self.spec["evaluations"].items()
+        task = {**self.spec.task, **self.measured}
+        self.spec = dataclasses.replace(self.spec, task=task)
+        self.model, self.task = build.network(self.spec.model, self.spec.task, outputs)
+        evaluations = self.spec.evaluations.items()
         self.evaluators = {name: self._evaluator(data) for name, data in evaluations}
-        self.headline = self.evaluators[self.spec["headline"]]
+        self.headline = self.evaluators[self.spec.headline]
         self.described = self._describe_sources()
         self.read: dict[str, dict[str, Any]] = {}  # of the manifest, as they begin
-        self.checkpoints = checkpoint.Checkpoints(job.scratch / "checkpoints")
-        self.best = checkpoint.Checkpoints(job.scratch / "best")
-        self.metrics = job.folder / "metrics.jsonl"
+        self.checkpoints = checkpoint.Checkpoints(context.scratch / "checkpoints")
+        self.best = checkpoint.Checkpoints(context.scratch / "best")
+        self.metrics = context.folder / "metrics.jsonl"
         self.receipts: list[dict[str, Any]] = []
         devices = f"{self.mesh.size} x {jax.devices()[0].platform}"
-        self.environments = [{"step": 0, **provenance.environment(devices)}]
+        self.environments = [{"step": 0, **store.environment(devices)}]
         self.begin = time.perf_counter()
         self.clock = loop.Clock()
         self.prepare = 0.0  # seconds
@@ -67,11 +69,11 @@ class Training:
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
         for name, (data, source) in self.described.items():
-            self.read[name] = planning.describe_source(data, source)
+            self.read[name] = data.described(source)
             source.prepare()
             checks.once(source)
-        for text in planning.notes(self.spec, self.facts, self.task):
-            self.job.note(text)
+        for text in shapes.notes(self.spec, self.facts, self.task.unsplit):
+            self.context.note(text)
         self.prepare = self._elapsed()
         state, watch = self._fit(*self._restore_or_start())
         variables, best_step = self._final_variables(state, watch)
@@ -80,7 +82,7 @@ class Training:
         metrics = self._evaluate_all(variables, step=int(state.step))
         self._draw_samples(variables, step=int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
-        weights = artifact.save_weights(self.job.folder, jax.device_get(variables))
+        weights = artifact.save_weights(self.context.folder, jax.device_get(variables))
         self._write_subsets()
         seconds = self._elapsed()
         timing = self._timing() | {"evaluation": evaluation}
@@ -100,48 +102,48 @@ class Training:
             }
         )
 
-    def _describe_sources(self) -> dict[str, tuple[Mapping[str, Any], Source]]:
+    def _describe_sources(self) -> dict[str, tuple[DataSpec, Source]]:
         """{name: (data section, its examples)} of all that is read."""
         evaluated = [evaluator.source for evaluator in self.evaluators.values()]
-        opened, reads = (self.source, *self.mixed, *evaluated), train.reads(self.spec)
+        opened, reads = (self.source, *self.mixed, *evaluated), self.spec.reads
         return dict(zip(reads, zip(reads.values(), opened, strict=True)))
 
     def _write_subsets(self) -> None:
         """The records of each subset, a line each, so that others can use the same."""
         for name, (data, source) in self.described.items():
-            if data["count"] or data["fraction"] or data["part"] != "all":
-                path = self.job.folder / f"subset_{name}.txt"
+            if data.count or data.fraction or data.part != "all":
+                path = self.context.folder / f"subset_{name}.txt"
                 path.write_text("\n".join([*source.listing(), ""]))
 
     def _measure(self, outputs: int) -> dict[str, Any]:
         """Options of the task that the training examples decide; noted in the log."""
-        measured = build.task(self.spec["task"], outputs).measured(self.source)
+        measured = build.task(self.spec.task, outputs).measured(self.source)
         for name, value in measured.items():
-            self.job.note(f"{name} measured: {value}")
+            self.context.note(f"{name} measured: {value}")
         return measured
 
     def _restore_or_start(self) -> tuple[states.TrainState, int, dict[str, Any]]:
         """State, finished steps, states of hooks: of the newest checkpoint if any."""
-        tx = programs.optimizer(self.spec["optimizer"])
+        tx = programs.optimizer(self.spec.optimizer)
         variables = self._initial_variables()
-        averaged = self.spec["ema"] is not None
-        state = states.create(variables, tx, seed=self.spec["seed"], ema=averaged)
+        averaged = self.spec.ema is not None
+        state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
         fresh = {"step": 0, "hooks": {}}
         flat, meta = self.checkpoints.restore() or (None, fresh)
         for box in (self.checkpoints, self.best):
             box.forget(after=meta["step"])
         if flat is None:
-            shutil.rmtree(self.job.folder)  # what an unfinished try left
-            self.job.folder.mkdir()
+            shutil.rmtree(self.context.folder)  # what an unfinished try left
+            self.context.folder.mkdir()
             self.metrics.touch()
             state = mesh.put_state(state, self.mesh)
             receipts.check(self.receipts, state)
         else:
-            receipts.compare(meta["receipts"], self.receipts, self.job.scratch)
+            receipts.compare(meta["receipts"], self.receipts, self.context.scratch)
             jsonl.rewind(self.metrics, meta["log"])
             state = mesh.put_state(states.from_flat(state, flat), self.mesh)
             self._go_on(meta)
-        jsonl.write_json(self.job.folder / receipts.FILE, self.receipts)
+        jsonl.write_json(self.context.folder / receipts.FILE, self.receipts)
         return state, meta["step"], meta["hooks"]
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
@@ -157,9 +159,9 @@ class Training:
             self.environments.append(now)
             logging.warning(
                 "stage %s goes on after step %d with %s: the last digits may differ",
-                self.job.stage.name,
+                self.context.stage.name,
                 meta["step"],
-                provenance.changes(before, now),
+                store.changes(before, now),
             )
 
     def _about(self) -> dict[str, Any]:
@@ -179,56 +181,56 @@ class Training:
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
-        shape = planning.image_shape(self.spec, self.facts)
-        fresh = initial.variables(self.model, shape, self.spec["seed"])
+        shape = self.spec.data.shape
+        fresh = initial.variables(self.model, shape, self.spec.seed)
         variables = jax.device_get(fresh)
-        for start in self.spec["starts"]:
-            parent = artifact.load(self.job.parents[start["parent"]])
+        for start in self.spec.starts:
+            parent = artifact.load(self.context.parents[start.parent])
             try:
                 variables, row, summary = receipts.transplanted(
-                    variables, parent, start, self.spec["model"], shape
+                    variables, parent, start, self.spec.model, shape
                 )
             except transplant.TransplantError as error:
-                where = f"stages/{self.job.stage.name}/starts, from {parent.folder}"
+                where = f"stages/{self.context.stage.name}/starts, from {parent.folder}"
                 raise transplant.TransplantError(f"{where}: {error}") from None
-            self.job.note(summary)
+            self.context.note(summary)
             self.receipts.append(row)
         return variables
 
     def _fit(
         self, state: states.TrainState, first: int, restored: Mapping[str, Any]
     ) -> tuple[states.TrainState, hooks.Evaluate]:
-        spec, steps = self.spec, self.spec["steps"]
+        spec, steps = self.spec, self.spec.steps
         with tensorboardX.SummaryWriter(
-            str(self.job.folder / "events"), purge_step=first + 1 if first else None
+            str(self.context.folder / "events"), purge_step=first + 1 if first else None
         ) as writer:
             called = hooks.build(
                 log=dict(
-                    when=every.Every(spec["run"]["log_every"], steps),
+                    when=every.Every(spec.run.log_every, steps),
                     metrics=self.metrics,
                     writer=writer,
-                    batch_size=spec["batch_size"],
+                    batch_size=spec.batch_size,
                     progress=self._progress,
                 ),
                 evaluate=self._watch(writer),
                 save=dict(
-                    when=every.Every(spec["run"]["checkpoint_every"], steps),
+                    when=every.Every(spec.run.checkpoint_every, steps),
                     checkpoints=self.checkpoints,
-                    interrupted=self.job.interrupted,
+                    interrupted=self.context.interrupted,
                     about=self._about,
                     last=first or None,
                 ),
                 restored=restored,
             )
             watch = called[1]
-            curve = optim.schedule(steps=steps, **spec["schedule"])
+            curve = optim.schedule(steps=steps, **spec.schedule)
             batches = self._batches(first)
             try:
                 state, self.clock = loop.fit(
                     state,
                     batches,
                     programs.train_program(spec, self.task.num_outputs),
-                    lambda index: spec["lr"] * curve(index),
+                    lambda index: spec.lr * curve(index),
                     first=first,
                     steps=steps if watch.going_on() else first,
                     mesh=self.mesh,
@@ -242,32 +244,32 @@ class Training:
         return state, watch
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
-        data, run = self.spec["data"], self.spec["run"]
+        data, run = self.spec.data, self.spec.run
         options = dict(
-            transforms=[transforms.build(step) for step in data["augment"]],
-            batch_size=self.spec["batch_size"],
-            seed=self.spec["seed"],
+            transforms=[transforms.build(step) for step in data.augment],
+            batch_size=self.spec.batch_size,
+            seed=self.spec.seed,
             fields=("image", *self.task.fields_of(self.facts)),
             start=first,
-            threads=run["threads"],
-            workers=run["workers"],
+            threads=run.threads,
+            workers=run.workers,
             shard=(jax.process_index(), jax.process_count()),
         )
         if self.mixed:
-            weights = [d["weight"] for d in (data, *data["mix"])]
+            weights = [one.weight for one in data.all]
             every = (self.source, *self.mixed)
-            batches = mixing.mixed_batches(every, weights, unit=data["unit"], **options)
+            batches = mixing.mixed_batches(every, weights, unit=data.unit, **options)
         else:
             batches = pipeline.train_batches(self.source, **options)
-        alpha, seed = self.spec["mixup"], self.spec["seed"]
+        alpha, seed = self.spec.mixup, self.spec.seed
         return mixing.mixed_up(batches, alpha, seed, first) if alpha else batches
 
     def _progress(self, step: int, row: Mapping[str, float]) -> None:
-        self.job.progress(step, self.spec["steps"], f"loss {row['loss']:.3f}")
+        self.context.progress(step, self.spec.steps, f"loss {row['loss']:.3f}")
 
     def _watch(self, writer: Any) -> dict[str, Any]:
         """Arguments of the evaluation during training."""
-        name = choosing.chooser(self.spec)
+        name = self.spec.chooser
         evaluator = self.evaluators[name]
 
         def measure(variables: Variables, step: int) -> float:
@@ -281,8 +283,8 @@ class Training:
             when=lambda step: choosing.due(self.spec, step),
             evaluate=measure,
             higher_is_better=evaluator.higher_is_better,
-            best=self.best if self.spec["keep"] == "best" else None,
-            patience=self.spec["patience"],
+            best=self.best if self.spec.keep == "best" else None,
+            patience=self.spec.patience,
             what=f"{evaluator.headline} of evaluation {name!r}",
         )
 
@@ -290,13 +292,14 @@ class Training:
         self, state: states.TrainState, watch: hooks.Evaluate
     ) -> tuple[Variables, int | None]:
         """The last weights, or the best that an evaluation saw, and their step."""
-        if self.spec["keep"] == "last" or watch.kept["step"] is None:
+        if self.spec.keep == "last" or watch.kept["step"] is None:
             return state.variables(), None
         found = self.best.restore()
         if found is None or found[1]["step"] != watch.kept["step"]:
             raise errors.UserError(
                 f"{self.best.folder}: the best weights, of step {watch.kept['step']}, "
-                f"are damaged or gone. Fix: delete {self.job.scratch} and run again."
+                f"are damaged or gone. Fix: delete {self.context.scratch} and run "
+                "again."
             )
         return mesh.put_state(found[0], self.mesh), watch.kept["step"]
 
@@ -304,12 +307,12 @@ class Training:
         rows = []
         for name, evaluator in self.evaluators.items():
             measured = evaluator.measure(variables)
-            said = choosing.words(self.spec, name) + self.job.said.get(name, "")
+            said = choosing.words(self.spec, name) + self.context.chosen.get(name, "")
             self._record(name, measured, step, final=True, said=said)
-            if name == self.spec["headline"]:
+            if name == self.spec.headline:
                 what = f"{evaluator.headline} of evaluation {name!r}"
                 hooks.check_metric(measured.values[evaluator.headline], what, step)
-            data = self.spec["evaluations"][name]
+            data = self.spec.evaluations[name]
             for metric, value in measured.values.items():
                 of = {"floor": measured.floor} if metric == evaluator.headline else {}
                 rows.append(
@@ -320,9 +323,9 @@ class Training:
                         "protocol": measured.protocol + said,
                         "chosen": said,
                         "evaluation": name,
-                        "split": data["split"],
-                        "dataset": data["name"],
-                        "headline": name == self.spec["headline"]
+                        "split": data.split,
+                        "dataset": data.name,
+                        "headline": name == self.spec.headline
                         and metric == evaluator.headline,
                         "higher_is_better": evaluator.higher_is_better,
                     }
@@ -342,23 +345,22 @@ class Training:
         jsonl.append(self.metrics, row)
 
     def _draw_samples(self, variables: Variables, step: int) -> None:
-        if self.spec["samples"] and self.task.drawn:
-            found = self.headline.predictions(variables, self.spec["samples"])
-            samples.write(found, self.task, self.facts, self.job.folder, step)
+        if self.spec.samples and self.task.drawn:
+            found = self.headline.predictions(variables, self.spec.samples)
+            samples.write(found, self.task, self.facts, self.context.folder, step)
 
-    def _evaluator(self, data: Mapping[str, Any]) -> evaluators.Evaluator:
+    def _evaluator(self, data: EvalSpec) -> evaluators.Evaluator:
         predict = predictor.Predictor(
-            model=self.spec["model"],
-            task=self.spec["task"],
+            model=self.spec.model,
+            task=self.spec.task,
             num_outputs=self.task.num_outputs,
-            size=tuple(data["size"]),
+            size=tuple(data.size),
             normalize=Normalize.of(self.facts),
-            batch_size=mesh.round_up(self.spec["batch_size"], self.mesh),
+            batch_size=mesh.round_up(self.spec.batch_size, self.mesh),
             put=lambda batch: mesh.put_batch(batch, self.mesh),
-            how=protocol.build(**data["protocol"] or {}),
+            how=protocol.build(**data.protocol or {}),
         )
-        threads = self.spec["run"]["threads"]
-        return evaluators.Evaluator(predict, planning.open_source(data), threads)
+        return evaluators.Evaluator(predict, data.open(), self.spec.run.threads)
 
     def _flops(self, steps: int) -> float | None:
         per_step = self.clock.cost.get("flops")
@@ -376,7 +378,7 @@ class Training:
             "preprocessing": {
                 "mean": list(facts.mean),
                 "std": list(facts.std),
-                "size": list(self.spec["data"]["size"]),
+                "size": list(self.spec.data.size),
                 "channels": len(facts.mean),
             },
             "measured": self.measured,
@@ -386,6 +388,8 @@ class Training:
             ],
             "classes": list(facts.classes),
             "palette": [list(color) for color in palette],
+            "model": self.spec.model,
+            "task": self.spec.task,
             "heads": [self.task.name],
             "outputs": {self.task.name: self.task.num_outputs},
             "devices": self.environments[-1]["devices"],

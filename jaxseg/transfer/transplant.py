@@ -7,6 +7,7 @@ from typing import Any
 from jaxseg.core import errors, lookup, trees
 from jaxseg.core.types import Variables
 from jaxseg.models import model as models
+from jaxseg.transfer.spec import StartSpec
 
 SHOWN = 20  # leaves that an error lists
 PARTS = ("backbone", "head")  # of a model section; prefixes begin with them
@@ -79,16 +80,16 @@ def transplant(
     return trees.unflatten(new | copied), receipt
 
 
-def check_apart(target: Variables, starts: Sequence[Mapping[str, Any]]) -> None:
+def check_apart(target: Variables, starts: Sequence[StartSpec]) -> None:
     """TransplantError where a later start would write over what an earlier one took.
 
-    starts: {parent, take, reinit}, in order; target: variables or their shapes.
+    target: variables or their shapes.
     """
     new = trees.flatten(target)
     owner: dict[str, str] = {}  # {leaf of the target: whose it will be}
     for start in starts:
-        role, fresh = start["parent"], _reinitialised(new, start["reinit"])
-        for to, frm in start["take"].items():
+        role, fresh = start.parent, _reinitialised(new, start.reinit)
+        for to, frm in start.take.items():
             rule = f"transplant {{{to} <- {frm}}} of {role!r}"
             leaves = set(_under(new, to, f"{rule}: the target").values()) - fresh
             twice = sorted(leaves & owner.keys())

@@ -58,7 +58,7 @@ class Workdir:
                 "kind": kind,
                 "parents": parents,
                 "parent_names": parents,
-                "labels": list(columns),
+                "columns": list(columns),
                 "does_without": kind == "select",
             }
         )

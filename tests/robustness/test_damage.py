@@ -17,7 +17,8 @@ import pytest
 from jaxseg import artifacts, main
 from jaxseg.report import __main__ as report
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, store
+from jaxseg.transfer import chain, status, store
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 DOZEN = 12  # damages of a finished study in the full tier
@@ -120,15 +121,15 @@ def unfinished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unfinished")
     run = {"log_every": 2, "checkpoint_every": 3}
     label = tiny.LABEL | {"target": "day"}
-    stage = tiny.train(steps=9, run=run, eval_every=3, labels=[label])
+    stage = tiny.train(steps=9, run=run, eval_every=3, columns=[label])
     config = {"study": "stopped", "stages": {"x": stage}}
     plan, workdir, asked = tiny.plan(config), folder / "workdir", itertools.count()
     chain.write(plan, workdir)
     with pytest.raises(hooks.Interrupted):
-        chain.run(
+        runs.run_stages(
             plan.stages,
             store.Store(workdir),
-            watcher=chain.Watcher(),
+            watcher=status.Watcher(),
             interrupted=lambda: next(asked) > 7,
         )
     assert len(list(workdir.glob("running/*/checkpoints/*/meta.json"))) == 2

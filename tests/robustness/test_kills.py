@@ -47,8 +47,9 @@ def config():
     return {
         "study": "kills",
         "stages": {
-            "source": tiny.train(labels=[{"role": "source", "setting": "full"}]) | many,
-            "target": tiny.train("worlds/driving_night", labels=[tiny.LABEL])
+            "source": tiny.train(columns=[{"role": "source", "setting": "full"}])
+            | many,
+            "target": tiny.train("worlds/driving_night", columns=[tiny.LABEL])
             | many
             | child,
             "distance": tiny.config()["stages"]["distance"],

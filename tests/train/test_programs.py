@@ -38,7 +38,7 @@ def test_what_changes_the_computation_does_not():
         dict(optimizer={"name": "adam", "weight_decay": 0.1}),
         dict(accumulate=2),
         dict(ema=0.9),
-        dict(multipliers=[["backbone/.*", 0]]),
+        dict(lr_multipliers=[["backbone/.*", 0]]),
         dict(task={"name": "segmentation", "ignored": [0]}),
         dict(model=SECTION["model"] | {"dtype": "bfloat16"}),
     ):

@@ -3,10 +3,11 @@ import types
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import errors, jsonl, lookup, manifest
+from jaxseg.core import binding, errors, jsonl, lookup, manifest
 from jaxseg.report import workdir
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, stage, store
+from jaxseg.transfer import chain, stage, status, store
+from jaxseg.transfer import run as run_lib
 from tests import tiny
 
 STARTS = [{"parent": "start", "take": {"backbone": "backbone"}}]
@@ -96,13 +97,13 @@ def test_one_stage_by_its_key():
 
 
 def test_twins_are_one_artifact():
-    stages = {"a": tiny.train(), "b": tiny.train(labels=[{"target": "x"}])}
+    stages = {"a": tiny.train(), "b": tiny.train(columns=[{"target": "x"}])}
     made = tiny.plan({"stages": stages})
     assert made.stages[0].key == made.stages[1].key
     assert names(made.with_key(made.stages[0].key)) == ["a"]
 
 
-class Watcher(chain.Watcher):
+class Watcher(status.Watcher):
     """Notes what it hears."""
 
     def __init__(self):
@@ -128,10 +129,16 @@ def runs(monkeypatch):
         (job.folder / "file").write_text(job.stage.name)
         return {"metrics": [], "note": job.stage.name}
 
-    given = {"run": run, "reads": lambda spec: {}}
+    class Fake(stage.Kind):
+        def run(self, context):
+            return run(context)
+
+    class Any(Fake):
+        DOES_WITHOUT = True
+
     kinds = {
-        "fake": types.SimpleNamespace(**given),
-        "fake any": types.SimpleNamespace(**given, DOES_WITHOUT=True),
+        "fake": types.SimpleNamespace(KIND=Fake()),
+        "fake any": types.SimpleNamespace(KIND=Any()),
     }
     load = lookup.load
     monkeypatch.setattr(
@@ -144,14 +151,12 @@ def runs(monkeypatch):
 
 def fake(name, *parents, key=None, kind="fake"):
     """A stage of no kind that exists."""
-    roles = {f"p{i}": parent for i, parent in enumerate(parents)}
     return stage.Stage(
         name=name,
         kind=kind,
-        spec={},
-        parents=roles,
-        parent_keys={role: hexed(parent) for role, parent in roles.items()},
-        labels=(),
+        spec=binding.Spec(),
+        parents={f"p{i}": fake(parent) for i, parent in enumerate(parents)},
+        columns=(),
         versions={},
         key=key or hexed(name),
     )
@@ -163,7 +168,9 @@ def hexed(name):
 
 def run(stages, folder, **options):
     watcher = Watcher()
-    outcome = chain.run(stages, store.Store(folder), watcher=watcher, **options)
+    outcome = run_lib.run_stages(
+        stages, store.Store(folder), watcher=watcher, **options
+    )
     return outcome, watcher.heard
 
 
@@ -430,9 +437,9 @@ def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
         box.lock(one.short, "stage a"),
         pytest.raises(errors.Busy, match="stage a is already under way"),
     ):
-        chain.run_stage(one, box, watcher=Watcher())
-    chain.run_stage(one, box, watcher=Watcher())
-    chain.run_stage(one, box, watcher=Watcher())  # there already
+        run_lib.run_stage(one, box, watcher=Watcher())
+    run_lib.run_stage(one, box, watcher=Watcher())
+    run_lib.run_stage(one, box, watcher=Watcher())  # there already
     assert runs.ran == ["a"]
 
 
@@ -450,9 +457,9 @@ def test_the_plan_on_disk(tmp_path):
 def test_two_entries_of_one_key_both_stand_in_the_plan(tmp_path):
     """A cell that two tables share keeps both its names and both its places."""
     stages = {
-        "one": tiny.train(labels=[{"target": "x", "setting": "small"}]),
+        "one": tiny.train(columns=[{"target": "x", "setting": "small"}]),
         "other": tiny.train(
-            labels=[{"target": "x", "setting": "full"}, {"target": "y"}]
+            columns=[{"target": "x", "setting": "full"}, {"target": "y"}]
         ),
     }
     made = tiny.plan({"study": "tests", "stages": stages})
@@ -460,9 +467,9 @@ def test_two_entries_of_one_key_both_stand_in_the_plan(tmp_path):
     path = tmp_path / "studies" / "tests" / "plan.json"
     one, other = jsonl.read_json(path)["stages"]
     assert one["key"] == other["key"] and (one["name"], other["name"]) == tuple(stages)
-    assert [label["setting"] for label in one["labels"]] == ["small"]
-    assert [label["target"] for label in other["labels"]] == ["x", "y"]
-    assert [label["cell"] for label in other["labels"]] == ["other", "other"]
+    assert [label["setting"] for label in one["columns"]] == ["small"]
+    assert [label["target"] for label in other["columns"]] == ["x", "y"]
+    assert [label["cell"] for label in other["columns"]] == ["other", "other"]
 
 
 def test_a_flipped_byte_in_the_plan_is_noticed_by_name(tmp_path):

@@ -1,9 +1,12 @@
 """Which images choose the weights, and what the reported metric says of it."""
 
+import dataclasses
+
 import pytest
 
 from jaxseg.core import errors, jsonl
-from jaxseg.transfer import choosing, store, study
+from jaxseg.transfer import choosing, stage, store
+from jaxseg.transfer import run as runs
 from jaxseg.transfer.kinds import select, train
 from tests import tiny
 
@@ -79,16 +82,16 @@ def test_images_that_chose_between_candidates():
     evaluations = {"validation": {}, "quick": {"count": 4}, "holdout": HOLDOUT}
     found = spec(evaluations=evaluations)
     text = ", best of 3 candidates on this set"
-    assert choosing.candidates(found, "validation", "validation", 3) == text
-    assert choosing.candidates(found, "validation", "quick", 3) == text
-    assert choosing.candidates(found, "validation", "holdout", 3) == ""
-    assert choosing.candidates(found, "validation", "validation", 1) == ""
+    assert choosing.candidates(found.evaluations, "validation", "validation", 3) == text
+    assert choosing.candidates(found.evaluations, "validation", "quick", 3) == text
+    assert choosing.candidates(found.evaluations, "validation", "holdout", 3) == ""
+    assert choosing.candidates(found.evaluations, "validation", "validation", 1) == ""
     assert choosing.candidates({}, "validation", "validation", 2)
 
 
 def test_images_that_are_holdout_choose():
     found = spec(**apart())
-    assert choosing.chooser(found) == "holdout"
+    assert found.chooser == "holdout"
     assert choosing.words(found, "validation") == ""
     assert choosing.words(found, "holdout") == ", best of 3 evaluations of this set"
 
@@ -104,7 +107,10 @@ def test_evaluations_follow_these_steps():
     "changes, text",
     [
         ({"choose_by": "held"} | BEST, "stages/x/choose_by: unknown evaluation 'held'"),
-        ({"keep": "best"}, "keep='best' needs eval_every, found 0. Fix: eval_every=N"),
+        (
+            {"keep": "best"},
+            "eval_every: found 0, but keep='best' needs",
+        ),
     ],
 )
 def test_what_cannot_choose(changes, text):
@@ -114,7 +120,7 @@ def test_what_cannot_choose(changes, text):
 
 def test_a_run_keeps_what_the_holdout_images_liked_best(tmp_path):
     config = {"stages": {"x": tiny.train(steps=4, lr=1.0, **apart())}}
-    assert study.run(config, tmp_path).ok
+    assert runs.run(config, tmp_path).ok
     manifest = store.Store(tmp_path).manifest(tiny.plan(config).by_name["x"].key)
     rows = {
         row["evaluation"]: row for row in manifest["metrics"] if row["name"] == "miou"
@@ -131,15 +137,11 @@ def test_a_run_keeps_what_the_holdout_images_liked_best(tmp_path):
 
 def test_a_refit_keeps_evaluations_on_another_copy_of_the_set():
     """Images held out of one copy are not those of another."""
-    same = {"name": "camvid/11", "root": None, "options": {}, "split": "train"}
-    data = same | {"copy": None, "part": "train", "mix": []}
-    evaluations = {
-        "own": same | {"copy": None, "part": "holdout"},
-        "other": same | {"copy": "b", "part": "holdout"},
-    }
-    spec = {"data": data, "evaluations": evaluations, "steps": 4}
-    spec |= {"schedule": {"warmup_steps": 0}}
-    assert set(select.on_all_images(spec)["evaluations"]) == {"other"}
+    evaluations = {"own": HOLDOUT, "other": HOLDOUT | {"copy": "b"}}
+    data = {"name": "camvid/11", "part": "train"}
+    one = tiny.train(data=data, evaluations=evaluations, headline="other")
+    bound = stage.bind("x", one).spec
+    assert set(select.on_all_images(bound).evaluations) == {"other"}
 
 
 @pytest.mark.parametrize(
@@ -155,16 +157,16 @@ def test_a_refit_keeps_evaluations_on_another_copy_of_the_set():
     ],
 )
 def test_evaluations_are_paid_by_training(steps, batch_size, images, times):
-    given = {"steps": steps, "batch_size": batch_size}
+    given = spec(eval_every=1, keep="best")
+    given = dataclasses.replace(given, steps=steps, batch_size=batch_size)
     period = choosing.period(given, images)
     assert -(-steps // period) == times
     assert times == 1 or times * images <= steps * batch_size / 8
-    resolved = {"eval_every": period, "keep": "best", "patience": None}
-    known = [choosing.due(given | resolved, step) for step in range(1, steps + 1)]
+    best = dataclasses.replace(given, eval_every=period)
+    known = [choosing.due(best, step) for step in range(1, steps + 1)]
     once = times == 1  # nothing to choose from: the end needs no second look
-    assert sum(known) == choosing.during(given | resolved) == (0 if once else times)
-    resolved["keep"] = "last"
-    assert choosing.during(given | resolved) == times - 1
+    assert sum(known) == choosing.during(best) == (0 if once else times)
+    assert choosing.during(dataclasses.replace(best, keep="last")) == times - 1
 
 
 def test_periods_left_open_are_resolved_by_what_is_evaluated():
@@ -172,6 +174,6 @@ def test_periods_left_open_are_resolved_by_what_is_evaluated():
     left = {"steps": 100, "batch_size": 8, "eval_every": None, "evaluations": sets}
     config = {"stages": {"x": tiny.train(**left | {"keep": "best"})}}
     one = tiny.plan(config).by_name["x"]
-    assert one.spec["eval_every"] == 50  # an eighth of 800 images is twice 40
-    assert train.describe(one.spec, {})["evaluated"] == 40 + 10 + 2 * 40
-    assert spec(eval_every=None, evaluations=sets, choose_by="quick")["eval_every"] == 5
+    assert one.spec.eval_every == 50  # an eighth of 800 images is twice 40
+    assert train.KIND.describe(one.spec, {})["evaluated"] == 40 + 10 + 2 * 40
+    assert spec(eval_every=None, evaluations=sets, choose_by="quick").eval_every == 5

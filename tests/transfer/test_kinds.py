@@ -7,23 +7,26 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import checkpoint, errors, jsonl, trees
+from jaxseg.core import binding, checkpoint, errors, jsonl, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, preview, stage, store, study, work
+from jaxseg.transfer import artifact, chain, stage, status, store, table
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 
 def run(stages, folder):
     """The store after these stages ran."""
-    outcome = study.run({"study": "more", "stages": stages}, folder)
+    outcome = runs.run({"study": "more", "stages": stages}, folder)
     assert outcome.ok, outcome.errors
     return store.Store(folder)
 
 
 def mistake(section, text):
+    one = stage.Stage("b", "imported", binding.Spec(), {}, (), {}, "k")
     with pytest.raises(errors.UserError, match=f"(?s){text}"):
-        stage.resolve("x", stage.bind("x", section), {})
+        bound = stage.bind("x", section)
+        stage.resolve("x", bound, dict.fromkeys(bound.parents, one))
 
 
 # select
@@ -88,11 +91,14 @@ def score_candidates(values, higher_is_better=True):
     with monkey.context() as patch:
         patch.setattr(manifests, "read", lambda folder: made[str(folder)])
         patch.setattr(jsonl, "write", lambda path, rows: None)
-        spec = {"evaluation": "holdout", "refit": True}
-        one = stage.Stage("x", "select", spec, {}, {}, (), {}, "00")
+        roles = {
+            role: stage.Stage(role, "imported", binding.Spec(), {}, (), {}, role)
+            for role in values
+        }
+        one = stage.Stage("x", "select", select.SelectSpec(), roles, (), {}, "00")
         folders = {role: Path(f"/{role}") for role in values}
         nowhere = Path("/nowhere")
-        return select.run(work.Work(one, folders, nowhere, nowhere))
+        return select.KIND.run(stage.StageContext(one, folders, nowhere, nowhere))
 
 
 def test_the_evaluation_named_decides():
@@ -159,8 +165,8 @@ def test_a_refit_says_what_its_reported_images_chose(tmp_path):
     stages = tiny.config()["stages"]
     section = {"kind": "select", "evaluation": "validation"}
     section["parents"] = stages["target"]["parents"]
-    stages = {n: s | {"labels": []} for n, s in stages.items()} | {"x": section}
-    outcome = study.run({"stages": stages}, tiny.copy(tmp_path), only="x")
+    stages = {n: s | {"columns": []} for n, s in stages.items()} | {"x": section}
+    outcome = runs.run({"stages": stages}, tiny.copy(tmp_path), only="x")
     assert outcome.ok, outcome.errors
     key = tiny.plan({"stages": stages}).by_name["x"].key
     folder = tmp_path / "workdir" / "artifacts" / key[:20]
@@ -178,9 +184,11 @@ def test_a_refit_that_is_interrupted_ends_the_same(tmp_path):
     box.remove(one.key)
     asked = iter([False, True])  # before the stage, after the first of two steps
     with pytest.raises(hooks.Interrupted, match=r"saved at step 1$"):
-        chain.run([one], box, watcher=chain.Watcher(), interrupted=asked.__next__)
+        runs.run_stages(
+            [one], box, watcher=status.Watcher(), interrupted=asked.__next__
+        )
     assert len(list(box.running(one.key).glob("refit_*/checkpoints/step_*"))) == 1
-    assert chain.run([one], box, watcher=chain.Watcher()).ok
+    assert runs.run_stages([one], box, watcher=status.Watcher()).ok
     same(
         artifact.load(box.folder(one.key)).variables,
         artifact.load(tiny.artifact("target")).variables,
@@ -196,15 +204,14 @@ def test_a_refit_is_as_long_as_the_winner_was_best_after():
     section["schedule"] = {"name": "cosine", "warmup_steps": 20}
     plan = tiny.plan(config)
     spec = select.on_all_images(plan.by_name["target/a"].spec, 10)
-    assert (spec["steps"], spec["keep"], spec["patience"]) == (10, "last", None)
-    assert spec["schedule"]["warmup_steps"] == 10 and spec["data"]["part"] == "all"
-    cost = select.describe(
-        plan.by_name["target"].spec, plan.by_name["target"].made_from
-    )
+    assert (spec.steps, spec.keep, spec.patience) == (10, "last", None)
+    assert spec.schedule["warmup_steps"] == 10 and spec.data.part == "all"
+    one = plan.by_name["target"]
+    cost = select.KIND.describe(one.spec, one.parents)
     assert cost["steps"] == 50  # at most
     config["stages"]["target"]["refit"] = False
     one = tiny.plan(config).by_name["target"]
-    assert select.describe(one.spec, one.made_from) == {}
+    assert select.KIND.describe(one.spec, one.parents) == {}
     assert one.key != plan.by_name["target"].key
 
 
@@ -225,21 +232,21 @@ def test_of_candidates_that_diverged_the_others_are_chosen_from(tmp_path, capsys
     config = tiny.config()
     config["stages"]["target/b"]["lr"] = 1e30
     workdir = tiny.copy(tmp_path)
-    outcome = study.run(config, workdir)
+    outcome = runs.run(config, workdir)
     assert (
         outcome.states["target/b"] == "diverged" and outcome.states["target"] == "done"
     )
     assert outcome.ok and outcome.errors == {}
     plan, box = tiny.plan(config), store.Store(workdir)
     rows = jsonl.read(box.folder(plan.by_name["target"].key) / "rows.jsonl")
-    table = {row["candidate"]: row for row in rows}
-    assert table["target/a"]["winner"] and table["target/a"]["diverged"] is None
-    lost = table["target/b"]
+    scores = {row["candidate"]: row for row in rows}
+    assert scores["target/a"]["winner"] and scores["target/a"]["diverged"] is None
+    lost = scores["target/b"]
     assert lost["lr"] == 1e30 and lost["value"] is None and not lost["winner"]
     assert "finite" in lost["diverged"] or "loss is" in lost["diverged"]
-    outcome = study.run(config, workdir)  # not trained again for nothing
+    outcome = runs.run(config, workdir)  # not trained again for nothing
     assert outcome.states["target/b"] == "diverged" and outcome.ok
-    preview.show(plan, ".*", workdir)
+    table.show(plan.study, plan.stages, workdir)
     out = capsys.readouterr().out
     assert "diverged before" in out and "To run: 0 steps" in out
     with open(workdir / "report" / "results.csv") as file:
@@ -250,11 +257,11 @@ def test_where_all_candidates_diverge_the_selection_is_blocked(tmp_path):
     config = tiny.config()
     for name in ("target/a", "target/b"):
         config["stages"][name]["lr"] = 1e30
-    outcome = study.run(config, tiny.copy(tmp_path))
+    outcome = runs.run(config, tiny.copy(tmp_path))
     assert outcome.states["target"] == "blocked" and outcome.exit_code == 1
     assert set(outcome.errors) == {"target/a", "target/b"}
     key = tiny.plan(config).by_name["target"].key
-    outcome = study.run(config, tmp_path / "workdir", stage=key)  # as a worker does
+    outcome = runs.run(config, tmp_path / "workdir", stage=key)  # as a worker does
     assert outcome.states["target"] == "blocked" and outcome.exit_code == 1
 
 
@@ -370,7 +377,7 @@ def test_a_damaged_origin_is_refused(tmp_path):
     content = bytearray(file.read_bytes())
     content[10] ^= 1
     file.write_bytes(content)
-    outcome = study.run(
+    outcome = runs.run(
         {"stages": {"weights": imported(file=str(there))}}, tmp_path / "run"
     )
     assert "weights/_METADATA: damaged" in outcome.errors["weights"]
@@ -395,7 +402,7 @@ def test_a_file_of_weights(tmp_path):
     "changes, text",
     [
         (dict(file="/nowhere/x"), "neither a file nor an artifact's folder"),
-        (dict(parents={"a": "b"}), "an imported stage has no parents"),
+        (dict(parents={"a": "b"}), "stages/x/parents: found .*, allowed: none"),
         (dict(fil="x"), "unknown key 'fil'"),
         (dict(model={"backbone": {"name": "hrnt"}}), "unknown backbone 'hrnt'"),
         (dict(arch="resnet5"), "unknown architecture 'resnet5'.*mean 'resnet50'"),
@@ -412,10 +419,10 @@ def test_files_that_are_no_weights(tmp_path):
     path.write_bytes(b"not a tensor in sight")
     mistake(imported(file=str(path)), "needs arch=NAME .* or model=")
     section = imported(file=str(path), model=tiny.MODEL)
-    outcome = study.run({"stages": {"x": section}}, tmp_path / "a")
+    outcome = runs.run({"stages": {"x": section}}, tmp_path / "a")
     assert "not a safetensors file" in outcome.errors["x"]
     safetensors.numpy.save_file({"conv1.weight": np.zeros(3, np.float32)}, path)
-    outcome = study.run({"stages": {"x": section}}, tmp_path / "b")
+    outcome = runs.run({"stages": {"x": section}}, tmp_path / "b")
     assert "'conv1.weight'; allowed are names" in outcome.errors["x"]
 
 
@@ -424,7 +431,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     leaf = np.array([1, np.nan], np.float32)
     safetensors.numpy.save_file({"params/backbone/x": leaf}, path)
     section = imported(file=str(path), model=tiny.MODEL)
-    outcome = study.run({"stages": {"x": section}}, tmp_path / "a")
+    outcome = runs.run({"stages": {"x": section}}, tmp_path / "a")
     text = f"{path}: tensor 'params/backbone/x' holds values that are not finite"
     assert text in outcome.errors["x"]
     assert store.Store(tmp_path / "a").stored() == []
@@ -433,7 +440,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
 def test_an_artifact_with_a_nan_of_older_code_is_refused(tmp_path, monkeypatch):
     tree = {"params": {"heads_segmentation": {"bad": np.array([np.inf])}}}
     monkeypatch.setattr(checkpoint, "restore_tree", lambda folder: tree)
-    outcome = study.run({"stages": {"x": imported()}}, tmp_path)
+    outcome = runs.run({"stages": {"x": imported()}}, tmp_path)
     assert "tensor 'params/heads_segmentation/bad'" in outcome.errors["x"]
 
 
@@ -457,7 +464,7 @@ def test_a_checkpoint_of_another_model_is_explained(tmp_path):
     )
     config = {"stages": {"weights": imported(), "child": child}}
     with pytest.raises(errors.UserError) as refused:  # the plan, before any training
-        study.run(config, tmp_path)
+        runs.run(config, tmp_path)
     text = str(refused.value)
     assert "stages/child" in text and "leaves differ" in text
     assert "target (" in text and "source (" in text and "Fix:" in text
@@ -466,4 +473,4 @@ def test_a_checkpoint_of_another_model_is_explained(tmp_path):
 def test_all_kinds_plan_to_json():
     plan = chain.plan(chain.bind(tiny.config()))
     for one in plan.stages:
-        json.dumps([one.spec, one.labels, one.versions])
+        json.dumps([binding.plain(one.spec), one.columns, one.versions])

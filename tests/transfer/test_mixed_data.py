@@ -5,7 +5,8 @@ import pytest
 from jaxseg.core import errors, jsonl
 from jaxseg.core import manifest as manifests
 from jaxseg.data import recipes
-from jaxseg.transfer import artifact, chain, stage, store
+from jaxseg.transfer import artifact, stage, status, store
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 DAY = {"name": "worlds/driving_day", "count": 8}
@@ -29,13 +30,13 @@ def run(workdir, **changes):
     """The folder of one trained stage."""
     (one,) = tiny.plan({"stages": {"x": tiny.train(**changes)}}).stages
     box = store.Store(workdir)
-    outcome = chain.run([one], box, watcher=chain.Watcher())
+    outcome = runs.run_stages([one], box, watcher=status.Watcher())
     assert outcome.ok, outcome.errors
     return box.folder(one.key)
 
 
 def test_a_recipe_by_name_is_written_out_at_the_training_size():
-    found = resolved(data=DAY | dict(augment="pssl", size=[32, 64]))["data"]["augment"]
+    found = resolved(data=DAY | dict(augment="pssl", size=[32, 64])).data.augment
     assert [step["name"] for step in found] == [
         s["name"] for s in recipes.recipe("pssl")
     ]
@@ -46,16 +47,17 @@ def test_a_recipe_by_name_is_written_out_at_the_training_size():
 
 def test_a_set_that_is_mixed_in_takes_over_what_it_leaves_out():
     data = DAY | dict(mix=[{"seed": 3, "weight": 2}, {"name": "worlds/driving_night"}])
-    bound = stage.bind("x", tiny.train(data=data))
-    same, other = bound["data"]["mix"]
-    assert same["name"] == bound["data"]["name"] and same["weight"] == 2
-    assert same["count"] is None  # the subset is its own
-    assert other["root"] is None and other["size"] == bound["data"]["size"]
+    data = stage.bind("x", tiny.train(data=data)).spec.data
+    same, other = data.mix
+    assert same.name == data.name and same.weight == 2
+    assert same.count is None  # the subset is its own
+    assert other.root is None and other.size == data.size
 
 
 def test_what_cannot_be_mixed_is_refused_before_any_run():
     mistake("mix/0.*classes", data=DAY | dict(mix=[{"name": "worlds/indoor_home"}]))
-    mistake("weight.*0.*above 0", data=DAY | dict(mix=[{"weight": 0.0}]))
+    data = DAY | dict(mix=[{"weight": 0.0}])
+    mistake("weight: found 0.0, allowed: more than 0", data=data)
     mistake("mixup: found 0.2 with task 'segmentation'", mixup=0.2)
 
 

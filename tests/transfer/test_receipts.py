@@ -10,7 +10,8 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.train import mesh
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, receipts, store, study
+from jaxseg.transfer import artifact, receipts, store
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 LEAF = "params/backbone/stem/conv1/conv/kernel"
@@ -24,7 +25,7 @@ def child(**changes):
 def run(workdir, **changes):
     """(Outcome, folder of the child) in a workdir that has the source."""
     stages = tiny.config()["stages"] | {"child": child(**changes)}
-    outcome = study.run({"study": "more", "stages": stages}, workdir, only="child")
+    outcome = runs.run({"study": "more", "stages": stages}, workdir, only="child")
     key = tiny.plan({"stages": stages}).by_name["child"].key
     return outcome, store.Store(workdir).folder(key)
 
@@ -128,7 +129,7 @@ def test_licences_of_data_and_of_weights_reach_all_that_comes_of_them(tmp_path):
     stages["best"] = dict(
         kind="select", parents={n: f"{n}/child" for n in ("said", "file")}
     )
-    outcome = study.run({"stages": stages}, tmp_path / "run")
+    outcome = runs.run({"stages": stages}, tmp_path / "run")
     assert outcome.ok, outcome.errors
     box, plan = store.Store(tmp_path / "run"), tiny.plan({"stages": stages})
 

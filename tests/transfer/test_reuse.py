@@ -6,7 +6,8 @@ import pytest
 
 from jaxseg import main
 from jaxseg.data import catalogue
-from jaxseg.transfer import chain, planning, stage, store, study
+from jaxseg.transfer import overrides, stage, status, store
+from jaxseg.transfer import run as runs
 from jaxseg.transfer.kinds import train
 from tests import tiny
 from tests.data import trees
@@ -33,7 +34,7 @@ def section(name):
         evaluations={"validation": {"split": last}},
         task=task | ({"multilabel": True} if field == "labels" else {}),
         model=model,
-        labels=[{"role": "target"}],
+        columns=[{"role": "target"}],
     )
 
 
@@ -44,10 +45,8 @@ def test_all_official_sets_are_planned_without_data(monkeypatch):
     assert len(made.stages) == len(official()) > 90
     assert len({one.key for one in made.stages}) == len(made.stages)
     for one in made.stages:
-        name = one.spec["data"]["name"]
-        assert (
-            one.spec["data"]["fingerprint"] == f"{name}@{catalogue.find(name).version}"
-        )
+        name = one.spec.data.name
+        assert one.spec.data.fingerprint == f"{name}@{catalogue.find(name).version}"
 
 
 def camvid(root, **data):
@@ -56,7 +55,7 @@ def camvid(root, **data):
 
 
 def run(stages, workdir):
-    return chain.run(stages, store.Store(workdir), watcher=chain.Watcher())
+    return runs.run_stages(stages, store.Store(workdir), watcher=status.Watcher())
 
 
 @pytest.fixture
@@ -66,11 +65,10 @@ def trained(tmp_path, monkeypatch):
     """
 
     def read(job):
-        found = train.reads(job.stage.spec).items()
-        made = {n: planning.describe_source(d, train.open_source(d)) for n, d in found}
+        made = {n: d.described(d.open()) for n, d in job.stage.spec.reads.items()}
         return {"metrics": [], "data": made}
 
-    monkeypatch.setattr(train, "run", read)
+    monkeypatch.setattr(train.KIND, "run", read)
     folder = tmp_path
     for name in ("one", "two", "three"):
         trees.write_camvid(folder / name)
@@ -88,7 +86,7 @@ def test_another_copy_of_a_set_is_not_given_the_results_of_the_first(trained):
     assert outcome.states == {"x": "failed"}
     manifest = store.Store(trained / "workdir").manifest(one[0].key)
     then = manifest["data"]["validation"]["digest"]
-    now = planning.open_source(two[0].spec["evaluations"]["validation"]).digest()
+    now = two[0].spec.evaluations["validation"].open().digest()
     text = outcome.errors["x"]
     for part in (now.split(":")[1][:16], then.split(":")[1][:16], "camvid/11 validat"):
         assert part in text
@@ -96,14 +94,14 @@ def test_another_copy_of_a_set_is_not_given_the_results_of_the_first(trained):
     change = re.search(r"--set '(.*)=(.*)'", text).groups()
     assert not text.startswith("stages/")  # the line it stands in names the stage
     config = {"stages": {"x": section("camvid/11")}}
-    config = study.override(config, [(change[0], main.value_of(change[1]))])
-    assert config["stages"]["x"]["data"]["copy"] == "NAME"
+    config = overrides.override(config, [(change[0], main.value_of(change[1]))])
+    assert config.stages["x"].spec.data.copy == "NAME"
     assert run(camvid(trained / "three"), trained / "workdir").states["x"] == "cached"
 
 
 def test_copies_with_names_live_side_by_side(trained):
     named = camvid(trained / "two", copy="b")
-    assert named[0].spec["evaluations"]["validation"]["copy"] == "b"
+    assert named[0].spec.evaluations["validation"].copy == "b"
     assert run(named, trained / "workdir").states == {"x": "done"}
     assert run(named, trained / "workdir").states == {"x": "cached"}
     assert run(camvid(trained / "one"), trained / "workdir").states == {"x": "cached"}

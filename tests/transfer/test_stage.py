@@ -6,8 +6,8 @@ import pytest
 from jaxseg.core import errors
 from jaxseg.data import catalogue
 from jaxseg.tasks import build, segmentation
-from jaxseg.transfer import planning, stage
-from jaxseg.transfer.kinds import train as kind
+from jaxseg.transfer import shapes, stage
+from jaxseg.transfer.kinds import train
 from tests import tiny
 
 
@@ -35,8 +35,8 @@ def test_a_key_is_stable():
 
 def test_defaults_written_out_make_no_difference():
     bound = stage.bind("x", BASE)
-    again = stage.bind("x", bound)
-    assert again == bound
+    again = stage.bind("x", bound.plain())
+    assert again.plain() == bound.plain()
     assert stage.resolve("x", again, {}).key == key()
     assert key(lr=0.001) == key(optimizer={"name": "adam", "b1": 0.9}) == key()
     sized = BASE["data"] | {"size": [64, 64], "split": "train", "seed": 0}
@@ -66,12 +66,12 @@ def test_numbers_mean_the_same_however_written():
 @pytest.mark.parametrize(
     "changes",
     [
-        dict(labels=[{"target": "x", "role": "target"}]),
+        dict(columns=[{"target": "x", "role": "target"}]),
         dict(run={"log_every": 1, "checkpoint_every": 3, "threads": 9}),
         dict(data=BASE["data"] | {"cache": "none"}),
         dict(data=BASE["data"] | {"root": "/somewhere"}),
     ],
-    ids=["labels", "run", "cache", "root"],
+    ids=["columns", "run", "cache", "root"],
 )
 def test_what_changes_no_number_is_not_in_the_key(changes):
     assert key(**changes) == key()
@@ -92,7 +92,7 @@ def test_what_changes_no_number_is_not_in_the_key(changes):
         dict(evaluations={"validation": {"count": 4}}),
         dict(optimizer={"name": "adam", "clip": 1.0}),
         dict(schedule={"name": "poly"}),
-        dict(multipliers=[["backbone/.*", 0]]),
+        dict(lr_multipliers=[["backbone/.*", 0]]),
         dict(ema=0.9),
         dict(accumulate=2),
         dict(task={"name": "segmentation", "ignored": [0]}),
@@ -115,7 +115,7 @@ def test_parents_enter_by_role_and_key_not_by_name():
     assert one != key({"start": "k1"}, **START | {"starts": reinit})
 
 
-@pytest.mark.parametrize("module", [segmentation, kind], ids=["task", "kind"])
+@pytest.mark.parametrize("module", [segmentation, train.Train], ids=["task", "kind"])
 def test_another_version_of_the_code_is_another_key(module, monkeypatch):
     before = key()
     monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
@@ -166,21 +166,22 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(accumulate=2, batch_size=15), r"batch_size: found 15.*accumulate=2"),
         (dict(keep="bset"), r"stages/x/keep: found 'bset', allowed: last, best"),
         (dict(headline="test"), r"headline: unknown evaluation 'test'.*validation"),
-        (dict(patience=2), r"patience needs eval_every"),
+        (dict(patience=2), r"eval_every: found 0, but patience needs"),
         (dict(parents={"start": "a"}), r"'start' is in no `starts`"),
         (dict(starts=START["starts"]), r"x/starts: unknown parent role 'start'"),
         (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
-        (dict(multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
-        (dict(multipliers=[["x"]]), r"allowed: \[regex, number from 0\]"),
+        (dict(lr_multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
+        (dict(lr_multipliers=[["x"]]), r"allowed: \[regex, number from 0\]"),
         (dict(schedule={"name": "poly", "warmup_steps": 3}), r"allowed 0 to steps=2"),
-        (dict(labels=3), r"stages/x/labels: found 3"),
+        (dict(columns=3), r"stages/x/columns: found 3"),
         (dict(parents="a"), r"stages/x/parents: found 'a'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_mistakes_are_explained(changes, text):
+    parents = {"start": "k"} if changes.get("parents") == {"start": "a"} else {}
     with pytest.raises(errors.UserError, match=f"(?s){text}"):
-        resolve(tiny.train(**changes))
+        resolve(tiny.train(**changes), parents)
 
 
 @pytest.mark.parametrize("section", [3, None, {}, {"steps": 3}, "train"])
@@ -221,8 +222,8 @@ def test_crops_that_would_be_padded_are_refused_with_the_nearest_that_would_not(
         sized(size=[62, 64], backbone="unet")
     with pytest.raises(errors.UserError, match=r"vit: multiples of 16, .*: 16 x 16$"):
         sized(size=[8, 8], backbone="vit")
-    assert sized(size=[713, 97], fusion="bilinear")["data"]["size"] == [713, 97]
-    assert sized(size=[713, 97], backbone="resnet")["data"]["size"] == [713, 97]
+    assert sized(size=[713, 97], fusion="bilinear").data.size == [713, 97]
+    assert sized(size=[713, 97], backbone="resnet").data.size == [713, 97]
 
 
 @pytest.mark.parametrize(
@@ -234,18 +235,18 @@ def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
     facts = dataclasses.replace(catalogue.find(name), size=own)
     monkeypatch.setattr(catalogue, "find", lambda name: facts)
     spec = sized()
-    assert spec["data"]["size"] == spec["evaluations"]["validation"]["size"] == size
-    task = build.task(spec["task"], 6)
-    assert planning.notes(spec, facts, task) == [
+    assert spec.data.size == spec.evaluations["validation"].size == size
+    task = build.task(spec.task, 6)
+    assert shapes.notes(spec, facts, task.unsplit) == [
         f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
         "multiple of 32"
     ]
-    assert sized(fusion="bilinear")["data"]["size"] == list(own)
+    assert sized(fusion="bilinear").data.size == list(own)
 
 
 def test_every_data_set_plans_with_its_own_size():
     for size in {catalogue.find(name).size for name in catalogue.names()} - {None}:
-        spec = {"model": BASE["model"]}
+        spec = stage.bind("x", BASE).spec
         facts = dataclasses.replace(catalogue.find("worlds/driving_day"), size=size)
-        rounded = planning.default_size(spec, facts)
+        rounded = shapes.default_size(spec, facts)
         assert all(n % 32 == 0 and abs(n - m) <= 16 for n, m in zip(rounded, size))

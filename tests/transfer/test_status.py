@@ -6,7 +6,8 @@ import pytest
 from rich import console
 
 from jaxseg.core import text as texts
-from jaxseg.transfer import status, store, study
+from jaxseg.transfer import run as runs
+from jaxseg.transfer import status, store
 from tests import tiny
 from tests.transfer import test_chain as chains
 
@@ -20,7 +21,7 @@ def line(monkeypatch, capsys, tmp_path, **headline):
     with status.Status([one], store.Store(tmp_path)) as watcher:
         for source in ("x", "y"):  # the baseline first
             labelled = chains.fake("a")
-            object.__setattr__(labelled, "labels", (label | {"source": source},))
+            object.__setattr__(labelled, "columns", (label | {"source": source},))
             watcher.end(labelled, "done")
     return capsys.readouterr().out.splitlines()[-1]
 
@@ -53,7 +54,7 @@ def test_what_a_section_does_not_say_stands_in_the_log(tmp_path, capsys):
     )
     workdir = tiny.copy(tmp_path)
     capsys.readouterr()  # what making it printed
-    assert study.run({"study": "said", "stages": stages}, workdir).ok
+    assert runs.run({"study": "said", "stages": stages}, workdir).ok
     lines = [line for line in capsys.readouterr().out.splitlines() if " note " in line]
     notes = [line.split("child  ")[1] for line in lines]
     assert notes[0].startswith("class_weights measured: ")

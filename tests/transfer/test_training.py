@@ -11,7 +11,8 @@ from jaxseg.core import checkpoint, jsonl, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.evals import evaluator
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, provenance, store, study, training
+from jaxseg.transfer import artifact, status, store, training
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 RUN = {"log_every": 2, "checkpoint_every": 2}
@@ -26,7 +27,9 @@ def run(config, workdir, interrupted=lambda: False):
     """(Store, manifest or None) after one try."""
     (one,) = tiny.plan(config).stages
     box = store.Store(workdir)
-    outcome = chain.run([one], box, watcher=chain.Watcher(), interrupted=interrupted)
+    outcome = runs.run_stages(
+        [one], box, watcher=status.Watcher(), interrupted=interrupted
+    )
     assert outcome.ok, outcome.errors
     return box.manifest(one.key), box.folder(one.key)
 
@@ -63,9 +66,9 @@ def test_a_resume_elsewhere_says_so(unbroken, tmp_path, monkeypatch, caplog):
     asked = iter([False, False, False, True])
     with pytest.raises(hooks.Interrupted):
         run(long(), tmp_path, interrupted=asked.__next__)
-    here = provenance.environment("2 x cpu")
+    here = store.environment("2 x cpu")
     other = here | {"cores": 64, "jax": "9.9"}
-    monkeypatch.setattr(provenance, "environment", lambda devices: other)
+    monkeypatch.setattr(store, "environment", lambda devices: other)
     manifest, _ = run(long(), tmp_path)
     (warning,) = [r.getMessage() for r in caplog.records if "goes on" in r.getMessage()]
     cores, jax = f"cores 64 (was {here['cores']})", f"jax 9.9 (was {here['jax']})"
@@ -216,7 +219,7 @@ def failure(config, workdir):
     """The error of a stage that fails, and that it left no artifact."""
     (one,) = tiny.plan(config).stages
     box = store.Store(workdir)
-    outcome = chain.run([one], box, watcher=chain.Watcher())
+    outcome = runs.run_stages([one], box, watcher=status.Watcher())
     assert box.stored() == []
     return outcome.errors["x"]
 
@@ -287,10 +290,10 @@ def test_the_clock_goes_on_after_a_resume(tmp_path, monkeypatch):
 @pytest.mark.slow  # a program of its own
 def test_what_is_frozen_keeps_the_bits_of_the_source(tmp_path):
     workdir = tiny.copy(tmp_path)
-    child = tiny.candidate(0.1) | {"multipliers": [["backbone/.*", 0]], "ema": 0.9}
+    child = tiny.candidate(0.1) | {"lr_multipliers": [["backbone/.*", 0]], "ema": 0.9}
     child["optimizer"] = {"name": "adamw", "weight_decay": 0.1}
     stages = tiny.config()["stages"] | {"child": child}
-    outcome = study.run({"study": "frozen", "stages": stages}, workdir, only="child")
+    outcome = runs.run({"study": "frozen", "stages": stages}, workdir, only="child")
     assert outcome.ok and outcome.states == {"source": "cached", "child": "done"}
     key = tiny.plan({"stages": stages}).by_name["child"].key
     found = trees.flatten(artifact.load(store.Store(workdir).folder(key)).variables)
@@ -305,7 +308,7 @@ def test_the_backbone_is_transplanted_and_the_head_is_fresh(tmp_path):
     workdir = tiny.copy(tmp_path)
     child = tiny.candidate(0.0) | {"steps": 1, "seed": 3}
     stages = tiny.config()["stages"] | {"child": child}
-    study.run({"study": "zero", "stages": stages}, workdir, only="child")
+    runs.run({"study": "zero", "stages": stages}, workdir, only="child")
     key = tiny.plan({"stages": stages}).by_name["child"].key
     folder = store.Store(workdir).folder(key)
     found = trees.flatten(artifact.load(folder).variables)
@@ -339,4 +342,4 @@ def test_the_report_has_the_metrics_of_the_manifest():
 def test_a_short_run_logs_often_enough_for_a_curve(steps, run, period):
     section = tiny.train(steps=steps, run=run)
     (one,) = tiny.plan({"stages": {"x": section}}).stages
-    assert one.spec["run"]["log_every"] == period
+    assert one.spec.run.log_every == period

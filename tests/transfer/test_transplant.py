@@ -6,7 +6,8 @@ import pytest
 
 from jaxseg.core import trees
 from jaxseg.models import model as models
-from jaxseg.transfer import fitting, study, transplant
+from jaxseg.transfer import fitting, transplant
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 SHAPES = {
@@ -302,6 +303,6 @@ def test_a_file_that_knows_better_than_the_plan_is_compared_when_it_is_read(
     model = config["stages"]["source"]["model"]
     other = model | {"backbone": model["backbone"] | {"fusion": "bilinear"}}
     config["stages"]["child"] = tiny.candidate(0.1) | {"model": other}
-    outcome = study.run(config, tiny.copy(tmp_path), only="child")
+    outcome = runs.run(config, tiny.copy(tmp_path), only="child")
     text = outcome.errors["child"]
     assert "stages/child/starts, from" in text and "fusion of the backbone is" in text

@@ -1,9 +1,10 @@
 """Weights from elsewhere: published, of another workdir, or a file of our own."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from jaxseg.core import (
     errors,
     hashing,
     licences,
-    lookup,
     trees,
     types,
 )
@@ -21,15 +21,17 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
-from jaxseg.transfer import artifact, work
+from jaxseg.transfer import artifact
+from jaxseg.transfer import spec as training_spec
+from jaxseg.transfer import stage as stages
 
-VERSION = 2  # goes up when the same file would give other weights
 UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
 COLLECTIONS = ("params", "batch_stats")
 # What an artifact says of itself that stays true of its weights elsewhere.
 KNOWN = {
     "heads",
     "model",
+    "task",
     "outputs",
     "classes",
     "palette",
@@ -40,168 +42,142 @@ KNOWN = {
 }
 
 
-def arguments(
-    *,
-    file: str,
-    arch: str | None = None,
-    channels: int = 3,
-    model: Mapping[str, Any] | None = None,
-    licence: str | None = None,
-) -> None:
-    """What an `imported` section may hold.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImportedSpec(binding.Spec):
+    """Weights from elsewhere.
 
     file: an artifact's folder; published weights, .safetensors or (with torch) .pth, or
     "hf:OWNER/NAME"; or a .safetensors file whose names are jaxseg's own paths,
     "params/backbone/..." and "batch_stats/backbone/...".
     arch: of published weights, by timm's or torchvision's name (`jaxseg.weights
     --list`). channels: of images; an RGB stem is adapted.
-    model: the model section a file of jaxseg's paths belongs to.
-    licence: of the weights, for the manifests of all that starts from them; None: what
-    the file says of itself, an artifact's own list.
+    model: the model section a file of jaxseg's paths belongs to; of an architecture,
+    its own. licence: of the weights, for the manifests of all that starts from them;
+    None: what the file says of itself, an artifact's own list.
+    task, content: the task of the weights' head, and the sum of the file.
     """
 
+    file: str = binding.local()
+    arch: str | None = None
+    channels: Annotated[int, binding.at_least(1)] = 3
+    model: Mapping[str, Any] | None = None
+    licence: str | None = None
+    task: Mapping[str, Any] | None = binding.resolved()
+    content: str | None = binding.resolved()
 
-def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The model section with its defaults: of an architecture, its own."""
-    spec = dict(bound)
-    if spec["arch"] is not None:
-        if spec["model"] is not None:
+
+class Imported(stages.Kind):
+    """Copies weights into an artifact, so that trainings start from it."""
+
+    Spec = ImportedSpec
+    VERSION = 2
+
+    def bind(self, section: Mapping[str, Any], where: str) -> ImportedSpec:
+        """The model section with its defaults: of an architecture, its own."""
+        spec = super().bind(section, where)
+        if spec.arch is not None and spec.model is not None:
             raise errors.UserError(
                 f"{where}: arch names the model; found model as well"
             )
-        spec["model"] = dict(convert.find(spec["arch"]).model)
-    if spec["channels"] < 1:
-        raise errors.UserError(
-            f"{where}/channels: found {spec['channels']}, allowed: 1 or more"
-        )
-    if spec["model"] is not None:
-        spec["model"] = models.bind_model(spec["model"], where=f"{where}/model")
-    return spec
+        model = spec.model if spec.arch is None else convert.find(spec.arch).model
+        if model is not None:
+            model = models.bind_model(model, where=f"{where}/model")
+        return dataclasses.replace(spec, model=model)
+
+    def resolve(self, spec: ImportedSpec, where: str) -> ImportedSpec:
+        """The model of a folder, and the content of the file as a sum."""
+        path = torch_file.locate(spec.file)
+        if manifests.exists(path):
+            origin = artifact.load(path)  # of a selection: its winner
+            return dataclasses.replace(
+                spec,
+                model=origin.model_section,
+                task=origin.task_section,
+                content=origin.manifest["key"],
+            )
+        if not path.is_file():
+            raise errors.UserError(
+                f"{where}/file: {path} is neither a file nor an artifact's folder"
+            )
+        if spec.model is None:
+            raise errors.UserError(
+                f"{where}: a file of weights needs arch=NAME (published names) or "
+                "model={backbone, head} (jaxseg's own paths), found neither"
+            )
+        task = None
+        if spec.arch is not None:
+            task = training_spec.bind_task(
+                {"name": convert.find(spec.arch).task}, where
+            )
+        content = hashing.file_sum(path)
+        return dataclasses.replace(spec, task=task, content=content)
+
+    def network(self, spec: ImportedSpec) -> stages.Network | None:
+        """Folder and content. None of a file, which is read when the stage runs, and of
+        an artifact kept without weights.
+        """
+        path = torch_file.locate(spec.file)
+        if not manifests.exists(path):
+            return None
+        weights = artifact.load(path).folder / "weights"
+        return (weights, spec.content) if weights.is_dir() else None
+
+    def shapes(self, weights: Path, content: str) -> types.Variables:
+        """Those of the weights in a folder with this content."""
+        return checkpoint.shapes(weights)
+
+    def origin(self, spec: ImportedSpec) -> dict[str, Any]:
+        """Of what the weights were trained on; "unknown" or None where neither the
+        artifact nor the architecture says it.
+        """
+        task = (spec.task or {}).get("name", UNKNOWN)
+        known = {"dataset": UNKNOWN, "task": task, "domain": UNKNOWN}
+        known |= {"images": None, "set_images": None}
+        path = torch_file.locate(spec.file)
+        manifest = artifact.load(path).manifest if path.is_dir() else {}
+        read = manifest.get("data", {}).items()
+        data = [one for name, one in read if re.fullmatch(r"train|mix\d+", name)]
+        if not data:
+            return known
+        every = [catalogue.find(one["name"]) for one in data]
+        totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
+        return known | {
+            "dataset": " + ".join(dict.fromkeys(one["name"] for one in data)),
+            "domain": " + ".join(dict.fromkeys(facts.domain for facts in every)),
+            "images": sum(one["count"] for one in data),
+            "set_images": sum(totals) if all(totals) else None,
+        }
+
+    def run(self, context: stages.StageContext) -> dict[str, Any]:
+        """weights/ as Orbax, and what else the origin says of itself."""
+        spec = context.stage.spec
+        path = torch_file.locate(spec.file)
+        if path.is_dir():
+            tree, facts = _from_artifact(path)
+        elif spec.arch is not None:
+            tree, facts = _from_published(path, spec)
+        else:
+            tree = _read_file(path)
+            heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
+            facts = {"heads": heads, "outputs": {}, "classes": [], "metrics": []}
+        facts = {"model": spec.model, "task": spec.task} | facts
+        facts |= artifact.save_weights(context.folder, tree)
+        facts["licences"] = _licences(path, spec, facts)
+        parameters = trees.num_parameters(tree["params"])
+        return facts | {"parameters": parameters, "origin": path.name, "seconds": 0.0}
 
 
-def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The model of a folder, and the content of the file as a sum."""
-    path = torch_file.locate(spec["file"])
-    if manifests.exists(path):
-        origin = artifact.load(path).manifest  # of a selection: its winner's
-        task = origin["spec"].get("task")
-        model = origin.get("model") or origin["spec"]["model"]
-        known = {"model": model, "task": task}
-        return dict(spec) | known | {"content": origin["key"]}
-    if not path.is_file():
-        raise errors.UserError(
-            f"{where}/file: {path} is neither a file nor an artifact's folder"
-        )
-    if spec["model"] is None:
-        raise errors.UserError(
-            f"{where}: a file of weights needs arch=NAME (published names) or "
-            "model={backbone, head} (jaxseg's own paths), found neither"
-        )
-    task = None if spec["arch"] is None else _task(convert.find(spec["arch"]).task)
-    return dict(spec) | {"task": task, "content": hashing.file_sum(path)}
-
-
-def came_from(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Data set, task, domain and images of what the weights were trained on, "unknown"
-    or None where neither the artifact nor the architecture says it.
-    """
-    task = (spec["task"] or {}).get("name", UNKNOWN)
-    found = {"dataset": UNKNOWN, "task": task, "domain": UNKNOWN}
-    found |= {"images": None, "set_images": None}
-    path = torch_file.locate(spec["file"])
-    manifest = artifact.load(path).manifest if path.is_dir() else {}
-    read = manifest.get("data", {}).items()
-    data = [one for name, one in read if re.fullmatch(r"train|mix\d+", name)]
-    if not data:
-        return found
-    every = [catalogue.find(one["name"]) for one in data]
-    totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
-    return found | {
-        "dataset": " + ".join(dict.fromkeys(one["name"] for one in data)),
-        "domain": " + ".join(dict.fromkeys(facts.domain for facts in every)),
-        "images": sum(one["count"] for one in data),
-        "set_images": sum(totals) if all(totals) else None,
-    }
-
-
-def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """All but where the file lies."""
-    return {key: value for key, value in spec.items() if key != "file"}
-
-
-def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """No data."""
-    return {}
-
-
-def versions(spec: Mapping[str, Any]) -> dict[str, int]:
-    """None beside the kind's own."""
-    return {}
-
-
-def check_parents(
-    spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
-) -> None:
-    """UserError where there are any."""
-    if parents:
-        raise errors.UserError(f"{where}: an imported stage has no parents")
-
-
-def network(spec: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What decides the shapes of the weights: the arguments of `shapes`. None of a
-    file, which is read when the stage runs, and of an artifact kept without weights.
-    """
-    path = torch_file.locate(spec["file"])
-    if not manifests.exists(path):
-        return None
-    weights = artifact.load(path).folder / "weights"
-    return (weights, spec["content"]) if weights.is_dir() else None
-
-
-def shapes(weights: Path, content: str) -> types.Variables:
-    """Shapes and dtypes of the weights in a folder with this content."""
-    return checkpoint.shapes(weights)
-
-
-def describe(spec: Mapping[str, Any], parents: Mapping[str, Any]) -> dict[str, Any]:
-    """Costs a copy."""
-    return {}
-
-
-def run(job: work.Work) -> dict[str, Any]:
-    """weights/ as Orbax, and what else the origin said of itself."""
-    spec = job.stage.spec
-    path = torch_file.locate(spec["file"])
-    if path.is_dir():
-        tree, facts = _from_artifact(path)
-    elif spec["arch"] is not None:
-        tree, facts = _from_published(path, spec)
-    else:
-        tree = _read_file(path)
-        heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
-        facts = {"heads": heads, "outputs": {}, "classes": [], "metrics": []}
-    facts |= artifact.save_weights(job.folder, tree)
-    facts["licences"] = _licences(path, spec, facts)
-    parameters = trees.num_parameters(tree["params"])
-    return facts | {"parameters": parameters, "origin": path.name, "seconds": 0.0}
+KIND = Imported()
 
 
 def _licences(
-    path: Path, spec: Mapping[str, Any], facts: Mapping[str, Any]
+    path: Path, spec: ImportedSpec, facts: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What the section states, or the file; of an artifact, its own list as well."""
-    of = spec["file"] if spec["file"].startswith(torch_file.HUB) else path.name
-    text = spec["licence"] or torch_file.licence(path)
+    of = spec.file if spec.file.startswith(torch_file.HUB) else path.name
+    text = spec.licence or torch_file.licence(path)
     stated = [licences.row(of, text)] if text or "licences" not in facts else []
     return licences.merge(stated, facts.get("licences", ()))
-
-
-def _task(name: str) -> dict[str, Any]:
-    """A task's section with its defaults."""
-    build = lookup.load("jaxseg.tasks", name).build
-    section = {"name": name}
-    given = {"num_outputs": 1}
-    return binding.bind(build, section=section, where="task", given=given, named=True)
 
 
 def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -213,12 +189,12 @@ def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _from_published(
-    path: Path, spec: Mapping[str, Any]
+    path: Path, spec: ImportedSpec
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables and facts of timm's, torchvision's or the authors' weights."""
-    arch, channels = convert.find(spec["arch"]), spec["channels"]
+    arch, channels = convert.find(spec.arch), spec.channels
     try:
-        found = convert.convert(torch_file.read(path), spec["arch"], channels=channels)
+        found = convert.convert(torch_file.read(path), spec.arch, channels=channels)
     except errors.UserError as error:
         text = str(error)
         raise errors.UserError(
@@ -233,7 +209,7 @@ def _from_published(
         "naming": found.naming,
         "left_behind": list(found.left),
         # Bound, with what the file's own code does otherwise (HRNet's fusion).
-        "model": models.bind_model(found.model, where=spec["arch"]),
+        "model": models.bind_model(found.model, where=spec.arch),
     }
 
 

@@ -13,18 +13,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, jsonl, lookup, manifest
-from jaxseg.transfer import choosing, work
+from jaxseg.core import binding, errors, jsonl, lookup, manifest
+from jaxseg.transfer import choosing
 from jaxseg.transfer import stage as stages
+from jaxseg.transfer.spec import EvalSpec, TrainSpec
 
-VERSION = 3  # goes up when the same candidates would give another result
-DOES_WITHOUT = True  # candidates that diverged
 COPIED = {"metrics", "classes", "palette", "heads", "outputs", "data", "preprocessing"}
-COPIED |= {"weights"}
+COPIED |= {"weights", "model", "task"}
 
 
-def arguments(*, evaluation: str = "holdout", refit: bool = True) -> None:
-    """What a `select` section may hold.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectSpec(binding.Spec):
+    """A choice among its parents, the candidates.
 
     evaluation: of the candidates, the one whose headline metric decides.
     refit: a winner that was trained on part="train" is trained again on all of its
@@ -32,204 +32,208 @@ def arguments(*, evaluation: str = "holdout", refit: bool = True) -> None:
     the last weights are kept. Without it the winner stands as it is.
     """
 
-
-def bind(bound: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Nothing is nested."""
-    return dict(bound)
+    evaluation: str = "holdout"
+    refit: bool = True
 
 
-def resolve(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Nothing depends on data."""
-    return dict(spec)
+class Select(stages.Kind):
+    """Takes the best candidate."""
 
+    Spec = SelectSpec
+    VERSION = 3
+    DOES_WITHOUT = True  # candidates that diverged
 
-def keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """All of it."""
-    return dict(spec)
-
-
-def reads(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What its candidates read is looked at with them."""
-    return {}
-
-
-def versions(spec: Mapping[str, Any]) -> dict[str, int]:
-    """None beside the kind's own; the candidates' keys have those of a training."""
-    return {}
-
-
-def check_parents(
-    spec: Mapping[str, Any], parents: Mapping[str, Any], where: str
-) -> None:
-    """UserError where there is nothing to choose from, or nothing to choose by."""
-    if not parents:
-        raise errors.UserError(
-            f"{where}: select needs candidates as parents, found none"
-        )
-    for candidate in filter(None, parents.values()):
-        known = candidate.spec.get("evaluations", {spec["evaluation"]: None})
-        if spec["evaluation"] not in known:
-            raise lookup.unknown(
-                spec["evaluation"], known, kind="evaluation", where=candidate.name
-            )
-        if not refits(spec, candidate):
-            continue
-        headline = candidate.spec["headline"]
-        if headline not in on_all_images(candidate.spec)["evaluations"]:
+    def check_parents(
+        self, spec: SelectSpec, parents: Mapping[str, stages.Stage], where: str
+    ) -> None:
+        """UserError where there is nothing to choose from, or nothing to choose by."""
+        if not parents:
             raise errors.UserError(
-                f"{where}: the headline of {candidate.name}, evaluation {headline!r}, "
-                "is of images that the refit trains on. Fix: another `headline` there, "
-                "or refit=False here."
+                f"{where}: select needs candidates as parents, found none"
             )
+        for candidate in parents.values():
+            known = getattr(candidate.spec, "evaluations", {spec.evaluation: None})
+            if spec.evaluation not in known:
+                raise lookup.unknown(
+                    spec.evaluation, known, kind="evaluation", where=candidate.name
+                )
+            if refits(spec, candidate) and candidate.spec.headline not in unseen(
+                candidate.spec
+            ):
+                raise errors.UserError(
+                    f"{where}: the headline of {candidate.name}, evaluation "
+                    f"{candidate.spec.headline!r}, is of images that the refit trains "
+                    "on. Fix: another `headline` there, or refit=False here."
+                )
+
+    def training(self, stage: stages.Stage) -> stages.Stage | None:
+        """That of the first candidate, as it is once it is trained on all images."""
+        first = next(iter(stage.parents.values()))
+        first = stages.kind(first.kind).training(first)
+        if first is None or not refits(stage.spec, first):
+            return first
+        return dataclasses.replace(first, spec=on_all_images(first.spec))
+
+    def describe(
+        self, spec: SelectSpec, parents: Mapping[str, stages.Stage]
+    ) -> dict[str, int]:
+        """What a refit costs at most."""
+        costs = [
+            stages.kind(one.kind).describe(one.spec, one.parents)
+            for one in parents.values()
+            if refits(spec, one)
+        ]
+        names = {name for cost in costs for name in cost}
+        return {name: max(cost.get(name, 0) for cost in costs) for name in names}
+
+    def run(self, context: stages.StageContext) -> dict[str, Any]:
+        """rows.jsonl with all scores; the manifest has the winner's metrics, or those
+        of its refit, whose weights, log and samples are then here.
+        """
+        return _run(context)
 
 
-def describe(
-    spec: Mapping[str, Any], parents: Mapping[str, stages.Stage]
-) -> dict[str, Any]:
-    """What a refit costs at most."""
-    costs = [
-        lookup.load(stages.KINDS, one.kind).describe(one.spec, one.made_from)
-        for one in parents.values()
-        if refits(spec, one)
-    ]
-    names = {name for cost in costs for name in cost}
-    return {name: max(cost.get(name, 0) for cost in costs) for name in names}
+KIND = Select()
 
 
-def run(job: work.Work) -> dict[str, Any]:
-    """rows.jsonl with all scores; the manifest has the winner's metrics, or those of
-    its refit, whose weights, log and samples are then here.
-    """
-    spec = job.stage.spec
-    manifests = {role: manifest.read(f) for role, f in job.parents.items()}
-    scores = {role: _score(m, spec["evaluation"]) for role, m in manifests.items()}
+def _run(context: stages.StageContext) -> dict[str, Any]:
+    spec = context.stage.spec
+    manifests = {role: manifest.read(f) for role, f in context.parents.items()}
+    scores = {role: _score(m, spec.evaluation) for role, m in manifests.items()}
     best = max if next(iter(scores.values()))["higher_is_better"] else min
     values = {role: score["value"] for role, score in scores.items()}
     finite = [role for role in sorted(values) if math.isfinite(values[role])]
     if not finite:
         raise errors.Diverged(f"no candidate has a finite score; they have {values}")
     winner = best(finite, key=values.__getitem__)  # of equals the first, everywhere
-    candidate = job.stage.made_from.get(winner)
-    if candidate is not None and refits(spec, candidate):
-        facts = _refit(job, candidate, job.parents[winner], manifests[winner])
+    candidate = context.stage.parents[winner]
+    if refits(spec, candidate):
+        facts = _refit(context, candidate, context.parents[winner], manifests[winner])
     else:
-        found = manifests[winner]
-        facts = {name: found[name] for name in COPIED & found.keys()} | {
-            "metrics": [_chosen(job, found["spec"], row) for row in found["metrics"]],
-            "winner": found["key"],
-            "steps": found.get("steps", 0),
+        chosen = manifests[winner]
+        facts = {name: chosen[name] for name in COPIED & chosen.keys()} | {
+            "metrics": [_chosen(context, candidate, row) for row in chosen["metrics"]],
+            "winner": chosen["key"],
+            "steps": chosen.get("steps", 0),
             "seconds": 0.0,  # the candidates' own stages count theirs
         }
-    rows = list(_rows(job, manifests, scores, winner))
-    jsonl.write(job.folder / "rows.jsonl", rows)
+    rows = list(_rows(context, manifests, scores, winner))
+    jsonl.write(context.folder / "rows.jsonl", rows)
     return facts
 
 
-def refits(spec: Mapping[str, Any], candidate: stages.Stage) -> bool:
+def refits(spec: SelectSpec, candidate: stages.Stage) -> bool:
     """Whether this candidate, if it wins, is trained again."""
-    if not spec["refit"] or candidate.kind != "train":
+    if not spec.refit or candidate.kind != "train":
         return False
-    data = candidate.spec["data"]
-    return any(one["part"] == "train" for one in (data, *data["mix"]))
+    return any(one.part == "train" for one in candidate.spec.data.all)
 
 
-def on_all_images(spec: Mapping[str, Any], steps: int | None = None) -> dict[str, Any]:
-    """The spec of a training without a held-out part, for `steps` or as it was.
-
-    Evaluations on the images that were held out are no longer any, and are left out.
+def unseen(spec: TrainSpec) -> dict[str, EvalSpec]:
+    """The evaluations that a training on all images leaves: those on the images that
+    were held out are none any more.
     """
-    data, steps = spec["data"], steps or spec["steps"]
-    read = [data, *data["mix"]]
-    whole = [one | {"part": "all"} if one["part"] == "train" else one for one in read]
 
-    def seen(evaluation: Mapping[str, Any]) -> bool:
-        holdout = evaluation["part"] == "holdout"
-        return holdout and any(choosing.same_split(evaluation, one) for one in read)
+    def seen(evaluation: EvalSpec) -> bool:
+        holdout = evaluation.part == "holdout"
+        return holdout and any(evaluation.same_split(one) for one in spec.data.all)
 
-    schedule = dict(spec["schedule"])
-    schedule["warmup_steps"] = min(schedule["warmup_steps"], steps)
-    return dict(spec) | {
-        "data": whole[0] | {"mix": whole[1:]},
-        "evaluations": {n: e for n, e in spec["evaluations"].items() if not seen(e)},
-        "steps": steps,
-        "schedule": schedule,
-        "patience": None,
-        "keep": "last",
-        "choose_by": None,
-    }
+    return {n: own for n, own in spec.evaluations.items() if not seen(own)}
+
+
+def on_all_images(spec: TrainSpec, steps: int | None = None) -> TrainSpec:
+    """A training without a held-out part, for `steps` or as it was."""
+    steps = steps or spec.steps
+    first, *mix = (
+        dataclasses.replace(one, part="all") if one.part == "train" else one
+        for one in spec.data.all
+    )
+    warmup = min(spec.schedule["warmup_steps"], steps)
+    return dataclasses.replace(
+        spec,
+        data=dataclasses.replace(first, mix=tuple(mix)),
+        evaluations=unseen(spec),
+        steps=steps,
+        schedule={**spec.schedule, "warmup_steps": warmup},
+        patience=None,
+        keep="last",
+        choose_by=None,
+    )
 
 
 def _refit(
-    job: work.Work, candidate: stages.Stage, folder: Path, manifest: Mapping[str, Any]
+    context: stages.StageContext,
+    candidate: stages.Stage,
+    folder: Path,
+    manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Trains the winner on all of its images into `job.folder`; facts of the manifest.
+    """Trains the winner on all of its images into the folder; facts of its manifest.
 
     A kill in between is resumed, unless another candidate has won since.
     """
     from jaxseg.transfer import training  # loads grain: a plan does without
 
     spec = on_all_images(candidate.spec, manifest["best_step"] or manifest["steps"])
-    scratch = job.scratch / f"refit_{candidate.short}"
-    for other in job.scratch.glob("refit_*"):
+    scratch = context.scratch / f"refit_{candidate.short}"
+    for other in context.scratch.glob("refit_*"):
         if other != scratch:
             shutil.rmtree(other)
     keys = candidate.parent_keys
     inner = dataclasses.replace(
-        job,
-        stage=dataclasses.replace(job.stage, spec=spec),
+        context,
         parents={role: folder.parent / key[:20] for role, key in keys.items()},
         scratch=scratch,
-        said={
+        chosen={
             name: choosing.words(candidate.spec, name)  # which set its steps
-            + _said(job, candidate.spec, name)
-            for name in spec["evaluations"]
+            + _words(context, candidate, name)
+            for name in spec.evaluations
         },
     )
-    facts = training.Training(inner).run()
-    return facts | {"spec": job.stage.spec | spec, "refit_of": manifest["key"]}
+    facts = training.Training(inner, spec).run()
+    both = binding.plain(context.stage.spec) | binding.plain(spec)
+    return facts | {"spec": both, "refit_of": manifest["key"]}
 
 
-def _said(job: work.Work, spec: Mapping[str, Any], evaluation: str) -> str:
+def _words(
+    context: stages.StageContext, candidate: stages.Stage, evaluation: str
+) -> str:
     """What the protocol of an evaluation of the winner adds by the choice made here."""
-    count = len(job.parents) + len(job.lost)
-    decided = job.stage.spec["evaluation"]
-    return choosing.candidates(spec, evaluation, decided, count)
+    count = len(context.parents) + len(context.lost)
+    decided = context.stage.spec.evaluation
+    known = getattr(candidate.spec, "evaluations", {})  # a selection has none
+    return choosing.candidates(known, evaluation, decided, count)
 
 
 def _chosen(
-    job: work.Work, spec: Mapping[str, Any], row: Mapping[str, Any]
+    context: stages.StageContext, candidate: stages.Stage, row: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A metric of the winner, whose protocol says that its images made it one."""
-    said = _said(job, spec, row["evaluation"])
-    more = {name: row.get(name, "") + said for name in ("protocol", "chosen")}
+    words = _words(context, candidate, row["evaluation"])
+    more = {name: row.get(name, "") + words for name in ("protocol", "chosen")}
     return dict(row) | more
 
 
 def _rows(
-    job: work.Work,
+    context: stages.StageContext,
     manifests: Mapping[str, Mapping[str, Any]],
     scores: Mapping[str, Mapping[str, Any]],
     winner: str,
 ) -> Iterator[dict[str, Any]]:
     """One of each candidate; of one that diverged without a value, with the reason."""
-    for role in sorted([*scores, *job.lost]):
-        if role in job.lost:
-            lost = job.stage.made_from[role]
-            name, key, lr = lost.name, lost.key, lost.spec.get("lr")
-            metric = value = None
-        else:
-            found, metric = manifests[role], scores[role]["name"]
-            name, key, value = found["name"], found["key"], scores[role]["value"]
-            lr = found["spec"].get("lr")
+    for role in sorted([*scores, *context.lost]):
+        candidate, name, metric, value = context.stage.parents[role], None, None, None
+        if role not in context.lost:
+            name, score = manifests[role]["name"], scores[role]
+            metric, value = score["name"], score["value"]
         yield {
-            "candidate": name,
-            "key": key,
-            "lr": lr,
+            "candidate": name or candidate.name,
+            "key": candidate.key,
+            "lr": getattr(candidate.spec, "lr", None),
             "metric": metric,
-            "evaluation": job.stage.spec["evaluation"],
+            "evaluation": context.stage.spec.evaluation,
             "value": value,
             "winner": role == winner,
-            "diverged": job.lost.get(role) or _not_finite(value),
+            "diverged": context.lost.get(role) or _not_finite(value),
         }
 
 

@@ -12,15 +12,15 @@ def splits(name):
     return catalogue.find(f"worlds/{name}").splits["train"]
 
 
-def labels(config, name):
-    (label,) = tiny.plan(config).by_name[name].labels
-    return label
+def columns(config, name):
+    (row,) = tiny.plan(config).by_name[name].columns
+    return row
 
 
 def test_what_follows_from_the_stages():
     config = tiny.config()
-    config["stages"]["target/a"]["labels"] = [dict(tiny.LABEL)]
-    found = labels(config, "target/a")
+    config["stages"]["target/a"]["columns"] = [dict(tiny.LABEL)]
+    found = columns(config, "target/a")
     assert found == {
         "study": "tiny",
         "cell": "target/a",
@@ -50,49 +50,49 @@ def test_what_follows_from_the_stages():
 
 def test_images_are_those_that_were_trained_on():
     config = tiny.config()
-    assert labels(config, "target")["target_images"] == 8  # the winner is refitted
+    assert columns(config, "target")["target_images"] == 8  # the winner is refitted
     config["stages"]["target"]["refit"] = False
-    assert labels(config, "target")["target_images"] == 7
+    assert columns(config, "target")["target_images"] == 7
 
 
-def test_a_selection_has_the_labels_of_its_candidates_but_no_rate():
-    found = labels(tiny.config(), "target")
+def test_a_selection_has_the_columns_of_its_candidates_but_no_rate():
+    found = columns(tiny.config(), "target")
     assert found["lr"] is None and found["selected"] == "holdout"
     assert found["target_dataset"] == "worlds/driving_night"
     assert found["source"] == "source" and found["start"] == "source"
 
 
 def test_without_a_start_it_is_random():
-    found = labels(tiny.config(), "source")
+    found = columns(tiny.config(), "source")
     assert found["start"] == found["source"] == "random"
     assert found["source_dataset"] is None and found["source_images"] is None
 
 
 def test_a_chain_is_spelt_out_from_its_beginning():
     config = tiny.config()
-    third = tiny.candidate(0.1) | {"parents": {"start": "target"}, "labels": [{}]}
+    third = tiny.candidate(0.1) | {"parents": {"start": "target"}, "columns": [{}]}
     config["stages"]["third"] = third
-    assert labels(config, "third")["start"] == "source > target"
+    assert columns(config, "third")["start"] == "source > target"
 
 
 def test_what_the_config_says_stands():
     config = tiny.config()
     own = {"source": "mine", "start": "x", "target_images": 3}
-    config["stages"]["target"]["labels"] = [own]
-    assert own.items() <= labels(config, "target").items()
+    config["stages"]["target"]["columns"] = [own]
+    assert own.items() <= columns(config, "target").items()
 
 
 def test_all_images_of_a_split_are_counted():
     config = tiny.config()
     config["stages"]["source"]["data"] = {"name": "worlds/driving_day"}
-    assert labels(config, "source")["target_images"] == splits("driving_day")
+    assert columns(config, "source")["target_images"] == splits("driving_day")
 
 
 def test_all_sets_of_a_mix_are_counted():
     other = {"name": "bdd/19", "split": "train", "count": 50}
     data = {"name": "cityscapes/19", "split": "train", "fraction": 0.5, "mix": [other]}
-    one = tiny.train(data=data, labels=[{}], evaluations={"validation": {}})
-    found = labels({"stages": {"one": one}}, "one")
+    one = tiny.train(data=data, columns=[{}], evaluations={"validation": {}})
+    found = columns({"stages": {"one": one}}, "one")
     assert found["target_dataset"] == "cityscapes/19 + bdd/19"
     assert found["target_domain"] == "driving"
     assert found["target_images"] == 1488 + 50
@@ -103,20 +103,20 @@ def test_the_source_is_what_fills_the_backbone():
     config = tiny.config()
     config["stages"]["other"] = tiny.train(seed=1)
     head = {"parent": "head", "take": {"heads_segmentation": "heads_segmentation"}}
-    both = tiny.candidate(0.1) | {"labels": [{}]}
+    both = tiny.candidate(0.1) | {"columns": [{}]}
     both["parents"] = both["parents"] | {"head": "other"}
     both["starts"] = [head, *both["starts"]]
     config["stages"]["both"] = both
-    found = labels(config, "both")
+    found = columns(config, "both")
     assert found["source"] == found["start"] == "source"
 
 
 def from_elsewhere(**weights):
-    """The labels of a training that starts from an imported stage."""
+    """The columns of a training that starts from an imported stage."""
     weights = {"kind": "imported", **weights}
-    one = tiny.train(parents={"start": "weights"}, labels=[{}])
+    one = tiny.train(parents={"start": "weights"}, columns=[{}])
     take = {"parent": "start", "take": {"backbone": "backbone"}}
-    return labels(
+    return columns(
         {"stages": {"weights": weights, "one": one | {"starts": [take]}}}, "one"
     )
 

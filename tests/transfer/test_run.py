@@ -2,7 +2,8 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.report import build
-from jaxseg.transfer import chain, study
+from jaxseg.transfer import chain, overrides
+from jaxseg.transfer import run as runs
 from tests import tiny
 
 
@@ -11,7 +12,7 @@ def bound(**changes):
 
 
 def change(*changes):
-    return study.override(bound(), changes)["stages"]["a/b"]
+    return overrides.override(bound(), changes).stages["a/b"].plain()
 
 
 def test_one_key_and_many():
@@ -44,7 +45,7 @@ def test_what_matches_nothing():
 
 def test_the_config_given_is_not_changed():
     before = bound()
-    study.override(before, [(".*/lr", 0.5)])
+    overrides.override(before, [(".*/lr", 0.5)])
     assert before == bound()
 
 
@@ -52,7 +53,7 @@ def test_plain():
     import ml_collections
 
     config = ml_collections.ConfigDict({"a": {"b": (1, 2)}, "c": [{"d": 1}]})
-    found = study.plain(config)
+    found = chain.plain(config)
     assert found == {"a": {"b": [1, 2]}, "c": [{"d": 1}]}
     assert type(found["a"]) is dict and type(found["a"]["b"]) is list
 
@@ -62,13 +63,13 @@ def test_only_one_stage_for_a_worker(tmp_path):
     key = tiny.key("target/b")
     (workdir / "artifacts" / key[:20] / "manifest.json").unlink()
     (workdir / "report" / "results.csv").unlink()
-    outcome = study.run(tiny.config(), workdir, stage=key)
+    outcome = runs.run(tiny.config(), workdir, stage=key)
     assert outcome.states == {"target/b": "done"}
     assert not (workdir / "report" / "results.csv").exists()  # no report
 
 
 def test_a_worker_that_is_early_leaves_the_plan_and_nothing_else(tmp_path):
-    outcome = study.run(tiny.config(), tmp_path, stage=tiny.key("target"))
+    outcome = runs.run(tiny.config(), tmp_path, stage=tiny.key("target"))
     assert outcome.states == {"target": "early"} and outcome.exit_code == 4
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert files == [tmp_path / "studies" / "tiny" / "plan.json"]

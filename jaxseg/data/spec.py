@@ -1,0 +1,148 @@
+"""What a data section says: which examples of which set, at what resolution."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from jaxseg.core import binding, errors, lookup
+from jaxseg.data import catalogue, dataset, subsets
+from jaxseg.data import source as source_lib
+from jaxseg.data.source import Source
+
+# Arguments of `data.source.open`.
+OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
+SET = ("name", "root", "options", "copy")  # whose images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSpec(binding.Spec):
+    """Which examples of which data set.
+
+    count: so many of the split, or `fraction`: a share of it, drawn by `seed`. part:
+    of those, a held-out fifth or the rest. options: of the set's reader. copy: a name
+    for this copy of a catalogue set, where several with other content are in use.
+    cache: see `data.source.open`. full_digest: of all bytes of the images, not of both
+    ends only.
+    """
+
+    name: str
+    split: str = "train"
+    root: str | None = binding.local(None)
+    count: Annotated[int, binding.at_least(1)] | None = None
+    fraction: float | None = None
+    seed: binding.Seed = 0
+    part: Annotated[str, binding.one_of(*subsets.PARTS)] = "all"
+    options: Mapping[str, Any] | None = None
+    cache: Annotated[str, binding.one_of(*source_lib.CACHES)] = binding.local("auto")
+    copy: str | None = None
+    full_digest: bool = binding.local(False)
+    fingerprint: str | None = binding.resolved()
+
+    def facts(self) -> dataset.Dataset:
+        """The fact sheet: from the catalogue, or from the user's folder."""
+        facts = catalogue.find(self.name)
+        return self.open().dataset if facts.own else facts
+
+    def open(self) -> Source:
+        """The examples. UserError where a user's own data are no longer those that
+        were planned with.
+        """
+        given = {name: getattr(self, name) for name in OPENED}
+        source = source_lib.open(self.name, **given)
+        if self.fingerprint not in (None, source.fingerprint):
+            raise errors.UserError(
+                f"{source.name}: the files in {source.root} have changed since this "
+                f"was planned: {source.fingerprint}, then {self.fingerprint}. Fix: run "
+                "again, which plans anew."
+            )
+        return source
+
+    def described(self, source: Source) -> dict[str, Any]:
+        """What a manifest says of the examples that were read."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "count": len(source),
+            "root": None if source.root is None else str(source.root.resolve()),
+            "fingerprint": source.fingerprint,
+            "digest": source.digest(),
+            "full_digest": self.full_digest,
+        }
+
+    def identified(self, facts: dataset.Dataset, where: str) -> "DataSpec":
+        """With the reader's options and the fingerprint; UserError on images that the
+        set does not have.
+        """
+        self._check_there(facts, where)
+        options = catalogue.bind_options(self.name, self.options)
+        fingerprint = catalogue.fingerprint(
+            self.name, root=self.root, options=options, full_digest=self.full_digest
+        )
+        return dataclasses.replace(self, options=options, fingerprint=fingerprint)
+
+    def images(self, facts: dataset.Dataset) -> tuple[int, int]:
+        """(how many this takes, of how many); 0 where only the folder tells."""
+        total = facts.splits.get(self.split, 0)
+        count = subsets.share(total, self.count, self.fraction, what=self.name)
+        drawn = total if count is None else count
+        return subsets.part_size(drawn, self.part) if drawn else 0, total
+
+    def same_split(self, other: "DataSpec") -> bool:
+        """Whether both draw from the same images."""
+        return all(getattr(self, n) == getattr(other, n) for n in (*SET, "split"))
+
+    def overlaps(self, other: "DataSpec") -> bool:
+        """Whether both may share images: all of one split may, but the two parts of
+        one draw.
+        """
+        apart = {self.part, other.part} == {"train", "holdout"}
+        draws = [[getattr(one, n) for n in subsets.DRAW] for one in (self, other)]
+        return self.same_split(other) and not (apart and draws[0] == draws[1])
+
+    def _check_there(self, facts: dataset.Dataset, where: str) -> None:
+        """How many a reader will find on disk, and in which splits, only the disk
+        tells.
+        """
+        known = facts.own or not facts.on_disk
+        if known and self.split not in facts.splits:
+            kind = f"split of {self.name}"
+            raise lookup.unknown(self.split, facts.splits, kind=kind, where=where)
+        total = facts.splits.get(self.split, 0)
+        subsets.share(total, self.count, self.fraction, what=where)
+        if self.count is not None and known and self.count > total:
+            raise errors.UserError(
+                f"{where}: count={self.count}; allowed are 1 to {total}, the number of "
+                "records."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SizedData(DataSpec):
+    """Examples at a resolution.
+
+    size: (height, width) of training crops, of the canvas in evaluation; None: the
+    data set's own, in an evaluation that of training.
+    """
+
+    size: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+            raise errors.UserError(f"size: found {self.size}, allowed: [height, width]")
+
+    def identified(self, facts: dataset.Dataset, where: str) -> "SizedData":
+        """With a size as well."""
+        size = facts.size if self.size is None else self.size
+        if size is None:
+            raise errors.UserError(
+                f"{where}: {self.name} has no size of its own. Fix: set size=[h, w]"
+            )
+        sized = dataclasses.replace(self, size=[int(n) for n in size])
+        return super(SizedData, sized).identified(facts, where)
+
+
+def stored(section: Mapping[str, Any]) -> DataSpec:
+    """The data section that a manifest holds as plain data."""
+    known = [field.name for field in dataclasses.fields(DataSpec)]
+    return DataSpec(**{name: section[name] for name in known if name in section})

@@ -1,0 +1,82 @@
+"""Columns of results.csv: where a result stands, by the config and what follows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxseg.core import trees
+from jaxseg.transfer import stage as stages
+from jaxseg.transfer.spec import StartSpec, TrainSpec
+
+
+def complete(given: Mapping[str, Any], stage: stages.Stage) -> dict[str, Any]:
+    """All columns that are known before the stage has run; those given win."""
+    trained = _training(stage)
+    if trained is None:
+        return dict(given)
+    parent, spec = _parent(trained), trained.spec
+    backbone = spec.model["backbone"]
+    choice = stage.spec.evaluation if stage.kind == "select" else ""
+    derived = {
+        "backbone": "/".join(filter(None, (backbone["name"], backbone.get("variant")))),
+        "resolution": "x".join(map(str, spec.data.size)),
+        "start": " > ".join(_chain(trained)) or "random",
+        "source": "random" if parent is None else parent.name,
+        "seed": spec.seed,
+        "lr": None if stage.kind == "select" else spec.lr,
+        "selected": choice,
+        "variant": "",
+        **_side("target", trained),
+        **_side("source", parent),
+    }
+    return derived | dict(given)
+
+
+def _side(side: str, stage: stages.Stage | None) -> dict[str, Any]:
+    """Data set, task, domain and images of a target or a source.
+
+    images: what is trained on; set_images: all that the training splits have.
+    """
+    names = ("dataset", "task", "domain", "images", "set_images")
+    values: Mapping[str, Any] = dict.fromkeys(names)
+    if stage is not None:
+        trained, origin = _training(stage), stages.kind(stage.kind).origin(stage.spec)
+        values = origin or values if trained is None else _trained_on(trained.spec)
+    return {f"{side}_{name}": value for name, value in values.items()}
+
+
+def _trained_on(spec: TrainSpec) -> dict[str, Any]:
+    """Of all sets that are mixed; counts are None where only the folder tells one."""
+    every = [(data, data.facts()) for data in spec.data.all]
+    images, totals = zip(*(data.images(facts) for data, facts in every))
+    return {
+        "dataset": " + ".join(dict.fromkeys(data.name for data, _ in every)),
+        "task": spec.task["name"],
+        "domain": " + ".join(dict.fromkeys(facts.domain for _, facts in every)),
+        "images": sum(images) if all(images) else None,
+        "set_images": sum(totals) if all(totals) else None,
+    }
+
+
+def _training(stage: stages.Stage) -> stages.Stage | None:
+    return stages.kind(stage.kind).training(stage)
+
+
+def _parent(stage: stages.Stage) -> stages.Stage | None:
+    """Where its backbone comes from, or else what its first start takes."""
+    starts = stage.spec.starts
+    filling = [start for start in starts if _fills_backbone(start)]
+    return stage.parents[(filling or starts)[0].parent] if starts else None
+
+
+def _fills_backbone(start: StartSpec) -> bool:
+    return any(trees.under("backbone", prefix) for prefix in start.take)
+
+
+def _chain(stage: stages.Stage) -> list[str]:
+    """Names of what `stage` starts from, the first training first."""
+    parent = _parent(stage)
+    if parent is None:
+        return []
+    trained = _training(parent)
+    before = [] if trained is None else _chain(trained)
+    return [*before, parent.name]

@@ -1,0 +1,292 @@
+"""A config from beginning to end: plan, run what is missing, report."""
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxseg.core import (
+    binding,
+    compiled,
+    errors,
+    licences,
+    outcomes,
+    signals,
+    user_cache,
+)
+from jaxseg.core import manifest as manifests
+from jaxseg.train import hooks
+from jaxseg.transfer import chain, reuse, status
+from jaxseg.transfer import store as stores
+from jaxseg.transfer.stage import Stage, StageContext, kind
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How each stage of a run ended: {stage name: a state of `core.outcomes`}.
+
+    errors: {stage name: text} of what failed, and of what diverged unless others stood
+    in for it everywhere. left_out: texts of what the report could not use.
+    """
+
+    states: dict[str, str]
+    errors: dict[str, str]
+    left_out: Sequence[str] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is there."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """As `outcomes.exit_code` has it."""
+        return outcomes.exit_code(
+            self.states, failed=bool(self.errors or self.left_out)
+        )
+
+
+def run(
+    config: Any,
+    workdir: Path | str,
+    *,
+    only: str = ".*",
+    stage: str | None = None,
+    max_hours: float | None = None,
+    config_file: str = "",
+    argument: str = "",
+) -> Outcome:
+    """What `python -m jaxseg.main` does: every stage of `config` that is not done yet,
+    then the report. The same call continues what a kill or an interruption left.
+
+    config: a ConfigDict, plain dicts, or what `overrides.override` returns. only: regex
+    of the stages to run; what they descend from runs as well. stage: the key of one
+    stage whose parents are done, for workers: no report, and no lock but the stage's.
+    """
+    user_cache.check()
+    compiled.use_cache()
+    plan = chain.plan(chain.bind(config), config_file, argument)
+    stages = plan.needed(only) if stage is None else plan.with_key(stage)
+    store = stores.Store(workdir)
+    lock = store.lock("main", "a run") if stage is None else contextlib.nullcontext()
+    with lock, signals.interruptible(max_hours) as interrupted:
+        with stores.writable(store.workdir):
+            chain.write(plan, store.workdir)  # before any lock of a stage: see `gc`
+        with status.Status(stages, store) as watcher:
+            outcome = run_stages(
+                stages, store, watcher=watcher, interrupted=interrupted
+            )
+    if stage is None:
+        report = build_report(store.workdir)
+        show(report)
+        outcome.left_out = report.left_out
+    return outcome
+
+
+def build_report(workdir: Path) -> Any:
+    """WORKDIR/report from what is there."""
+    from jaxseg.report import build  # draws: slow to import, and a plan needs none
+
+    with stores.writable(workdir):
+        return build.build(workdir)
+
+
+def show(report: Any) -> None:
+    """The gain table, and where the report is."""
+    print(report.text(shutil.get_terminal_size((100, 24)).columns))
+    print(f"Report: {report.files['index.html']}")
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    store: stores.Store,
+    *,
+    watcher: status.Watcher,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Runs what is not there yet; a failed stage blocks only what descends from it."""
+    outcome = Outcome({}, {})
+    first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
+    digests: reuse.Known = {}
+    for one in stages:
+        state, text = _known(one, store, outcome.states, first, digests)
+        if not state:
+            if interrupted():
+                raise hooks.Interrupted(f"before stage {one.name}")
+            watcher.begin(one)
+            state, text = _run_one(one, store, watcher, interrupted)
+        outcome.states[one.name] = state
+        if state in ("failed", "diverged"):
+            outcome.errors[one.name] = text
+        watcher.end(one, state, text)
+        first.setdefault(one.key, one.name)
+    for name in _stood_in_for(stages, outcome.states):
+        del outcome.errors[name]
+    return outcome
+
+
+def _known(
+    one: Stage,
+    store: stores.Store,
+    states: Mapping[str, str],
+    first: Mapping[str, str],
+    digests: reuse.Known,
+) -> tuple[str, str]:
+    """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
+    parents = {
+        name: states.get(name) or _elsewhere(one.parent_keys[role], store)
+        for role, name in one.parent_names.items()
+    }
+    blocked = outcomes.blocked(parents, kind(one.kind).DOES_WITHOUT)
+    if blocked:
+        return "blocked", blocked
+    if one.key in first:
+        state = states[first[one.key]]
+        if state in outcomes.THERE:
+            return "cached", ""
+        return state, f"is the same as {first[one.key]}"
+    if store.done(one.key):
+        try:
+            store.verify(one.key)
+            reuse.check(one, store.manifest(one.key), digests)
+        except errors.DamagedPicture as error:  # the report has its numbers
+            return "failed", str(error)
+        except errors.UserError as error:
+            with stores.writable(store.workdir):
+                store.fail(
+                    one.key, str(error)
+                )  # the report leaves it out, and says why
+            return "failed", str(error)
+        store.accept(one.key)
+        return "cached", ""
+    reason = store.diverged(one.key)
+    if reason is None:
+        return _held_up(parents)
+    again = f"`python -m jaxseg.artifacts remove {one.short} --workdir={store.workdir}`"
+    return "diverged", f"in an earlier run, {reason} To try it again: {again}"
+
+
+def _elsewhere(key: str, store: stores.Store) -> str:
+    """The state of a parent that this run does not make, or "" where it is not done."""
+    if not store.done(key):
+        return (store.failure(key) or {"state": ""})["state"]
+    try:
+        store.verify(key)
+    except errors.UserError as error:
+        logging.error("%s", error)
+        return "failed"
+    return "done"
+
+
+def _held_up(parents: Mapping[str, str]) -> tuple[str, str]:
+    """("early" or "waiting", why) by {parent: state}, else ("", "")."""
+    for name, state in parents.items():
+        if not state:
+            return "early", f"parent {name} is not done. Run this again once it is."
+    if any(state in outcomes.HELD for state in parents.values()):
+        return "waiting", "another process makes a parent"
+    return "", ""
+
+
+def _stood_in_for(stages: Sequence[Stage], states: Mapping[str, str]) -> list[str]:
+    """Names of stages that diverged, and all of whose children are there without."""
+    children: dict[str, list[str]] = {}
+    for one in stages:
+        for parent in one.parent_names.values():
+            children.setdefault(parent, []).append(states[one.name])
+    return [
+        name
+        for name, own in children.items()
+        if states.get(name) == "diverged"
+        and all(state in outcomes.THERE for state in own)
+    ]
+
+
+def _run_one(
+    one: Stage,
+    store: stores.Store,
+    watcher: status.Watcher,
+    interrupted: Callable[[], bool],
+) -> tuple[str, str]:
+    """(state, text) of a stage after a try to make it."""
+    try:
+        run_stage(one, store, watcher=watcher, interrupted=interrupted)
+    except hooks.Interrupted:
+        raise
+    except errors.Busy as error:
+        return "busy", str(error)
+    except Exception as error:  # one branch; the others go on, and the exit code is 1
+        if errors.traced() or not isinstance(error, errors.UserError):
+            logging.error("%s", traceback.format_exc())
+        text = str(error) if isinstance(error, errors.UserError) else repr(error)
+        state = "diverged" if isinstance(error, errors.Diverged) else "failed"
+        with stores.writable(store.workdir):
+            store.fail(one.key, text, state)
+        return state, text
+    return "done", ""
+
+
+def run_stage(
+    one: Stage,
+    store: stores.Store,
+    *,
+    watcher: status.Watcher,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
+    """Makes one artifact whose parents are there; nobody else makes it meanwhile."""
+    with store.lock(one.short, f"stage {one.name}"), stores.writable(store.workdir):
+        if store.done(one.key):
+            return
+        lost = {r: store.diverged(k) for r, k in one.parent_keys.items()}
+        lost = (
+            {r: why for r, why in lost.items() if why}
+            if kind(one.kind).DOES_WITHOUT
+            else {}
+        )
+        context = StageContext(
+            stage=one,
+            parents={
+                role: store.folder(key)
+                for role, key in one.parent_keys.items()
+                if role not in lost
+            },
+            lost=lost,
+            folder=store.start(one.key),
+            scratch=store.running(one.key),
+            progress=lambda done, of, text: watcher.progress(one, done, of, text),
+            note=lambda text: watcher.note(one, text),
+            interrupted=interrupted,
+        )
+        parents = {role: manifests.read(f) for role, f in context.parents.items()}
+        facts = kind(one.kind).run(context)
+        store.finish(one.key, manifest(one, facts, parents))
+
+
+def manifest(
+    one: Stage, facts: Mapping[str, Any], parents: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an artifact says of itself: what made it, and what came of it.
+
+    parents: {role: manifest}. The sums of their weights tell a parent that is made
+    again from the one that was used; their licences bind what comes of them.
+    """
+    inherited = [parent.get("licences", ()) for parent in parents.values()]
+    return {
+        "schema": manifests.SCHEMA,
+        "key": one.key,
+        "name": one.name,
+        "kind": one.kind,
+        "spec": binding.plain(one.spec),
+        "parents": one.parent_keys,
+        "versions": one.versions,
+        "packages": stores.packages(),
+        "code": stores.code(),
+        "created": stores.now(),
+        "parent_weights": {role: p.get("weights") for role, p in parents.items()},
+        **facts,
+        "licences": licences.merge(facts.get("licences", ()), *inherited),
+    }
