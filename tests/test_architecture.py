@@ -249,9 +249,8 @@ def test_a_wrong_direction_is_noticed(name, source):
     [
         ("jaxseg.transfer.run", "from jaxseg.core import errors"),
         ("jaxseg.transfer.kinds.train", "from jaxseg.transfer import training"),
-        ("jaxseg.main", "from jaxseg.transfer import , study")(
-            "jaxseg.data.__main__", "from jaxseg.transfer import store"
-        ),
+        ("jaxseg.main", "from jaxseg.transfer import run"),
+        ("jaxseg.data.__main__", "from jaxseg.transfer import store"),
         ("jaxseg", "from jaxseg.transfer import artifact"),
         ("jaxseg.core.images", "import jaxseg_other"),
         ("jaxseg.analysis.features", "from jaxseg.evals import predictor"),
