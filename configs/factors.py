@@ -140,7 +140,7 @@ def cell(target, start, parent, seed, arg):
     """
     name = f"targets/small/{target.replace('/', '_')}/from_{start}/seed{seed}"
     label = dict(setting="small", target=target, source=start, role="target")
-    labels = [label | dict(baseline=PRETRAINING)]
+    columns = [label | dict(baseline=PRETRAINING)]
     images = target_data(target, arg) | dict(seed=seed)
     task = common.parts(target)[1]
     steps = arg.target_steps * EFFORT[task]
@@ -157,7 +157,7 @@ def cell(target, start, parent, seed, arg):
     count = None if target == arg.real else VALIDATION
     evaluations = dict(validation=dict(count=count))
     if len(arg.lrs) == 1:
-        stage |= dict(lr=arg.lrs[0], columns=labels, evaluations=evaluations)
+        stage |= dict(lr=arg.lrs[0], columns=columns, evaluations=evaluations)
         return {name: common.train(images, **stage)}
     # The rate is chosen on a fifth of the target's training images, which the
     # candidates do not train on; the paper does not say on what it chose.
@@ -168,7 +168,7 @@ def cell(target, start, parent, seed, arg):
         )
         for lr in arg.lrs
     }
-    chosen = common.select(candidates, evaluation="holdout", columns=labels)
+    chosen = common.select(candidates, evaluation="holdout", columns=columns)
     return {**candidates, name: chosen}
 
 

@@ -19,7 +19,8 @@ from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.models import initial
 from jaxseg.models import model as models
-from jaxseg.transfer import chain, store
+from jaxseg.transfer import run as runs
+from jaxseg.transfer import status, store
 from tests import tiny
 
 DATASET = '''
@@ -275,7 +276,7 @@ def test_a_task_with_its_loss_and_metric_trains(parts, tmp_path):
     config = {"stages": {"model": tiny.train("added_set/two", **section)}}
     (stage,) = tiny.plan(config).stages
     workdir = store.Store(tmp_path / "runs")
-    outcome = chain.run([stage], workdir, watcher=chain.Watcher())
+    outcome = runs.run_stages([stage], workdir, watcher=status.Watcher())
     assert outcome.ok, outcome.errors
     (metric,) = workdir.manifest(stage.key)["metrics"]
     assert metric["name"] == "error" and metric["value"] < 0.4
