@@ -66,9 +66,9 @@ def short(name):
 def source(arg, name, parent):
     """Training on `source_count` images of a source (0: all), from the stage before."""
     before = (parent or "random").removeprefix("sources/")
-    label = dict(setting="full", target=short(name), source=before, role="source")
+    row = dict(setting="full", target=short(name), source=before, role="source")
     data = dict(count=arg.source_count or None)
-    return train(arg, name, parent, arg.source_steps, data, label)
+    return train(arg, name, parent, arg.source_steps, data, row)
 
 
 def target(arg, start, starts, seed):
@@ -76,13 +76,13 @@ def target(arg, start, starts, seed):
 
     The seed draws the images, the new head and the order.
     """
-    label = dict(setting="small", target=short(arg.target), source=start, role="target")
-    label["baseline"] = list(starts)[-2]  # the start that lacks the sources
+    row = dict(setting="small", target=short(arg.target), source=start, role="target")
+    row["baseline"] = list(starts)[-2]  # the start that lacks the sources
     data = dict(count=arg.count or None, seed=seed, root=arg.root or None)
-    return train(arg, arg.target, starts[start], arg.steps, data, label, seed=seed)
+    return train(arg, arg.target, starts[start], arg.steps, data, row, seed=seed)
 
 
-def train(arg, name, parent, steps, data, label, **section):
+def train(arg, name, parent, steps, data, row, **section):
     """A training of the chain, with the head of its task."""
     dataset, task = common.parts(name, arg.task)
     return common.train(
@@ -94,6 +94,6 @@ def train(arg, name, parent, steps, data, label, **section):
         lr=arg.lr,
         eval_every=None,
         parent=parent,
-        columns=[label],
+        columns=[row],
         **section,
     )

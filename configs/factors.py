@@ -139,8 +139,8 @@ def cell(target, start, parent, seed, arg):
     The seed draws the small subset, the new leaves and the order.
     """
     name = f"targets/small/{target.replace('/', '_')}/from_{start}/seed{seed}"
-    label = dict(setting="small", target=target, source=start, role="target")
-    columns = [label | dict(baseline=PRETRAINING)]
+    row = dict(setting="small", target=target, source=start, role="target")
+    columns = [row | dict(baseline=PRETRAINING)]
     images = target_data(target, arg) | dict(seed=seed)
     task = common.parts(target)[1]
     steps = arg.target_steps * EFFORT[task]

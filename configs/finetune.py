@@ -76,7 +76,7 @@ def model(arg, start, seed):
         options["mask_size"] = "resize" if arg.resize_masks else "refuse"
         if any(arg.classes):
             options["classes"] = list(arg.classes)
-    label = dict(setting="own", target="own", source=start, baseline="random")
+    row = dict(setting="own", target="own", source=start, baseline="random")
     return common.train(
         dict(
             name=arg.dataset,
@@ -106,5 +106,5 @@ def model(arg, start, seed):
         evaluations=evaluations,
         choose_by=arg.choose,
         parent=None if start == "random" else start,
-        columns=[label | dict(role="target")],
+        columns=[row | dict(role="target")],
     )

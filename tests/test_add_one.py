@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxseg import main
-from jaxseg.core import lookup
+from jaxseg.core import jsonl, lookup
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.models import initial
@@ -90,7 +90,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, features, size, *, train):
-        return nn.Dense(self.num_outputs, name="dense")(features[-1].mean((1, 2)))
+        return nn.Dense(self.num_outputs, name="classifier")(features[-1].mean((1, 2)))
 
 
 def build(num_outputs: int, **fields) -> Head:
@@ -176,6 +176,62 @@ def build(num_outputs: int, scale: float = 1.0) -> Brightness:
 
 def resolve(section, facts):
     return dict(section)
+'''
+KIND = '''
+"""A file with a text in it."""
+
+import dataclasses
+
+from jaxseg.core import binding
+from jaxseg.transfer import stage as stages
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoteSpec(binding.Spec):
+    text: str
+    times: int = 2
+
+
+class Note(stages.Kind):
+    Spec = NoteSpec
+    VERSION = 1
+
+    def describe(self, spec, parents):
+        return {}
+
+    def run(self, context):
+        spec = context.stage.spec
+        (context.folder / "note.txt").write_text(spec.text * spec.times)
+        return {"metrics": [], "data": {}}
+
+
+KIND = Note()
+'''
+ANALYSIS = '''
+"""The number of parameters of a model."""
+
+import dataclasses
+
+import jax
+
+from jaxseg.core import binding
+
+ROLES = ("model",)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec(binding.Spec):
+    name: str
+    unit: int = 1000
+
+
+def reads(spec):
+    return {}
+
+
+def run(models, spec, sources):
+    leaves = jax.tree.leaves(models["model"].variables["params"])
+    return [{"analysis": spec.name, "value": sum(x.size for x in leaves) / spec.unit}]
 '''
 CONFIG = '''
 """An experiment of one's own."""
@@ -280,6 +336,27 @@ def test_a_task_with_its_loss_and_metric_trains(parts, tmp_path):
     assert outcome.ok, outcome.errors
     (metric,) = workdir.manifest(stage.key)["metrics"]
     assert metric["name"] == "error" and metric["value"] < 0.4
+
+
+def test_a_kind_of_stage(add, tmp_path):
+    add("jaxseg.transfer.kinds", "added_kind", KIND)
+    config = {"stages": {"note": {"kind": "added_kind", "text": "ab"}}}
+    assert runs.run({"study": "own", **config}, tmp_path).ok
+    (stage,) = tiny.plan(config).stages
+    folder = store.Store(tmp_path).folder(stage.key)
+    assert (folder / "note.txt").read_text() == "abab"
+
+
+def test_an_analysis(add, tmp_path):
+    add("jaxseg.analysis", "added_analysis", ANALYSIS)
+    section = {"name": "added_analysis", "unit": 1}
+    measure = dict(kind="measure", parents={"model": "source"}, analysis=section)
+    config = {"study": "own", "stages": tiny.config()["stages"] | {"size": measure}}
+    workdir = tiny.copy(tmp_path)
+    assert runs.run(config, workdir, only="size").ok
+    key = tiny.plan(config).by_name["size"].key
+    (row,) = jsonl.read(store.Store(workdir).folder(key) / "rows.jsonl")
+    assert row["analysis"] == "added_analysis" and row["value"] > 1000
 
 
 def test_an_experiment(tmp_path, monkeypatch):
