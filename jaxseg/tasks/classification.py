@@ -30,6 +30,10 @@ class OfImages(task.Task):
         """Labels that are known, of all images."""
         return {"known": jnp.sum(self._valid(batch))}
 
+    def options_for(self, facts: Dataset) -> dict[str, Any]:
+        """Several labels an image where the data set has them."""
+        return {"multilabel": "labels" in facts.fields}
+
 
 @dataclasses.dataclass(frozen=True)
 class Classification(OfImages):
@@ -111,6 +115,10 @@ class MultiLabel(OfImages):
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
         """The classes that are more likely there than not."""
         return {"labels": (np.asarray(prediction) > 0.5).astype(np.int32)}
+
+    def perfect_predictions(self, batch: Batch) -> np.ndarray:
+        """Probabilities of 0 and 1; 0 where a label is unknown."""
+        return np.maximum(batch["labels"], 0).astype(np.float32)
 
     def _valid(self, batch: Batch) -> Array:
         valid = batch["labels"] >= 0

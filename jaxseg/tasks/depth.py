@@ -28,6 +28,7 @@ class Depth(task.Task):
     fields = ("depth",)
     drawn = ("depth",)
     headline = "rmse"
+    perfect = "delta1"
     higher_is_better = False
 
     def outputs(self, facts: Dataset) -> int:
@@ -74,6 +75,14 @@ class Depth(task.Task):
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
         """A depth map, cut to the image where it is padded."""
         return {"depth": prediction[: size[0], : size[1]]}
+
+    def perfect_predictions(self, batch: Batch) -> np.ndarray:
+        """The metres themselves."""
+        return batch["depth"]
+
+    def is_labelled(self, batch: Batch) -> bool:
+        """Whether any pixel of a batch has a known depth."""
+        return bool((batch["depth"] > 0).any())
 
     def truth(self, example: Example) -> Example:
         """Depth with what lies too far unknown."""

@@ -109,6 +109,10 @@ class Detection(task.Task):
         fields = {name: x[shown] for name, x in prediction.items()}
         return fields | {"boxes": fields["boxes"] / np.array([*size, *size])}
 
+    def perfect_predictions(self, batch: Batch) -> dict[str, np.ndarray]:
+        """All objects but crowds and difficult ones, which count neither way."""
+        return true_boxes(batch)
+
     def _objects(self, batch: Batch) -> tuple[Array, Array]:
         """Classes [B, N], -1 where there is no object to learn; regions of crowds."""
         crowd = crowds(batch)
@@ -197,6 +201,24 @@ def to_pixels(places: np.ndarray, batch: Batch) -> np.ndarray:
     scaled = np.tile(batch["scaled"].astype(np.float32), 2)[:, None]
     size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
     return np.clip(np.asarray(places) * canvas / scaled * size, 0, size)
+
+
+def true_boxes(batch: Batch) -> dict[str, np.ndarray]:
+    """Objects as `decode` gives them; those that count neither way have score -1."""
+    there = (batch["box_labels"] >= 0) & (batch["box_labels"] != IGNORE)
+    for aside in ("crowd", "difficult"):
+        there &= ~batch.get(aside, np.zeros_like(there))
+    return {
+        "boxes": batch["boxes"] * np.tile(canvas_share(batch), 2),
+        "scores": np.where(there, 1.0, -1.0).astype(np.float32),
+        "box_labels": np.where(there, batch["box_labels"], -1),
+    }
+
+
+def canvas_share(batch: Batch) -> np.ndarray:
+    """float32 [B, 1, 2]: the part of the canvas's height and width that is image."""
+    share = batch["scaled"] / np.array(batch["image"].shape[1:3])
+    return share.astype(np.float32)[:, None]
 
 
 def at_most(count: int) -> tuple[str, ...]:

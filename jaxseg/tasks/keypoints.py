@@ -36,6 +36,7 @@ class Keypoints(task.Task):
     judging = ("area",)
     drawn = ("keypoints",)
     dense = False
+    perfect = "ap"
 
     def outputs(self, facts: Dataset) -> int:
         """One per keypoint."""
@@ -174,6 +175,18 @@ class Keypoints(task.Task):
         points[..., :2] /= np.array(size)
         points[..., 2] = np.where(points[..., 2] >= DRAWN_POINT, 2, 0)
         return {"keypoints": points}
+
+    def perfect_predictions(self, batch: Batch) -> dict[str, np.ndarray]:
+        """All objects with a known keypoint."""
+        boxes, points = detection.true_boxes(batch), batch["keypoints"].copy()
+        points[..., :2] *= detection.canvas_share(batch)[:, None]
+        known = (points[..., 2] > 0).any(axis=-1)
+        labels = np.where((boxes["box_labels"] >= 0) & known, 0, -1)
+        return boxes | {"box_labels": labels, "keypoints": points}
+
+    def is_labelled(self, batch: Batch) -> bool:
+        """Whether any keypoint of a batch is known."""
+        return bool((batch["keypoints"][..., 2] > 0).any())
 
 
 def build(

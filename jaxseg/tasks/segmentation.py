@@ -46,7 +46,12 @@ class Segmentation(task.Task):
     @property
     def headline(self) -> str:
         """The metric that gains are computed from."""
-        return self.chosen or ("iou_pooled" if self.binary else "miou")
+        return self.chosen or self.perfect
+
+    @property
+    def perfect(self) -> str:
+        """One of those that are 1 without an error: the usual headline."""
+        return "iou_pooled" if self.binary else "miou"
 
     def measured(self, source: Any) -> dict[str, Any]:
         """Median-frequency weights of the classes, where they are `auto`."""

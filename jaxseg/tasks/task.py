@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from jaxseg.core import errors
 from jaxseg.core.types import Array, Batch, Example, Logs, Totals, Variables
-from jaxseg.data.dataset import Dataset
+from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.metrics import metric
 
 
@@ -29,6 +31,8 @@ class Task:
     drawn: ClassVar[tuple[str, ...]] = ()  # fields of a truth that pictures show
     optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
     judging: ClassVar[tuple[str, ...]] = ()  # such that only the metric uses
+    perfect: ClassVar[str | None] = None  # the metric that is 1 without an error; None:
+    # the headline
 
     def outputs(self, facts: Dataset) -> int:
         """How many outputs the head needs for this data set."""
@@ -122,6 +126,20 @@ class Task:
     def at_image(self, predictions: Any, batch: Batch) -> Any:
         """Predictions of a batch in each image's own pixels, NumPy on the host."""
         return predictions
+
+    def options_for(self, facts: Dataset) -> dict[str, Any]:
+        """Options that a data set with other fields than usual needs."""
+        return {}
+
+    def perfect_predictions(self, batch: Batch) -> Any:
+        """What `decode` gives of a batch without any error, NumPy on the host."""
+        truth = batch[self.fields[0]]
+        return np.where(truth == IGNORE, 0, truth)
+
+    def is_labelled(self, batch: Batch) -> bool:
+        """Whether the metric counts anything of a batch."""
+        truth = batch[self.fields[-1]]
+        return bool(((truth >= 0) & (truth != IGNORE))[batch["valid"]].any())
 
     def truth(self, example: Example) -> Example:
         """Of an example, what pictures show beside a prediction."""

@@ -11,17 +11,9 @@ import numpy as np
 from jaxseg.core import errors, lookup, trees
 from jaxseg.models import initial
 from jaxseg.models import model as models
-from jaxseg.models.pretrained import (
-    architecture,
-    hrnet,
-    resnest,
-    resnet,
-    torchvision,
-    vgg,
-    vit,
-)
+from jaxseg.models.pretrained import architecture
 
-FAMILIES = (hrnet, resnet, resnest, vgg, vit, torchvision)
+FAMILIES = "jaxseg.models.pretrained"  # a file each, with ARCHITECTURES
 DILATED = re.compile(r"(.+)_os(8|16)")
 SHOWN = 40  # tensors named in an error
 
@@ -40,7 +32,10 @@ class Imported:
 @functools.cache
 def architectures() -> dict[str, architecture.Architecture]:
     """{timm's or torchvision's name: architecture}."""
-    return {n: a for family in FAMILIES for n, a in family.ARCHITECTURES.items()}
+    found: dict[str, architecture.Architecture] = {}
+    for family in lookup.names(FAMILIES):
+        found |= lookup.load(FAMILIES, family).ARCHITECTURES
+    return found
 
 
 def find(name: str) -> architecture.Architecture:
