@@ -27,14 +27,14 @@ def main(argv: Sequence[str]) -> None:
     from jaxseg.core import jsonl
 
     arguments = _parser().parse_args(argv)
-    found = measure(arguments)
-    print(table(found))
+    result = measure(arguments)
+    print(table(result))
     if arguments.output is not None:
-        jsonl.write_json(arguments.output, found)
+        jsonl.write_json(arguments.output, result)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Metrics, and everything needed to tell what they are of."""
+    """Metrics, with the artifact, data and protocol that they belong to."""
     from jaxseg.evals import evaluator
     from jaxseg.train import mesh
     from jaxseg.transfer import artifact
@@ -65,14 +65,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "protocol": measured.protocol + _chosen(arguments, model, data, source),
         "headline": evaluate.headline,
         "higher_is_better": evaluate.higher_is_better,
-        "floor": measured.floor,  # of the headline: what learning nothing gives
+        "floor": measured.floor,  # of the headline, for a model that learned nothing
         "metrics": measured.values,
     }
 
 
 def _chosen(arguments: argparse.Namespace, model: Any, data: Any, source: Any) -> str:
-    """What the artifact says of its metrics on images that chose it, if these may be
-    among them.
+    """The words of the artifact for metrics on images that selected it, if the images
+    evaluated may be among them; else "".
     """
     from jaxseg.data import spec, subsets
 
@@ -83,27 +83,27 @@ def _chosen(arguments: argparse.Namespace, model: Any, data: Any, source: Any) -
         if not row.get("chosen"):
             continue
         read, seen = model.manifest["data"][name], model.evaluations.get(name)
-        found = (read["fingerprint"], read["split"])
-        same = found == (source.fingerprint, data.split)
+        judged = (read["fingerprint"], read["split"])
+        same = judged == (source.fingerprint, data.split)
         seen = seen and spec.stored(seen)
         if same and (seen is None or dataclasses.replace(seen, **draw).overlaps(seen)):
             return row["chosen"]
     return ""
 
 
-def table(found: Mapping[str, Any]) -> str:
-    """What was measured on what, then a line for each metric, the headline first."""
-    data, headline, values = found["data"], found["headline"], found["metrics"]
+def table(result: Mapping[str, Any]) -> str:
+    """The result as text: artifact, data, protocol, then a line for each metric."""
+    data, headline, values = result["data"], result["headline"], result["metrics"]
     part = "" if data["part"] == "all" else f", {data['part']}"
     names = sorted(values, key=lambda name: name != headline)  # stable
     shown = {name: f"{values[name]:.6g}" for name in names}
-    if found["floor"] is not None:
-        shown[headline] += f"  (learning nothing gives {found['floor']:.6g})"
+    if result["floor"] is not None:
+        shown[headline] += f"  (learning nothing gives {result['floor']:.6g})"
     rows = [
-        ("artifact", f"{found['name']} {found['artifact'][:20]}"),
+        ("artifact", f"{result['name']} {result['artifact'][:20]}"),
         ("data", f"{data['name']}, {data['split']}{part}, {data['count']} examples"),
-        *([("read as", found["read_as"])] if found["read_as"] else []),
-        ("protocol", found["protocol"]),
+        *([("read as", result["read_as"])] if result["read_as"] else []),
+        ("protocol", result["protocol"]),
         *shown.items(),
     ]
     width = max(len(name) for name, _ in rows)
@@ -128,8 +128,8 @@ def data_section(
 ) -> tuple[Any, str]:
     """The data section to evaluate on, and how a folder is read, "" if it is none.
 
-    A user's folder is guessed, with what the model was trained on deciding; --options
-    and --split replace what was guessed.
+    The format of a user's folder is guessed, in doubt as the data of training;
+    --options and --split replace the guess.
     """
     from jaxseg.data import catalogue, spec
 
@@ -140,10 +140,10 @@ def data_section(
         _refuse_name(name, root, folder)
     if name not in catalogue.names():
         given = None if arguments.options is None else options
-        found, wanted = _guessed(folder, model, task, given), arguments.split
-        name, root, split = found.name, str(folder), wanted or _split(found)
-        options = found.options
-        said = f"{name}, {split}, because of {found.reason}"
+        reading, wanted = _guessed(folder, model, task, given), arguments.split
+        name, root, split = reading.name, str(folder), wanted or _split(reading)
+        options = reading.options
+        said = f"{name}, {split}, because of {reading.reason}"
     section = spec.DataSpec(
         name=name,
         root=root,
@@ -158,7 +158,7 @@ def data_section(
 
 
 def _refuse_name(name: str, root: str | None, folder: Path) -> None:
-    """UserError for what is no data set, whatever it is."""
+    """UserError for a name that is neither a data set nor a folder."""
     from jaxseg.data.tools import guess
 
     if root is not None and folder.is_dir():
@@ -178,15 +178,15 @@ def _guessed(
     return guess_like.like(folder, task.fields, trained, classes, binary, given)
 
 
-def _split(found: Any) -> str:
+def _split(reading: Any) -> str:
     """The split that `init` would evaluate on, or the only one."""
     from jaxseg.data.tools import guess
 
-    return guess.validation(found) or next(iter(found.facts.splits))
+    return guess.validation(reading) or next(iter(reading.facts.splits))
 
 
 def check_data(model: Any, task: Any, source: Any) -> None:
-    """UserError where the data lack what the task needs or want another head."""
+    """UserError where the data lack fields of the task or need another head."""
     from jaxseg.transfer import heads
 
     manifest, facts = model.manifest, source.dataset
@@ -242,29 +242,31 @@ def _normalize(model: Any, how: Any, source: Any) -> Any:
 
 
 def _size(text: str | None, model: Any, source: Any) -> tuple[int, int]:
-    """The one given, that of the artifact's training, or the data set's."""
+    """(height, width): as given, else that of training, else that of the data set."""
     known = model.preprocessing or {}
     if text is None:
         size = known.get("size") or source.dataset.size
         if size is None:
-            raise errors.UserError("--size=HxW is missing: nothing else says it")
+            raise errors.UserError(
+                "--size=HxW is missing, and neither artifact nor data have a size"
+            )
         return tuple(size)
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not found:
+    sides = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if not sides:
         raise errors.UserError(f"--size: found {text!r}, allowed: HxW, as in 256x512")
-    return int(found[1]), int(found[2])
+    return int(sides[1]), int(sides[2])
 
 
 def _options(text: str | None) -> dict[str, Any]:
     try:
-        found = {} if text is None else json.loads(text)
+        options = {} if text is None else json.loads(text)
     except json.JSONDecodeError as error:
         raise errors.UserError(f"--options: found {text!r}: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(options, dict):
         raise errors.UserError(
             f"--options: found {text!r}, allowed: a JSON object of the reader's options"
         )
-    return found
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ def list_architectures() -> int:
 
 
 def import_file(arguments: argparse.Namespace) -> int:
-    """One `imported` stage, run on its own, whose artifact is DIR itself."""
+    """One `imported` stage alone; its artifact is the folder --output."""
     from jaxseg.transfer import chain, stage, store, work
     from jaxseg.transfer.kinds import imported
 
@@ -53,7 +53,7 @@ def import_file(arguments: argparse.Namespace) -> int:
     one = stage.resolve(arguments.arch, bound, {})
     scratch = folder.with_name(f".{folder.name}.part")
     with store.writable(folder.parent):
-        shutil.rmtree(scratch, ignore_errors=True)  # of a try that was killed
+        shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         scratch.mkdir(parents=True)
         try:
             job = work.Work(stage=one, parents={}, folder=scratch, scratch=scratch)

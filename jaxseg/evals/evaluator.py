@@ -23,7 +23,7 @@ class Measured(NamedTuple):
 
     values: dict[str, float]  # by the names of metrics
     floor: float | None  # of the headline metric, for a model that learned nothing
-    protocol: str  # how the numbers came about; carried by each of them
+    protocol: str  # how the values were computed, in words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,21 @@ class Evaluator:
     """The metrics of a task on a source, the same in training and afterwards.
 
     A protocol that normalizes by the "target" takes the mean and std of the source.
+
+    >>> from jaxseg.models import model as models
+    >>> source = source_lib.open("worlds/driving_day", split="validation", count=2)
+    >>> task, outputs = {"name": "segmentation"}, source.dataset.num_classes
+    >>> model = {"backbone": {"name": "unet", "variant": "tiny"}}
+    >>> model["head"] = {"name": "linear"}
+    >>> network, _ = build.network(model, task, outputs)
+    >>> variables = models.init(network, (64, 64, 3), seed=0)
+    >>> normalize = Normalize.of(source.dataset)
+    >>> predict = predictors.Predictor(model, task, outputs, (64, 64), normalize)
+    >>> measured = Evaluator(predict, source).measure(variables)
+    >>> measured.protocol
+    'whole image, one scale 64x64, labels at original size'
+    >>> 0 <= measured.values["miou"] <= 1
+    True
     """
 
     predictor: predictors.Predictor
@@ -97,7 +112,7 @@ class Evaluator:
         return dataclasses.replace(self.predictor, normalize=own)
 
     def _behind(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
-        """One batch behind, so that the host counts while the device predicts.
+        """As `_outputs`, one batch late: the host counts while the device predicts.
 
         Never two programs at once: on CPU devices that share few threads their
         collectives would wait for each other.

@@ -121,10 +121,10 @@ class Predictor:
 
     def _in_pixels(self, predictions: Any, batch: Batch) -> list:
         """One prediction for each image of a batch, NumPy on the host."""
-        found = self._task.at_image(jax.device_get(predictions), batch)
+        answers = self._task.at_image(jax.device_get(predictions), batch)
         sizes = batch["label_size"].tolist()
         rows = [
-            jax.tree.map(lambda x, row=row: np.asarray(x[row]), found)
+            jax.tree.map(lambda x, row=row: np.asarray(x[row]), answers)
             for row in range(len(sizes))
         ]
         if not self._task.dense:

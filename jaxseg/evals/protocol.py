@@ -1,4 +1,4 @@
-"""How a picture is evaluated: normalized by what, whole or in windows, its scales."""
+"""How an image is evaluated: whole or in windows, at which scales, normalized how."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """The default is one forward pass of the whole image, fitted into the canvas."""
+    """The default is one forward pass of the whole image in its letterbox."""
 
     mode: str = "whole"
     overlap: float = OVERLAP  # of neighbouring windows, as a share of their size
@@ -31,7 +31,7 @@ class Protocol:
         return dataclasses.replace(self, normalization="training") != WHOLE
 
     def text(self, size: Size) -> str:
-        """The words that metrics carry, for a canvas or window (height, width)."""
+        """The protocol in words, for a canvas or window (height, width)."""
         sides, plain = f"{size[0]}x{size[1]}", self.scales == (1.0,)
         scales = " ".join(f"{scale:g}" for scale in self.scales)
         if self.mode == "sliding":
@@ -57,7 +57,7 @@ def build(
     flip: bool = False,
     normalization: str = "training",
 ) -> Protocol:
-    """mode: "whole", fitted into the canvas, or "sliding" windows of its size.
+    """mode: "whole" images in a letterbox, or "sliding" windows of its size.
 
     overlap: of sliding windows, from 0 up to but not 1. scales: factors of the canvas
     (whole) or of the image (sliding); scores are averaged. flip: mirrored as well.
@@ -86,7 +86,7 @@ def build(
 
 
 def bind(section: Any, where: str) -> dict[str, Any] | None:
-    """The section with its defaults; None where it says nothing but the default."""
+    """The section with its defaults written in; None where it equals the default."""
     if section is None:
         return None
     bound = binding.bind(build, section=section, where=where)
@@ -100,7 +100,7 @@ def bind(section: Any, where: str) -> dict[str, Any] | None:
 
 
 def check(how: Protocol, task: Any, where: str) -> None:
-    """UserError where a task without maps is to be averaged over pixels."""
+    """UserError where the scores of a task without maps would be averaged."""
     if how.averages and not task.dense:
         raise errors.UserError(
             f"{where}: found mode {how.mode!r}, scales {list(how.scales)}, flip "
@@ -118,7 +118,7 @@ def canvas(size: Size, scale: float) -> Size:
 
 
 def starts(length: int, window: int, overlap: float) -> list[int]:
-    """Where windows begin along a side: a stride apart, the last flush with the end."""
+    """Where windows begin along a side: a stride apart, the last one ends with it."""
     # Rounded, or 10 * (1 - 0.7) = 3.0000000000000004 would step by 4.
     stride = max(1, math.ceil(round(window * (1 - overlap), 6)))
     last = max(0, length - window)

@@ -23,6 +23,12 @@ class Combined:
     Values of the parts of a batch add up to that of the batch, except `unsplit`: Dice
     over the batch, Lovasz and the choice of hard pixels look at all pixels at once, so
     each part of a batch has its own, weighted by its share of the images.
+
+    >>> loss = Combined((("cross_entropy", 1.0), ("dice", 0.5)))
+    >>> labels = jnp.array([[[0, 1], [1, 255]]])
+    >>> total, parts = loss(jnp.zeros((1, 2, 2, 2)), labels, valid=labels != 255)
+    >>> round(float(total), 3), sorted(parts)
+    (0.884, ['cross_entropy_loss', 'dice_loss'])
     """
 
     parts: tuple[tuple[str, float], ...] = (("cross_entropy", 1.0),)
@@ -52,9 +58,9 @@ class Combined:
         allowed += " (0, 1], the others 0 or more"
         for field, holds in rules.items():
             if not holds:
-                found = dict(self.parts) if field == "losses" else getattr(self, field)
+                given = dict(self.parts) if field == "losses" else getattr(self, field)
                 raise errors.UserError(
-                    f"task/{field}: found {found}, allowed: {allowed}"
+                    f"task/{field}: found {given}, allowed: {allowed}"
                 )
         if self.binary and self.label_smoothing:
             raise errors.UserError(

@@ -1,6 +1,6 @@
 """Foreground against background: IoU, Dice and pixel accuracy, pooled and per image.
 
-A paper's IoU and Dice can be either mean; which one is in the metric's name.
+Papers use both; the name of each metric says which one it is.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Binary:
         Pixel accuracy is the share of right pixels, background too; the chairs paper
         calls it precision.
 
-        Nothing there and nothing predicted counts as 1; a set without images as 0.
+        No foreground in truth and prediction counts as 1; a set without images as 0.
         """
         if not len(state):
             return dict.fromkeys(NAMES, 0.0)
@@ -59,7 +59,7 @@ class Binary:
         return dict(zip(NAMES, values, strict=True))
 
     def floor(self, state: Int[np.ndarray, "n 4"], name: str) -> float | None:
-        """The better of foreground everywhere and of background everywhere."""
+        """The better value of two answers: all foreground, and all background."""
         if not len(state):
             return None
         there, empty = state[:, 0] + state[:, 2], state[:, 1] + state[:, 3]

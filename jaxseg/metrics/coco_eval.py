@@ -1,7 +1,7 @@
-"""pycocotools' evaluation, spared the detections that overlap no object.
+"""pycocotools' evaluation without matching the detections that overlap no object.
 
 Its matching runs in Python over thresholds, detections and objects; of the usual 100
-detections an image most are near nothing, and can be told by their overlaps alone.
+detections an image most overlap no object, and cannot match.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Evaluation(cocoeval.COCOeval):
 
     def __init__(self, truths: Any, results: Any, kind: str) -> None:
         super().__init__(truths, results, kind)
-        self._known: dict[Any, Ranked] = {}  # asked for again for each range of areas
+        self._known: dict[Any, Ranked] = {}  # used again for each range of areas
 
     def evaluateImg(
         self, imgId: Any, catId: Any, aRng: Sequence[Any], maxDet: int
@@ -35,23 +35,23 @@ class Evaluation(cocoeval.COCOeval):
         """What pycocotools stores for one image, class and range of areas."""
         key = (imgId, catId)
         detections, overlaps = self._dts[key], self.ious[key]
-        if not len(overlaps):  # nothing found, or nothing there
+        if not len(overlaps):  # no detection, or no object
             return super().evaluateImg(imgId, catId, aRng, maxDet)
         if key not in self._known:
             self._known[key] = self._ranked(detections, overlaps, maxDet)
         ranked = self._known[key]
         self._dts[key], self.ious[key] = ranked.near, ranked.overlaps
         try:
-            found = super().evaluateImg(imgId, catId, aRng, maxDet)
+            stored = super().evaluateImg(imgId, catId, aRng, maxDet)
         finally:
             self._dts[key], self.ious[key] = detections, overlaps
         shape = (len(self.params.iouThrs), len(ranked.ids))
         outside = (ranked.areas < aRng[0]) | (ranked.areas > aRng[1])
         matches, ignore = np.zeros(shape), np.repeat(outside[None], shape[0], axis=0)
         if len(ranked.places):
-            matches[:, ranked.places] = found["dtMatches"]
-            ignore[:, ranked.places] = found["dtIgnore"]
-        return found | {
+            matches[:, ranked.places] = stored["dtMatches"]
+            ignore[:, ranked.places] = stored["dtIgnore"]
+        return stored | {
             "dtIds": ranked.ids,
             "dtScores": ranked.scores,
             "dtMatches": matches,
@@ -67,9 +67,9 @@ class Evaluation(cocoeval.COCOeval):
         for place in np.ndindex(*shape):
             begin = (place[0] * shape[1] + place[1]) * len(p.imgIds)
             images = self.evalImgs[begin : begin + len(p.imgIds)]
-            found = self._curves([e for e in images if e], p.maxDets[place[2]])
-            if found is not None:
-                precision[(..., *place)], recall[(..., *place)] = found
+            curves = self._curves([e for e in images if e], p.maxDets[place[2]])
+            if curves is not None:
+                precision[(..., *place)], recall[(..., *place)] = curves
         self.eval = {"params": p, "precision": precision, "recall": recall}
 
     def _curves(self, images: list[dict[str, Any]], limit: int) -> Any:

@@ -44,7 +44,7 @@ class DepthErrors:
         valid = valid & (truth > 0) & jnp.isfinite(truth)
         if self.maximum is not None:
             valid = valid & (truth <= self.maximum)
-        # 1 where nothing is known: no division by 0, whatever stands there.
+        # 1 where depth is unknown, so that nothing is divided by 0.
         true = jnp.where(valid, truth, 1.0)
         guess = jnp.where(valid, jnp.clip(predictions, NEAREST, self.maximum), 1.0)
         error = jnp.abs(guess - true)

@@ -28,7 +28,7 @@ from jaxseg.core import errors
 from jaxseg.metrics import metric
 
 Rows = Mapping[str, Any]
-Images = list[dict[str, np.ndarray]]  # of each image what its slots really hold
+Images = list[dict[str, np.ndarray]]  # one dict per image, without empty slots
 PREDICTED = ("boxes", "scores", "labels")
 TRUE = ("true_boxes", "true_labels", "crowd", "difficult", "area")
 FINITE = ("boxes", "scores", "true_boxes")
@@ -44,7 +44,15 @@ class CocoBoxes:
     The area that sorts an object into small, medium and large is that of its box; the
     official numbers use the area of its segment, so rows may carry `area`, which is
     taken where it is > 0. Equal scores are ranked in list order within an image, then
-    by image in the order merged. `difficult` is unknown to COCO and not looked at.
+    by image in the order merged. COCO has no `difficult`: it is ignored.
+
+    >>> box, none = np.float32([[[0, 0, 8, 8]]]), np.zeros((1, 1), bool)
+    >>> rows = {"boxes": box, "scores": np.ones((1, 1)), "labels": none.astype(int)}
+    >>> rows |= {"true_boxes": box, "true_labels": none.astype(int), "crowd": none}
+    >>> metric = CocoBoxes(num_classes=1)
+    >>> state = metric.merge(metric.zeros(), rows | {"valid": [True]})
+    >>> round(metric.compute(state, ["dog"])["map"], 6)
+    1.0
     """
 
     num_classes: int
@@ -55,12 +63,12 @@ class CocoBoxes:
 
     def merge(self, state: Images, rows: Rows) -> Images:
         """`state` and the valid images of one batch."""
-        found = split(rows, PREDICTED, TRUE)
-        check(found, self.num_classes, FINITE)
-        return state + found
+        images = split(rows, PREDICTED, TRUE)
+        check(images, self.num_classes, FINITE)
+        return state + images
 
     def compute(self, state: Images, classes: Sequence[str]) -> dict[str, float]:
-        """COCO_NAMES and `ap/<class>` in [0, 1]; what had nothing to find is left out.
+        """COCO_NAMES and `ap/<class>` in [0, 1]; a class without objects is left out.
 
         `map` and `ap50` are 0 then.
         """
@@ -71,7 +79,7 @@ class CocoBoxes:
             num_classes=self.num_classes,
             kind="bbox",
         )
-        values = found_values(COCO_NAMES, run.stats)
+        values = defined_values(COCO_NAMES, run.stats)
         for label, name in _enumerated(classes, self.num_classes):
             precision = run.eval["precision"][:, :, label, 0, -1]  # all areas, 100 each
             if (precision > -1).any():
@@ -79,7 +87,7 @@ class CocoBoxes:
         return {"map": 0.0, "ap50": 0.0} | values
 
     def floor(self, state: Images, name: str) -> float | None:
-        """Of any average precision the same."""
+        """The same for every average precision."""
         return metric.AP_FLOOR
 
 
@@ -89,7 +97,7 @@ class VocBoxes:
 
     A detection takes the truth of its class and image that it overlaps most, taken or
     not, so a second detection of an object is false. Difficult objects count for
-    nothing, neither found nor missed; crowds, which VOC does not have, likewise.
+    nothing, neither right nor wrong; crowds, which VOC does not have, likewise.
     Equal scores are ranked as in CocoBoxes.
     """
 
@@ -115,9 +123,9 @@ class VocBoxes:
 
     def merge(self, state: Images, rows: Rows) -> Images:
         """`state` and the valid images of one batch."""
-        found = split(rows, PREDICTED, TRUE)
-        check(found, self.num_classes, FINITE)
-        return state + found
+        images = split(rows, PREDICTED, TRUE)
+        check(images, self.num_classes, FINITE)
+        return state + images
 
     def compute(self, state: Images, classes: Sequence[str]) -> dict[str, float]:
         """`ap50_voc` in [0, 1], of 11 points `ap50_voc07`: the mean over the classes
@@ -132,11 +140,11 @@ class VocBoxes:
         return {self.name: mean} | values
 
     def floor(self, state: Images, name: str) -> float | None:
-        """Of any average precision the same."""
+        """The same for every average precision."""
         return metric.AP_FLOOR
 
     def _ranked(self, state: Images, label: int) -> tuple[Int[np.ndarray, " t"], int]:
-        """Outcomes of all detections of a class, best score first; objects to find."""
+        """(outcomes of all detections of a class, best score first; objects)."""
         parts = [self._outcomes(image, label) for image in state]
         if not parts:
             return np.zeros(0, np.int64), 0
@@ -145,9 +153,9 @@ class VocBoxes:
         return np.concatenate(outcomes)[order], sum(positives)
 
     def _outcomes(self, image: dict[str, np.ndarray], label: int) -> Any:
-        """(scores, outcomes, objects to find) of one image, best score first.
+        """(scores, outcomes, number of objects) of one image, best score first.
 
-        An outcome is 1 for found, -1 for false, 0 for neither.
+        An outcome is 1 for right, -1 for wrong, 0 for neither.
         """
         chosen = np.flatnonzero(image["labels"] == label)
         order = chosen[np.argsort(-image["scores"][chosen], kind="stable")]
@@ -172,7 +180,7 @@ class VocBoxes:
 
 
 def split(rows: Rows, predicted: Sequence[str], true: Sequence[str]) -> Images:
-    """One dict per valid image, without the slots that hold nothing."""
+    """One dict per valid image, without the empty slots."""
     names = [name for name in (*predicted, *true) if name in rows]
     arrays = {name: np.asarray(rows[name]) for name in names}
     slots = dict.fromkeys(predicted, arrays["labels"] >= 0)
@@ -182,7 +190,7 @@ def split(rows: Rows, predicted: Sequence[str], true: Sequence[str]) -> Images:
 
 
 def check(images: Images, num_classes: int, finite: Sequence[str]) -> None:
-    """UserError on classes that do not exist and on numbers that are none."""
+    """UserError on classes that do not exist and on NaN or infinity."""
     for image in images:
         for name in ("labels", "true_labels"):
             if (image[name] >= num_classes).any():
@@ -216,14 +224,14 @@ def evaluate(
         "categories": [{"id": number} for number in range(num_classes)],
     }
     with contextlib.redirect_stdout(io.StringIO()):
-        truth, found = coco.COCO(), coco.COCO()
+        truth, predicted = coco.COCO(), coco.COCO()
         truth.dataset = base | {"annotations": truths}
         truth.createIndex()
-        found.dataset = base | {"annotations": []}
-        found.createIndex()
+        predicted.dataset = base | {"annotations": []}
+        predicted.createIndex()
         if results:  # loadRes fails on an empty list
-            found = truth.loadRes(results)
-        run = coco_eval.Evaluation(truth, found, kind)
+            predicted = truth.loadRes(results)
+        run = coco_eval.Evaluation(truth, predicted, kind)
         if sigmas is not None:
             run.params.kpt_oks_sigmas = np.asarray(sigmas)
         run.evaluate()
@@ -232,23 +240,23 @@ def evaluate(
     return run
 
 
-def found_values(names: Sequence[str], stats: np.ndarray) -> dict[str, float]:
-    """{name: value} without the -1 by which pycocotools says: nothing to find."""
+def defined_values(names: Sequence[str], stats: np.ndarray) -> dict[str, float]:
+    """{name: value} without those that pycocotools marks -1: they have no objects."""
     return {name: float(x) for name, x in zip(names, stats) if x > -1}
 
 
 def annotations(images: Images, area_factor: float = 1.0) -> list[dict[str, Any]]:
     """COCO annotations of all true objects, in order; `area_factor` of boxes' areas."""
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     for number, image in enumerate(images):
         boxes = _xywh(image["true_boxes"])
         areas = area_factor * boxes[:, 2] * boxes[:, 3]
         if "area" in image:
             areas = np.where(image["area"] > 0, image["area"], areas)
         for row, box in enumerate(boxes):
-            found.append(
+            objects.append(
                 {
-                    "id": len(found) + 1,  # pycocotools reads 0 as: not matched
+                    "id": len(objects) + 1,  # pycocotools reads 0 as: not matched
                     "image_id": number,
                     "category_id": int(image["true_labels"][row]),
                     "bbox": box.tolist(),
@@ -256,11 +264,11 @@ def annotations(images: Images, area_factor: float = 1.0) -> list[dict[str, Any]
                     "iscrowd": int(image["crowd"][row]),
                 }
             )
-    return found
+    return objects
 
 
 def without_area(images: Images, crowds: bool = True) -> str | None:
-    """Whose area is that of a box: "" of all objects, words of some; None of none.
+    """Which objects have only the area of their box: "" all, words some, None none.
 
     crowds: whether those of crowds are used.
     """
@@ -312,7 +320,7 @@ def _iou(
 def _match(
     overlaps: Float[np.ndarray, "t n"], aside: Bool[np.ndarray, " n"]
 ) -> Int[np.ndarray, " t"]:
-    """1 found, -1 false, 0 neither, of detections sorted by score."""
+    """1 right, -1 wrong, 0 neither, of detections sorted by score."""
     outcomes = np.full(len(overlaps), -1)
     taken = np.zeros(len(aside), bool)
     best = overlaps.argmax(axis=1)  # of equals the first, as in the devkit

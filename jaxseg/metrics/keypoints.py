@@ -50,8 +50,8 @@ class Oks:
 
     OKS is measured in units of the object's segment area. Where rows carry no `area`
     > 0 it is taken as `area_factor` times that of the box: segments of people cover
-    about half of their boxes. Objects without a labelled point and crowds are neither
-    to be found nor wrong to find. Equal scores are ranked as in detection.CocoBoxes.
+    about half of their boxes. Objects without a labelled point and crowds count
+    neither as right nor as wrong. Equal scores are ranked as in detection.CocoBoxes.
     """
 
     num_keypoints: int
@@ -73,15 +73,15 @@ class Oks:
     def merge(self, state: detection.Images, rows: detection.Rows) -> detection.Images:
         """`state` and the valid images of one batch."""
         labels = np.where(np.asarray(rows["scores"]) < 0, -1, rows["labels"])
-        found = detection.split({**rows, "labels": labels}, PREDICTED, TRUE)
-        detection.check(found, 1, FINITE)
-        self._check_count(found)
-        return state + found
+        images = detection.split({**rows, "labels": labels}, PREDICTED, TRUE)
+        detection.check(images, 1, FINITE)
+        self._check_count(images)
+        return state + images
 
     def compute(
         self, state: detection.Images, classes: Sequence[str]
     ) -> dict[str, float]:
-        """NAMES in [0, 1], over one class; what had nothing to find is left out.
+        """NAMES in [0, 1], over one class; a metric without any object is left out.
 
         `ap` and `ap50` are 0 then.
         """
@@ -93,10 +93,10 @@ class Oks:
             kind="keypoints",
             sigmas=self.sigmas,
         )
-        return {"ap": 0.0, "ap50": 0.0} | detection.found_values(NAMES, run.stats)
+        return {"ap": 0.0, "ap50": 0.0} | detection.defined_values(NAMES, run.stats)
 
     def floor(self, state: detection.Images, name: str) -> float | None:
-        """Of any average precision the same."""
+        """The same for every average precision."""
         return metric.AP_FLOOR
 
     def _truths(self, state: detection.Images) -> list[dict[str, Any]]:

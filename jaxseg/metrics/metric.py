@@ -1,7 +1,7 @@
 """A metric is a state that grows batch by batch and is divided once, at the end.
 
-Either counts, added up on device for each batch, or rows kept on the host for what only
-the whole set can decide (average precision).
+The state is either counts, added up on the device for each batch, or rows kept on the
+host, where a metric needs the whole set at once (average precision).
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-AP_FLOOR = 0.05  # an average precision that is no better has found nothing
+AP_FLOOR = 0.05  # an average precision below it shows that nothing was learned
 Counts = np.ndarray  # int64 on the host: a set can hold more pixels than int32 counts
 
 
 @runtime_checkable  # the type checker of the tests asks for instances
 class Metric(Protocol):
-    """All three run in NumPy on the host; `tasks` say what a batch's rows are."""
+    """Runs in NumPy on the host; a task makes the rows of a batch."""
 
     def zeros(self) -> Any:
         """State of an empty set."""
@@ -27,9 +27,9 @@ class Metric(Protocol):
         """{metric name: value} of everything merged."""
 
     def floor(self, state: Any, name: str) -> float | None:
-        """What learning nothing gives of the metric `name` on this set.
+        """The metric `name` of a model that learned nothing, on this set.
 
-        None where nothing was merged, or where no one can say.
+        None where nothing was merged, or where it is not known.
         """
 
 

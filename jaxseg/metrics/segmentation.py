@@ -13,7 +13,14 @@ from jaxseg.metrics import metric
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """Counts [truth, prediction] over all valid pixels of a set."""
+    """Counts [truth, prediction] over all valid pixels of a set.
+
+    >>> metric, truth = Confusion(num_classes=2), jnp.array([0, 0, 1, 1])
+    >>> counts = metric.update(jnp.array([0, 1, 1, 1]), truth, truth >= 0)
+    >>> values = metric.compute(metric.merge(metric.zeros(), counts), ["sky", "road"])
+    >>> round(values["miou"], 3), values["pixel_accuracy"]
+    (0.583, 0.75)
+    """
 
     num_classes: int
     uncounted: tuple[int, ...] = ()  # predicted they are wrong, but have no IoU

@@ -42,7 +42,7 @@ def _refuse(given: Any, name: str, allowed: str) -> None:
 
 
 def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
-    """A line per variant, printed as it is counted: nothing is computed or stored."""
+    """A line per variant, printed as it is counted: no weights are made."""
     row = "{:22} {:>12} {:>9}  {}".format
     print(row("backbone", "parameters", "GFLOPs", "maps: stride x channels"))
     for name, variant in chosen(names):
@@ -55,13 +55,13 @@ def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
 
 def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
     """A line per head on one backbone."""
-    found = chosen([backbone])
-    if len(found) != 1:
-        names = ", ".join(f"{name}/{variant}" for name, variant in found)
+    variants = chosen([backbone])
+    if len(variants) != 1:
+        names = ", ".join(f"{name}/{variant}" for name, variant in variants)
         raise errors.UserError(
             f"--backbone={backbone}: write NAME/VARIANT, one of {names}"
         )
-    ((name, variant),) = found
+    ((name, variant),) = variants
     row = "{:16} {:>12} {:>9}  {}".format
     print(f"heads on {name}/{variant} with {outputs} outputs, {size[0]}x{size[1]}")
     print(row("head", "parameters", "GFLOPs", "output"))
@@ -76,15 +76,15 @@ def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
 
 
 def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
-    """(backbone, variant) of "resnet" or "resnet/50"; all where nothing is named."""
-    found = []
+    """(backbone, variant) of "resnet" or "resnet/50"; all without names."""
+    pairs = []
     for given in names or lookup.names(models.BACKBONES):
         name, _, variant = given.partition("/")
         variants = lookup.load(models.BACKBONES, name).VARIANTS
         if variant:
             lookup.pick(variants, variant, kind=f"{name} variant")
-        found += [(name, v) for v in ([variant] if variant else variants)]
-    return found
+        pairs += [(name, v) for v in ([variant] if variant else variants)]
+    return pairs
 
 
 def cost(network: models.Model, size: tuple[int, int], *, head: bool) -> Any:

@@ -1,8 +1,9 @@
-"""What is frozen runs in evaluation mode, in any backbone or head.
+"""Frozen modules run in evaluation mode, in any backbone or head.
 
 A module all of whose parameters are frozen is a fixed function: its norms use their
-running statistics and keep them, its dropout is off. Batch statistics of its own would
-make its outputs depend on the rest of the batch, and move what nothing trains.
+running statistics and do not change them, its dropout is off. With the statistics of
+the batch its outputs would depend on the rest of the batch, and frozen leaves would
+change.
 """
 
 from collections.abc import Iterable

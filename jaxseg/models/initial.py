@@ -1,9 +1,9 @@
-"""Fresh variables, drawn leaf by leaf in NumPy by the law each initialiser carries.
+"""Fresh variables, drawn leaf by leaf in NumPy by the distribution of its initialiser.
 
 Compiling JAX's generators for the hundred shapes of a small HRNet takes longer than
 training it. So Linen is asked, without compute, only for shapes and laws; the numbers
 come from one NumPy generator per leaf, seeded by the seed and the leaf's path. A leaf
-therefore starts alike whatever stands beside it, on every device and every jax version.
+therefore has the same start in every model, on every device and every jax version.
 """
 
 import functools

@@ -242,10 +242,10 @@ class Dropout(nn.Module):
         return nn.Dropout(self.rate, deterministic=not train)(x)
 
 
-def check_output_stride(found: int) -> None:
+def check_output_stride(stride: int) -> None:
     """UserError on a stride that `stage_strides` has no plan for."""
-    if found not in (8, 16, 32):
-        raise errors.UserError(f"output_stride: found {found}, allowed: 8, 16, 32")
+    if stride not in (8, 16, 32):
+        raise errors.UserError(f"output_stride: found {stride}, allowed: 8, 16, 32")
 
 
 def stage_strides(
@@ -257,14 +257,14 @@ def stage_strides(
     such a stage keeps the dilation of the stage before, as in timm and torchvision.
     `output_stride` counts from the input of the first stage.
     """
-    reached, dilation, found = 1, 1, []
+    reached, dilation, stages = 1, 1, []
     for stride in strides:
         before = dilation
         if reached * stride > output_stride:
             dilation, stride = dilation * stride, 1
         reached *= stride
-        found.append((stride, before, dilation))
-    return found
+        stages.append((stride, before, dilation))
+    return stages
 
 
 def call(module: nn.Module, x: Any, *, train: bool, remat: bool) -> Any:

@@ -21,7 +21,7 @@ FREE = ("variant", "remat", "dropout")
 
 
 class Model(nn.Module):
-    """Normalized image [B, H, W, C] of any size -> what one of the heads makes of it.
+    """Normalized image [B, H, W, C] of any size -> the output of one of the heads.
 
     The image is padded with zeros at the right and the bottom up to the backbone's
     `multiple`; maps and spatial outputs are cropped to ceil(size / their stride). In
@@ -91,6 +91,12 @@ def build_model(
     `head_outputs` names the heads (one per task) and their numbers of outputs; the one
     head section serves them all. "dtype" is that of computations; parameters, batch
     statistics and outputs stay float32.
+
+    >>> section = {"backbone": {"name": "unet", "variant": "tiny"}}
+    >>> section["head"] = {"name": "linear"}
+    >>> model = build_model(section, head_outputs={"segmentation": 3})
+    >>> sorted(init(model, (64, 64, 3), seed=0)["params"])
+    ['backbone', 'heads_segmentation']
     """
     section = {"dtype": "float32"} | dict(section)
     backbone, head, dtype = (section.pop(k) for k in ("backbone", "head", "dtype"))
@@ -128,7 +134,7 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
 
 
 def _check_numbers(section: Mapping[str, Any], where: str) -> None:
-    """UserError on a width, number of blocks or share that no network can have."""
+    """UserError on a width, number of blocks or share outside what networks allow."""
     for field, value in section.items():
         for one in value if isinstance(value, list | tuple) else (value,):
             low, high = (0, 0.999) if type(one) is float else (1, LARGEST)
@@ -146,11 +152,11 @@ def unlike(
     allow: Collection[str] = (),
 ) -> list[str]:
     """Fields of "backbone" or "head", of one name in two bound model sections, in which
-    they differ although the weights of one fit the other: with them the same weights
-    compute another thing.
+    they differ although the weights of one fit the other: the same weights compute
+    another function.
 
-    Fields that change a shape are left out: whoever compares leaves sees these; so are
-    those in `allow`.
+    Fields that change a shape are left out, since a comparison of leaves shows them;
+    so are those in `allow`.
     """
     own, other = here[part], there[part]
     package = {"backbone": BACKBONES, "head": HEADS}[part]
@@ -193,6 +199,12 @@ def init(model: Model, image_shape: tuple[int, ...], seed: int) -> types.Variabl
     """Fresh variables for images of shape [..., H, W, C].
 
     Each leaf depends on `seed` and on its own path alone, so a backbone starts alike
-    whatever heads stand beside it. Shapes are worked out once per architecture.
+    whatever the heads are. Shapes are computed once per architecture.
+
+    >>> section = {"backbone": {"name": "unet", "variant": "tiny"}}
+    >>> section["head"] = {"name": "linear"}
+    >>> model = build_model(section, head_outputs={"segmentation": 3})
+    >>> trees.num_parameters(init(model, (64, 64, 3), seed=0)["params"])
+    2411
     """
     return initial.variables(model, image_shape, seed)

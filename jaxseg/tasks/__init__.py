@@ -1,3 +1,3 @@
-"""Tasks, one in a file: what a batch needs, loss, predictions, metrics."""
+"""Tasks, one in each file: fields of a batch, loss, predictions, metric."""
 
-SHARED = ("build", "targets")  # used by several tasks, itself none
+SHARED = ("build", "targets")  # modules that are no tasks

@@ -10,7 +10,11 @@ from jaxseg.tasks import task as tasks
 
 
 def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:
-    """The task of a resolved section for data with that many classes."""
+    """The task of a resolved section, for a head with that many outputs.
+
+    >>> task({"name": "segmentation", "ignored": [0]}, num_outputs=3).headline
+    'miou'
+    """
     options = {key: value for key, value in section.items() if key != "name"}
     module = lookup.load("jaxseg.tasks", section["name"])
     return module.build(num_outputs=num_outputs, **options)

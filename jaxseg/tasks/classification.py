@@ -21,7 +21,7 @@ VERSION = 3  # goes up when the same weights would give another loss or metric
 
 @dataclasses.dataclass(frozen=True)
 class OfImages(task.Task):
-    """What both have in common: a loss that is a mean over known labels."""
+    """Both kinds: a loss that is a mean over known labels."""
 
     name = "classification"
     dense = False
@@ -64,7 +64,7 @@ class Classification(OfImages):
         return jnp.argmax(outputs, axis=-1).astype(jnp.int32)
 
     def metric(self) -> metrics.Accuracy:
-        """Right and all."""
+        """Counts of right answers and of all."""
         return metrics.Accuracy(self.num_outputs)
 
     def update(self, predictions: Array, batch: Batch) -> jax.Array:
@@ -113,7 +113,7 @@ class MultiLabel(OfImages):
         return {"scores": scores, "labels": batch["labels"], "valid": batch["valid"]}
 
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
-        """The classes that are more likely there than not."""
+        """The classes with a probability above a half."""
         return {"labels": (np.asarray(prediction) > 0.5).astype(np.int32)}
 
     def perfect_predictions(self, batch: Batch) -> np.ndarray:
@@ -143,5 +143,5 @@ def build(
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """Nothing here depends on the data set."""
+    """The section as it is: nothing depends on the data set."""
     return dict(section)

@@ -47,10 +47,10 @@ class Depth(task.Task):
     ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, 1] metres; Eq. A.5, A.6 as means over valid pixels."""
         totals = totals or self.totals(batch)
-        found, truth = outputs[..., 0], batch["depth"]
+        predicted, truth = outputs[..., 0], batch["depth"]
         valid = self._valid(batch)
-        near = reduce.over(losses.absolute(found, truth, valid), totals["pixels"])
-        (rows, _), (columns, _) = losses.gradient(found, truth, valid)
+        near = reduce.over(losses.absolute(predicted, truth, valid), totals["pixels"])
+        (rows, _), (columns, _) = losses.gradient(predicted, truth, valid)
         smooth = reduce.over(rows, totals["rows"])
         smooth += reduce.over(columns, totals["columns"])
         parts = {"absolute_loss": near, "smooth_loss": smooth}
@@ -65,7 +65,7 @@ class Depth(task.Task):
         return metrics.DepthErrors(self.maximum)
 
     def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
-        """Beyond which depth nothing counts."""
+        """The depth beyond which pixels do not count."""
         return () if self.maximum is None else (f"up to {self.maximum:g} m",)
 
     def update(self, predictions: Array, batch: Batch) -> Array:
@@ -85,7 +85,7 @@ class Depth(task.Task):
         return bool((batch["depth"] > 0).any())
 
     def truth(self, example: Example) -> Example:
-        """Depth with what lies too far unknown."""
+        """Depth, 0 (unknown) beyond `maximum`."""
         depth = example["depth"]
         far = self.maximum is not None and depth > self.maximum
         return {"depth": np.where(far, 0, depth)}
@@ -104,11 +104,11 @@ def build(
     num_outputs: int, smooth_weight: float = 1.0, maximum: float | None = None
 ) -> Depth:
     """smooth_weight: of Eq. A.6 beside A.5 (none is printed). maximum: metres beyond
-    which depth counts as unknown; None: what the data set says, else no limit.
+    which depth counts as unknown; None: the limit of the data set, else none.
     """
     return Depth(num_outputs, smooth_weight=smooth_weight, maximum=maximum)
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """The range of the data set's sensor."""
+    """The section with the range of the data set's sensor."""
     return task.judged(section, facts)

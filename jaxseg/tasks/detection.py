@@ -22,7 +22,7 @@ METRICS = {  # name: (metric of a number of classes, headlines it has)
     "voc": (metrics.VocBoxes, ("ap50_voc",)),
     "voc07": (lambda k: metrics.VocBoxes(k, interpolation="11"), ("ap50_voc07",)),
 }
-BOXES = 100  # predicted per image; what COCO's AP looks at
+BOXES = 100  # predicted per image; as many as COCO's AP counts
 DRAWN = 0.3  # lowest score of a box that pictures show
 
 
@@ -57,9 +57,9 @@ class Detection(task.Task):
         totals = totals or self.totals(batch)
         labels, crowd = self._objects(batch)
         shape = outputs["heat"].shape[1:3]
-        aim = targets.encode_boxes(batch["boxes"], labels, shape, self.num_outputs)
+        encoded = targets.encode_boxes(batch["boxes"], labels, shape, self.num_outputs)
         seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
-        parts = center_losses(outputs, aim, seen, totals["objects"])
+        parts = center_losses(outputs, encoded, seen, totals["objects"])
         total = parts["class_loss"] + self.offset_weight * parts["offset_loss"]
         return total + self.size_weight * parts["size_loss"], parts
 
@@ -77,34 +77,34 @@ class Detection(task.Task):
         return METRICS[self.protocol][0](self.num_outputs)
 
     def counting(self, facts: Dataset, state: metrics.Images) -> tuple[str, ...]:
-        """What is counted how, and which predictions, where that is not usual."""
+        """Which curve, areas and predictions count, where that is not as usual."""
         nms = () if self.nms is None else (f"NMS {self.nms:g}",)
         return (*self._curve_and_areas(state), *nms, *at_most(self.boxes))
 
     def _curve_and_areas(self, state: metrics.Images) -> tuple[str, ...]:
-        """Which curve VOC's AP is of; by which areas COCO sorts objects into sizes."""
+        """The curve of VOC's AP; the areas by which COCO sorts objects into sizes."""
         if self.protocol != "coco":
             points = "11 points" if self.protocol == "voc07" else "all points"
             return (f"VOC, {points}",)
-        found = metrics.without_area(state, crowds=False)
-        return (f"sizes by areas of boxes{found}",) if found is not None else ()
+        of_boxes = metrics.without_area(state, crowds=False)
+        return (f"sizes by areas of boxes{of_boxes}",) if of_boxes is not None else ()
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels."""
-        found = self.at_image(predictions, batch)
+        answers = self.at_image(predictions, batch)
         return true_rows(batch) | {
-            "boxes": found["boxes"],
-            "scores": found["scores"],
-            "labels": found["box_labels"],
+            "boxes": answers["boxes"],
+            "scores": answers["scores"],
+            "labels": answers["box_labels"],
         }
 
     def at_image(self, predictions: Any, batch: Batch) -> dict[str, np.ndarray]:
         """Boxes in the pixels of each image, cut at its border."""
-        found = {name: np.asarray(x) for name, x in predictions.items()}
-        return found | {"boxes": to_pixels(found["boxes"], batch)}
+        answers = {name: np.asarray(x) for name, x in predictions.items()}
+        return answers | {"boxes": to_pixels(answers["boxes"], batch)}
 
     def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
-        """The boxes worth showing, relative to the image."""
+        """The boxes with a score of DRAWN or more, relative to the image."""
         shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
         fields = {name: x[shown] for name, x in prediction.items()}
         return fields | {"boxes": fields["boxes"] / np.array([*size, *size])}
@@ -131,7 +131,7 @@ def build(
     """The weights are CenterNet's (the factors paper prints none).
 
     protocol: "coco", "voc" (all points) or "voc07" (eleven points); headline: its
-    metric that tables show; None: what the data set is judged by.
+    metric that tables show; None: that of the data set.
     """
     protocol = protocol or "coco"
     if protocol not in METRICS:
@@ -155,23 +155,23 @@ def build(
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """Protocol, headline and NMS of the data set where the section leaves them open."""
+    """Protocol, headline and NMS: those of the data set where the section has None."""
     section = task.judged(section, facts)
     built = build(1, **{k: x for k, x in section.items() if k != "name"})
     return section | {"protocol": built.protocol, "headline": built.headline}
 
 
 def center_losses(
-    outputs: Any, aim: Any, seen: Array, objects: Array
+    outputs: Any, encoded: Any, seen: Array, objects: Array
 ) -> dict[str, Array]:
     """L1 to L3 (Eq. A.2 to A.4), each divided by the number of objects."""
-    known = with_peaks(seen, aim["heat"])
-    focal = losses.penalty_focal(outputs["heat"], aim["heat"], valid=known)
-    at = (aim["cells"], aim["valid"])
+    known = with_peaks(seen, encoded["heat"])
+    focal = losses.penalty_focal(outputs["heat"], encoded["heat"], valid=known)
+    at = (encoded["cells"], encoded["valid"])
     sums = {
         "class_loss": focal,
-        "offset_loss": losses.l1_at(outputs["offset"], aim["offset"], *at),
-        "size_loss": losses.l1_at(outputs["size"], aim["size"], *at),
+        "offset_loss": losses.l1_at(outputs["offset"], encoded["offset"], *at),
+        "size_loss": losses.l1_at(outputs["size"], encoded["size"], *at),
     }
     return {name: reduce.over(values, objects) for name, values in sums.items()}
 
@@ -185,7 +185,7 @@ def with_peaks(seen: Array, heat: Array) -> Array:
 
 
 def known_labels(labels: Array) -> Array:
-    """Class ids; -1 where there is no object or nobody knows its class."""
+    """Class ids; -1 where there is no object or its class is unknown."""
     return jnp.where(labels == IGNORE, -1, labels)
 
 
@@ -222,12 +222,12 @@ def canvas_share(batch: Batch) -> np.ndarray:
 
 
 def at_most(count: int) -> tuple[str, ...]:
-    """What a protocol says of the number of predictions per image: no word on BOXES."""
+    """Words of a protocol on the number of predictions per image; none for BOXES."""
     return () if count == BOXES else (f"up to {count} predictions an image",)
 
 
 def true_rows(batch: Batch) -> dict[str, np.ndarray]:
-    """What the metrics of objects want to know of the truth, in image pixels."""
+    """The truth as the metrics of objects read it, in image pixels."""
     size = np.tile(batch["label_size"].astype(np.float32), 2)[:, None]
     labels, nothing = batch["box_labels"], np.zeros(batch["box_labels"].shape, bool)
     known = {"area": batch["area"]} if "area" in batch else {}

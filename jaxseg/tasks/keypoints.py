@@ -56,12 +56,12 @@ class Keypoints(task.Task):
         totals = totals or self.totals(batch)
         labels, crowd = self._objects(batch)
         shape = outputs["heat"].shape[1:3]
-        aim = targets.encode_keypoints(
+        encoded = targets.encode_keypoints(
             batch["boxes"], labels, batch["keypoints"], shape
         )
         seen = ~targets.ignore_regions(batch["boxes"], crowd, shape)
-        parts = detection.center_losses(outputs, aim, seen, totals["objects"])
-        parts |= self._point_losses(outputs, aim, seen, totals["points"])
+        parts = detection.center_losses(outputs, encoded, seen, totals["objects"])
+        parts |= self._point_losses(outputs, encoded, seen, totals["points"])
         return sum(w * x for w, x in zip(self.weights, parts.values())), parts
 
     def _objects(self, batch: Batch) -> tuple[Array, Array]:
@@ -74,12 +74,12 @@ class Keypoints(task.Task):
         return jnp.where(there & has_points, 0, -1), crowd
 
     def _point_losses(
-        self, outputs: Any, aim: Any, seen: Array, count: Array
+        self, outputs: Any, encoded: Any, seen: Array, count: Array
     ) -> dict[str, Array]:
         """L4 to L6, each divided by the number of known keypoints."""
-        known = aim["point_valid"]
-        marked = detection.with_peaks(seen, aim["points"])
-        focal = losses.penalty_focal(outputs["points"], aim["points"], valid=marked)
+        known = encoded["point_valid"]
+        marked = detection.with_peaks(seen, encoded["points"])
+        focal = losses.penalty_focal(outputs["points"], encoded["points"], valid=marked)
         batch, objects, points = known.shape
 
         def flat(x: Array) -> Array:
@@ -87,14 +87,14 @@ class Keypoints(task.Task):
 
         offset = losses.l1_at(
             outputs["point_offset"],
-            flat(aim["point_offset"]),
-            flat(aim["point_cells"]),
+            flat(encoded["point_offset"]),
+            flat(encoded["point_cells"]),
             flat(known),
         )
         allocation = losses.l1_at(
             outputs["allocation"],
-            aim["allocation"].reshape(batch, objects, 2 * points),
-            aim["cells"],
+            encoded["allocation"].reshape(batch, objects, 2 * points),
+            encoded["cells"],
             jnp.repeat(known, 2, axis=-1),  # two channels of the map per keypoint
         )
         return {
@@ -108,8 +108,8 @@ class Keypoints(task.Task):
 
         In [0, 1] of the canvas; the third value of a keypoint is its score.
         """
-        found = targets.decode_keypoints(outputs, self.objects)
-        return dict(zip(("boxes", "scores", "box_labels", "keypoints"), found))
+        parts = targets.decode_keypoints(outputs, self.objects)
+        return dict(zip(("boxes", "scores", "box_labels", "keypoints"), parts))
 
     def metric(self) -> metrics.Oks:
         """Average precision by OKS."""
@@ -117,14 +117,14 @@ class Keypoints(task.Task):
         return metrics.Oks(self.num_outputs, tuple(sigmas))
 
     def counting(self, facts: Dataset, state: box_metrics.Images) -> tuple[str, ...]:
-        """What is counted how, and which predictions, where that is not usual."""
+        """Which areas, sigmas and predictions count, where that is not as usual."""
         words = [*self._areas(state), *self._given_sigmas()]
         if self.pointless != usual_pointless(facts):
             words.append(f"objects without keypoints {POINTLESS[self.pointless]}")
         return (*words, *detection.at_most(self.objects))
 
     def _given_sigmas(self) -> tuple[str, ...]:
-        """Those of OKS where they are not the ones of that number of keypoints."""
+        """The sigmas of OKS where they are not those of `default_sigmas`."""
         if self.sigmas in ((), metrics.default_sigmas(self.num_outputs)):
             return ()
         alike = len(set(self.sigmas)) == 1
@@ -132,16 +132,16 @@ class Keypoints(task.Task):
         return (f"sigmas {' '.join(f'{sigma:g}' for sigma in shown)}",)
 
     def _areas(self, state: box_metrics.Images) -> tuple[str, ...]:
-        """What stands for the areas of segments where nobody knows them."""
-        found = box_metrics.without_area(state)
-        if found is None:
+        """The areas that replace those of segments where these are unknown."""
+        of_boxes = box_metrics.without_area(state)
+        if of_boxes is None:
             return ()
         factor = self.metric().area_factor
-        return (f"OKS by {factor:g} of the areas of boxes{found}",)
+        return (f"OKS by {factor:g} of the areas of boxes{of_boxes}",)
 
     def rows(self, counts: None, predictions: Any, batch: Batch) -> dict[str, Any]:
         """Predictions and truths in image pixels; the metric knows one class."""
-        found, truth = self.at_image(predictions, batch), detection.true_rows(batch)
+        answers, truth = self.at_image(predictions, batch), detection.true_rows(batch)
         size = batch["label_size"].astype(np.float32)[:, None, None]
         points = batch["keypoints"].copy()
         points[..., :2] *= size
@@ -153,23 +153,23 @@ class Keypoints(task.Task):
             "true_labels": np.where(there, 0, -1),
             "crowd": truth["crowd"] | (pointless & there),
             "true_keypoints": points,
-            "keypoints": found["keypoints"],
-            "scores": found["scores"],
-            "labels": found["box_labels"],
+            "keypoints": answers["keypoints"],
+            "scores": answers["scores"],
+            "labels": answers["box_labels"],
         }
 
     def at_image(self, predictions: Any, batch: Batch) -> dict[str, np.ndarray]:
         """Boxes and keypoints in the pixels of each image."""
-        found = {name: np.asarray(x) for name, x in predictions.items()}
-        points = found["keypoints"].copy()
+        answers = {name: np.asarray(x) for name, x in predictions.items()}
+        points = answers["keypoints"].copy()
         size = batch["label_size"].astype(np.float32)
         factor = np.array(batch["image"].shape[1:3]) / batch["scaled"] * size
         points[..., :2] *= factor[:, None, None].astype(np.float32)
-        boxes = detection.to_pixels(found["boxes"], batch)
-        return found | {"boxes": boxes, "keypoints": points}
+        boxes = detection.to_pixels(answers["boxes"], batch)
+        return answers | {"boxes": boxes, "keypoints": points}
 
     def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
-        """The skeletons worth showing, relative to the image."""
+        """The skeletons with a score of DRAWN or more, relative to the image."""
         shown = (prediction["scores"] >= DRAWN) & (prediction["box_labels"] >= 0)
         points = prediction["keypoints"][shown].copy()
         points[..., :2] /= np.array(size)
@@ -214,7 +214,7 @@ def build(
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """What the data set decides: sigmas, and what objects without keypoints are."""
+    """The section with the data set's sigmas and rule for objects without keypoints."""
     section = task.judged(section, facts)
     for name, allowed in (
         ("pointless", (*POINTLESS, None)),
@@ -225,5 +225,5 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
 
 
 def usual_pointless(facts: Dataset) -> str:
-    """What objects without a known keypoint are where nothing else is said."""
+    """How objects without a known keypoint count by default."""
     return "ignored" if facts.num_classes <= 1 else "background"

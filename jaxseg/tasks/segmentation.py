@@ -69,7 +69,7 @@ class Segmentation(task.Task):
 
     def totals(self, batch: Batch) -> Totals:
         """Of `losses.combined`: images, pixels, and their class weights."""
-        return self.criterion.totals(*self._learnt(batch))
+        return self.criterion.totals(*self._counted(batch))
 
     @property
     def unsplit(self) -> tuple[str, ...]:
@@ -83,13 +83,13 @@ class Segmentation(task.Task):
         totals: Totals | None = None,
     ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
-        aim = (*self._learnt(batch), totals)
+        targets = (*self._counted(batch), totals)
         main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, parts = self.criterion(main, *aim)
+        loss, parts = self.criterion(main, *targets)
         parts = parts if len(parts) > 1 else {}  # one part is the loss itself
         if not others:
             return loss, parts
-        auxiliary = sum(self.criterion(logits, *aim)[0] for logits in others)
+        auxiliary = sum(self.criterion(logits, *targets)[0] for logits in others)
         total = loss + self.auxiliary * auxiliary
         return total, parts | {"main_loss": loss, "auxiliary_loss": auxiliary}
 
@@ -115,7 +115,7 @@ class Segmentation(task.Task):
         return segmentation.Confusion(self.num_outputs, self.uncounted)
 
     def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
-        """The classes that do not count; a background has another name in each set."""
+        """The classes that do not count; the background is called that in every set."""
         names = [
             "background" if label == facts.background else facts.classes[label]
             for label in self.uncounted
@@ -133,8 +133,8 @@ class Segmentation(task.Task):
         """A segmentation, cut to the image where it is padded."""
         return {"segmentation": prediction[: size[0], : size[1]]}
 
-    def _learnt(self, batch: Batch) -> tuple[Array, Array]:
-        """Labels [B, H, W] and which of them the loss looks at."""
+    def _counted(self, batch: Batch) -> tuple[Array, Array]:
+        """Labels [B, H, W] and bool [B, H, W]: which of them count in the loss."""
         labels, valid = batch["segmentation"], self._valid(batch)
         for label in self.ignored:
             valid &= labels != label
@@ -168,9 +168,9 @@ def build(
     """ignored: classes dropped from the loss, or "background": the data set's (A.1).
 
     uncounted: classes dropped from the metrics, their pixels and their IoU; None: those
-    of `ignored`, which the model cannot know (ours: the paper does not say). auxiliary:
-    weight of the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065). binary: data
-    of two classes, one output with a sigmoid, IoU, Dice and pixel accuracy as metrics.
+    of `ignored`, which the model cannot know (our choice: the paper has none).
+    auxiliary: weight of the loss of OCRNet's coarse logits (0.4, arXiv:1909.11065).
+    binary: data of two classes, one output with a sigmoid; IoU, Dice, pixel accuracy.
 
     losses: {part: weight} of cross_entropy, focal, dice, lovasz; None: cross entropy.
     class_weights: of cross entropy and focal, a list, {class name: weight} with 1 for
@@ -209,7 +209,7 @@ def build(
 
 
 def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """The section with what the data set says: ignored classes, weights by number."""
+    """The section with the data set's ignored classes and with weights by number."""
     section = task.judged(section, facts)
     ignored = _resolve_classes(section["ignored"], facts, "ignored")
     uncounted = ignored
@@ -226,35 +226,35 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     return section | dropped | {"class_weights": weights}
 
 
-def _resolve_classes(found: Any, facts: Dataset, name: str) -> list[int]:
+def _resolve_classes(given: Any, facts: Dataset, name: str) -> list[int]:
     """The classes of a list, or the background of the data set."""
     background = [] if facts.background is None else [facts.background]
-    classes = background if found == "background" else found
+    classes = background if given == "background" else given
     known = range(facts.num_classes)
     if isinstance(classes, str) or not all(label in known for label in classes):
         raise errors.UserError(
-            f"task/{name}: found {found!r}, allowed: 'background' or a list of classes "
+            f"task/{name}: found {given!r}, allowed: 'background' or a list of classes "
             f"from 0 to {facts.num_classes - 1}"
         )
     return list(classes)
 
 
-def _resolve_weights(found: Any, facts: Dataset) -> list[float] | str | None:
-    if found is None or found == AUTO:
-        return found
-    if isinstance(found, Mapping):
-        for name in found:
+def _resolve_weights(given: Any, facts: Dataset) -> list[float] | str | None:
+    if given is None or given == AUTO:
+        return given
+    if isinstance(given, Mapping):
+        for name in given:
             if name not in facts.classes:
                 raise lookup.unknown(
                     name, facts.classes, kind="class in task/class_weights"
                 )
-        found = [found.get(name, 1.0) for name in facts.classes]
-    numbers = not isinstance(found, str) and all(
-        isinstance(w, (int, float)) and 0 <= w < np.inf for w in found
+        given = [given.get(name, 1.0) for name in facts.classes]
+    numbers = not isinstance(given, str) and all(
+        isinstance(w, (int, float)) and 0 <= w < np.inf for w in given
     )
-    if not numbers or len(found) != facts.num_classes or not any(found):
+    if not numbers or len(given) != facts.num_classes or not any(given):
         raise errors.UserError(
-            f"task/class_weights: found {found!r}, allowed: 'auto', {{class name: "
+            f"task/class_weights: found {given!r}, allowed: 'auto', {{class name: "
             f"weight}}, or {facts.num_classes} numbers from 0, not all 0"
         )
-    return [float(w) for w in found]
+    return [float(w) for w in given]

@@ -128,7 +128,7 @@ def encode_boxes(
 ) -> dict[str, Array]:
     """heat [B, h, w, K]; cells (int32), offset, size [B, N, 2] in cells; valid [B, N].
 
-    What is not one of `real_boxes` adds nothing and has cell, offset and size 0.
+    A slot without one of `real_boxes` adds nothing; its cell, offset and size are 0.
     """
     valid = real_boxes(boxes, labels, num_classes)
     scale = jnp.asarray(shape, jnp.float32).reshape(1, 1, 2)
@@ -168,9 +168,9 @@ def peaks(
     there are fewer maxima above 0: score 0, label -1.
     """
     batch, _, width, classes = heat.shape
-    found = jnp.where(heat == ops.max_pool(heat, 3, 1, 1), heat, 0).reshape(batch, -1)
-    short = max(count - found.shape[1], 0)
-    scores, index = jax.lax.top_k(jnp.pad(found, ((0, 0), (0, short))), count)
+    peaks = jnp.where(heat == ops.max_pool(heat, 3, 1, 1), heat, 0).reshape(batch, -1)
+    short = max(count - peaks.shape[1], 0)
+    scores, index = jax.lax.top_k(jnp.pad(peaks, ((0, 0), (0, short))), count)
     some = scores > 0
     index = jnp.where(some, index, 0)
     cell, label = index // classes, index % classes

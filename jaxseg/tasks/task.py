@@ -1,4 +1,8 @@
-"""What a task is: the only place that knows batch keys, outputs, loss and metrics."""
+"""What a task is: the only place that knows batch keys, outputs, loss and metrics.
+
+A file in `tasks/` has VERSION, `build(num_outputs, ...)` and `resolve(section, facts)`,
+which writes into the section what the data set decides.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,21 @@ from jaxseg.metrics import metric
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One kind of prediction. Fields are all that shapes its programs.
+    """One kind of prediction. Its fields are all that its programs depend on.
 
-    Class names are not among them: data sets with as many classes share programs.
+    Class names are no field: data sets with as many classes share programs.
     """
 
     num_outputs: int
 
     name: ClassVar[str]  # also the name of the head: `heads_<name>`
-    fields: ClassVar[tuple[str, ...]]  # what an example must have beside its image
+    fields: ClassVar[tuple[str, ...]]  # that an example must have besides its image
     headline: ClassVar[str]  # the metric that gains are computed from
     higher_is_better: ClassVar[bool] = True
     dense: ClassVar[bool] = True  # predictions are maps at the image's resolution
-    drawn: ClassVar[tuple[str, ...]] = ()  # fields of a truth that pictures show
+    drawn: ClassVar[tuple[str, ...]] = ()  # fields of the truth that pictures show
     optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
-    judging: ClassVar[tuple[str, ...]] = ()  # such that only the metric uses
+    judging: ClassVar[tuple[str, ...]] = ()  # such fields that only the metric uses
     perfect: ClassVar[str | None] = None  # the metric that is 1 without an error; None:
     # the headline
 
@@ -39,30 +43,29 @@ class Task:
         return facts.num_classes
 
     def fields_of(self, facts: Dataset) -> tuple[str, ...]:
-        """What training reads of the examples of a data set beside their images."""
+        """The fields that training reads besides the image."""
         there = [name for name in self.optional if name in facts.fields]
         return (*self.fields, *there)
 
     def judged_fields_of(self, facts: Dataset) -> tuple[str, ...]:
-        """What evaluation reads of them."""
+        """The fields that evaluation reads besides the image."""
         there = [name for name in self.judging if name in facts.fields]
         return (*self.fields_of(facts), *there)
 
     def counting(self, facts: Dataset, state: Any) -> tuple[str, ...]:
-        """How the metric counts on a data set, where it is not as usual: words that
-        the protocol carries.
+        """Words of the protocol: how the metric counts, where that is not as usual.
 
-        state: of the metric, with all examples that were evaluated. Only what it says
-        of the truths may change the words, not what was predicted.
+        state: of the metric, over all examples. The words may depend on its truths,
+        not on its predictions.
         """
         return ()
 
     def measured(self, source: Any) -> dict[str, Any]:
-        """Options that only the training examples can tell; they go to the manifest."""
+        """Options measured on the training examples; they go to the manifest."""
         return {}
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
-        """The batch the loss wants (targets, masks, views), made on device."""
+        """The batch as the loss needs it (targets, masks, views), made on device."""
         return batch
 
     def apply(
@@ -83,7 +86,7 @@ class Task:
         return None
 
     def totals(self, batch: Batch) -> Totals:
-        """What the losses of a batch are divided by, counted on its targets alone."""
+        """What the losses of a batch are divided by; depends on its targets alone."""
         return {"images": len(batch["image"])}
 
     def loss(
@@ -91,20 +94,20 @@ class Task:
     ) -> tuple[Array, Logs]:
         """(loss, further scalars to log) of a whole batch, or of a part of one.
 
-        totals: of the whole batch; None: this is all of it. Losses and logs of parts
-        add up to those of the whole: sums divided by totals. What looks at all images
-        at once cannot; it is weighted by the part's share of the images and named in
-        `unsplit`.
+        totals: of the whole batch; None: the batch is whole. Losses and logs are sums
+        divided by totals, so those of the parts add up to those of the whole. A loss
+        over all images together cannot be split: it is weighted by the part's share of
+        the images and named in `unsplit`.
         """
         raise NotImplementedError(type(self).__name__)
 
     @property
     def unsplit(self) -> tuple[str, ...]:
-        """What of the loss microbatches have each their own of, in words."""
+        """The losses that each microbatch computes for itself, in words."""
         return ()
 
     def scores(self, outputs: Any) -> Any:
-        """Of raw outputs, what can be averaged over views of an image and decoded."""
+        """From raw outputs: what is averaged over views of an image, then decoded."""
         return outputs
 
     def decode(self, outputs: Any) -> Any:
@@ -112,15 +115,15 @@ class Task:
         raise NotImplementedError(type(self).__name__)
 
     def metric(self) -> metric.Metric:
-        """What is counted over a set."""
+        """The metric, without a state."""
         raise NotImplementedError(type(self).__name__)
 
     def update(self, predictions: Any, batch: Batch) -> Any:
-        """What the device counts of one batch; None where the host does it all."""
+        """Counts of one batch, on the device; None where the host counts alone."""
         return None
 
     def rows(self, counts: Any, predictions: Any, batch: Batch) -> Any:
-        """What the metric merges of one batch, NumPy on the host."""
+        """What the metric merges for one batch, NumPy on the host."""
         return counts
 
     def at_image(self, predictions: Any, batch: Batch) -> Any:
@@ -142,16 +145,16 @@ class Task:
         return bool(((truth >= 0) & (truth != IGNORE))[batch["valid"]].any())
 
     def truth(self, example: Example) -> Example:
-        """Of an example, what pictures show beside a prediction."""
+        """The fields of an example that pictures show beside a prediction."""
         return {name: example[name] for name in self.drawn}
 
     def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
-        """One prediction in the vocabulary of the data, to be drawn like a truth."""
+        """One prediction in the fields of the data, to be drawn like a truth."""
         raise NotImplementedError(type(self).__name__)
 
 
 def judged(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
-    """A task's section whose open options (None) are what its data set is judged by."""
+    """A task's section whose open options (None) are those of the data set."""
     known = facts.protocol.get(section["name"], {})
     return {
         key: known.get(key) if value is None else value
@@ -159,8 +162,8 @@ def judged(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     }
 
 
-def check_choice(found: Any, allowed: Iterable[Any], name: str) -> None:
-    """UserError unless `found` is among `allowed`."""
-    if found not in allowed:
+def check_choice(given: Any, allowed: Iterable[Any], name: str) -> None:
+    """UserError unless `given` is among `allowed`."""
+    if given not in allowed:
         shown = ", ".join(str(value) for value in allowed if value is not None)
-        raise errors.UserError(f"task/{name}: found {found!r}, allowed: {shown}")
+        raise errors.UserError(f"task/{name}: found {given!r}, allowed: {shown}")

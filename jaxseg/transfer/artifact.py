@@ -22,7 +22,7 @@ class Artifact:
     def __init__(self, folder: Path | str, head: str | None = None):
         self.folder = Path(folder)
         self.manifest: dict[str, Any] = manifests.read(self.folder)
-        while "winner" in self.manifest:  # a `select` stage stands for what it chose
+        while "winner" in self.manifest:  # the winner is the model of a `select` stage
             self.folder = self.folder.parent / self.manifest["winner"][:20]
             self.manifest = manifests.read(self.folder)
         if "model" not in self.manifest["spec"]:
@@ -63,7 +63,7 @@ class Artifact:
         return self._apply["logits"](self._on_device, _normalized(batch))
 
     def __call__(self, image: Any) -> Any:
-        """A picture, or a batch of one size -> prediction of the task at that size.
+        """An image, or a batch of one size -> prediction of the task at that size.
 
         image: a path, an image of Pillow's, or uint8 or uint16 [H, W], [H, W, C] or
         [B, H, W, C]; converted as the files of training are: grey is repeated, alpha
@@ -73,7 +73,7 @@ class Artifact:
         Classes int32 [H, W], depth float32 [H, W] in metres, a label, or a dict of
         boxes, scores, labels and keypoints in image pixels (row, column).
 
-        The image is fitted into the resolution of training, as in evaluation.
+        The image is letterboxed to the resolution of training, as in evaluation.
         """
         if self.preprocessing is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
@@ -87,11 +87,11 @@ class Artifact:
             )
         pictures = [self._given(one) for one in (image if batched else [image])]
         predict = self.predictor(batch_size=len(pictures))
-        found = predict(self._on_device, pictures)
-        return jax.tree.map(lambda *x: np.stack(x), *found) if batched else found[0]
+        answers = predict(self._on_device, pictures)
+        return jax.tree.map(lambda *x: np.stack(x), *answers) if batched else answers[0]
 
     def predictor(self, **changes: Any) -> predictors.Predictor:
-        """What predicts by the section of its model, of its task and its training.
+        """A predictor with the model, the task and the normalization of its training.
 
         changes: other fields of `evals.predictor.Predictor`; `size` and `normalize` are
         needed where `preprocessing` is None.
@@ -118,7 +118,7 @@ class Artifact:
 
     @property
     def model_section(self) -> dict[str, Any]:
-        """Resolved; a file may know better than the stage that read it."""
+        """Resolved; of an imported model as its file was, not as the stage said."""
         return self.manifest.get("model") or self.manifest["spec"]["model"]
 
     @property

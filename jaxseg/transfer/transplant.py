@@ -60,6 +60,14 @@ def transplant(
     reinit: regexes, matched in full, of target leaves that keep their fresh value.
     Returns new variables and a receipt: copied, kept, left behind. TransplantError on
     a missing, extra or reshaped leaf under a prefix, and on a rule matching nothing.
+
+    >>> import numpy as np
+    >>> kernel = {"kernel": np.zeros(2)}
+    >>> target = {"params": {"backbone": kernel, "heads_depth": kernel}}
+    >>> source = {"params": {"backbone": {"kernel": np.ones(2)}}}
+    >>> variables, receipt = transplant(target, source, {"backbone": "backbone"})
+    >>> variables["params"]["backbone"]["kernel"].tolist(), receipt.kept
+    ([1.0, 1.0], ('params/heads_depth/kernel',))
     """
     new, old = trees.flatten(target), trees.flatten(source)
     fresh = _reinitialised(new, reinit)

@@ -1,3 +1,3 @@
-"""Published weights, one family in a file: how others name what we name otherwise."""
+"""Published weights, one family in each file: ARCHITECTURES, with rules of names."""
 
-SHARED = ("architecture", "convert", "torch_file")  # used by all families
+SHARED = ("architecture", "convert", "torch_file")  # modules that are no families

@@ -1,7 +1,7 @@
 """What a published architecture is: a model section and how others name its leaves.
 
-Rules map *our* paths to *their* names, so that what is missing, extra or of another
-shape in a file falls out of comparing two dicts. A rule is (regex on the module's path,
+Rules map *our* paths to *their* names, so that a comparison of two dicts shows what is
+missing, extra or of another shape in a file. A rule is (regex on the module's path,
 name), the first that matches in full wins; our last part becomes theirs by LEAVES.
 """
 
@@ -21,7 +21,7 @@ LEAVES = {
     "var": "running_var",
 }
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-COUNTERS = r".*num_batches_tracked"  # torch's own, of no use to us
+COUNTERS = r".*num_batches_tracked"  # torch's own, not used
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Architecture:
         inner = path.split("/", 1)[1]
         module, _, leaf = inner.rpartition("/")
         for pattern, target in self.namings[naming]:
-            found = re.fullmatch(pattern, module)
-            if found and leaf in LEAVES:
-                base = found.expand(target)
+            match = re.fullmatch(pattern, module)
+            if match and leaf in LEAVES:
+                base = match.expand(target)
                 return base + ("" if base[-1] == "_" else ".") + LEAVES[leaf]
             if re.fullmatch(pattern, inner):  # a parameter of the model's own
                 return target

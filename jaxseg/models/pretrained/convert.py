@@ -1,4 +1,4 @@
-"""Published weights as our variables: strict, and clear about what does not fit."""
+"""Published weights as our variables; every tensor that does not fit is listed."""
 
 import dataclasses
 import functools
@@ -20,22 +20,22 @@ SHOWN = 40  # tensors named in an error
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What a file held."""
+    """The content of a file."""
 
     model: dict[str, Any]  # section
     variables: dict[str, Any]
     outputs: dict[str, int]  # {head: channels or classes}, {} for a backbone alone
     naming: str
-    left: tuple[str, ...]  # tensors we have no use for
+    left: tuple[str, ...]  # tensors that are not used
 
 
 @functools.cache
 def architectures() -> dict[str, architecture.Architecture]:
     """{timm's or torchvision's name: architecture}."""
-    found: dict[str, architecture.Architecture] = {}
+    known: dict[str, architecture.Architecture] = {}
     for family in lookup.names(FAMILIES):
-        found |= lookup.load(FAMILIES, family).ARCHITECTURES
-    return found
+        known |= lookup.load(FAMILIES, family).ARCHITECTURES
+    return known
 
 
 def find(name: str) -> architecture.Architecture:
@@ -69,7 +69,7 @@ def convert(
     left = re.compile(arch.left.get(naming, r"(?!)"))
     outputs = _outputs(arch, naming, tensors)
     shapes = _shapes(arch, outputs, channels)
-    found, problems, used = {}, [], set()
+    leaves, problems, used = {}, [], set()
     for path, shape in shapes.items():
         theirs = arch.name(path, naming)
         used.add(theirs)
@@ -80,7 +80,7 @@ def convert(
         if path == f"params/{arch.stem}" and channels != 3:
             value = adapted(value, channels)
         if value.shape == shape:
-            found[path] = np.ascontiguousarray(value, np.float32)
+            leaves[path] = np.ascontiguousarray(value, np.float32)
         else:
             shown = f"{value.shape}, needed {shape} (as stored here)"
             problems.append(f"- reshaped {theirs}: found {shown}")
@@ -91,7 +91,7 @@ def convert(
     if problems:
         raise errors.UserError(_explain(name, problems, tensors))
     model = dict(arch.model)
-    return Imported(model, trees.unflatten(found), outputs, naming, tuple(extra))
+    return Imported(model, trees.unflatten(leaves), outputs, naming, tuple(extra))
 
 
 def adapted(kernel: np.ndarray, channels: int) -> np.ndarray:
@@ -106,7 +106,7 @@ def adapted(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 
 def preprocessing(arch: architecture.Architecture, channels: int) -> dict[str, Any]:
-    """What its pixels looked like: mean and std of values from 0 to 255, size."""
+    """Mean and std of its pixels, from 0 to 255; size and channels of its images."""
     turns = np.arange(channels) % 3
 
     def spread(values: Iterable[float]) -> list[float]:
@@ -157,9 +157,9 @@ def _likeness(
 ) -> tuple[int, int]:
     """How many of a naming's tensors are there, and of those it would leave behind."""
     paths = _shapes(arch, {arch.task: 1}, 3)
-    found = sum(arch.name(path, naming) in tensors for path in paths)
+    named = sum(arch.name(path, naming) in tensors for path in paths)
     left = re.compile(arch.left.get(naming, r"(?!)"))
-    return found, sum(bool(left.match(name)) for name in tensors)
+    return named, sum(bool(left.match(name)) for name in tensors)
 
 
 def _explain(name: str, problems: list[str], tensors: Mapping[str, np.ndarray]) -> str:

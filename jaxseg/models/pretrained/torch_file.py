@@ -81,12 +81,12 @@ def licence(path: Path) -> str:
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
-        found = safetensors_flax.load_file(path)  # knows bfloat16, unlike NumPy's
+        tensors = safetensors_flax.load_file(path)  # knows bfloat16, unlike NumPy's
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
         raise errors.UserError(
             f"{path}: not a safetensors file, or cut off ({error})"
         ) from error
-    return {name: np.asarray(x) for name, x in found.items()}
+    return {name: np.asarray(x) for name, x in tensors.items()}
 
 
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:
@@ -100,23 +100,23 @@ def _read_pickle(path: Path) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings():  # about pickle protocols: it reads or it fails
             warnings.simplefilter("ignore", UserWarning)
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise errors.UserError(
             f"{path}: not a plain file of tensors, or cut off; nothing in it was run "
             f"({reason})"
         ) from error
-    return {name: _numpy(path, name, x) for name, x in _unwrap(path, found).items()}
+    return {name: _numpy(path, name, x) for name, x in _unwrap(path, content).items()}
 
 
-def _unwrap(path: Path, found: Any) -> dict[str, Any]:
+def _unwrap(path: Path, content: Any) -> dict[str, Any]:
     for key in WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict):
-        raise errors.UserError(f"{path}: holds a {type(found).__name__}, no tensors")
-    return found
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise errors.UserError(f"{path}: holds a {type(content).__name__}, no tensors")
+    return content
 
 
 def _numpy(path: Path, name: str, value: Any) -> np.ndarray:
