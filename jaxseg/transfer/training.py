@@ -17,22 +17,19 @@ from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 from jaxseg.data.tools import checks
-from jaxseg.evals import evaluator as evaluators
-from jaxseg.evals import predictor, protocol
 from jaxseg.models import initial
 from jaxseg.tasks import build
 from jaxseg.train import every, hooks, loop, mesh, optim, programs
 from jaxseg.train import state as states
 from jaxseg.transfer import (
     artifact,
-    choosing,
     receipts,
-    samples,
     shapes,
     store,
     transplant,
 )
-from jaxseg.transfer.spec import EvalSpec, TrainSpec
+from jaxseg.transfer.evaluations import Evaluations
+from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.stage import StageContext
 
 
@@ -51,14 +48,19 @@ class Training:
         task = {**self.spec.task, **self.measured}
         self.spec = dataclasses.replace(self.spec, task=task)
         self.model, self.task = build.network(self.spec.model, self.spec.task, outputs)
-        evaluations = self.spec.evaluations.items()
-        self.evaluators = {name: self._evaluator(data) for name, data in evaluations}
-        self.headline = self.evaluators[self.spec.headline]
+        self.metrics = context.folder / "metrics.jsonl"
+        self.evaluations = Evaluations(
+            self.spec,
+            self.task,
+            Normalize.of(self.facts),
+            self.mesh,
+            self.metrics,
+            context.chosen,
+        )
         self.described = self._describe_sources()
         self.read: dict[str, dict[str, Any]] = {}  # of the manifest, as they begin
         self.checkpoints = checkpoint.Checkpoints(context.scratch / "checkpoints")
         self.best = checkpoint.Checkpoints(context.scratch / "best")
-        self.metrics = context.folder / "metrics.jsonl"
         self.receipts: list[dict[str, Any]] = []
         devices = f"{self.mesh.size} x {jax.devices()[0].platform}"
         self.environments = [{"step": 0, **store.environment(devices)}]
@@ -79,8 +81,10 @@ class Training:
         variables, best_step = self._final_variables(state, watch)
         states.check_finite(variables, int(state.step))
         start = time.perf_counter()
-        metrics = self._evaluate_all(variables, step=int(state.step))
-        self._draw_samples(variables, step=int(state.step))
+        metrics = self.evaluations.at_the_end(variables, int(state.step))
+        self.evaluations.draw(
+            variables, self.facts, self.context.folder, int(state.step)
+        )
         evaluation = time.perf_counter() - start + watch.seconds
         weights = artifact.save_weights(self.context.folder, jax.device_get(variables))
         self._write_subsets()
@@ -104,8 +108,8 @@ class Training:
 
     def _describe_sources(self) -> dict[str, tuple[DataSpec, Source]]:
         """{name: (data section, its examples)} of all that is read."""
-        evaluated = [evaluator.source for evaluator in self.evaluators.values()]
-        opened, reads = (self.source, *self.mixed, *evaluated), self.spec.reads
+        opened = (self.source, *self.mixed, *self.evaluations.sources)
+        reads = self.spec.reads
         return dict(zip(reads, zip(reads.values(), opened, strict=True)))
 
     def _write_subsets(self) -> None:
@@ -212,7 +216,8 @@ class Training:
                     batch_size=spec.batch_size,
                     progress=self._progress,
                 ),
-                evaluate=self._watch(writer),
+                evaluate=self.evaluations.between_steps(writer.add_scalar)
+                | {"best": self.best if spec.keep == "best" else None},
                 save=dict(
                     when=every.Every(spec.run.checkpoint_every, steps),
                     checkpoints=self.checkpoints,
@@ -267,27 +272,6 @@ class Training:
     def _progress(self, step: int, row: Mapping[str, float]) -> None:
         self.context.progress(step, self.spec.steps, f"loss {row['loss']:.3f}")
 
-    def _watch(self, writer: Any) -> dict[str, Any]:
-        """Arguments of the evaluation during training."""
-        name = self.spec.chooser
-        evaluator = self.evaluators[name]
-
-        def measure(variables: Variables, step: int) -> float:
-            measured = evaluator.measure(variables)
-            self._record(name, measured, step)
-            for metric, value in measured.values.items():
-                writer.add_scalar(f"{name}/{metric}", value, step)
-            return measured.values[evaluator.headline]
-
-        return dict(
-            when=lambda step: choosing.due(self.spec, step),
-            evaluate=measure,
-            higher_is_better=evaluator.higher_is_better,
-            best=self.best if self.spec.keep == "best" else None,
-            patience=self.spec.patience,
-            what=f"{evaluator.headline} of evaluation {name!r}",
-        )
-
     def _final_variables(
         self, state: states.TrainState, watch: hooks.Evaluate
     ) -> tuple[Variables, int | None]:
@@ -302,65 +286,6 @@ class Training:
                 "again."
             )
         return mesh.put_state(found[0], self.mesh), watch.kept["step"]
-
-    def _evaluate_all(self, variables: Variables, step: int) -> list[dict[str, Any]]:
-        rows = []
-        for name, evaluator in self.evaluators.items():
-            measured = evaluator.measure(variables)
-            said = choosing.words(self.spec, name) + self.context.chosen.get(name, "")
-            self._record(name, measured, step, final=True, said=said)
-            if name == self.spec.headline:
-                what = f"{evaluator.headline} of evaluation {name!r}"
-                hooks.check_metric(measured.values[evaluator.headline], what, step)
-            data = self.spec.evaluations[name]
-            for metric, value in measured.values.items():
-                of = {"floor": measured.floor} if metric == evaluator.headline else {}
-                rows.append(
-                    of
-                    | {
-                        "name": metric,
-                        "value": value,
-                        "protocol": measured.protocol + said,
-                        "chosen": said,
-                        "evaluation": name,
-                        "split": data.split,
-                        "dataset": data.name,
-                        "headline": name == self.spec.headline
-                        and metric == evaluator.headline,
-                        "higher_is_better": evaluator.higher_is_better,
-                    }
-                )
-        return rows
-
-    def _record(
-        self,
-        name: str,
-        measured: evaluators.Measured,
-        step: int,
-        final: bool = False,
-        said: str = "",
-    ) -> None:
-        row = {"kind": "evaluation", "step": step, "split": name, "final": final}
-        row |= {"metrics": measured.values, "protocol": measured.protocol + said}
-        jsonl.append(self.metrics, row)
-
-    def _draw_samples(self, variables: Variables, step: int) -> None:
-        if self.spec.samples and self.task.drawn:
-            found = self.headline.predictions(variables, self.spec.samples)
-            samples.write(found, self.task, self.facts, self.context.folder, step)
-
-    def _evaluator(self, data: EvalSpec) -> evaluators.Evaluator:
-        predict = predictor.Predictor(
-            model=self.spec.model,
-            task=self.spec.task,
-            num_outputs=self.task.num_outputs,
-            size=tuple(data.size),
-            normalize=Normalize.of(self.facts),
-            batch_size=mesh.round_up(self.spec.batch_size, self.mesh),
-            put=lambda batch: mesh.put_batch(batch, self.mesh),
-            how=protocol.build(**data.protocol or {}),
-        )
-        return evaluators.Evaluator(predict, data.open(), self.spec.run.threads)
 
     def _flops(self, steps: int) -> float | None:
         per_step = self.clock.cost.get("flops")

@@ -1,0 +1,141 @@
+"""The evaluations of a training: the one between steps, and all of them at the end."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxseg.core import jsonl
+from jaxseg.core.types import Variables
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.normalization import Normalize
+from jaxseg.data.source import Source
+from jaxseg.evals import evaluator as evaluators
+from jaxseg.evals import predictor, protocol
+from jaxseg.tasks import task as tasks
+from jaxseg.train import hooks, mesh
+from jaxseg.transfer import choosing, samples
+from jaxseg.transfer.spec import EvalSpec, TrainSpec
+
+
+class Evaluations:
+    """An evaluator for each evaluation of a spec; results go to `log`, JSON lines.
+
+    normalize: what images are normalized by, the mean and std of the training.
+    chosen: {evaluation: what its protocol adds} where an earlier choice used it.
+    """
+
+    def __init__(
+        self,
+        spec: TrainSpec,
+        task: tasks.Task,
+        normalize: Normalize,
+        devices: jax.sharding.Mesh,
+        log: Path,
+        chosen: Mapping[str, str],
+    ):
+        self.spec, self.task, self.log, self.chosen = spec, task, log, chosen
+        self.evaluators = {
+            name: self._evaluator(data, normalize, devices)
+            for name, data in spec.evaluations.items()
+        }
+
+    @property
+    def sources(self) -> list[Source]:
+        """What is read, in order."""
+        return [evaluator.source for evaluator in self.evaluators.values()]
+
+    def between_steps(
+        self, add_scalar: Callable[[str, float, int], None]
+    ) -> dict[str, Any]:
+        """Arguments of `train.hooks.Evaluate`: the evaluation that chooses weights."""
+        name = self.spec.chooser
+        evaluator = self.evaluators[name]
+
+        def measure(variables: Variables, step: int) -> float:
+            measured = evaluator.measure(variables)
+            self._record(name, measured, step)
+            for metric, value in measured.values.items():
+                add_scalar(f"{name}/{metric}", value, step)
+            return measured.values[evaluator.headline]
+
+        return dict(
+            when=lambda step: choosing.due(self.spec, step),
+            evaluate=measure,
+            higher_is_better=evaluator.higher_is_better,
+            patience=self.spec.patience,
+            what=f"{evaluator.headline} of evaluation {name!r}",
+        )
+
+    def at_the_end(self, variables: Variables, step: int) -> list[dict[str, Any]]:
+        """The metrics of the manifest. Diverged where the headline is not finite."""
+        rows = []
+        for name, evaluator in self.evaluators.items():
+            measured = evaluator.measure(variables)
+            words = choosing.words(self.spec, name) + self.chosen.get(name, "")
+            self._record(name, measured, step, final=True, words=words)
+            if name == self.spec.headline:
+                what = f"{evaluator.headline} of evaluation {name!r}"
+                hooks.check_metric(measured.values[evaluator.headline], what, step)
+            rows += self._rows(name, measured, words)
+        return rows
+
+    def draw(
+        self, variables: Variables, facts: Dataset, folder: Path, step: int
+    ) -> None:
+        """Samples of the headline's images, where the task can be drawn."""
+        if self.spec.samples and self.task.drawn:
+            headline = self.evaluators[self.spec.headline]
+            predictions = headline.predictions(variables, self.spec.samples)
+            samples.write(predictions, self.task, facts, folder, step)
+
+    def _rows(
+        self, name: str, measured: evaluators.Measured, words: str
+    ) -> list[dict[str, Any]]:
+        """A row for each metric; the headline's has the floor as well."""
+        data, evaluator = self.spec.evaluations[name], self.evaluators[name]
+        rows = []
+        for metric, value in measured.values.items():
+            own = metric == evaluator.headline
+            floor = {"floor": measured.floor} if own else {}
+            row = {
+                "name": metric,
+                "value": value,
+                "protocol": measured.protocol + words,
+                "chosen": words,
+                "evaluation": name,
+                "split": data.split,
+                "dataset": data.name,
+                "headline": own and name == self.spec.headline,
+                "higher_is_better": evaluator.higher_is_better,
+            }
+            rows.append(floor | row)
+        return rows
+
+    def _record(
+        self,
+        name: str,
+        measured: evaluators.Measured,
+        step: int,
+        final: bool = False,
+        words: str = "",
+    ) -> None:
+        row = {"kind": "evaluation", "step": step, "split": name, "final": final}
+        row |= {"metrics": measured.values, "protocol": measured.protocol + words}
+        jsonl.append(self.log, row)
+
+    def _evaluator(
+        self, data: EvalSpec, normalize: Normalize, devices: jax.sharding.Mesh
+    ) -> evaluators.Evaluator:
+        predict = predictor.Predictor(
+            model=self.spec.model,
+            task=self.spec.task,
+            num_outputs=self.task.num_outputs,
+            size=tuple(data.size),
+            normalize=normalize,
+            batch_size=mesh.round_up(self.spec.batch_size, devices),
+            put=lambda batch: mesh.put_batch(batch, devices),
+            how=protocol.build(**data.protocol or {}),
+        )
+        return evaluators.Evaluator(predict, data.open(), self.spec.run.threads)
