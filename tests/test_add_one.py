@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxseg import main
@@ -19,6 +20,7 @@ from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.models import initial
 from jaxseg.models import model as models
+from jaxseg.models.pretrained import convert
 from jaxseg.transfer import run as runs
 from jaxseg.transfer import status, store
 from tests import tiny
@@ -233,6 +235,28 @@ def run(models, spec, sources):
     leaves = jax.tree.leaves(models["model"].variables["params"])
     return [{"analysis": spec.name, "value": sum(x.size for x in leaves) / spec.unit}]
 '''
+WEIGHTS = '''
+"""Published weights under names of their own."""
+
+from jaxseg.models.pretrained import architecture
+
+ARCHITECTURES = {
+    "added_net": architecture.Architecture(
+        model={
+            "backbone": {"name": "added_backbone", "variant": "tiny"},
+            "head": {"name": "added_head"},
+        },
+        namings={
+            "own": [
+                ("backbone/dense", "stem"),
+                ("heads_classification/classifier", "fc"),
+            ]
+        },
+        stem="backbone/dense/kernel",
+        mark="stem.weight",
+    )
+}
+'''
 CONFIG = '''
 """An experiment of one's own."""
 
@@ -276,6 +300,7 @@ def forget():
     """What was looked up once is looked up again."""
     importlib.invalidate_caches()
     lookup._names.cache_clear()
+    convert.architectures.cache_clear()
 
 
 @pytest.fixture
@@ -336,6 +361,22 @@ def test_a_task_with_its_loss_and_metric_trains(parts, tmp_path):
     assert outcome.ok, outcome.errors
     (metric,) = workdir.manifest(stage.key)["metrics"]
     assert metric["name"] == "error" and metric["value"] < 0.4
+
+
+def test_published_weights(add):
+    """The names and the layout of torch."""
+    add("jaxseg.models.backbones", "added_backbone", BACKBONE)
+    add("jaxseg.models.heads", "added_head", HEAD)
+    add("jaxseg.models.pretrained", "added_family", WEIGHTS)
+    rng = np.random.default_rng(0)
+    shapes = {"stem.weight": (4, 3), "stem.bias": (4,), "fc.weight": (5, 4)}
+    shapes["fc.bias"] = (5,)
+    draw = lambda shape: rng.normal(size=shape).astype(np.float32)
+    tensors = {name: draw(shape) for name, shape in shapes.items()}
+    found = convert.convert(tensors, "added_net")
+    assert found.outputs == {"classification": 5} and found.naming == "own"
+    kernel = found.variables["params"]["backbone"]["dense"]["kernel"]
+    np.testing.assert_array_equal(kernel, tensors["stem.weight"].T)
 
 
 def test_a_kind_of_stage(add, tmp_path):
