@@ -38,8 +38,7 @@ def list_architectures() -> int:
 
 def import_file(arguments: argparse.Namespace) -> int:
     """One `imported` stage alone; its artifact is the folder --output."""
-    from jaxseg.transfer import chain, stage, store, work
-    from jaxseg.transfer.kinds import imported
+    from jaxseg.transfer import run, stage, store
 
     for name in ("arch", "file", "output"):
         if getattr(arguments, name) is None:
@@ -56,8 +55,8 @@ def import_file(arguments: argparse.Namespace) -> int:
         shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         scratch.mkdir(parents=True)
         try:
-            job = work.Work(stage=one, parents={}, folder=scratch, scratch=scratch)
-            manifest = chain.manifest(one, imported.run(job), {})
+            context = stage.StageContext(one, {}, folder=scratch, scratch=scratch)
+            manifest = run.manifest(one, stage.kind(one.kind).run(context), {})
             store.publish(scratch, folder, manifest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

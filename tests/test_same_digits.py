@@ -177,7 +177,7 @@ def one_by_one(folder, task, other):
     data = {"name": name, "split": "validation", "root": str(other)}
     source = data_spec.DataSpec(**data, options=options).open()
     outputs = model.manifest["outputs"][model.head]
-    built = build.task(model.manifest["spec"]["task"], outputs)
+    built = build.task(model.task_section, outputs)
     metric = built.metric()
     state = metric.zeros()
     for index in range(len(source)):

@@ -25,7 +25,7 @@ class Artifact:
         while "winner" in self.manifest:  # the winner is the model of a `select` stage
             self.folder = self.folder.parent / self.manifest["winner"][:20]
             self.manifest = manifests.read(self.folder)
-        if "model" not in self.manifest["spec"]:
+        if "model" not in self.manifest:
             kind = self.manifest["kind"]
             raise errors.UserError(f"{folder}: a {kind} artifact holds no model")
         heads = self.manifest["heads"]
@@ -119,32 +119,37 @@ class Artifact:
     @property
     def model_section(self) -> dict[str, Any]:
         """Resolved; of an imported model as its file was, not as the stage said."""
-        return self.manifest.get("model") or self.manifest["spec"]["model"]
+        return self.manifest["model"]
 
     @property
     def task_section(self) -> dict[str, Any] | None:
         """Resolved; None for a backbone without a task."""
-        return self.manifest["spec"].get("task")
+        return self.manifest["task"]
 
     @property
     def data_section(self) -> dict[str, Any]:
         """Of the data it was trained on; empty for an imported model."""
-        return self.manifest["spec"].get("data") or {}
+        return self._spec.get("data") or {}
 
     @property
     def evaluations(self) -> dict[str, Any]:
         """{name: resolved section} of its evaluations; empty for an imported model."""
-        return self.manifest["spec"].get("evaluations", {})
+        return self._spec.get("evaluations", {})
 
     @property
     def batch_size(self) -> int | None:
         """That of its training; None for an imported model."""
-        return self.manifest["spec"].get("batch_size")
+        return self._spec.get("batch_size")
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
         """mean and std of pixels, size and channels of images; None: unknown."""
         return self.manifest.get("preprocessing")
+
+    @property
+    def _spec(self) -> dict[str, Any]:
+        """Of the stage that made it: plain JSON, other fields in each kind."""
+        return self.manifest["spec"]
 
     @property
     def _stored_channels(self) -> int | None:

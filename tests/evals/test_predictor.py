@@ -58,6 +58,26 @@ def test_logits_are_resized_before_the_class_is_chosen(monkeypatch):
     assert (expected != enlarge_ids(canvas[0])).any()
 
 
+def test_an_image_smaller_than_a_canvas_of_the_size_of_its_labels(monkeypatch):
+    """Labels of 64x64 are padded to 128x128, which is the canvas here as well."""
+
+    class Network:
+        def apply(self, variables, image, train, head):
+            return image
+
+    built = build.task(TASK, 3)
+    monkeypatch.setattr(build, "network", lambda *parts: (Network(), built))
+    predictor._program.cache_clear()
+    try:
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[:, :32, 0] = image[:, 32:, 1] = 255
+        (answer,) = made(3, {"canvas": 128}, size=(128, 128))({}, [image])
+    finally:
+        predictor._program.cache_clear()
+    assert answer.shape == (64, 64)
+    assert (answer[:, :30] == 0).all() and (answer[:, 34:] == 1).all()
+
+
 def enlarge(values, height, width):
     """Bilinear with aligned pixel centres, written out."""
     out = np.zeros((height, width, values.shape[-1]))
