@@ -11,7 +11,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from jaxseg.core import errors, lookup
 
 # Annotations that are enforced; anything else is the called function's own matter.
+SCALARS = (float, int, bool, str, types.NoneType)
 CHECKED = {float, int, bool, str, types.NoneType, Mapping, Sequence, tuple}
 INT = 2**63 - 1  # what arrays and files hold
 SEED = 2**32 - 1  # `jax.random.PRNGKey` keeps 32 bits: a higher seed would be another's
@@ -42,9 +43,9 @@ class Rule:
 
     def check(self, value: Any, field: str) -> None:
         """UserError that begins with the field, unless the rule holds."""
-        if value is not None and not all(
-            map(self.holds, np.atleast_1d(value).tolist())
-        ):
+        if value is None or (type(value) in SCALARS and self.holds(value)):
+            return
+        if not all(map(self.holds, np.ravel(value).tolist())):
             raise errors.UserError(f"{field}: found {value!r}, allowed: {self.allowed}")
 
 
@@ -84,8 +85,8 @@ class Spec:
 
     def __post_init__(self) -> None:
         """UserError, beginning with the field, on a value that its Rules forbid."""
-        for field, kind in _kinds_of(type(self)).items():
-            for rule in kind.rules:
+        for field, rules in _rules_of(type(self)):
+            for rule in rules:
                 rule.check(getattr(self, field), field)
 
 
@@ -104,15 +105,22 @@ def plain(value: Any, without: str = "") -> Any:
 
     without: "local" or "resolved": leaves such fields out.
     """
+    if type(value) in SCALARS:
+        return value
     if isinstance(value, Spec):
-        fields = dataclasses.fields(value)
-        kept = [field.name for field in fields if without not in field.metadata]
-        value = {name: getattr(value, name) for name in kept}
+        names = _names(type(value), without)
+        value = {name: getattr(value, name) for name in names}
     if isinstance(value, Mapping):
         return {key: plain(item, without) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, without) for item in value]
     return value
+
+
+@functools.cache
+def _names(spec: type[Spec], without: str) -> list[str]:
+    fields = dataclasses.fields(spec)
+    return [field.name for field in fields if without not in field.metadata]
 
 
 def bind(
@@ -185,8 +193,9 @@ def name_of(section: Any, where: str) -> str:
     return section["name"]
 
 
+@functools.cache
 def _parameters(
-    functions: tuple[Callable[..., Any], ...], given: Iterable[str]
+    functions: tuple[Callable[..., Any], ...], given: tuple[str, ...]
 ) -> dict[str, tuple[Any, Any]]:
     """{key: (annotation, default)}; a made class's fields default to themselves."""
     found: dict[str, tuple[Any, Any]] = {}
@@ -203,6 +212,7 @@ def _parameters(
     return {key: value for key, value in found.items() if key not in given}
 
 
+@functools.cache
 def _required(functions: tuple[Callable[..., Any], ...]) -> set[str]:
     """Parameters without a default, `name` as well."""
     signatures = [_signature(function) for function in functions]
@@ -214,6 +224,7 @@ def _required(functions: tuple[Callable[..., Any], ...]) -> set[str]:
     }
 
 
+@functools.cache
 def _made_class(function: Callable[..., Any]) -> type | None:
     """The dataclass that a function with `**overrides` says it returns."""
     signature = _signature(function)
@@ -280,8 +291,11 @@ def _kind(annotation: Any) -> _Kind:
 
 
 @functools.cache
-def _kinds_of(spec: type[Spec]) -> dict[str, _Kind]:
-    return {field.name: _kind(field.type) for field in dataclasses.fields(spec)}
+def _rules_of(spec: type[Spec]) -> list[tuple[str, tuple[Rule, ...]]]:
+    """(field, rules) of the fields that have any."""
+    fields = dataclasses.fields(spec)
+    every = [(field.name, _kind(field.type).rules) for field in fields]
+    return [(name, rules) for name, rules in every if rules]
 
 
 def _cast(value: Any, annotation: Any, where: str) -> Any:

@@ -1,9 +1,9 @@
 """Canonical JSON and content keys: equal values have equal keys."""
 
-import dataclasses
 import hashlib
 import json
 import math
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxseg.core import errors
+
+PLAIN = (str, int, bool, types.NoneType)
 
 
 def canonical(value: Any) -> str:
@@ -22,19 +24,16 @@ def canonical(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as dict, list, str, int, float, bool and None.
-
-    A dataclass becomes a dict of its fields. Errors as in `canonical`.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    """The value as dict, list, str, int, float, bool, None; errors as `canonical`."""
+    if type(value) in PLAIN:  # most of a config, and the quickest to tell
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise errors.UserError(f"found {value} in a config, allowed: finite numbers")
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str | int | float):
         return value
     raise TypeError(f"{value!r} of {type(value).__name__} is not plain data")
 

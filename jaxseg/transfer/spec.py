@@ -76,6 +76,8 @@ def train_data(section: Any, where: str) -> TrainData:
     mix = section.get("mix", ())
     alone = {key: value for key, value in section.items() if key != "mix"}
     data = binding.bind(TrainData, section=alone, where=where)
+    if not mix:
+        return data
     if isinstance(mix, list | tuple):
         mix = [inherited(data, one) if isinstance(one, Mapping) else one for one in mix]
     return binding.bind(TrainData, section=alone | {"mix": mix}, where=where)

@@ -165,7 +165,9 @@ def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
         )
     optim.schedule(steps=spec.steps, **spec.schedule)
     variables = shapes.variables(*shapes.network(spec, facts))  # or it is refused here
-    optim.leaf_scales(variables["params"], spec.lr_multipliers)
-    optim.decay_factors(variables["params"], spec.optimizer["decay_multipliers"])
+    if spec.lr_multipliers:  # a plan has thousands of stages
+        optim.leaf_scales(variables["params"], spec.lr_multipliers)
+    if spec.optimizer["decay_multipliers"]:
+        optim.decay_factors(variables["params"], spec.optimizer["decay_multipliers"])
     if len(spec.starts) > 1:
         transplant.check_apart(variables, spec.starts)
