@@ -42,7 +42,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     how = _protocol(arguments)
     model = artifact.load(Path(arguments.artifact).expanduser())
     task = check_head(model)
-    data, said = data_section(arguments, model, task)
+    data, read_as = data_section(arguments, model, task)
     source = data.open()
     check_data(model, task, source)
     devices = mesh.create()
@@ -60,7 +60,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "artifact": model.manifest["key"],
         "name": model.manifest["name"],
         "task": task.name,
-        "read_as": said,
+        "read_as": read_as,
         "data": data.described(source) | {"seed": data.seed, "part": data.part},
         "protocol": measured.protocol + _chosen(arguments, model, data, source),
         "headline": evaluate.headline,
@@ -134,7 +134,7 @@ def data_section(
     from jaxseg.data import catalogue, spec
 
     name, root, options = arguments.data, arguments.root, _options(arguments.options)
-    split, said = arguments.split or "validation", ""
+    split, read_as = arguments.split or "validation", ""
     folder = Path(name).expanduser()
     if name not in catalogue.names() and (root is not None or not folder.is_dir()):
         _refuse_name(name, root, folder)
@@ -143,7 +143,7 @@ def data_section(
         reading, wanted = _guessed(folder, model, task, given), arguments.split
         name, root, split = reading.name, str(folder), wanted or _split(reading)
         options = reading.options
-        said = f"{name}, {split}, because of {reading.reason}"
+        read_as = f"{name}, {split}, because of {reading.reason}"
     section = spec.DataSpec(
         name=name,
         root=root,
@@ -154,7 +154,7 @@ def data_section(
         options=options,
         cache="none",  # everything is read once
     )
-    return section, said
+    return section, read_as
 
 
 def _refuse_name(name: str, root: str | None, folder: Path) -> None:
