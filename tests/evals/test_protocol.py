@@ -269,12 +269,12 @@ def bound(evaluations, **changes):
 
 def test_an_evaluation_of_a_stage_may_carry_one():
     stage = bound({"validation": {"count": 3, "protocol": {"flip": True}}})
-    found = stage.spec["evaluations"]["validation"]["protocol"]
+    found = stage.spec.evaluations["validation"].protocol
     flipped = {"mode": "whole", "overlap": 0.5, "scales": [1.0], "flip": True}
     assert found == flipped | {"normalization": "training"}
     assert protocol.build(**found) == protocol.Protocol(flip=True)
     plain = bound({"validation": {"count": 3}})
-    assert plain.spec["evaluations"]["validation"]["protocol"] is None
+    assert plain.spec.evaluations["validation"].protocol is None
     spelled = bound({"validation": {"count": 3, "protocol": {"mode": "whole"}}})
     assert spelled.key == plain.key != stage.key
 
@@ -283,7 +283,7 @@ def test_any_task_may_be_normalized_by_the_target():
     section = {"validation": {"protocol": {"normalization": "target"}}}
     model = tiny.MODEL | {"head": {"name": "centernet"}}
     stage = bound(section, task={"name": "detection"}, model=model)
-    found = protocol.build(**stage.spec["evaluations"]["validation"]["protocol"])
+    found = protocol.build(**stage.spec.evaluations["validation"].protocol)
     assert found == protocol.Protocol(normalization="target") and not found.averages
     words = "whole image, one scale 8x8, normalized by the target's own mean and std"
     assert found.text((8, 8)) == words
@@ -295,8 +295,8 @@ def test_another_set_is_evaluated_at_the_resolution_of_training():
     wide = dataclasses.replace(catalogue.find(other["name"]), size=(64, 128))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worlds.DATASETS, "driving_night", wide)
-        found = bound(sections, headline="a").spec["evaluations"]
-    assert found["a"]["size"] == [64, 64] and found["b"]["size"] == [96, 96]
+        found = bound(sections, headline="a").spec.evaluations
+    assert found["a"].size == [64, 64] and found["b"].size == [96, 96]
 
 
 @pytest.mark.parametrize(
