@@ -1,4 +1,4 @@
-"""Which images decide what weights a training keeps, and who has to be told."""
+"""Evaluations that choose weights: when they run, and what protocols say of it."""
 
 from collections.abc import Mapping
 

@@ -40,7 +40,7 @@ def override(config: Any, changes: Sequence[tuple[str, Any]]) -> chain.Config:
 def _no_key(
     pattern: str, value: Any, paths: Sequence[Sequence[str]]
 ) -> errors.UserError:
-    """What is said of a pattern that matches nothing: one that does, if one is near."""
+    """For a pattern that matches nothing; offers one that does, if one is near."""
     known = ["/".join(path) for path in paths]
     *front, last = pattern.split("/")
     ends = difflib.get_close_matches(last, {path[-1] for path in paths})

@@ -92,10 +92,10 @@ def _compare(path: str, leaf: Any, source: Row, place: str) -> None:
     expected = source["fingerprints"][path]
     if leaf is not None and hashing.array_sum(leaf) == expected["sha256"]:
         return
-    found = "no such leaf" if leaf is None else _text(fingerprint(leaf))
+    holds = "no such leaf" if leaf is None else _text(fingerprint(leaf))
     raise errors.UserError(
         f"{path}: taken from {source['source_name']} with {_text(expected)}, but "
-        f"{place} at step 0 hold {found}. Something wrote over it after the "
+        f"{place} at step 0 hold {holds}. Something wrote over it after the "
         "transplant; nothing was trained. Fix: the code between "
         "`transplant` and the first step."
     )

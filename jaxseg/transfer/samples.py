@@ -13,7 +13,7 @@ from jaxseg.tasks import task as tasks
 
 
 def write(
-    found: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Mapping[str, Any]],
     task: tasks.Task,
     facts: dataset.Dataset,
     folder: Path,
@@ -27,7 +27,7 @@ def write(
     style["palette"] = draw.full_palette(facts.palette, facts.num_classes)
     events = str(folder / "events")
     with tensorboardX.SummaryWriter(events, filename_suffix=".samples") as writer:
-        for index, entry in enumerate(found):
+        for index, entry in enumerate(predictions):
             pictures = _pictures(entry, task, style)
             for name, picture in pictures.items():
                 path = folder / "samples" / f"{index:03d}_{name}.png"

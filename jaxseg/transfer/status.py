@@ -60,7 +60,7 @@ class Status(Watcher):
         self.one: progress.TaskID | None = None
         self.began = 0.0
         self.cached = 0
-        self.told: set[str] = set()
+        self.noted: set[str] = set()
         self.streams = contextlib.ExitStack()
 
     def __enter__(self) -> "Status":
@@ -76,7 +76,7 @@ class Status(Watcher):
     def begin(self, one: Stage) -> None:
         """A bar of its own."""
         self.began = time.perf_counter()
-        self.one = self.bars.add_task(_told(one.name), total=None, rate="", text="")
+        self.one = self.bars.add_task(_shown(one.name), total=None, rate="", text="")
 
     def progress(self, one: Stage, done: int, of: int, text: str) -> None:
         """Moves the bar."""
@@ -84,17 +84,17 @@ class Status(Watcher):
         shown = f"{rate:.1f}/s" if done else ""
         if self.one is not None:
             self.bars.update(
-                self.one, completed=done, total=of, text=_told(text), rate=shown
+                self.one, completed=done, total=of, text=_shown(text), rate=shown
             )
 
     def note(self, one: Stage, text: str) -> None:
         """A line for the log, above the bars; the same words only once a run."""
-        if text in self.told:
+        if text in self.noted:
             return
-        self.told.add(text)
+        self.noted.add(text)
         self._say_cached()
         place = " " * len(self._place())
-        self.console.print(f"{place} note     {_told(f'{one.name}  {text}')}")
+        self.console.print(f"{place} note     {_shown(f'{one.name}  {text}')}")
 
     def end(self, one: Stage, state: str, text: str = "") -> None:
         """A line for the log."""
@@ -110,8 +110,8 @@ class Status(Watcher):
         self._say_cached()
         spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
-        told = _told(f"{one.name}  {result}  {spent}".rstrip())
-        self.console.print(f"{self._place()} [{color}]{state:8}[/] {told}", markup=True)
+        line = _shown(f"{one.name}  {result}  {spent}".rstrip())
+        self.console.print(f"{self._place()} [{color}]{state:8}[/] {line}", markup=True)
 
     def _place(self) -> str:
         return f"[{self.ended:>3}/{self.total}]"
@@ -134,6 +134,6 @@ class Status(Watcher):
         return f"{text} (learning nothing gives {floor:.3f})"
 
 
-def _told(text: str) -> str:
+def _shown(text: str) -> str:
     """Text of configs and data for the console: no markup, no hidden characters."""
     return markup.escape(texts.visible(text))

@@ -187,8 +187,11 @@ def size(folder: Path) -> int:
 @functools.cache
 def packages() -> dict[str, str]:
     """{package: version} of all that can move a number, and Python's."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return found | {"python": platform.python_version(), "machine": platform.machine()}
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return versions | {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
 
 
 def environment(devices: str) -> dict[str, Any]:

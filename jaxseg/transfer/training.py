@@ -134,8 +134,8 @@ class Training:
         state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
         fresh = {"step": 0, "hooks": {}}
         flat, meta = self.checkpoints.restore() or (None, fresh)
-        for box in (self.checkpoints, self.best):
-            box.forget(after=meta["step"])
+        for saved in (self.checkpoints, self.best):
+            saved.forget(after=meta["step"])
         if flat is None:
             shutil.rmtree(self.context.folder)  # what an unfinished try left
             self.context.folder.mkdir()
@@ -278,14 +278,14 @@ class Training:
         """The last weights, or the best that an evaluation saw, and their step."""
         if self.spec.keep == "last" or watch.kept["step"] is None:
             return state.variables(), None
-        found = self.best.restore()
-        if found is None or found[1]["step"] != watch.kept["step"]:
+        best = self.best.restore()
+        if best is None or best[1]["step"] != watch.kept["step"]:
             raise errors.UserError(
                 f"{self.best.folder}: the best weights, of step {watch.kept['step']}, "
                 f"are damaged or gone. Fix: delete {self.context.scratch} and run "
                 "again."
             )
-        return mesh.put_state(found[0], self.mesh), watch.kept["step"]
+        return mesh.put_state(best[0], self.mesh), watch.kept["step"]
 
     def _flops(self, steps: int) -> float | None:
         per_step = self.clock.cost.get("flops")

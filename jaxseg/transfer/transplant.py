@@ -190,18 +190,18 @@ def _pair(
 
 def _under(flat: Mapping[str, Any], prefix: str, side: str) -> dict[str, str]:
     """{collection and path below the prefix: full path}; an error if it is empty."""
-    found = {}
+    leaves = {}
     for path in flat:
         collection, inner = path.split("/", 1)  # prefixes never name the collection
         if trees.under(prefix, inner):
-            found[f"{collection}:{inner[len(prefix) :]}"] = path
-    if not found:
+            leaves[f"{collection}:{inner[len(prefix) :]}"] = path
+    if not leaves:
         tops = sorted({p.split("/")[1] for p in flat})
         hint = lookup.did_you_mean(prefix, tops)
         raise TransplantError(
             f"{side} has nothing under {prefix!r}. It has: {', '.join(tops)}.{hint}"
         )
-    return found
+    return leaves
 
 
 def _problems(
@@ -235,10 +235,10 @@ def _reinitialised(flat: Mapping[str, Any], patterns: Sequence[str]) -> set[str]
     fresh: set[str] = set()
     for pattern in patterns:
         try:
-            found = set(trees.matching(pattern, inner.values(), what="reinit"))
+            matched = set(trees.matching(pattern, inner.values(), what="reinit"))
         except errors.UserError as error:
             raise TransplantError(str(error)) from None
-        fresh |= {path for path, name in inner.items() if name in found}
+        fresh |= {path for path, name in inner.items() if name in matched}
     return fresh
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import pytest
 
@@ -141,3 +142,73 @@ def test_name_of():
     for section in ("adam", {}, {"name": 3}, None):
         with pytest.raises(errors.UserError, match="a section with a 'name'"):
             binding.name_of(section, "stages/x/optimizer")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inner(binding.Spec):
+    """A nested section."""
+
+    count: Annotated[int, binding.at_least(1)]
+    folder: str | None = binding.local(None)
+    digest: str | None = binding.resolved()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outer(binding.Spec):
+    """A section with sections in it."""
+
+    one: Inner
+    many: tuple[Inner, ...] = ()
+    named: Mapping[str, Inner] | None = None
+    rates: Annotated[Sequence[float], binding.SHARE] = (0.5,)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.many) > 2:
+            raise errors.UserError(f"many: found {len(self.many)}, allowed: up to 2")
+
+
+def outer(**section):
+    return binding.bind(Outer, section=section, where="x")
+
+
+def test_sections_become_frozen_specs_all_the_way_down():
+    spec = outer(one={"count": 2}, many=[{"count": 3}], named={"a": {"count": 4}})
+    assert [spec.one.count, spec.many[0].count, spec.named["a"].count] == [2, 3, 4]
+    assert isinstance(spec.many, tuple) and spec.rates == (0.5,)
+    assert outer(one=spec.one).one is spec.one  # bound before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.one.count = 5
+
+
+@pytest.mark.parametrize(
+    "section, text",
+    [
+        ({}, "x: key 'one' is missing"),
+        ({"one": 3}, "x/one: found 3, allowed: a section"),
+        ({"one": {}}, "x/one: key 'count' is missing"),
+        ({"one": {"count": 0}}, "x/one/count: found 0, allowed: 1 or more"),
+        ({"one": {"cuont": 1}}, "x/one: unknown key 'cuont'.*Did you mean 'count'"),
+        ({"one": {"count": 1, "digest": "a"}}, "x/one: unknown key 'digest'"),
+        ({"one": {"count": 1}, "many": [{"count": 0}]}, "x/many/0/count: found 0"),
+        ({"one": {"count": 1}, "many": [{"count": 1}] * 3}, "x/many: found 3"),
+        ({"one": {"count": 1}, "rates": [0.1, 2.0]}, "x/rates: found .* 0 to 1"),
+    ],
+)
+def test_what_a_spec_refuses_names_its_place(section, text):
+    with pytest.raises(errors.UserError, match=text):
+        outer(**section)
+
+
+def test_a_changed_spec_is_checked_again():
+    with pytest.raises(errors.UserError, match="count: found 0"):
+        dataclasses.replace(outer(one={"count": 1}).one, count=0)
+
+
+def test_plain_leaves_out_what_it_is_asked_to():
+    spec = outer(one={"count": 1, "folder": "here"})
+    assert binding.plain(spec)["one"] == {"count": 1, "folder": "here", "digest": None}
+    assert binding.plain(spec, without="local")["one"] == {"count": 1, "digest": None}
+    written = binding.plain(spec, without="resolved")
+    assert written["one"] == {"count": 1, "folder": "here"}
+    assert binding.bind(Outer, section=written, where="x") == outer(**written)

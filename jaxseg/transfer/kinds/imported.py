@@ -194,22 +194,22 @@ def _from_published(
     """Variables and facts of timm's, torchvision's or the authors' weights."""
     arch, channels = convert.find(spec.arch), spec.channels
     try:
-        found = convert.convert(torch_file.read(path), spec.arch, channels=channels)
+        converted = convert.convert(torch_file.read(path), spec.arch, channels=channels)
     except errors.UserError as error:
         text = str(error)
         raise errors.UserError(
             text if text.startswith(str(path)) else f"{path}: {text}"
         ) from None
-    return found.variables, {
-        "heads": sorted(found.outputs),
-        "outputs": found.outputs,
+    return converted.variables, {
+        "heads": sorted(converted.outputs),
+        "outputs": converted.outputs,
         "classes": [],
         "metrics": [],
         "preprocessing": convert.preprocessing(arch, channels),
-        "naming": found.naming,
-        "left_behind": list(found.left),
+        "naming": converted.naming,
+        "left_behind": list(converted.left),
         # Bound, with what the file's own code does otherwise (HRNet's fusion).
-        "model": models.bind_model(found.model, where=spec.arch),
+        "model": models.bind_model(converted.model, where=spec.arch),
     }
 
 
