@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxseg.analysis import features
-from jaxseg.core import binding, errors
+from jaxseg.core import binding, errors, rules
 from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 
@@ -39,7 +39,7 @@ class Spec(binding.Spec):
 
     name: str
     datasets: tuple[LabelledData, ...]
-    batch_size: Annotated[int, binding.at_least(1)] = 32
+    batch_size: Annotated[int, rules.at_least(1)] = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()

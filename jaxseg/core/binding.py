@@ -14,15 +14,12 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
-
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, lookup, rules
 
 # Annotations that are enforced; anything else is the called function's own matter.
 SCALARS = (float, int, bool, str, types.NoneType)
 CHECKED = {float, int, bool, str, types.NoneType, Mapping, Sequence, tuple}
 INT = 2**63 - 1  # what arrays and files hold
-SEED = 2**32 - 1  # `jax.random.PRNGKey` keeps 32 bits: a higher seed would be another's
 NAMES = {
     types.NoneType: "None",
     Mapping: "a section",
@@ -31,45 +28,7 @@ NAMES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What values an annotated field may have: `Annotated[int, at_least(1)]`.
-
-    It holds for every item of a list; None is not looked at.
-    """
-
-    allowed: str  # in words, for the message
-    holds: Callable[[Any], bool]
-
-    def check(self, value: Any, field: str) -> None:
-        """UserError that begins with the field, unless the rule holds."""
-        if value is None or (type(value) in SCALARS and self.holds(value)):
-            return
-        if not all(map(self.holds, np.ravel(value).tolist())):
-            raise errors.UserError(f"{field}: found {value!r}, allowed: {self.allowed}")
-
-
-def at_least(low: int | float) -> Rule:
-    """Numbers from `low`."""
-    return Rule(f"{low} or more", lambda x: x >= low)
-
-
-def at_most(high: int | float) -> Rule:
-    """Numbers up to `high`."""
-    return Rule(f"at most {high}", lambda x: x <= high)
-
-
-ABOVE_0 = Rule("more than 0", lambda x: x > 0)
-SHARE = Rule("0 to 1", lambda x: 0 <= x <= 1)
-BELOW_1 = Rule("from 0, below 1", lambda x: 0 <= x < 1)
-INSIDE = Rule("between 0 and 1", lambda x: 0 < x < 1)
 _signature = functools.cache(inspect.signature)  # every stage asks for the same
-Seed = Annotated[int, at_least(0), at_most(SEED)]
-
-
-def one_of(*names: str) -> Rule:
-    """One of these texts."""
-    return Rule(", ".join(names), lambda x: x in names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +44,8 @@ class Spec:
 
     def __post_init__(self) -> None:
         """UserError, beginning with the field, on a value that its Rules forbid."""
-        for field, rules in _rules_of(type(self)):
-            for rule in rules:
+        for field, every in _rules_of(type(self)):
+            for rule in every:
                 rule.check(getattr(self, field), field)
 
 
@@ -156,6 +115,9 @@ def bind(
     }
     if isinstance(functions[0], type) and issubclass(functions[0], Spec):
         return _instance(functions[0], name | bound, where)
+    for key in section:
+        for rule in _kind(parameters[key][0]).rules:
+            rule.check(bound[key], f"{where}/{key}")
     for function in functions:
         if _made_class(function) is not None:
             bound |= _fields_of(function, bound, section, given)
@@ -171,10 +133,7 @@ def _value(
         raise errors.UserError(f"{where}: key {key!r} is missing")
     if key not in section and not (kind.by or kind.spec):
         return default
-    value = _cast(section.get(key, default), annotation, f"{where}/{key}")
-    for rule in kind.rules:
-        rule.check(value, f"{where}/{key}")
-    return value
+    return _cast(section.get(key, default), annotation, f"{where}/{key}")
 
 
 def _instance(spec: type[Spec], values: Mapping[str, Any], where: str) -> Spec:
@@ -186,10 +145,13 @@ def _instance(spec: type[Spec], values: Mapping[str, Any], where: str) -> Spec:
 
 def name_of(section: Any, where: str) -> str:
     """The `name` of a section; UserError where it has none."""
-    if not isinstance(section, Mapping) or not isinstance(section.get("name"), str):
+    if not isinstance(section, Mapping) or "name" not in section:
         raise errors.UserError(
             f"{where}: found {section!r}, allowed: a section with a 'name'"
         )
+    if not isinstance(section["name"], str):
+        found = section["name"]
+        raise errors.UserError(f"{where}/name: found {found!r}, allowed: a text")
     return section["name"]
 
 
@@ -258,7 +220,7 @@ class _Kind(NamedTuple):
     """What an annotation asks for."""
 
     options: Mapping[Any, Any]  # {type without its arguments: the whole}
-    rules: tuple[Rule, ...]
+    rules: tuple[rules.Rule, ...]
     by: By | None
     spec: type[Spec] | None
 
@@ -284,18 +246,18 @@ def _kind(annotation: Any) -> _Kind:
     ]
     return _Kind(
         {typing.get_origin(option) or option: option for option in options},
-        tuple(one for one in more if isinstance(one, Rule)),
+        tuple(one for one in more if isinstance(one, rules.Rule)),
         next((one for one in more if isinstance(one, By)), None),
         next(iter(classes), None),
     )
 
 
 @functools.cache
-def _rules_of(spec: type[Spec]) -> list[tuple[str, tuple[Rule, ...]]]:
+def _rules_of(spec: type[Spec]) -> list[tuple[str, tuple[rules.Rule, ...]]]:
     """(field, rules) of the fields that have any."""
     fields = dataclasses.fields(spec)
     every = [(field.name, _kind(field.type).rules) for field in fields]
-    return [(name, rules) for name, rules in every if rules]
+    return [(name, own) for name, own in every if own]
 
 
 def _cast(value: Any, annotation: Any, where: str) -> Any:
@@ -307,6 +269,9 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
     if isinstance(value, Spec):
         return value  # bound before
     if by is not None:
+        left_out = value is None and types.NoneType in kinds
+        if not (left_out or isinstance(value, Mapping)):
+            raise errors.UserError(f"{where}: found {value!r}, allowed: a section")
         return by.bind(value, where=where)
     if spec is not None and (value is not None or types.NoneType not in kinds):
         return bind(spec, section={} if value is None else value, where=where)
@@ -327,6 +292,8 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
         )
     if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
         names = ", ".join(sorted(NAMES.get(kind, kind.__name__) for kind in kinds))
+        if type(value) is float and float in kinds:
+            names = "finite numbers"
         raise errors.UserError(
             f"{where}: found {value!r} ({type(value).__name__}), allowed: {names}"
         )
@@ -342,8 +309,5 @@ def _cast_items(value: Sequence[Any], annotation: Any, where: str) -> Sequence[A
             f"{where}: found {value!r}, allowed: a list of {len(items)}"
         )
     item = (*items, Any)[0]
-    if _kind(item).spec is None:
-        return type(value)(_cast(each, item, where) for each in value)
-    return tuple(
-        _cast(each, item, f"{where}/{place}") for place, each in enumerate(value)
-    )
+    cast = (_cast(each, item, f"{where}/{n}") for n, each in enumerate(value))
+    return tuple(cast) if _kind(item).spec else type(value)(cast)

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, lookup
+from jaxseg.core import binding, errors, lookup, rules
 from jaxseg.data import catalogue, dataset, subsets
 from jaxseg.data import source as source_lib
 from jaxseg.data.source import Source
 
 # Arguments of `data.source.open`.
 OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
+SHARE = rules.Rule("above 0, up to 1", lambda x: 0 < x <= 1)
 SET = ("name", "root", "options", "copy")  # whose images
 
 
@@ -28,12 +29,12 @@ class DataSpec(binding.Spec):
     name: str
     split: str = "train"
     root: str | None = binding.local(None)
-    count: Annotated[int, binding.at_least(1)] | None = None
-    fraction: float | None = None
-    seed: binding.Seed = 0
-    part: Annotated[str, binding.one_of(*subsets.PARTS)] = "all"
+    count: Annotated[int, rules.at_least(1)] | None = None
+    fraction: Annotated[float, SHARE] | None = None
+    seed: rules.Seed = 0
+    part: Annotated[str, rules.one_of(*subsets.PARTS)] = "all"
     options: Mapping[str, Any] | None = None
-    cache: Annotated[str, binding.one_of(*source_lib.CACHES)] = binding.local("auto")
+    cache: Annotated[str, rules.one_of(*source_lib.CACHES)] = binding.local("auto")
     copy: str | None = None
     full_digest: bool = binding.local(False)
     fingerprint: str | None = binding.resolved()

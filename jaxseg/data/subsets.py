@@ -1,13 +1,12 @@
 """Subsets of the records of a split: a number, a share, the holdout, the train part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from jaxseg.core import binding, errors, lookup
-from jaxseg.data.dataset import Dataset
+from jaxseg.core import errors
 
 PARTS = ("all", "train", "holdout")
 UNITS = ("batch", "example")  # what is drawn from one of several sets
@@ -31,43 +30,6 @@ def share(
             "them, a fraction above 0 and up to 1. Fix: drop the other."
         )
     return max(1, round(fraction * total))
-
-
-def check_draw(data: Mapping[str, Any], where: str) -> None:
-    """UserError for a part, seed or count that is allowed for no data set."""
-    for place, own in enumerate(data.get("mix", ())):
-        check_draw(own, f"{where}/mix/{place}")
-    part = data.get("part", "all")
-    if part not in PARTS:
-        raise lookup.unknown(part, PARTS, kind="part", where=f"{where}/part")
-    for name, low in (("seed", 0), ("count", 1)):
-        if data[name] is not None and data[name] < low:
-            raise errors.UserError(
-                f"{where}/{name}: found {data[name]}, allowed: {low} or more"
-            )
-    if data["seed"] > binding.SEED:
-        raise errors.UserError(
-            f"{where}/seed: found {data['seed']}, allowed: at most {binding.SEED}"
-        )
-
-
-def check(data: Mapping[str, Any], facts: Dataset, where: str) -> None:
-    """UserError for a data section that asks for more images than its data set has.
-
-    A set of the catalogue is checked again when it is opened: its folder may differ.
-    """
-    count, split = data["count"], data["split"]
-    known = facts.own or not facts.on_disk
-    if known and split not in facts.splits:
-        raise lookup.unknown(
-            split, facts.splits, kind=f"split of {data['name']}", where=where
-        )
-    total = facts.splits.get(split, 0)
-    share(total, count, data.get("fraction"), what=where)
-    if count is not None and known and count > total:
-        raise errors.UserError(
-            f"{where}: count={count}; allowed are 1 to {total}, the number of records."
-        )
 
 
 def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray:

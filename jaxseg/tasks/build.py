@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import lookup
+from jaxseg.core import binding, lookup
 from jaxseg.data.dataset import Dataset
 from jaxseg.models import model as models
 from jaxseg.tasks import task as tasks
+
+
+def bind(section: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A task's section with the defaults of its `build`."""
+    module = lookup.load("jaxseg.tasks", binding.name_of(section, where))
+    given = {"num_outputs": 1}
+    return binding.bind(
+        module.build, section=section, where=where, given=given, named=True
+    )
 
 
 def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:

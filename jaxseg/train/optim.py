@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxseg.core import binding, errors, lookup, trees
+from jaxseg.core import binding, errors, lookup, rules, trees
 from jaxseg.core.types import Array
 from jaxseg.train import state as states
 
 Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
-Momentum = Annotated[float, binding.BELOW_1]
-NotNegative = Annotated[float, binding.at_least(0)]
-Positive = Annotated[float, binding.ABOVE_0]
-Share = Annotated[float, binding.SHARE]
+Momentum = Annotated[float, rules.BELOW_1]
+NotNegative = Annotated[float, rules.at_least(0)]
+Positive = Annotated[float, rules.ABOVE_0]
+Share = Annotated[float, rules.SHARE]
 
 
 def sgd(
@@ -175,7 +174,7 @@ def poly(power: NotNegative = 0.9) -> Callable[[float], float]:
 
 
 def step(
-    at: Annotated[Sequence[float], binding.SHARE] = (0.5, 0.75), factor: Share = 0.1
+    at: Annotated[Sequence[float], rules.SHARE] = (0.5, 0.75), factor: Share = 0.1
 ) -> Callable[[float], float]:
     """Multiplied by `factor` at each of these shares of the run (factors A.2)."""
     return lambda done: factor ** sum(done >= point for point in at)
@@ -207,11 +206,6 @@ def schedule(
         return curve((index - warmup_steps) / max(steps - warmup_steps, 1))
 
     return at
-
-
-def rates(lr: float, curve: Callable[[int], float]) -> Callable[[int], jax.Array]:
-    """A function of the step that returns the learning rate as a float32 scalar."""
-    return lambda index: jnp.float32(lr * curve(index))
 
 
 def bind_schedule(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Artifact:
 
     @property
     def model_section(self) -> dict[str, Any]:
-        """Resolved; of an imported model as its file was, not as the stage said."""
+        """Resolved; of an imported model that of its file."""
         return self.manifest["model"]
 
     @property

@@ -64,7 +64,8 @@ class Plan:
         matching = [s for s in self.stages if key and s.key.startswith(key)]
         if len({s.key for s in matching}) != 1:
             raise errors.UserError(
-                f"--stage={key}: {len(matching)} stages of this config have such a key"
+                f"--stage={key}: {len(matching)} stages of this config have such a "
+                "key. Fix: one of the keys that --plan lists"
             )
         return matching[:1]
 
@@ -97,7 +98,7 @@ def bind(config: Any) -> Config:
 
 
 def plain(value: Any) -> Any:
-    """Dicts and lists all the way down, of a ConfigDict or a Config as of anything."""
+    """Dicts and lists all the way down, also of a ConfigDict or a Config."""
     if isinstance(value, Config):
         value = value.plain()
     if hasattr(value, "to_dict"):
@@ -151,7 +152,8 @@ def _ordered(parents: Mapping[str, Collection[str]]) -> list[str]:
         for parent in own:
             if parent not in parents:
                 where = f"stages/{name}"
-                raise lookup.unknown(parent, parents, kind="parent", where=where)
+                others = [one for one in parents if one != name]
+                raise lookup.unknown(parent, others, kind="parent", where=where)
     try:
         order = list(graphlib.TopologicalSorter(parents).static_order())
     except graphlib.CycleError as error:

@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, lookup
-from jaxseg.core.binding import Seed, at_least, at_most
+from jaxseg.core import binding, errors, lookup, rules
+from jaxseg.core.rules import Seed, at_least, at_most
 from jaxseg.data import subsets
 from jaxseg.data.spec import SET, DataSpec, SizedData
 from jaxseg.evals import protocol as protocols
 from jaxseg.models import model as models
+from jaxseg.tasks import build
 from jaxseg.train import optim
 
 STEPS = 2**31 - 1  # counted in int32
@@ -17,21 +18,21 @@ BATCH = 2**20  # images: far above what any memory holds
 THREADS = 1024
 ANY_SET = ("size", "cache")  # what other data sections inherit from that of training
 SAME_SET = (*ANY_SET, *SET, "full_digest")  # where they name no other set
-spec = dataclasses.dataclass(frozen=True, kw_only=True)
+frozen = dataclasses.dataclass(frozen=True, kw_only=True)
 
 Count = Annotated[int, at_least(1)]
 Period = Annotated[int, at_least(0)]  # steps; 0: never
 Threads = Annotated[int, at_least(0), at_most(THREADS)]
 
 
-@spec
+@frozen
 class MixedData(SizedData):
     """A further data set of a training. weight: how often it is drawn from."""
 
-    weight: Annotated[float, binding.ABOVE_0] = 1.0
+    weight: Annotated[float, rules.ABOVE_0] = 1.0
 
 
-@spec
+@frozen
 class TrainData(MixedData):
     """The examples of a training.
 
@@ -44,7 +45,7 @@ class TrainData(MixedData):
 
     augment: str | Sequence[Mapping[str, Any]] = "factors"
     mix: tuple[MixedData, ...] = ()
-    unit: Annotated[str, binding.one_of(*subsets.UNITS)] = "batch"
+    unit: Annotated[str, rules.one_of(*subsets.UNITS)] = "batch"
 
     @property
     def all(self) -> tuple[MixedData, ...]:
@@ -57,7 +58,7 @@ class TrainData(MixedData):
         return (*self.size, len(self.facts().mean or (0, 0, 0)))
 
 
-@spec
+@frozen
 class EvalSpec(SizedData):
     """The examples of an evaluation, and how it is done.
 
@@ -71,8 +72,6 @@ class EvalSpec(SizedData):
 
 def train_data(section: Any, where: str) -> TrainData:
     """The data section of a training; what its `mix` leaves out is as there."""
-    if not isinstance(section, Mapping):
-        return binding.bind(TrainData, section=section, where=where)
     mix = section.get("mix", ())
     alone = {key: value for key, value in section.items() if key != "mix"}
     data = binding.bind(TrainData, section=alone, where=where)
@@ -102,7 +101,7 @@ def inherited(data: TrainData, section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: getattr(data, key) for key in keys} | dict(section)
 
 
-@spec
+@frozen
 class StartSpec(binding.Spec):
     """One transplant from the parent of that role.
 
@@ -116,8 +115,15 @@ class StartSpec(binding.Spec):
     reinit: Sequence[str] = ()
     allow: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.take:
+            raise errors.UserError(
+                "take: found {}, allowed: one {prefix here: prefix there} or more"
+            )
 
-@spec
+
+@frozen
 class RunSpec(binding.Spec):
     """Periods in steps; threads that read data, or instead of them worker processes.
 
@@ -130,12 +136,6 @@ class RunSpec(binding.Spec):
     workers: Threads = 0
 
 
-def bind_task(section: Any, where: str) -> dict[str, Any]:
-    build = lookup.load("jaxseg.tasks", binding.name_of(section, where)).build
-    given = {"num_outputs": 1}
-    return binding.bind(build, section=section, where=where, given=given, named=True)
-
-
 def _optimizer(section: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
     return optim.bind({"name": "adam"} | dict(section or {}), where=where)
 
@@ -144,7 +144,7 @@ def _schedule(section: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
     return optim.bind_schedule({"name": "cosine"} | dict(section or {}), where=where)
 
 
-@spec
+@frozen
 class TrainSpec(binding.Spec):
     """A training.
 
@@ -168,8 +168,8 @@ class TrainSpec(binding.Spec):
     samples: predictions to draw. run: outside the content key.
     """
 
-    data: Annotated[TrainData, binding.By(train_data)]
-    task: Annotated[Mapping[str, Any], binding.By(bind_task)]
+    data: TrainData
+    task: Annotated[Mapping[str, Any], binding.By(build.bind)]
     model: Annotated[Mapping[str, Any], binding.By(models.bind_model)]
     steps: Annotated[int, at_least(1), at_most(STEPS)]
     starts: tuple[StartSpec, ...] = ()
@@ -183,11 +183,11 @@ class TrainSpec(binding.Spec):
     lr_multipliers: Sequence[Sequence[Any]] = ()
     accumulate: Count = 1
     mixup: Annotated[float, at_least(0)] = 0.0
-    ema: Annotated[float, binding.INSIDE] | None = None
+    ema: Annotated[float, rules.INSIDE] | None = None
     seed: Seed = 0
     eval_every: Period | None = 0
     patience: Count | None = None
-    keep: Annotated[str, binding.one_of("last", "best")] = "last"
+    keep: Annotated[str, rules.one_of("last", "best")] = "last"
     samples: Annotated[int, at_least(0)] = 4
     run: RunSpec = binding.local(None)
 
@@ -228,16 +228,17 @@ class TrainSpec(binding.Spec):
         return {"train": self.data, **mixed, **self.evaluations}
 
 
-def bind_training(section: Any, where: str) -> TrainSpec:
+def bind_training(section: Mapping[str, Any], where: str) -> TrainSpec:
     """A `train` section; its evaluations inherit from its data."""
-    filled = section
-    if isinstance(section, Mapping) and "data" in section:
-        data = train_data(section["data"], f"{where}/data")
-        given = section.get("evaluations") or {"validation": {}}
+    filled, data = dict(section), section.get("data")
+    if isinstance(data, Mapping):
+        data = train_data(data, f"{where}/data")
+        given = section.get("evaluations")
+        given = {"validation": {}} if given is None else given
         if isinstance(given, Mapping):
             given = {
                 name: evaluation(data, own, f"{where}/evaluations/{name}")
                 for name, own in given.items()
             }
-        filled = dict(section) | {"data": data, "evaluations": given}
+        filled |= {"data": data, "evaluations": given}
     return binding.bind(TrainSpec, section=filled, where=where)

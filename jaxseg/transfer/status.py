@@ -18,7 +18,7 @@ COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan", "early": "cy
 
 
 class Watcher:
-    """Hears of every stage as it goes; the status table is one."""
+    """Is called as each stage begins, moves on and ends."""
 
     def begin(self, one: Stage) -> None:
         """A stage starts to run."""

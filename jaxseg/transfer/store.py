@@ -1,4 +1,4 @@
-"""Artifacts on disk by key: whole or not there, locked while made, summed for good."""
+"""Artifacts on disk by key: whole or not there, locked while made, with checksums."""
 
 import contextlib
 import datetime

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 
-from jaxseg.core import binding, errors
+from jaxseg.core import binding, errors, rules
 
 
 def function(
@@ -89,7 +89,7 @@ def test_missing_key():
         ({"a": 1, "d": 1}, r"found 1 \(int\), allowed: bool"),
         ({"a": 1, "at": 0.5}, r"stages/x/at: found 0.5 \(float\), allowed: a list"),
         ({"a": 1, "at": "0.5"}, r"allowed: a list"),
-        ({"a": 1, "at": ["x"]}, r"stages/x/at: found 'x' \(str\), allowed: float"),
+        ({"a": 1, "at": ["x"]}, r"stages/x/at/0: found 'x' \(str\), allowed: float"),
         ({"a": 1, "table": [1]}, r"allowed: None, a section"),
         ({"a": 1, "table": {"k": 1}}, r"stages/x/table/k: found 1"),
     ],
@@ -139,7 +139,9 @@ def test_a_builder_of_a_dataclass_takes_its_fields():
 
 def test_name_of():
     assert binding.name_of({"name": "adam"}, "x") == "adam"
-    for section in ("adam", {}, {"name": 3}, None):
+    with pytest.raises(errors.UserError, match="stages/x/name: found 3, allowed"):
+        binding.name_of({"name": 3}, "stages/x")
+    for section in ("adam", {}, None):
         with pytest.raises(errors.UserError, match="a section with a 'name'"):
             binding.name_of(section, "stages/x/optimizer")
 
@@ -148,7 +150,7 @@ def test_name_of():
 class Inner(binding.Spec):
     """A nested section."""
 
-    count: Annotated[int, binding.at_least(1)]
+    count: Annotated[int, rules.at_least(1)]
     folder: str | None = binding.local(None)
     digest: str | None = binding.resolved()
 
@@ -160,7 +162,7 @@ class Outer(binding.Spec):
     one: Inner
     many: tuple[Inner, ...] = ()
     named: Mapping[str, Inner] | None = None
-    rates: Annotated[Sequence[float], binding.SHARE] = (0.5,)
+    rates: Annotated[Sequence[float], rules.SHARE] = (0.5,)
 
     def __post_init__(self):
         super().__post_init__()

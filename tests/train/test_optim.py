@@ -293,8 +293,3 @@ def test_warm_up_longer_than_the_run_is_refused():
         optim.schedule("poly", steps=6, warmup_steps=7)
     with pytest.raises(errors.UserError, match="found -1"):
         optim.schedule("poly", steps=6, warmup_steps=-1)
-
-
-def test_rates_are_float32_inputs():
-    rate = optim.rates(0.5, optim.schedule("poly", steps=2, power=1.0))(1)
-    assert rate.dtype == jnp.float32 and rate == 0.25

@@ -14,6 +14,7 @@ from jaxseg.core import (
     errors,
     hashing,
     licences,
+    rules,
     trees,
     types,
 )
@@ -21,8 +22,8 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
+from jaxseg.tasks import build
 from jaxseg.transfer import artifact
-from jaxseg.transfer import spec as training_spec
 from jaxseg.transfer import stage as stages
 
 UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
@@ -59,7 +60,7 @@ class ImportedSpec(binding.Spec):
 
     file: str = binding.local()
     arch: str | None = None
-    channels: Annotated[int, binding.at_least(1)] = 3
+    channels: Annotated[int, rules.at_least(1)] = 3
     model: Mapping[str, Any] | None = None
     licence: str | None = None
     task: Mapping[str, Any] | None = binding.resolved()
@@ -106,9 +107,7 @@ class Imported(stages.Kind):
             )
         task = None
         if spec.arch is not None:
-            task = training_spec.bind_task(
-                {"name": convert.find(spec.arch).task}, where
-            )
+            task = build.bind({"name": convert.find(spec.arch).task}, where)
         content = hashing.file_sum(path)
         return dataclasses.replace(spec, task=task, content=content)
 
