@@ -2,6 +2,7 @@
 
 import dataclasses
 import graphlib
+import heapq
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -146,7 +147,7 @@ def write(plan: Plan, workdir: Path) -> None:
 
 
 def _ordered(parents: Mapping[str, Collection[str]]) -> list[str]:
-    """Names in the order of the config, but each right after its parents."""
+    """Names as in the config, but parents before the first that needs them."""
     place = {name: number for number, name in enumerate(parents)}
     for name, own in parents.items():
         for parent in own:
@@ -154,14 +155,22 @@ def _ordered(parents: Mapping[str, Collection[str]]) -> list[str]:
                 where = f"stages/{name}"
                 others = [one for one in parents if one != name]
                 raise lookup.unknown(parent, others, kind="parent", where=where)
+    sorter = graphlib.TopologicalSorter(parents)
     try:
-        order = list(graphlib.TopologicalSorter(parents).static_order())
+        sorter.prepare()
     except graphlib.CycleError as error:
         raise _circle(error.args[1][:0:-1], place) from None
-    for name in reversed(order):  # a parent is due where its first descendant is
+    due = dict(place)  # where the first of its descendants stands
+    for name in reversed(list(graphlib.TopologicalSorter(parents).static_order())):
         for parent in parents[name]:
-            place[parent] = min(place[parent], place[name])
-    return sorted(order, key=place.__getitem__)  # stable: parents stay first
+            due[parent] = min(due[parent], due[name])
+    order, ready = [], []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heapq.heappush(ready, (due[name], place[name], name))
+        order.append(heapq.heappop(ready)[-1])
+        sorter.done(order[-1])
+    return order
 
 
 def _circle(names: list[str], place: Mapping[str, int]) -> errors.UserError:

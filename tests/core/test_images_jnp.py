@@ -63,3 +63,11 @@ def test_another_rule_of_resizing_differs_by_more(monkeypatch):
     monkeypatch.setattr(images_jnp, "resize", other)
     expected, found = both((150, 211), 3, np.uint8, (32, 48))
     assert np.abs(found - expected).max() > 1
+
+
+@pytest.mark.parametrize("size, target", [((23, 22), (2, 2)), ((8, 31), (1, 4))])
+def test_a_few_pixels_are_resized_in_the_order_of_pillow(size, target):
+    rng = np.random.default_rng(0)
+    for image in rng.integers(0, 256, (10, *size, 3), np.uint8):
+        on_device = images_jnp.resize(image, target)
+        np.testing.assert_array_equal(on_device, images.resize(image, target))

@@ -37,6 +37,12 @@ def test_the_order_of_the_config_but_parents_first():
     assert made.by_name["c"].parent_keys == {"start": made.by_name["b"].key}
 
 
+def test_parents_of_one_stage_keep_the_order_of_the_config():
+    parents = {name: [] for name in ("s0", "s1", "s2", "s3", "s4")}
+    parents |= {"s4": ["s1"], "s0": ["s4", "s2"]}
+    assert chain._ordered(parents) == ["s1", "s2", "s4", "s0", "s3"]
+
+
 def test_a_change_in_a_parent_reaches_all_that_descends_from_it():
     before = plan(a=None, b="a", c="b", d=None)
     changed = config(a=None, b="a", c="b", d=None)
@@ -56,7 +62,7 @@ def test_a_circle_is_spelt_out():
 def test_an_unknown_parent():
     with pytest.raises(errors.UserError) as caught:
         plan(source=None, b="sorce")
-    text = "stages/b: unknown parent 'sorce'. Known: b, source. Did you mean 'source'?"
+    text = "stages/b: unknown parent 'sorce'. Known: source. Did you mean 'source'?"
     assert text in str(caught.value)
 
 

@@ -106,7 +106,7 @@ def find_pairs(
         raise errors.UserError(
             f"{root / depth}: folder not found; allowed is one of 16-bit, NPY or EXR "
             "depth maps with the names of the images. Fix: name it with depth=FOLDER, "
-            "or use a glob such as depth='*depth_maps.png'."
+            "or use a glob such as depth='*_depth.png'."
         )
     found, arrays = (
         folder_pairs.find_pairs(root, images, depth),
