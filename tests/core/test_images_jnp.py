@@ -69,5 +69,5 @@ def test_another_rule_of_resizing_differs_by_more(monkeypatch):
 def test_a_few_pixels_are_resized_in_the_order_of_pillow(size, target):
     rng = np.random.default_rng(0)
     for image in rng.integers(0, 256, (10, *size, 3), np.uint8):
-        on_device = images_jnp.resize(image, target)
+        on_device = images_jnp.resize(jax.numpy.asarray(image), target)
         np.testing.assert_array_equal(on_device, images.resize(image, target))
