@@ -96,7 +96,7 @@ def check(args: argparse.Namespace) -> int:
         raise errors.UserError("check: found no name. Fix: check NAME, or check DIR.")
     name, root, options, known = _find(args.name, args.root, args.options)
     try:
-        found = audit.audit(name, root, options, args.split, _score, known)
+        findings = audit.audit(name, root, options, args.split, _score, known)
     except audit.NoSplit:
         raise
     except errors.UserError as error:
@@ -105,18 +105,20 @@ def check(args: argparse.Namespace) -> int:
         report = {"name": args.name, "ok": False, "error": str(error)}
         _write_json(args.json, report)
         return 1
-    for each in found:
+    for each in findings:
         _print_problems(each.problems, args.limit)
         if each.split:
-            more = " more" if found[0].fatal else ""  # those of files are printed above
+            more = (
+                " more" if findings[0].fatal else ""
+            )  # those of files are printed above
             counts = f"{each.fatal}{more} problems in {each.records} records"
             print(f"{name} {each.split}: {counts}")
     aside = checks.left_out(catalogue.find_root(name, root, options))
     _print_problems(aside, args.limit)
-    problems = [problem for each in found for problem in each.problems]
+    problems = [problem for each in findings for problem in each.problems]
     if args.fix_report:
         _print_fixes(problems)
-    whole, *splits = found
+    whole, *splits = findings
     report = {each.split: _as_json(each.problems, each.records) for each in splits}
     fatal = sum(problem.fatal for problem in problems)
     _print_verdict(args.name, fatal, len(problems) + len(aside) - fatal)
@@ -177,9 +179,9 @@ def _find(
     given = _options(options)
     folder = Path(name).expanduser()
     if root is None and folder.is_dir():
-        found = guess.readings(folder, given)[0]
-        print(f"{name}: read as {found.name}, because of {found.reason}")
-        return found.name, str(folder), found.options, found.problems
+        reading = guess.readings(folder, given)[0]
+        print(f"{name}: read as {reading.name}, because of {reading.reason}")
+        return reading.name, str(folder), reading.options, reading.problems
     if root is None and name not in catalogue.names():
         raise guess.no_such_name(name)
     catalogue.find(name)
@@ -199,8 +201,8 @@ def _check_across(args: argparse.Namespace) -> int:
     both = []
     for given in args.across:
         name, root, options, known = _find(given, None, args.options)
-        found = audit.audit(name, root, options, args.split, _score, known)
-        both.append(found[1:])
+        findings = audit.audit(name, root, options, args.split, _score, known)
+        both.append(findings[1:])
     leaks = audit.leaks(*both, names=args.across)
     _print_problems(leaks, args.limit)
     print(f"{args.across[0]} and {args.across[1]}: {len(leaks)} images in both")
@@ -255,15 +257,15 @@ def _open(args: argparse.Namespace) -> Source:
 
 def _options(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        given = json.loads(text)
     except (ValueError, RecursionError) as error:
-        found = error
-    if not isinstance(found, dict):
+        given = error
+    if not isinstance(given, dict):
         raise errors.UserError(
             f"--options {text!r} is not JSON of {{option: value}}. Fix: write it like "
             "'{\"binary\": true}', with true or false for True or False."
         )
-    return found
+    return given
 
 
 def _is_here(name: str) -> str:

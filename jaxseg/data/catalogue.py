@@ -111,10 +111,10 @@ def find_root(
         )
     path = Path(root) if root is not None else Path(base) / file
     if not path.is_dir():
-        said = "root" if root is not None else "$JAXSEG_DATA"
+        origin = "root" if root is not None else "$JAXSEG_DATA"
         raise errors.UserError(
-            f"{name}: looked in {path} (from {said}), which is not a folder. Fix: set "
-            f"root=DIR or JAXSEG_DATA. {facts.obtain}".rstrip()
+            f"{name}: looked in {path} (from {origin}), which is not a folder. Fix: "
+            f"set root=DIR or JAXSEG_DATA. {facts.obtain}".rstrip()
         )
     return paths.root(path, outside=bool((options or {}).get(OUTSIDE)))
 
@@ -168,10 +168,10 @@ def records(
     if split not in facts.splits:
         raise lookup.unknown(split, facts.splits, kind="split", where=place)
     with errors.reading(f"{name} {split}: {root}"):
-        found = module(file).records(variant, split, root, **_own(options))
-    if not len(found):
+        result = module(file).records(variant, split, root, **_own(options))
+    if not len(result):
         raise errors.UserError(f"{place}: split {split!r} holds no records")
-    return found
+    return result
 
 
 def module(file: str) -> ModuleType:

@@ -130,9 +130,11 @@ def read_foreground(path: Path) -> np.ndarray:
         ) from None
     alpha = pixels[..., 3]
     if not clear or alpha.min() >= THRESHOLD or alpha.max() < THRESHOLD:
-        found = f"alpha {alpha.min()} to {alpha.max()}" if clear else "no transparency"
+        content = (
+            f"alpha {alpha.min()} to {alpha.max()}" if clear else "no transparency"
+        )
         raise errors.UserError(
-            f"{path}: found {mode} pixels with {found}; allowed are foregrounds that "
+            f"{path}: found {mode} pixels with {content}; allowed are foregrounds that "
             f"are partly opaque (alpha {THRESHOLD} and more) and partly clear. Fix: "
             "cut the object out and save it as PNG with alpha, or remove the file."
         )

@@ -74,10 +74,10 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     whole = set(labels)
     names = sorted({*images} | whole)
     total = hashlib.sha256()
-    for name, found in zip(names, sums(root, [(n, n in whole) for n in names])):
-        if found == MISSING and os.path.islink(os.path.join(root, name)):
+    for name, checksum in zip(names, sums(root, [(n, n in whole) for n in names])):
+        if checksum == MISSING and os.path.islink(os.path.join(root, name)):
             refusals.opens(root, name)  # raises the reason
-        total.update(os.fsencode(name) + b"\0" + found)
+        total.update(os.fsencode(name) + b"\0" + checksum)
     return total.hexdigest()
 
 
@@ -90,14 +90,14 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
     stamps = [_stamp(root, name) for name, _ in names]
     files = [(os.fsencode(name), whole) for name, whole in names]
     known = _kept(path, files)
-    found = [
+    digests = [
         MISSING if now is None else kept[1] if kept and kept[0] == now else None
         for now, kept in zip(stamps, map(known.get, files))
     ]
-    missing = [place for place, each in enumerate(found) if each is None]
+    missing = [place for place, each in enumerate(digests) if each is None]
     fresh = _read_all(below, [files[place] for place in missing])
     for place, (_, each, _) in zip(missing, fresh):
-        found[place] = each
+        digests[place] = each
     trusted = [
         (*files[place], *now, each)
         for place, (now, each, taken) in zip(missing, fresh)
@@ -105,7 +105,7 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
     ]
     if trusted:
         _keep(path, trusted)
-    return found
+    return digests
 
 
 def stamps(root: Path, names: Iterable[str]) -> list[Stamp | None]:

@@ -106,13 +106,13 @@ def check_classes(ids: np.ndarray, facts: Dataset, *, where: str) -> None:
     if above == np.count_nonzero(ids == IGNORE) and ids.min(initial=0) >= 0:
         return  # found in half the time of the mask below
     bad = (ids != IGNORE) & ((ids < 0) | (ids >= facts.num_classes))
-    found, ignored = np.unique(ids[bad]), facts.file_ignore
-    named = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+    values, ignored = np.unique(ids[bad]), facts.file_ignore
+    named = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
     raise errors.UserError(
         f"{where} holds ids {named}; allowed are 0 to {facts.num_classes - 1} "
         f"({facts.num_classes} classes) and {ignored} (ignore). Fix: name all classes, "
         f"or map the others with ids={{raw: class}}, for example "
-        f"ids={{{found[0]}: {ignored}}}."
+        f"ids={{{values[0]}: {ignored}}}."
     )
 
 
@@ -161,7 +161,7 @@ def _check_numbers(example: Example, facts: Dataset, where: str) -> None:
         sizes = [given.get(axis) for axis in axes[1:-1].split(", ") if axis]
         array = example[name]
         fits = array.ndim == len(sizes) and all(
-            wanted in (None, found) for wanted, found in zip(sizes, array.shape)
+            wanted in (None, size) for wanted, size in zip(sizes, array.shape)
         )
         if not fits or array.dtype != kind:
             raise errors.UserError(
@@ -174,9 +174,9 @@ def _check_sizes(example: Example, where: str) -> None:
     height, width = example["image"].shape[:2]
     for name in ("segmentation", "depth"):
         if name in example and example[name].shape != (height, width):
-            found = " x ".join(map(str, example[name].shape))
+            size = " x ".join(map(str, example[name].shape))
             raise errors.UserError(
-                f"{where}: {name} is {found} (height x width), its image is "
+                f"{where}: {name} is {size} (height x width), its image is "
                 f"{height} x {width}. Fix: make the two files the same size."
             )
     depth = example.get("depth")

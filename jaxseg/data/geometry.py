@@ -61,12 +61,12 @@ def object_corners(example: Example) -> np.ndarray:
 
 def regions(example: Example) -> np.ndarray:
     """bool [N], the rows that are no objects: crowds, and boxes of an unknown class."""
-    found = np.zeros(len(object_corners(example)), bool)
+    result = np.zeros(len(object_corners(example)), bool)
     if "crowd" in example:
-        found |= example["crowd"]
+        result |= example["crowd"]
     if "box_labels" in example:
-        found |= example["box_labels"] == IGNORE
-    return found
+        result |= example["box_labels"] == IGNORE
+    return result
 
 
 def corner_range(

@@ -38,11 +38,11 @@ class Unpaired(errors.UserError):
 
         more: of the fix.
         """
-        found = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
+        counts = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
         self.fix = "restore what is missing under the same name, or remove the other"
         self.fix += more
         super().__init__(
-            f"{where}: found {'; '.join(found)}. Allowed is each with the other. Fix: "
+            f"{where}: found {'; '.join(counts)}. Allowed is each with the other. Fix: "
             f"{self.fix}."
         )
         self.files = {file: what for what, all_ in parts.items() for file in all_}
@@ -69,23 +69,23 @@ def sets_aside() -> bool:
     return _aside.get() is not None
 
 
-def refuse(*found: errors.UserError) -> None:
+def refuse(*problems: errors.UserError) -> None:
     """Raises these errors as one; within `setting_aside` collects them and returns, and
     the caller goes on without the files that they name.
     """
     collected = _aside.get()
     if collected is not None:
-        collected.update({str(error): error for error in found})
-    elif len(found) == 1:
-        raise found[0]
-    elif found:
-        raise joined(found)
+        collected.update({str(error): error for error in problems})
+    elif len(problems) == 1:
+        raise problems[0]
+    elif problems:
+        raise joined(problems)
 
 
-def joined(found: Sequence[errors.UserError]) -> errors.UserError:
+def joined(problems: Sequence[errors.UserError]) -> errors.UserError:
     """One error with a line for each of the first NAMED."""
-    more = f"\nand {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return errors.UserError("\n".join(map(str, found[:NAMED])) + more)
+    more = f"\nand {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+    return errors.UserError("\n".join(map(str, problems[:NAMED])) + more)
 
 
 def note(text: str) -> None:

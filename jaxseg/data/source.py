@@ -58,8 +58,8 @@ class Source:
         if self._facts.mean is not None and self._facts.std is not None:
             return self._facts
         options = hashing.canonical(self.options)
-        found = _statistics(self.name, self.root, options, self.fingerprint)
-        return dataclasses.replace(self._facts, **found)
+        statistics = _statistics(self.name, self.root, options, self.fingerprint)
+        return dataclasses.replace(self._facts, **statistics)
 
     def __len__(self) -> int:
         return len(self.indices)

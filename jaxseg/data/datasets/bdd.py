@@ -116,12 +116,12 @@ def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
 def _find(root: Path, folder: str) -> Path:
     names = (f"det_20/det_{folder}.json", f"bdd100k_labels_images_{folder}.json")
     paths = [root / "labels" / name for name in names]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
+    file = next((path for path in paths if path.is_file()), None)
+    if file is None:
         raise errors.UserError(
             f"{paths[0]}: file not found, nor {paths[1].name}. Fix: {COMMON['obtain']}"
         )
-    return found
+    return file
 
 
 @file_cache.of_file(maxsize=4)
@@ -134,11 +134,11 @@ def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
             f"{COMMON['obtain']}"
         )
     ordered = sorted(entries, key=lambda entry: entry["name"])
-    found = []
+    result = []
     for entry in ordered:
         with errors.reading(f"{file[0]}: {entry['name']}", ENTRY):
-            found.append(_record(entry, folder, file[0]))
-    return found
+            result.append(_record(entry, folder, file[0]))
+    return result
 
 
 def _named(entry: Any) -> bool:

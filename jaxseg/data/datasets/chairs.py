@@ -177,7 +177,7 @@ def _store(kind: str, size: int, folder: Path) -> store.Store:
 
 def _files(root: Path, **folders: str | None) -> tuple[tuple[str, ...], ...]:
     """Paths below root of all foregrounds and of all backgrounds, sorted."""
-    found = []
+    result = []
     for option, given in folders.items():
         folder = given or FOLDERS[option]
         if not (root / folder).is_dir():
@@ -193,8 +193,8 @@ def _files(root: Path, **folders: str | None) -> tuple[tuple[str, ...], ...]:
                 "more, one to train, one to validate and one to test on. Fix: add "
                 f"images, or name another folder with {option}=FOLDER."
             )
-        found.append(names)
-    return tuple(found)
+        result.append(names)
+    return tuple(result)
 
 
 def _is_image(name: str) -> bool:

@@ -256,16 +256,16 @@ def _classes(
         return names, ()
     where = root / next(iter(files.values()))
     if len(set(points.values())) != 1:
-        found = "no" if not points else "different"
+        which = "no" if not points else "different"
         raise errors.UserError(
-            f"{where}: the categories have {found} names under 'keypoints'; allowed "
+            f"{where}: the categories have {which} names under 'keypoints'; allowed "
             "are the same names in one or more of them. Fix: list the points of the "
             "category there, or read the file as coco/instances."
         )
     with_points = {id_: names[id_] for id_ in sorted(points)}
-    found = next(iter(points.values()))
-    _check_official(variant, with_points, root, found)
-    return with_points, found
+    point_names = next(iter(points.values()))
+    _check_official(variant, with_points, root, point_names)
+    return with_points, point_names
 
 
 def _check_official(

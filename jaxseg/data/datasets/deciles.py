@@ -93,8 +93,8 @@ def records(
     the image's class; ignored: those that are neither that nor background.
     """
     _check_deciles(foreground, ignored)
-    found = _splits(root / images, root / deciles, root)[split]
-    return Records(found, (images, deciles), foreground, ignored)
+    labelled = _splits(root / images, root / deciles, root)[split]
+    return Records(labelled, (images, deciles), foreground, ignored)
 
 
 def parse(record: Ranked, root: Path, variant: str) -> Example:
@@ -119,10 +119,10 @@ def describe(
     """The variant's facts with the splits and classes of these folders."""
     facts = DATASETS[variant]
     names = (BACKGROUND, *_classes(root / images, root / deciles, root))
-    found = _splits(root / images, root / deciles, root)
+    splits = _splits(root / images, root / deciles, root)
     return dataclasses.replace(
         facts,
-        splits={split: len(labelled) for split, labelled in found.items()},
+        splits={split: len(labelled) for split, labelled in splits.items()},
         classes=class_names.check_names(dict(enumerate(names)), f"{root}: classes"),
     )
 
@@ -175,8 +175,8 @@ def _listed_classes(root: Path) -> tuple[str, ...]:
 
 def _classes(images: Path, deciles: Path, root: Path) -> tuple[str, ...]:
     homes = _homes(deciles).values()
-    found = {name for home in homes for name in _inside(images, home)}
-    return _listed_classes(root) or tuple(sorted(found))
+    names = {name for home in homes for name in _inside(images, home)}
+    return _listed_classes(root) or tuple(sorted(names))
 
 
 def _splits(
@@ -190,11 +190,13 @@ def _splits(
         for home in homes.values()
         for name in _inside(tree, home)
     )
-    found = {s: _matched(images, deciles, h, classes, stamps) for s, h in homes.items()}
-    if "" not in found:
-        return found
-    drawn = subsets.drawn_rows(len(found[""]), images)
-    return {split: found[""].take(rows) for split, rows in drawn.items()}
+    splits = {
+        s: _matched(images, deciles, h, classes, stamps) for s, h in homes.items()
+    }
+    if "" not in splits:
+        return splits
+    drawn = subsets.drawn_rows(len(splits[""]), images)
+    return {split: splits[""].take(rows) for split, rows in drawn.items()}
 
 
 @functools.lru_cache(maxsize=8)  # a million names take seconds to compare

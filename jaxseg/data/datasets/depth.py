@@ -64,8 +64,8 @@ def records(
             raise errors.UserError(
                 f"{root}: option {name} is {value}; allowed are numbers above 0."
             )
-    found = find_pairs(root, images, depth)[split]
-    return [Pair(*pair, scale, tuple(invalid), maximum) for pair in found]
+    pairs = find_pairs(root, images, depth)[split]
+    return [Pair(*pair, scale, tuple(invalid), maximum) for pair in pairs]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
@@ -83,8 +83,8 @@ def parse(record: Pair, root: Path, variant: str) -> Example:
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
     """The variant's facts with the splits that this folder has."""
     facts = DATASETS[variant]
-    found = find_pairs(root, options["images"], options["depth"])
-    splits = {split: len(pairs) for split, pairs in found.items()}
+    by_split = find_pairs(root, options["images"], options["depth"])
+    splits = {split: len(pairs) for split, pairs in by_split.items()}
     return dataclasses.replace(facts, splits=splits)
 
 
@@ -92,8 +92,8 @@ def files(
     root: Path, *, images: str | None, depth: str, **_: Any
 ) -> tuple[list[str], list[str]]:
     """The images, and the depth maps and lists."""
-    found = find_pairs(root, images, depth)
-    pairs = [pair for pairs in found.values() for pair in pairs]
+    splits = find_pairs(root, images, depth)
+    pairs = [pair for pairs in splits.values() for pair in pairs]
     lists = [path.name for path in root.glob("*.txt")]
     return [image for image, _ in pairs], [*(d for _, d in pairs), *lists]
 
@@ -108,13 +108,13 @@ def find_pairs(
             "depth maps with the names of the images. Fix: name it with depth=FOLDER, "
             "or use a glob such as depth='*_depth.png'."
         )
-    found, arrays = (
+    by_split, arrays = (
         folder_pairs.find_pairs(root, images, depth),
         _find_arrays(root, depth),
     )
     pairs = {
         split: [(image, file or arrays.get(_key(image, images))) for image, file in had]
-        for split, had in found.items()
+        for split, had in by_split.items()
     }
     lost = [image for had in pairs.values() for image, file in had if file is None]
     used = {file for had in pairs.values() for _, file in had}
@@ -133,20 +133,20 @@ def find_pairs(
 def _find_arrays(root: Path, depth: str) -> dict[str, str]:
     """{key: file} of the depth maps that are no images, which `folder` passes over."""
     glob = depth if "*" in depth else f"{depth.rstrip('/')}/**/*"
-    found = {}
+    arrays = {}
     for path in sorted(root.glob(glob)):
         name = path.relative_to(root).as_posix()
         if path.suffix.lower() in depth_maps.ARRAYS:
             key = _named(
                 name.removesuffix(path.suffix), depth.removesuffix(path.suffix)
             )
-            if key in found:
+            if key in arrays:
                 raise errors.UserError(
-                    f"{root}: {found[key]} and {name} would be the depth of the same "
+                    f"{root}: {arrays[key]} and {name} would be the depth of the same "
                     "image. Fix: remove one, or narrow depth=..."
                 )
-            found[key] = name
-    return found
+            arrays[key] = name
+    return arrays
 
 
 def _key(image: str, images: str | None) -> str:

@@ -69,13 +69,13 @@ def parse(record: Record, root: Path, variant: str) -> Example:
 
 def _find(root: Path) -> Path:
     paths = [root / folder / "StanfordExtra_v12.json" for folder in FOLDERS]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
+    file = next((path for path in paths if path.is_file()), None)
+    if file is None:
         raise errors.UserError(
             f"{paths[0]}: file not found, nor in {root / 'annotations'} or {root}. "
             f"Fix: {DATASETS['keypoints'].obtain}"
         )
-    return found
+    return file
 
 
 def _places(path: Path, count: int) -> list[int]:

@@ -73,8 +73,8 @@ def records(
     lines, in the order of the classes; `ids` maps places in that order.
     """
     lookup.pick(dict.fromkeys(MASK_SIZES), mask_size, kind="mask_size")
-    found = folder_pairs.find_pairs(root, images, masks)[split]
-    missing = [image for image, mask in found if mask is None]
+    pairs = folder_pairs.find_pairs(root, images, masks)[split]
+    missing = [image for image, mask in pairs if mask is None]
     if missing:
         parts = {f"images of split {split!r} without mask": missing}
         refusals.refuse(refusals.Unpaired(root, parts, folder_pairs.NAME_MASKS))
@@ -84,15 +84,15 @@ def records(
             c: i for i, c in enumerate(mask_files.color_table(colors, root).values())
         }
     resize = mask_size == "resize"
-    whole = [pair for pair in found if pair[1] is not None]
+    whole = [pair for pair in pairs if pair[1] is not None]
     return [Pair(*pair, binary, resize, channels, table) for pair in whole]
 
 
 def parse(record: Pair, root: Path, variant: str) -> Example:
     path = root / record.mask
-    size, found = image_files.size(root / record.image), image_files.size(path)
-    if found != size:  # known before gigabytes are decoded
-        check_size(found, size, record, root)
+    size, mask_size = image_files.size(root / record.image), image_files.size(path)
+    if mask_size != size:  # known before gigabytes are decoded
+        check_size(mask_size, size, record, root)
     image = image_files.read(root / record.image, record.channels)
     if record.colors is None:
         mask = image_files.read_ids(path)
@@ -127,7 +127,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         table = mask_files.color_table(options["colors"], root)
         classes = _classes_of(table, ids or {}, root)
         palette = tuple(table[name] for name in classes)
-    masks = [*dict.fromkeys(m for found in pairs.values() for _, m in found if m)]
+    masks = [*dict.fromkeys(m for members in pairs.values() for _, m in members if m)]
     if not masks:
         raise errors.UserError(
             f"{root}: found {sum(map(len, pairs.values()))} images and no masks. Fix: "
@@ -142,7 +142,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         classes = tuple(mask_ids.named(root, masks, held, names, ones))
     return dataclasses.replace(
         facts,
-        splits={split: len(found) for split, found in pairs.items()},
+        splits={split: len(members) for split, members in pairs.items()},
         classes=classes or _measure_classes(masks, ids, root),
         palette=palette,
         ids=ids,
@@ -160,7 +160,7 @@ def files(
 ) -> tuple[list[str], list[str]]:
     """The images, and the masks, lists, the table of colours and that of names."""
     pairs = folder_pairs.find_pairs(root, images, masks)
-    both = [pair for found in pairs.values() for pair in found]
+    both = [pair for members in pairs.values() for pair in members]
     labels = [mask for _, mask in both if mask]
     labels += [path.name for path in folder_pairs.lists(root).values()]
     labels += [colors] if isinstance(colors, str) else []
@@ -173,10 +173,10 @@ def to_binary(mask: np.ndarray, path: Path) -> np.ndarray:
     """int32 [H, W] of 0 and 1; UserError where there are more than two values."""
     top = mask.max()
     if not ((mask == 0) | (mask == top)).all():
-        found = np.unique(mask)
+        values = np.unique(mask)
         raise errors.UserError(
-            f"{path}: found the values {', '.join(map(str, found[:6]))}"
-            f"{', ...' if len(found) > 6 else ''}; allowed with binary are 0 and one "
+            f"{path}: found the values {', '.join(map(str, values[:6]))}"
+            f"{', ...' if len(values) > 6 else ''}; allowed with binary are 0 and one "
             "other. Fix: threshold the mask, or give ids={raw: class} instead."
         )
     return (mask > 0).astype(np.int32)
@@ -219,11 +219,11 @@ def _measure_classes(
             "name the classes in a file classes.txt, one a line, and `init` again."
         )
         refusals.refuse(error)
-    found = {id_ for each in held for id_ in each}
-    mapped = found - {255, IGNORE, *odd}
+    present = {id_ for each in held for id_ in each}
+    mapped = present - {255, IGNORE, *odd}
     if len(mapped) < 2 or max(mapped) > 254:
         raise errors.UserError(
-            f"{root}: the masks hold the ids {sorted(found)[:12]} "
+            f"{root}: the masks hold the ids {sorted(present)[:12]} "
             "(255 is ignore); allowed are two or more classes, ids up to 254. Fix: "
             "binary=True for masks of 0 and 255, ids={raw: class} for others; name "
             "the classes if they are more than 255 (then 65535 is ignore)."

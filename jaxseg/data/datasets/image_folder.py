@@ -51,10 +51,10 @@ def describe(variant: str, root: Path, *, classes: Sequence[str]) -> Dataset:
     """The variant's facts with the splits and classes of this folder."""
     facts = DATASETS[variant]
     names = _classes(root, tuple(classes))
-    found = _splits(root, names, _stamps(root))
+    splits = _splits(root, names, _stamps(root))
     return dataclasses.replace(
         facts,
-        splits={split: len(images) for split, images in found.items()},
+        splits={split: len(images) for split, images in splits.items()},
         classes=names,
     )
 
@@ -68,25 +68,25 @@ def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
 def split_folders(root: Path) -> dict[str, str]:
     """{split: folder}; {} where the folders in root are classes."""
     names = labelled_images.folders(root)
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for name in names:
         split = SPLITS.get(name.lower())
-        if split in found:
+        if split in folders:
             raise errors.UserError(
-                f"{root}: {found[split]} and {name} both hold the split {split!r}; "
+                f"{root}: {folders[split]} and {name} both hold the split {split!r}; "
                 "allowed is one folder for each. Fix: join or remove one."
             )
         if split:
-            found[split] = name
-    if found and len(found) < len(names):
-        other = next(name for name in names if name not in found.values())
+            folders[split] = name
+    if folders and len(folders) < len(names):
+        other = next(name for name in names if name not in folders.values())
         raise errors.UserError(
-            f"{root}: found the split {', '.join(found.values())} and {other}; allowed "
-            f"are splits alone ({', '.join(SPLITS)}) or classes alone. Fix: move "
-            f"{other} elsewhere."
+            f"{root}: found the split {', '.join(folders.values())} and {other}; "
+            f"allowed are splits alone ({', '.join(SPLITS)}) or classes alone. Fix: "
+            f"move {other} elsewhere."
         )
     order = ("train", "validation", "test")
-    return {split: found[split] for split in order if split in found}
+    return {split: folders[split] for split in order if split in folders}
 
 
 def _class_folders(root: Path) -> dict[str, list[str]]:
@@ -101,13 +101,13 @@ def _class_folders(root: Path) -> dict[str, list[str]]:
 
 
 def _classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...]:
-    found = {Path(f).name for names in _class_folders(root).values() for f in names}
-    if not found:
+    present = {Path(f).name for names in _class_folders(root).values() for f in names}
+    if not present:
         raise errors.UserError(
             f"{root}: found no folders; allowed is one per class, or train/, "
             "validation/ and test/ with them. Fix: sort the images into folders."
         )
-    names = given or tuple(sorted(found))
+    names = given or tuple(sorted(present))
     return class_names.check_names({name: name for name in names}, f"{root}: classes")
 
 

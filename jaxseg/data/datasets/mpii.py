@@ -100,8 +100,8 @@ def describe(
 ) -> Dataset:
     """The variant's facts with the number of images in the files."""
     facts = DATASETS[variant]
-    found = _splits(root, annotations)
-    return dataclasses.replace(facts, splits={s: len(x) for s, x in found.items()})
+    splits = _splits(root, annotations)
+    return dataclasses.replace(facts, splits={s: len(x) for s, x in splits.items()})
 
 
 def _splits(
@@ -153,7 +153,7 @@ def read_mat(file: tuple[str, int, int]) -> list[People]:
 
 def _people(image: Any) -> list[Person]:
     """The people of one entry of annolist that have a place, a scale and joints."""
-    found = []
+    people = []
     for rect in _list(image.annorect):
         points = getattr(rect, "annopoints", None)
         place, scale = getattr(rect, "objpos", None), getattr(rect, "scale", None)
@@ -166,8 +166,8 @@ def _people(image: Any) -> list[Person]:
             hidden = _filled(seen) and int(seen) == 0
             joints[int(point.id)] = point.x, point.y, 1 if hidden else 2
         centre = (float(place.x), float(place.y))
-        found.append(Person(str(image.image.name), centre, float(scale), joints))
-    return found
+        people.append(Person(str(image.image.name), centre, float(scale), joints))
+    return people
 
 
 def _filled(value: Any) -> bool:
@@ -185,11 +185,11 @@ def _by_image(people: Sequence[Person]) -> list[People]:
     table: dict[str, list[Person]] = {}
     for person in people:
         table.setdefault(person.image, []).append(person)
-    found = []
+    result = []
     for image, mine in table.items():
         centres = np.array([person.centre for person in mine]) - 1
         half = 100 * np.array([[person.scale] for person in mine])
         joints = np.stack([person.joints for person in mine]) - [1, 1, 0]
         corners = np.concatenate([centres - half, centres + half], axis=1)
-        found.append(People(image, corners, joints))
-    return found
+        result.append(People(image, corners, joints))
+    return result

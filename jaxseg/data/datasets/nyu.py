@@ -116,9 +116,9 @@ def parse(record: int | Pair, root: Path, variant: str) -> Example:
         depth = depth_maps.read(root / record.depth, MILLIMETRES)
         image = image_files.read(root / record.image)
         return {"image": image, "depth": depth, "id": Path(record.image).stem}
-    found = {"image": _row(root, "images", record), "id": f"{record + 1:04d}"}
+    example = {"image": _row(root, "images", record), "id": f"{record + 1:04d}"}
     if variant == "depth":
-        return found | {"depth": _row(root, "depths", record).astype(np.float32)}
+        return example | {"depth": _row(root, "depths", record).astype(np.float32)}
     table = _classes_of_894(file_cache.stamp(root / MAPPING))
     raw = _row(root, "labels", record)
     if raw.max() >= len(table):
@@ -126,7 +126,7 @@ def parse(record: int | Pair, root: Path, variant: str) -> Example:
             f"{root / LABELED}: labels of picture {record + 1} hold {raw.max()}; "
             f"allowed are 0 to {len(table) - 1}. Fix: get the official files again."
         )
-    return found | {"segmentation": table[raw]}
+    return example | {"segmentation": table[raw]}
 
 
 def describe(variant: str, root: Path) -> Dataset:

@@ -67,7 +67,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, label or depth map) below root, scenes in the order of the list."""
     frames = FRAMES if (root / FRAMES).is_dir() else "."
     kinds = (DEPTH,) if variant == "depth" else (LABEL, RAW_LABEL)
-    found = []
+    result = []
     for scene in text_files.read_lines(root / LISTS[split]):
         folder = (Path(frames) / scene).as_posix()
         if not (root / folder).is_dir():
@@ -75,8 +75,8 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
                 f"{root / LISTS[split]}: {scene!r} is not in {root / frames}. Fix: "
                 "unpack the scene or remove the line."
             )
-        found += _frames(root, folder, kinds)
-    return found
+        result += _frames(root, folder, kinds)
+    return result
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
@@ -129,14 +129,14 @@ def _to_nyu(raw: np.ndarray, path: Path, root: Path) -> np.ndarray:
     """int32 [H, W] of NYU's ids, 0 to 40."""
     table = _nyu_ids(file_cache.stamp(root / TABLE))
     unknown = raw[(raw < 0) | (raw >= len(table))]
-    found = table[raw] if not unknown.size else None
-    if found is None or (found < 0).any():
-        first = unknown[0] if unknown.size else raw[found < 0][0]
+    ids = table[raw] if not unknown.size else None
+    if ids is None or (ids < 0).any():
+        first = unknown[0] if unknown.size else raw[ids < 0][0]
         raise errors.UserError(
             f"{path}: found the id {first}, which {root / TABLE} does not list. Fix: "
             "get the table that belongs to the labels."
         )
-    return found
+    return ids
 
 
 @file_cache.of_file(maxsize=4)

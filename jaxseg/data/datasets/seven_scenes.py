@@ -83,9 +83,9 @@ def _frames(root: Path) -> dict[str, tuple[str, str]]:
     for depth in sorted(name for name in files if name.endswith(DEPTH)):
         frame = depth.removesuffix(DEPTH)
         colours = [f"{frame}{COLOUR}{suffix}" for suffix in image_files.SUFFIXES]
-        found = [name for name in colours if name in files]
-        lost += [] if found else [depth]
-        frames |= {frame: (found[0], depth)} if found else {}
+        pictures = [name for name in colours if name in files]
+        lost += [] if pictures else [depth]
+        frames |= {frame: (pictures[0], depth)} if pictures else {}
     if lost:
         raise errors.UserError(
             f"{root}: {len(lost)} depth maps have no picture, for example {lost[0]}. "
@@ -116,7 +116,7 @@ def _sequences(
     path: Path, root: Path, frames: dict[str, tuple[str, str]]
 ) -> list[tuple[str, str]]:
     """The frames of the sequences that an official list names."""
-    found = []
+    pairs = []
     for line in text_files.read_lines(path):
         number = re.fullmatch(r"sequence(\d+)", line)
         folder = path.parent / f"seq-{int(number[1]):02d}" if number else path
@@ -127,8 +127,8 @@ def _sequences(
                 f"{path}: {line!r} has no frames in {folder}; allowed are `sequence1` "
                 "and so on, unpacked as seq-01. Fix: unpack it or remove the line."
             )
-        found += mine
-    return found
+        pairs += mine
+    return pairs
 
 
 def _last_fifth(

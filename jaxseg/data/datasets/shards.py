@@ -94,16 +94,16 @@ def records(
 
 
 def parse(record: Record, root: Path, variant: str) -> Example:
-    found = {"image": _decode(record, "image", _read_image), "id": record.id}
+    example = {"image": _decode(record, "image", _read_image), "id": record.id}
     if variant == "segmentation":
-        return found | {"segmentation": _decode(record, "mask", _read_ids)}
+        return example | {"segmentation": _decode(record, "mask", _read_ids)}
     label = _value(record, "label")
     if not isinstance(label, int | np.integer):
         raise errors.UserError(
             f"{record.id}: label is {label!r}; allowed is the number of a class. Fix: "
             "write numbers, and the names in classes.txt."
         )
-    return found | {"label": np.asarray(label, np.int32)}
+    return example | {"label": np.asarray(label, np.int32)}
 
 
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
@@ -125,19 +125,19 @@ def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
 
 def find_shards(root: Path) -> dict[str, list[str]]:
     """{split: files below root}, in order; UserError where one is missing."""
-    found: dict[str, list[re.Match]] = {}
+    shards: dict[str, list[re.Match]] = {}
     for path in sorted(root.iterdir()):
         match = FILE.fullmatch(path.name)
         if match:
-            found.setdefault(SPLITS.get(match[1], match[1]), []).append(match)
-    if not found:
+            shards.setdefault(SPLITS.get(match[1], match[1]), []).append(match)
+    if not shards:
         raise errors.UserError(
             f"{root}: found no shards; allowed are files such as train.{PARQUET} or "
             f"train-00000-of-00010.{ARRAY_RECORD}. Fix: correct root=DIR or the names."
         )
-    for split, matches in found.items():
+    for split, matches in shards.items():
         _check_whole(root, split, matches)
-    return {split: [match[0] for match in matches] for split, matches in found.items()}
+    return {split: [match[0] for match in matches] for split, matches in shards.items()}
 
 
 def write(

@@ -56,10 +56,10 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, label or depth map) below root, in the order of the official lists."""
     official = "train" if split == "train" else "test"
     if variant == "depth" and (root / ALL_SPLITS).is_file():
-        found = _published(root, official)
+        pairs = _published(root, official)
     else:
-        found = _sorted_layout(variant, root, official)
-    return _drawn(found) if split == "validation" else found
+        pairs = _sorted_layout(variant, root, official)
+    return _drawn(pairs) if split == "validation" else pairs
 
 
 def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
@@ -114,7 +114,7 @@ def _sorted_layout(variant: str, root: Path, split: str) -> list[tuple[str, str]
 
 def _numbered(root: Path, folder: str) -> dict[int, str]:
     """{number at the end of the name: file below root}."""
-    found = {}
+    files = {}
     for name, file in listing.image_names(root / folder).items():
         number = re.search(r"(\d+)$", name)
         if number is None:
@@ -122,8 +122,8 @@ def _numbered(root: Path, folder: str) -> dict[int, str]:
                 f"{root / folder / file}: the name has no number at its end; allowed "
                 "are names such as img-000001.jpg. Fix: remove the file."
             )
-        found[int(number[1])] = f"{folder}/{file}"
-    return found
+        files[int(number[1])] = f"{folder}/{file}"
+    return files
 
 
 def _published(root: Path, split: str) -> list[tuple[str, str]]:

@@ -114,11 +114,11 @@ def records(
     ids: {raw id: class} of masks. scale, invalid, maximum: as of depth/folder.
     """
     lines = _splits(root, tables, COLUMNS[variant])[split]
-    found = None
+    labels = None
     if variant == "classification":
-        found = _classes_of(root, lines, _label_names(root, tables, classes))
+        labels = _classes_of(root, lines, _label_names(root, tables, classes))
     depth = (scale, tuple(invalid), maximum)
-    return Rows(lines, COLUMNS[variant], found, depth)
+    return Rows(lines, COLUMNS[variant], labels, depth)
 
 
 def parse(record: Row, root: Path, variant: str) -> Example:
@@ -127,8 +127,8 @@ def parse(record: Row, root: Path, variant: str) -> Example:
             mask_files.check_size(
                 root, record.image, str(record.target), COLUMNS[variant]
             )
-        found = {"image": image_files.read(root / record.image), "id": record.image}
-        return found | _read_target(record, root, variant)
+        example = {"image": image_files.read(root / record.image), "id": record.image}
+        return example | _read_target(record, root, variant)
     except errors.UserError as error:
         raise errors.UserError(f"{record.where}: {error}") from None
 
@@ -159,8 +159,8 @@ def files(
     for name in names:
         table = csv_tables.read(file_cache.stamp(root / name))
         for column in {"image", "mask", "depth"} & {*table.columns}:
-            found = (value.decode() for value in table.values(column))
-            below = [_below_root(name, file) for file in found if file]
+            values = (value.decode() for value in table.values(column))
+            below = [_below_root(name, file) for file in values if file]
             (images if column == "image" else labels).extend(below)
     return images, labels
 
@@ -184,36 +184,36 @@ def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
     """{split: CSV file below root}; the split is "" for one that is to be divided."""
     if tables is not None:
         return dict(tables)
-    found = {
+    present = {
         split: name
         for split, names in NAMES.items()
         for name in names
         if (root / name).is_file()
     }
     alone = sorted(path.name for path in root.glob("*.csv"))
-    if not found and len(alone) == 1:
+    if not present and len(alone) == 1:
         return {"": alone[0]}
-    if not found:
+    if not present:
         raise errors.UserError(
             f"{root}: found the tables {alone or 'none'}; allowed are train.csv, "
             "val.csv and test.csv, or one CSV file. Fix: rename them, or name them "
             "with tables={'train': 'FILE.csv'}."
         )
-    return found
+    return present
 
 
 def _splits(
     root: Path, tables: Mapping[str, str] | None, column: str
 ) -> dict[str, Lines]:
     """{split: the lines of its table}, all of them checked."""
-    found = {
+    splits = {
         split: Lines(name, table, np.arange(len(table)))
         for split, name in find_tables(root, tables).items()
         for table in [_checked(file_cache.stamp(root / name), column)]
     }
-    if "" not in found:
-        return found
-    name, table, every = found[""]
+    if "" not in splits:
+        return splits
+    name, table, every = splits[""]
     rows = subsets.drawn_rows(len(every), root)
     return {split: Lines(name, table, chosen) for split, chosen in rows.items()}
 
@@ -248,31 +248,31 @@ def _label_names(
     """Names of the classes: given, in classes.txt, or the labels found, sorted."""
     if given or (root / CLASSES).is_file():
         return named_classes(root, given)
-    found: dict[str, str] = {}  # {label: table:line where it is first}
+    first: dict[str, str] = {}  # {label: table:line where it is first}
     for name in find_tables(root, tables).values():
         file = file_cache.stamp(root / name)
         codes, labels = _codes(file)
         lines = np.unique(codes, return_index=True)[1]
         places = [_checked(file, "label").where(int(line)) for line in lines]
-        found = dict(zip(labels, places)) | found
-    numbers = {x: n for x in found if (n := text_files.whole(x)) is not None}
-    if not numbers and not any(map(NUMBER.fullmatch, found)):
-        return named_classes(root, sorted(found))
-    _check_numbers(found, numbers)
+        first = dict(zip(labels, places)) | first
+    numbers = {x: n for x in first if (n := text_files.whole(x)) is not None}
+    if not numbers and not any(map(NUMBER.fullmatch, first)):
+        return named_classes(root, sorted(first))
+    _check_numbers(first, numbers)
     top = max(numbers.values())
     return named_classes(root, [f"class_{i}" for i in range(top + 1)])
 
 
-def _check_numbers(found: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+def _check_numbers(labels: Mapping[str, str], numbers: Mapping[str, int]) -> None:
     """UserError for a label that is no class among numbers, or far above the others.
 
     found: {label: where it is}; numbers: {label: its number}.
     """
     fix = f"Fix: correct it, or name all classes in {CLASSES}, one a line."
-    for label in sorted(found.keys() - numbers.keys()):
+    for label in sorted(labels.keys() - numbers.keys()):
         shown = ", ".join(sorted(numbers, key=numbers.get)[:SHOWN]) or "such numbers"
         raise errors.UserError(
-            f"{found[label]}: found the label {label!r} beside {shown}; allowed are "
+            f"{labels[label]}: found the label {label!r} beside {shown}; allowed are "
             f"whole numbers from 0 to {IGNORE - 1}, or names alone. {fix}"
         )
     top = max(numbers, key=numbers.get)
@@ -280,7 +280,7 @@ def _check_numbers(found: Mapping[str, str], numbers: Mapping[str, int]) -> None
     unused = numbers[top] + 1 - different
     if numbers[top] >= IGNORE or unused > max(different, FEW):
         raise errors.UserError(
-            f"{found[top]}: found the label {top} among {different} different ones; "
+            f"{labels[top]}: found the label {top} among {different} different ones; "
             f"allowed are numbers of classes from 0 to {IGNORE - 1} of which at most "
             f"half, or {FEW}, have no image. {fix}"
         )
@@ -290,7 +290,7 @@ def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
     """int32, the class of every line of the table; UserError for a label without."""
     codes, labels = _codes(file_cache.stamp(root / lines.name))
     numbers = {name: number for number, name in enumerate(names)}
-    found = []
+    classes = []
     for code, label in enumerate(labels):
         number = numbers.get(label, text_files.whole(label))
         if number is None or number >= len(names):
@@ -299,8 +299,8 @@ def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
                 f"{label!r}; allowed are {', '.join(names)} or 0 to {len(names) - 1}. "
                 "Fix: correct the label or the names of the classes."
             )
-        found.append(number)
-    return np.array(found, np.int32)[codes]
+        classes.append(number)
+    return np.array(classes, np.int32)[codes]
 
 
 def _read_target(record: Row, root: Path, variant: str) -> Example:

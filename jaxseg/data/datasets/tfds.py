@@ -96,19 +96,19 @@ def records(
 
 def parse(record: Record, root: Path, variant: str) -> Example:
     image = _to_colours(np.asarray(record.features[record.image]), record.id)
-    found = {"image": image, "id": record.id}
+    example = {"image": image, "id": record.id}
     label = record.features[record.label]
     if variant == "classification":
-        return found | {"label": np.asarray(label, np.int32)}
+        return example | {"label": np.asarray(label, np.int32)}
     if variant == "detection":
-        return found | _objects(label)
+        return example | _objects(label)
     mask = np.asarray(label)
     if mask.ndim != 3 or mask.shape[2] != 1:
         raise errors.UserError(
             f"{record.id}: {record.label} is {list(mask.shape)}; allowed are masks of "
             "ids [height, width, 1]. Fix: name another feature with label=NAME."
         )
-    return found | {"segmentation": mask[..., 0].astype(np.int32)}
+    return example | {"segmentation": mask[..., 0].astype(np.int32)}
 
 
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
@@ -124,7 +124,9 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
         classes = tuple(_class_feature(features, label, variant).names)
     return dataclasses.replace(
         facts,
-        splits={split: found.num_examples for split, found in info.splits.items()},
+        splits={
+            split: split_info.num_examples for split, split_info in info.splits.items()
+        },
         classes=classes,
         ids=class_names.raw_ids(options["ids"]),
     )
@@ -145,9 +147,9 @@ def find_folder(root: Path, name: str) -> Path:
             "name='oxford_iiit_pet'."
         )
     name, _, version = name.partition(":")
-    found = sorted((root / name).glob(f"{version or '*'}/{INFO}"), key=_version)
-    if found:
-        return found[-1].parent
+    versions = sorted((root / name).glob(f"{version or '*'}/{INFO}"), key=_version)
+    if versions:
+        return versions[-1].parent
     places = sorted(root.glob(f"{name}/*/*/{INFO}"))
     configs = sorted({f"{name}/{path.parent.parent.name}" for path in places})
     if configs:
@@ -176,10 +178,10 @@ def _builder(root: Path, name: str) -> Any:
     with errors.reading(f"{folder}: {INFO} or {FEATURES}", "is a set as prepared"):
         builder = tensorflow_datasets.builder_from_directory(folder)
     _hide_accelerators()
-    found = builder.info.file_format
-    if found is None or found.value != FORMAT:
+    kind = builder.info.file_format
+    if kind is None or kind.value != FORMAT:
         raise errors.UserError(
-            f"{folder}: found the file format {found and found.value}; allowed is "
+            f"{folder}: found the file format {kind and kind.value}; allowed is "
             f"{FORMAT}, which is read at random. Fix: remove the folder and prepare it "
             f"again. {COMMON['obtain']}"
         )

@@ -65,5 +65,5 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 def describe(variant: str, root: Path, **_: Any) -> Dataset:
     """The variant's facts with the frames that the folder has."""
     facts = DATASETS[variant]
-    found = {split: len(records(variant, split, root)) for split in FOLDERS}
-    return dataclasses.replace(facts, splits=found)
+    splits = {split: len(records(variant, split, root)) for split in FOLDERS}
+    return dataclasses.replace(facts, splits=splits)

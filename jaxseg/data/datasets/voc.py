@@ -95,20 +95,20 @@ def records(
     if variant in voc_masks.DATASETS:
         return voc_masks.records(variant, split, root)
     classes = DATASETS[variant].classes or classes
-    found = find_splits(root, annotations)
-    contents = _read_all(root, annotations, _union(found))
+    splits = find_splits(root, annotations)
+    contents = _read_all(root, annotations, _union(splits))
     labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
     files = listing.below(root, images)
-    chosen = {name: f"{annotations}/{name}.xml" for name in found[split]}
+    chosen = {name: f"{annotations}/{name}.xml" for name in splits[split]}
     if _lists(root):  # else all images are meant, and each needs an annotation
         files = {name: file for name, file in files.items() if name in chosen}
     else:
         chosen |= {
-            n: f"{annotations}/{n}.xml" for names in found.values() for n in names
+            n: f"{annotations}/{n}.xml" for names in splits.values() for n in names
         }
     listing.matched(root, files, chosen, "XML")
     made, dropped = [], []
-    whole = [name for name in found[split] if name in contents and name in files]
+    whole = [name for name in splits[split] if name in contents and name in files]
     for name in whole:
         where = str(root / annotations / f"{name}.xml")
         record, lost = _record(files[name], where, contents[name], labels, root)
@@ -137,11 +137,11 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
     facts = DATASETS[variant]
     if "segmentation" in facts.fields:
         return facts
-    found = find_splits(root, options["annotations"])
-    contents = _read_all(root, options["annotations"], _union(found))
+    splits = find_splits(root, options["annotations"])
+    contents = _read_all(root, options["annotations"], _union(splits))
     return dataclasses.replace(
         facts,
-        splits={split: len(names) for split, names in found.items()},
+        splits={split: len(names) for split, names in splits.items()},
         classes=_classes(facts.classes or options["classes"], contents, root),
     )
 

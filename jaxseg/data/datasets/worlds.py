@@ -293,8 +293,8 @@ def parse(
     """One example, from the cache or rendered into it."""
     split, index, size = record
     shown = PICTURES.get(variant, variant)
-    found = _store(shown, split, size, user_cache.folder())[index]
-    example = {name: found[name] for name in DATASETS[variant].fields}
+    picture = _store(shown, split, size, user_cache.folder())[index]
+    example = {name: picture[name] for name in DATASETS[variant].fields}
     return example | {"id": f"{variant}/{split}/{index:06d}"}
 
 

@@ -86,10 +86,10 @@ def parse(record: Record, root: Path, variant: str) -> Example:
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
     """The variant's facts with the splits and classes that this folder has."""
     facts = DATASETS[variant]
-    found = find_pairs(root, options["images"], options["labels"], options["names"])
+    splits = find_pairs(root, options["images"], options["labels"], options["names"])
     return dataclasses.replace(
         facts,
-        splits={split: len(pairs) for split, pairs in found.items()},
+        splits={split: len(pairs) for split, pairs in splits.items()},
         classes=_classes(root, options["names"], options["classes"]),
     )
 
@@ -103,8 +103,8 @@ def files(
     **_: Any,
 ) -> tuple[list[str], list[str]]:
     """The images, and the label files and the YAML file."""
-    found = find_pairs(root, images, labels, names)
-    pairs = [pair for pairs in found.values() for pair in pairs]
+    splits = find_pairs(root, images, labels, names)
+    pairs = [pair for pairs in splits.values() for pair in pairs]
     texts = [label for _, label in pairs if label]
     yaml = _yaml(root, names)
     texts += [yaml.relative_to(root).as_posix()] if yaml else []
@@ -122,7 +122,7 @@ def find_pairs(
 ) -> dict[str, list[tuple[str, str | None]]]:
     """{split: [(image, label file or None)]}, paths below root."""
     folders = _folders(root, images, names)
-    found, known = {}, set()
+    result, known = {}, set()
     for split, folder in folders.items():
         files = sorted(
             path.relative_to(root).as_posix()
@@ -130,14 +130,14 @@ def find_pairs(
             if path.suffix.lower() in image_files.SUFFIXES
         )
         paths = {image: _label_path(image, labels) for image in files}
-        found[split] = [
+        result[split] = [
             (image, path if (root / path).is_file() else None)
             for image, path in paths.items()
         ]
         _check_labels(root, folder, paths)
         known |= set(paths.values())
     _tell_orphans(root, known)
-    return found
+    return result
 
 
 def _folders(
@@ -146,10 +146,10 @@ def _folders(
     """{split: existing folder of images below root}."""
     yaml = None if images is not None else _yaml(root, names)
     if images is not None:
-        said, where = dict(images), "option images"
+        given, where = dict(images), "option images"
     elif yaml is not None:
         text = text_files.read_text(yaml)
-        said = {split: _value(text, key) for split, key in SPLITS.items()}
+        given = {split: _value(text, key) for split, key in SPLITS.items()}
         where = str(yaml)
     else:
         raise errors.UserError(
@@ -157,14 +157,16 @@ def _folders(
             "data.yaml, or set names=FILE, or images={'train': FOLDER, ...} and "
             "classes=[...]."
         )
-    unknown = sorted(set(said) - set(SPLITS))
-    if unknown or not said.get("train", said.get("validation")):
+    unknown = sorted(set(given) - set(SPLITS))
+    if unknown or not given.get("train", given.get("validation")):
         raise errors.UserError(
-            f"{where}: found the splits {sorted(k for k, v in said.items() if v)}; "
+            f"{where}: found the splits {sorted(k for k, v in given.items() if v)}; "
             f"allowed are {', '.join(SPLITS)} with a folder of images each. Fix: "
             "correct them."
         )
-    return {split: _folder(root, said[split], where) for split in said if said[split]}
+    return {
+        split: _folder(root, given[split], where) for split in given if given[split]
+    }
 
 
 def _folder(root: Path, value: str, where: str) -> str:
@@ -286,9 +288,9 @@ def _yaml(root: Path, names: str | None) -> Path | None:
     """The file that names classes and splits."""
     if names is not None:
         return root / names
-    found = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-    named = [path for path in found if path.stem == "data"]
-    return (named or found or [None])[0]
+    paths = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    named = [path for path in paths if path.stem == "data"]
+    return (named or paths or [None])[0]
 
 
 def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, ...]:
@@ -301,13 +303,13 @@ def _classes(root: Path, names: str | None, given: Sequence[str]) -> tuple[str, 
             f"{root}: found no YAML file with the names of the classes. Fix: set "
             "names=FILE or classes=[...]."
         )
-    found = class_names.names_in_yaml(text_files.read_text(path))
-    if sorted(found) != list(range(len(found))) or not found:
+    by_id = class_names.names_in_yaml(text_files.read_text(path))
+    if sorted(by_id) != list(range(len(by_id))) or not by_id:
         raise errors.UserError(
-            f"{path}: names holds the ids {sorted(found)[:8]}; allowed are 0, 1, ... "
+            f"{path}: names holds the ids {sorted(by_id)[:8]}; allowed are 0, 1, ... "
             f"without gaps, as {FORMS}. Fix: write it so, or set classes=[...]."
         )
-    return class_names.check_names(dict(sorted(found.items())), f"{path}: names")
+    return class_names.check_names(dict(sorted(by_id.items())), f"{path}: names")
 
 
 def _value(text: str, key: str) -> str:

@@ -56,9 +56,9 @@ def _first(root: Path) -> Names | None:
     for path in (path for below in BELOW for path in sorted(root.glob(below))):
         if not _is_list(path, root):
             continue
-        found = read(path)
-        if found:
-            return Names(path.relative_to(root).as_posix(), _checked(found, path))
+        names = read(path)
+        if names:
+            return Names(path.relative_to(root).as_posix(), _checked(names, path))
     return None
 
 
@@ -85,16 +85,16 @@ def read(path: Path) -> dict[int, str]:
     return _from_lines(text.removeprefix("\ufeff").splitlines(), suffix == ".csv")
 
 
-def _checked(found: Mapping[int, str], path: Path) -> Mapping[int, str]:
-    ids = sorted(found)
+def _checked(names: Mapping[int, str], path: Path) -> Mapping[int, str]:
+    ids = sorted(names)
     if ids not in (list(range(len(ids))), list(range(1, len(ids) + 1))):
         raise errors.UserError(
             f"{path}: names the classes {', '.join(map(str, ids[:8]))}, ...; allowed "
             "are 0, 1, 2, ... (or 1, 2, 3, ...), each once. Fix: number them so, or "
             "remove the file and name the classes with the option classes=[...]."
         )
-    check_names(found, str(path))
-    return found
+    check_names(names, str(path))
+    return names
 
 
 def _from_lines(lines: Sequence[str], csv: bool) -> dict[int, str]:
@@ -151,13 +151,13 @@ def _from_json(data: Any) -> dict[int, str]:
 
 
 def _from_pbtxt(text: str) -> dict[int, str]:
-    found = {}
+    names = {}
     for item in re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL):
         id_ = re.search(r"\bid\s*:\s*([0-9]{1,6})\b", item)
         name = re.search(r"\b(?:display_)?name\s*:\s*[\"'](.*?)[\"']", item)
         if id_ and name:
-            found[int(id_[1])] = name[1]
-    return found
+            names[int(id_[1])] = name[1]
+    return names
 
 
 def names_in_yaml(text: str) -> dict[int, str]:
@@ -171,12 +171,12 @@ def names_in_yaml(text: str) -> dict[int, str]:
         text + "\n",
         re.MULTILINE,
     )
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for line in (match[1] if match else "").splitlines():
         item = re.fullmatch(r"\s*(?:(\d+)\s*:|-)\s+(.*)", line)
         if item and plain_scalar(item[2]):
-            found[int(item[1]) if item[1] else len(found)] = plain_scalar(item[2])
-    return found
+            names[int(item[1]) if item[1] else len(names)] = plain_scalar(item[2])
+    return names
 
 
 def plain_scalar(word: str) -> str:

@@ -15,14 +15,14 @@ def find_files(
 ) -> dict[str, str]:
     """{split: JSON file below root}, those given or those with this prefix."""
     if annotations is None:
-        found = by_name(prefix, root)
-        if not found:
+        files = by_name(prefix, root)
+        if not files:
             raise errors.UserError(
                 f"{root}: found no annotations/{prefix}_train*.json, nor "
                 "one of val or test. Fix: point root at the folder that holds "
                 "annotations/, or name the files: annotations={'train': FILE, ...}."
             )
-        return found
+        return files
     unknown = sorted(set(annotations) - set(SPLITS))
     if unknown or not annotations:
         raise errors.UserError(
@@ -63,14 +63,16 @@ def by_name(prefix: str, root: Path) -> dict[str, str]:
     files = {}
     for split, name in SPLITS.items():
         pattern = f"annotations/{prefix}_{name}*.json"
-        found = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
-        if len(found) > 1:
+        matches = sorted(
+            path.relative_to(root).as_posix() for path in root.glob(pattern)
+        )
+        if len(matches) > 1:
             raise errors.UserError(
-                f"{root}: found {', '.join(found)} for split {split!r}; allowed is one "
-                f"file. Fix: say which with annotations={{{split!r}: FILE}}."
+                f"{root}: found {', '.join(matches)} for split {split!r}; allowed is "
+                f"one file. Fix: say which with annotations={{{split!r}: FILE}}."
             )
-        if found:
-            files[split] = found[0]
+        if matches:
+            files[split] = matches[0]
     return files
 
 

@@ -122,9 +122,9 @@ def _lists(path: Path) -> list[Entries]:
     """The three lists of entries."""
     data = text_files.read_json(path)
     for key in KEYS:
-        found = data.get(key) if isinstance(data, dict) else None
-        right = isinstance(found, list) and all(isinstance(x, dict) for x in found)
-        if not right or (key == "images" and not found):
+        entries = data.get(key) if isinstance(data, dict) else None
+        right = isinstance(entries, list) and all(isinstance(x, dict) for x in entries)
+        if not right or (key == "images" and not entries):
             raise errors.UserError(
                 f"{path}: {key!r} is missing, empty or not a list of objects; allowed "
                 f"is COCO's format with {', '.join(KEYS)}. Fix: export it in that "

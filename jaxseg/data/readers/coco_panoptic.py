@@ -57,10 +57,10 @@ def records(
     masks = PurePosixPath(file).with_suffix("")
     first = 1 if void == 0 else 0
     places = {id_: place for place, id_ in enumerate(categories, first)}
-    found = []
+    result = []
     for name, mask, segments in zip(content.files, content.masks, content.segments):
         rows = segments[np.argsort(segments[:, 0], kind="stable")]
-        found.append(
+        result.append(
             Panoptic(
                 image=(folder / name).as_posix(),
                 mask=(masks / mask).as_posix(),
@@ -70,23 +70,23 @@ def records(
                 void=void,
             )
         )
-    return found
+    return result
 
 
 def parse(record: Panoptic, root: Path) -> Example:
     colours = image_files.read(root / record.mask).astype(np.int64)
     ids = colours @ np.array([1, 256, 65536])
-    found, inverse = np.unique(ids, return_inverse=True)
-    known = np.isin(found, record.segments)
-    lost = found[~known & (found > 0)]
+    present, inverse = np.unique(ids, return_inverse=True)
+    known = np.isin(present, record.segments)
+    lost = present[~known & (present > 0)]
     if len(lost):
         raise errors.UserError(
             f"{root / record.mask}: found the segments {lost[:4].tolist()}; allowed "
             f"are the {len(record.segments)} that the JSON file lists for it, and 0. "
             "Fix: get both files of the same version."
         )
-    table = np.full(len(found), record.void, np.int32)
-    table[known] = record.classes[np.searchsorted(record.segments, found[known])]
+    table = np.full(len(present), record.void, np.int32)
+    table[known] = record.classes[np.searchsorted(record.segments, present[known])]
     return {
         "image": image_files.read(root / record.image),
         "segmentation": table[inverse].reshape(ids.shape),

@@ -78,8 +78,8 @@ class Table:
         """int32 [lines], numbers of the values as they come up, and the values."""
         known: defaultdict[bytes, int] = defaultdict()
         known.default_factory = known.__len__
-        found = map(known.__getitem__, self.values(column))
-        codes = np.fromiter(found, np.int32, len(self))
+        numbers = map(known.__getitem__, self.values(column))
+        codes = np.fromiter(numbers, np.int32, len(self))
         return codes, [value.decode() for value in known]
 
     def _split(self, line: int) -> list[str]:

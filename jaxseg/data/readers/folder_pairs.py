@@ -37,12 +37,12 @@ def find_pairs(
 
     `check` goes on without pairs that cannot be opened; opening one refuses it.
     """
-    found = _all_pairs(root, images, masks)
+    splits = _all_pairs(root, images, masks)
     if not refusals.sets_aside():
-        return found
+        return splits
     return {
         split: [each for each in pairs if _opens(root, each)]
-        for split, pairs in found.items()
+        for split, pairs in splits.items()
     }
 
 
@@ -82,13 +82,13 @@ def _all_pairs(
 
 def _walk(root: Path) -> list[str]:
     """Image files below root, sorted, without hidden ones and archive leftovers."""
-    found = []
+    names = []
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
         for file in files:
             if file.lower().endswith(image_files.SUFFIXES) and not file.startswith("."):
-                found.append((Path(folder) / file).relative_to(root).as_posix())
-    return sorted(found)
+                names.append((Path(folder) / file).relative_to(root).as_posix())
+    return sorted(names)
 
 
 def _keyed(
@@ -168,7 +168,7 @@ def _listed(
     for key, pair in pairs.items():
         for name in {key, PurePosixPath(key).name, pair[0], _stem(pair[0])}:
             by_name.setdefault(name, set()).add(pair)
-    found = []
+    chosen = []
     for number, line in enumerate(text_files.read_text(path).splitlines(), 1):
         line, words = line.strip(), line.split()
         candidates = by_name.get(line) or by_name.get(_stem(line)) or set()
@@ -187,8 +187,8 @@ def _listed(
             )
             refusals.refuse(error)
             continue
-        found.extend(candidates)
-    return found
+        chosen.extend(candidates)
+    return chosen
 
 
 def _split_of(key: str) -> str | None:
@@ -217,11 +217,11 @@ def _nothing_found(
     files = _walk(root)
     folders = sorted({str(PurePosixPath(name).parent) for name in files})[:5]
     wanted = f"images={images!r}" if images else "a folder like images/ or photos/"
-    found = "no image files"
+    content = "no image files"
     if files:
-        found = f"{len(files)} image files, in {folders}, but none in {wanted}"
+        content = f"{len(files)} image files, in {folders}, but none in {wanted}"
     return errors.UserError(
-        f"{root}: found {found}. Fix: put images in images/ and "
+        f"{root}: found {content}. Fix: put images in images/ and "
         "masks of the same names in masks/, or say where they are with images=FOLDER "
         "and masks=FOLDER (or globs such as masks='*_mask.png')."
     )

@@ -75,16 +75,16 @@ def listed(root: Path, folder: str, classes: Mapping[str, int]) -> Images:
 
     A folder that is no class is refused: its images would be left out unseen.
     """
-    found = folders(root / folder)
-    unknown = [name for name in found if name not in classes]
-    if unknown or not found:
+    present = folders(root / folder)
+    unknown = [name for name in present if name not in classes]
+    if unknown or not present:
         raise errors.UserError(
-            f"{root / folder}: found {len(found)} folders, {len(unknown)} of them are "
-            f"no class{', for example ' + unknown[0] if unknown else ''}; allowed are "
-            f"{_some(classes)}. Fix: correct root=DIR or the folders' names."
+            f"{root / folder}: found {len(present)} folders, {len(unknown)} of them "
+            f"are no class{', for example ' + unknown[0] if unknown else ''}; allowed "
+            f"are {_some(classes)}. Fix: correct root=DIR or the folders' names."
         )
     names, labels = [], []
-    for name in found:
+    for name in present:
         mine = files(root / folder / name)
         prefix = name if folder == "." else f"{folder}/{name}"
         names += [f"{prefix}/{file}" for file in mine]

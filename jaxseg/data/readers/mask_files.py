@@ -19,10 +19,10 @@ def check_size(root: Path, image: str, label: str, kind: str) -> None:
     is decoded, which may take gigabytes. kind: what the labels are.
     """
     height, width = image_files.size(root / image)
-    found = _size(root / label)
-    if found not in (None, (height, width)):
+    size = _size(root / label)
+    if size not in (None, (height, width)):
         raise errors.UserError(
-            f"{root / label}: {kind} is {' x '.join(map(str, found))} (height x "
+            f"{root / label}: {kind} is {' x '.join(map(str, size))} (height x "
             f"width), its image is {height} x {width} ({image}). Fix: make the two "
             "files the same size."
         )
@@ -117,13 +117,13 @@ def pairs(
     masks: the glob of the masks. UserError where there is no image, or where an image
     has no mask or a mask no image.
     """
-    found, there = (
+    files, there = (
         sorted(path.relative_to(root).as_posix() for path in root.glob(each))
         for each in (pattern, masks)
     )
-    if not found:
+    if not files:
         raise errors.UserError(
             f"{root}: found no {pattern}. Fix: point root at the folder of these."
         )
-    images_ = {mask_of(image): image for image in found}
+    images_ = {mask_of(image): image for image in files}
     return listing.matched(root, images_, {mask: mask for mask in there})

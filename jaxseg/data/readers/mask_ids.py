@@ -90,10 +90,10 @@ def strays(held: Sequence[Collection[int]]) -> dict[int, int]:
     """
     counts = collections.Counter(id_ for ids in held for id_ in ids)
     known = sorted(set(counts) - {255, IGNORE})
-    found: dict[int, int] = {}
+    rare: dict[int, int] = {}
     while len(known) > 1 and len(held) > 3:
         top, below = known[-1], known[-2]
         if counts[top] > few(len(held)) or top - below - 1 < len(known):
             break
-        found[known.pop()] = next(i for i, ids in enumerate(held) if top in ids)
-    return found
+        rare[known.pop()] = next(i for i, ids in enumerate(held) if top in ids)
+    return rare

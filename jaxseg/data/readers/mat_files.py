@@ -74,10 +74,10 @@ def _names(path: Path) -> list[str]:
 
 def _read_old(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:
     try:
-        found = load(path, simplify_cells=True, variable_names=names)
+        variables = load(path, simplify_cells=True, variable_names=names)
     except isolated.Failed as error:
         raise _damaged(path, error) from None
-    return {name: value for name, value in found.items() if name[:2] != "__"}
+    return {name: value for name, value in variables.items() if name[:2] != "__"}
 
 
 def _read_73(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:

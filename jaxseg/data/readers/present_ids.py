@@ -61,13 +61,13 @@ def each(
             return error
 
     with futures.ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(attempt, paths))
-    problems = [each for each in found if isinstance(each, errors.UserError)]
-    if problems and len(problems) == len(found):
+        results = list(pool.map(attempt, paths))
+    problems = [each for each in results if isinstance(each, errors.UserError)]
+    if problems and len(problems) == len(results):
         more = f"\nNone of {len(problems)} such files can be read."
         raise errors.UserError(f"{problems[0]}{more * (len(problems) > 1)}")
     refusals.refuse(*problems)
-    return [each if isinstance(each, frozenset) else frozenset() for each in found]
+    return [each if isinstance(each, frozenset) else frozenset() for each in results]
 
 
 def values(ids: np.ndarray) -> list[int]:

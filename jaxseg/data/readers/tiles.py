@@ -89,8 +89,8 @@ def _tile(
     path: Path, window: Window, decode: Callable[[Path], np.ndarray], rule: str
 ) -> Path:
     """The file of a tile, cut with all others of its image if need be."""
-    (found,) = contents.sums(path.parent, [(path.name, True)])
-    key = hashing.key([found.hex(), rule, RULE, TILE, OVERLAP])
+    (digest,) = contents.sums(path.parent, [(path.name, True)])
+    key = hashing.key([digest.hex(), rule, RULE, TILE, OVERLAP])
     folder = user_cache.folder() / "tiles" / key
     with _cutting:
         if not folder.is_dir():

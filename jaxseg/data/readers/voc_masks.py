@@ -128,13 +128,13 @@ def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
     list_ = "train_aug" if augmented else LISTS[split]
     folder = "SegmentationClassAug" if augmented else "SegmentationClass"
     names = text_files.read_lines(root / f"ImageSets/Segmentation/{list_}.txt")
-    found = [Labelled(f"JPEGImages/{n}.jpg", f"{folder}/{n}.png") for n in names]
+    pairs = [Labelled(f"JPEGImages/{n}.jpg", f"{folder}/{n}.png") for n in names]
     if variant not in SINGLE:
-        return found
+        return pairs
     own = CLASSES.index(variant) + 1
-    masks = [pair.mask for pair in found]
+    masks = [pair.mask for pair in pairs]
     shown = present_ids.holds(root, masks, image_files.read_ids, "ids")[:, own]
-    return [pair for pair, shows in zip(found, shown) if shows]
+    return [pair for pair, shows in zip(pairs, shown) if shows]
 
 
 def parse(record: Labelled, root: Path) -> Example:

@@ -124,10 +124,10 @@ def _box(seen: np.ndarray) -> tuple:
 
 def _visibility(seen: np.ndarray, points: np.ndarray) -> np.ndarray:
     """x, y [K, 2] -> row, col, visibility [K, 3]: 0 outside, 1 covered, 2 in sight."""
-    size, found = len(seen), np.zeros((len(points), 3), np.float32)
-    for row, (x, y) in zip(found, points):
+    size, result = len(seen), np.zeros((len(points), 3), np.float32)
+    for row, (x, y) in zip(result, points):
         if 0 <= x < 1 and 0 <= y < 1:  # False for NaN: a thing without a skeleton
             i, j = int(y * size), int(x * size)
             near = seen[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
             row[:] = y, x, 2 if near.any() else 1
-    return found
+    return result

@@ -237,12 +237,12 @@ def _seen(parts, yaw, pitch, distance) -> list[tuple[Solid, np.ndarray]]:
                      [-np.sin(yaw), 0, np.cos(yaw)]])  # fmt: skip
     tilt = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)],
                      [0, np.sin(pitch), np.cos(pitch)]])  # fmt: skip
-    rotation, found = tilt @ turn, []
+    rotation, solids = tilt @ turn, []
     for part in parts:
         faces = [(face - 0.45 * UP) @ rotation.T - (0, 0, distance)
                  for face in part.faces]  # fmt: skip
-        found.append((Solid(faces, part.colour), np.concatenate(faces).mean(axis=0)))
-    return found
+        solids.append((Solid(faces, part.colour), np.concatenate(faces).mean(axis=0)))
+    return solids
 
 
 def _rasterise(solids, lamp, size) -> tuple[np.ndarray, np.ndarray]:

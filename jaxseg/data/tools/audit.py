@@ -49,32 +49,32 @@ def audit(
         whole = Findings("", 0, _problems(aside, {}))
         # Where a reader counts what it finds, the number in the sheet may be rounded.
         official = facts.splits if facts == catalogue.find(name) else {}
-        found = [whole]
+        findings = [whole]
         for each in [split] if split else facts.splits:
             before = dict(aside)
             checked = _check(name, each, root, options, facts, official, score)
             checked.problems[:0] = _problems(aside, before, each)
-            found.append(checked)
+            findings.append(checked)
     if facts.own and split is None:
         whole.problems.extend(_missing_splits(facts))
-        whole.problems.extend(_odd_classes(found, facts, name, options))
-    whole.problems.extend(leaks(found[1:], found[1:]))
-    return _each_once(found)
+        whole.problems.extend(_odd_classes(findings, facts, name, options))
+    whole.problems.extend(leaks(findings[1:], findings[1:]))
+    return _each_once(findings)
 
 
 def leaks(
     ours: Sequence[Findings], theirs: Sequence[Findings], names: Sequence[str] = ()
 ) -> list[Problem]:
     """A problem for each image that two splits share; names: of two data sets."""
-    found = []
+    shared = []
     for place, one in enumerate(ours):
         for other in theirs if names else theirs[place + 1 :]:
             where = f"{one.split} and {other.split}"
             if names:
                 where = f"{names[0]} {one.split} and {names[1]} {other.split}"
             if names or UNION not in (one.split, other.split):
-                found += checks.overlap(one, other, where)
-    return found
+                shared += checks.overlap(one, other, where)
+    return shared
 
 
 def _check(
@@ -111,15 +111,15 @@ def _problems(
     return [problem for error in fresh for problem in checks.refused(error, split)]
 
 
-def _each_once(found: Sequence[Findings]) -> list[Findings]:
+def _each_once(findings: Sequence[Findings]) -> list[Findings]:
     """Each problem once: a file is refused wherever it is read."""
-    whole, *splits = found
+    whole, *splits = findings
     whole.problems[:] = {p.text: p for p in whole.problems}.values()
     files = {_file(p) for p in whole.problems if p.kind in FILES}
     for each in splits:
         once = {p.text: p for p in each.problems}.values()
         each.problems[:] = [p for p in once if not _said(p, each.split, files)]
-    return list(found)
+    return list(findings)
 
 
 def _said(problem: Problem, split: str, files: Collection[str]) -> bool:
@@ -146,7 +146,7 @@ def _missing_splits(facts: Dataset) -> Iterator[Problem]:
 
 
 def _odd_classes(
-    found: Sequence[Findings], facts: Dataset, name: str, options: Mapping[str, Any]
+    findings: Sequence[Findings], facts: Dataset, name: str, options: Mapping[str, Any]
 ) -> Iterator[Problem]:
     """Classes that may be a slip of one file: misspelt, or in one example alone.
 
@@ -158,7 +158,7 @@ def _odd_classes(
     named = bool(options.get("classes"))
     counts: collections.Counter[int] = collections.Counter()
     first: dict[int, str] = {}
-    for each in found:
+    for each in findings:
         if each.split != UNION:
             counts.update(each.classes)
             first = each.first | first
@@ -174,7 +174,7 @@ def _odd_classes(
         fatal = catalogue.classes_from(name) == "names" and not named
         yield Problem("spelling", text, fix, fatal)
     alone = [i for i, count in counts.items() if count == 1 and i not in slips]
-    if alone and sum(each.records for each in found) >= 2 * checks.FEW:
+    if alone and sum(each.records for each in findings) >= 2 * checks.FEW:
         shown = ", ".join(
             f"{facts.classes[i]} ({first[i]})" for i in alone[: checks.NAMED]
         )

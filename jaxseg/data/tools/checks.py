@@ -96,15 +96,15 @@ def quick(source: Source) -> None:
 
     Reads some records spread over the split, and more only where these have problems.
     """
-    facts, found = source.dataset, []
+    facts, problems = source.dataset, []
     for count in (QUICK, CONFIRM):
         chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
-        found = check_facts(facts)
-        summary, *_ = _read(source, facts, chosen.tolist(), found, progress=False)
-        found += judge(summary, facts, source.split)
-        if not any(problem.fatal for problem in found):
+        problems = check_facts(facts)
+        summary, *_ = _read(source, facts, chosen.tolist(), problems, progress=False)
+        problems += judge(summary, facts, source.split)
+        if not any(problem.fatal for problem in problems):
             break
-    kept = [p for p in found if p.kind != "duplicate"]  # legitimate in training
+    kept = [p for p in problems if p.kind != "duplicate"]  # legitimate in training
     fatal = [str(problem) for problem in kept if problem.fatal]
     if fatal:
         raise errors.UserError(
@@ -134,8 +134,8 @@ def refused(error: errors.UserError, split: str = "") -> list[Problem]:
     """A problem for each line of the error, or for each unpaired file."""
     if isinstance(error, refusals.Unpaired):
         where = f"{split}: " if split else ""
-        found = error.files.items()
-        return [Problem("unpaired", f"{where}{f}: {w}", error.fix) for f, w in found]
+        files = error.files.items()
+        return [Problem("unpaired", f"{where}{f}: {w}", error.fix) for f, w in files]
     return [_refusal(line) for line in str(error).splitlines()]
 
 
@@ -247,12 +247,12 @@ def _read(
 
     def look(example: Example) -> _Look:
         summary = statistics.summarize(example, facts)
-        found = problems_lib.examine(example, facts)
-        return _Look(str(example["id"]), summary, found, _digest(example["image"]))
+        mine = problems_lib.examine(example, facts)
+        return _Look(str(example["id"]), summary, mine, _digest(example["image"]))
 
     total, digests, classes = Summary.of(facts), {}, {}
-    found = statistics.scan(source, look, indices=indices, progress=progress)
-    for _, each in found:
+    results = statistics.scan(source, look, indices=indices, progress=progress)
+    for _, each in results:
         if isinstance(each, errors.UserError):
             problems.append(_refusal(str(each)))
             continue

@@ -88,13 +88,13 @@ def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     """All readings of the folder, the likeliest first; UserError where there is none,
     or where a file makes the likeliest one impossible.
     """
-    found = readings(root, given)
-    if found[0].problems:
+    guesses = readings(root, given)
+    if guesses[0].problems:
         raise errors.UserError(
-            f"{refusals.joined(found[0].problems)}\n"
+            f"{refusals.joined(guesses[0].problems)}\n"
             f"`python -m jaxseg.data check {root}` lists all that is wrong."
         )
-    return found
+    return guesses
 
 
 def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
@@ -105,7 +105,7 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     outside = bool((given or {}).get(catalogue.OUTSIDE))
     if not root.is_dir():
         raise no_folder(str(root))
-    found, refused, before, told = [], [], dict(refusals.notes), {}
+    guesses, refused, before, notes = [], [], dict(refusals.notes), {}
     with refusals.setting_aside() as noted:
         for name, options, reason in candidates(paths.root(root, outside=outside)):
             options = options | dict(given or {})
@@ -116,15 +116,15 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
                 refused.append(f"{name} ({reason}): {error}")
             else:
                 problems = tuple(noted.values())
-                told = told if found else dict(refusals.notes)
-                found.append(
+                notes = notes if guesses else dict(refusals.notes)
+                guesses.append(
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
     refusals.notes.clear()  # what other formats left out is of no interest
-    refusals.notes.update(before | told)
-    if found:
-        return found
+    refusals.notes.update(before | notes)
+    if guesses:
+        return guesses
     raise errors.UserError(
         "\n".join(refused)
         or f"{root}: found neither images with masks, depth maps or label files, nor a "
@@ -181,25 +181,27 @@ def _no_masks(root: Path) -> str:
     return ""
 
 
-def data_section(found: Guess, root: Path) -> dict[str, Any]:
+def data_section(reading: Guess, root: Path) -> dict[str, Any]:
     """The `data` of a training stage."""
-    section: dict[str, Any] = {"name": found.name, "root": str(root.resolve())}
-    if found.options:
-        section["options"] = found.options
-    section["size"] = training_size(found.facts)
-    split = "train" if "train" in found.facts.splits else next(iter(found.facts.splits))
+    section: dict[str, Any] = {"name": reading.name, "root": str(root.resolve())}
+    if reading.options:
+        section["options"] = reading.options
+    section["size"] = training_size(reading.facts)
+    split = (
+        "train" if "train" in reading.facts.splits else next(iter(reading.facts.splits))
+    )
     if split != "train":
         section["split"] = split
     section["part"] = "train"
     return section
 
 
-def config_text(found: Guess, root: Path, file: Path) -> str:
+def config_text(reading: Guess, root: Path, file: Path) -> str:
     """A config for `python -m jaxseg.main` that trains on the folder."""
-    task: dict[str, Any] = {"name": found.task}
-    if found.options.get("binary"):
+    task: dict[str, Any] = {"name": reading.task}
+    if reading.options.get("binary"):
         task["binary"] = True
-    data, split, study = data_section(found, root), validation(found), slug(root)
+    data, split, study = data_section(reading, root), validation(reading), slug(root)
     holdout = {"split": data.get("split", "train"), "part": "holdout"}
     keep = 'keep="last"'  # what is held out is reported, and may not choose as well
     evaluations = {"validation": holdout}
@@ -207,7 +209,7 @@ def config_text(found: Guess, root: Path, file: Path) -> str:
         keep = 'keep="best",\n        choose_by="holdout"'
         evaluations = {"validation": {"split": split}, "holdout": holdout}
     return CONFIG.format(
-        doc=f"{study}, read as {found.name}, written by `jaxseg.data init`.",
+        doc=f"{study}, read as {reading.name}, written by `jaxseg.data init`.",
         study=study,
         file=shlex.quote(str(file)),
         data=pprint.pformat(data, sort_dicts=False),
@@ -223,10 +225,10 @@ def slug(root: Path) -> str:
     return name.strip("_-") or "own"
 
 
-def validation(found: Guess) -> str | None:
+def validation(reading: Guess) -> str | None:
     """The split to evaluate on; None: a part of the training split, held out."""
-    known = [s for s in ("validation", "test") if s in found.facts.splits]
-    return next((split for split in known if len(found.facts.splits) > 1), None)
+    known = [s for s in ("validation", "test") if s in reading.facts.splits]
+    return next((split for split in known if len(reading.facts.splits) > 1), None)
 
 
 def training_size(facts: Dataset) -> list[int]:
@@ -317,7 +319,7 @@ def matched(root: Path) -> list[tuple[str, str]]:
     except errors.UserError as error:
         _log.info("%s", error)  # most folders hold no masks
         return []
-    return [(i, m) for found in splits.values() for i, m in found if m is not None]
+    return [(i, m) for pairs in splits.values() for i, m in pairs if m is not None]
 
 
 def _class_folders(root: Path) -> bool:

@@ -102,11 +102,11 @@ def _chosen(
                 raise
         else:
             return trained["name"], {}, AS_TRAINED
-    found = ", ".join(f"{name} ({reason})" for name, _, reason in every)
+    formats = ", ".join(f"{name} ({reason})" for name, _, reason in every)
     raise errors.UserError(
-        f"{root}: found {found or 'no data of a known format'}; the model needs labels "
-        f"of {', '.join(fields)}. Fix: name a folder that has them, or the reader with "
-        "--data=NAME --root=DIR."
+        f"{root}: found {formats or 'no data of a known format'}; the model needs "
+        f"labels of {', '.join(fields)}. Fix: name a folder that has them, or the "
+        "reader with --data=NAME --root=DIR."
     )
 
 

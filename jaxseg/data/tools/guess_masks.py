@@ -35,16 +35,16 @@ def options(
     )
     names = class_names.find(root)
     value = foreground(held)
-    found: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     if value is not None and (names is None or len(names.names) <= FEWEST):
         _refuse_others(root, masks, held, value)
-        found["binary"] = True
+        chosen["binary"] = True
     if names is not None:
-        found["classes"] = mask_ids.named(root, masks, held, names, value)
+        chosen["classes"] = mask_ids.named(root, masks, held, names, value)
         reason += f"; {len(names.names)} classes are named in {names.file}"
     if _other_sizes(root, pairs):
-        found["mask_size"] = "resize"
-    return found, reason
+        chosen["mask_size"] = "resize"
+    return chosen, reason
 
 
 def foreground(held: Held) -> int | None:
@@ -65,7 +65,7 @@ def foreground(held: Held) -> int | None:
 
 def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> None:
     """Refuses the masks that hold more than 0 and `value`."""
-    found = [
+    problems = [
         errors.UserError(
             f"{root / mask}: holds the ids {mask_ids.listed(ids)}; the other masks "
             f"hold 0 and {value} alone. Fix: correct the mask; if there are more "
@@ -74,7 +74,7 @@ def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> 
         for mask, ids in zip(masks, held)
         if not {*ids} <= {0, value}
     ]
-    refusals.refuse(*found)
+    refusals.refuse(*problems)
 
 
 def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
@@ -89,11 +89,11 @@ def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
             return error
 
     with futures.ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(sizes, pairs))
-    refusals.refuse(*[each for each in found if isinstance(each, errors.UserError)])
+        results = list(pool.map(sizes, pairs))
+    refusals.refuse(*[each for each in results if isinstance(each, errors.UserError)])
     odd = {
         pair: each
-        for pair, each in zip(pairs, found)
+        for pair, each in zip(pairs, results)
         if isinstance(each, list) and each[0] != each[1]
     }
     if len(odd) > mask_ids.few(len(pairs)):

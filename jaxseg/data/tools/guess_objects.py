@@ -120,13 +120,13 @@ def _is_yolo(path: Path) -> bool:
 
 def _by_split(files: Sequence[Path], root: Path) -> dict[str, str]:
     """{split: file below root}, by the names of files or folders; the first of each."""
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for path in files:
         words = re.split(r"[^a-z]+", f"{path.parent.name} {path.stem}".lower())
         for split in coco_files.SPLITS:
             if {*words} & {*folder_pairs.SPLITS[split]}:
-                found.setdefault(split, path.relative_to(root).as_posix())
-    return {split: found[split] for split in coco_files.SPLITS if split in found}
+                splits.setdefault(split, path.relative_to(root).as_posix())
+    return {split: splits[split] for split in coco_files.SPLITS if split in splits}
 
 
 def _points(path: Path) -> int:

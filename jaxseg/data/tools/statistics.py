@@ -59,27 +59,27 @@ class Summary:
 
 def summarize(example: Example, facts: Dataset) -> Summary:
     """The counts of one example that was checked."""
-    found = Summary.of(facts)
+    summary = Summary.of(facts)
     height, width, channels = example["image"].shape
-    found.examples = 1
-    found.sizes[height, width] = found.channels[channels] = 1
+    summary.examples = 1
+    summary.sizes[height, width] = summary.channels[channels] = 1
     if "segmentation" in example:
         known = example["segmentation"][example["segmentation"] != IGNORE]
-        found.ignored = example["segmentation"].size - known.size
-        found.pixels += np.bincount(known, minlength=facts.num_classes)
-        found.images |= found.pixels > 0
+        summary.ignored = example["segmentation"].size - known.size
+        summary.pixels += np.bincount(known, minlength=facts.num_classes)
+        summary.images |= summary.pixels > 0
     if "box_labels" in example:
         known = example["box_labels"][example["box_labels"] != IGNORE]
-        found.objects += np.bincount(known, minlength=facts.num_classes)
-        found.images |= found.objects > 0
+        summary.objects += np.bincount(known, minlength=facts.num_classes)
+        summary.images |= summary.objects > 0
     if "label" in example and example["label"] != IGNORE:
-        found.images[int(example["label"])] = 1
+        summary.images[int(example["label"])] = 1
     points = example.get("keypoints")
-    if points is not None and points.shape[1] == len(found.points):
-        found.points += (points[..., 2] > 0).sum(axis=0)
+    if points is not None and points.shape[1] == len(summary.points):
+        summary.points += (points[..., 2] > 0).sum(axis=0)
     if "depth" in example:
-        _add_depth(found, example["depth"])
-    return found
+        _add_depth(summary, example["depth"])
+    return summary
 
 
 def scan(
@@ -114,10 +114,10 @@ def measure(source: Source, *, progress: bool = False) -> dict[str, Any]:
     """All that `stats` prints, as plain data; UserError for an unreadable record."""
     facts = source.dataset
     total = Summary.of(facts)
-    for _, found in scan(source, lambda e: summarize(e, facts), progress=progress):
-        if isinstance(found, errors.UserError):
-            raise found
-        total.add(found)
+    for _, result in scan(source, lambda e: summarize(e, facts), progress=progress):
+        if isinstance(result, errors.UserError):
+            raise result
+        total.add(result)
     sizes = np.array(list(total.sizes.elements()))
     report: dict[str, Any] = {
         "name": source.name,
@@ -160,8 +160,8 @@ def _classes(total: Summary, facts: Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def _add_depth(found: Summary, depth: np.ndarray) -> None:
+def _add_depth(summary: Summary, depth: np.ndarray) -> None:
     known = depth[np.isfinite(depth) & (depth > 0)]
-    found.depth_pixels, found.depth_known = depth.size, known.size
+    summary.depth_pixels, summary.depth_known = depth.size, known.size
     if known.size:
-        found.nearest, found.farthest = float(known.min()), float(known.max())
+        summary.nearest, summary.farthest = float(known.min()), float(known.max())
