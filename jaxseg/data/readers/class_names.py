@@ -1,9 +1,9 @@
-"""Names of classes as tools leave them in a folder, one rule for all their forms.
+"""Class names from the files that labelling tools write into a folder.
 
-classes.txt, labels.txt, obj.names, codes.txt: a name a line, perhaps behind its number
-and before its colour. CSV (Roboflow's _classes.csv, class_dict.csv): a name, and a
-number if there is one. JSON: a list, {number: name} or {name: number}, or rows with
-`id` and `name`. YAML: the key `names`. TensorFlow's pbtxt: items with `id` and `name`.
+classes.txt, labels.txt, obj.names, codes.txt: one name per line, optionally after its
+number and before its colour. CSV (Roboflow's _classes.csv, class_dict.csv): a name and
+perhaps a number. JSON: a list, {number: name} or {name: number}, or rows with `id` and
+`name`. YAML: the key `names`. TensorFlow's pbtxt: items with `id` and `name`.
 """
 
 import collections
@@ -29,7 +29,7 @@ HEADERS = ("name", "class", "label", "category", "classname", "labelname")
 
 
 class Names(NamedTuple):
-    """{id: name}, as `file` below the root says."""
+    """{id: name} of `file`, which lies below the root."""
 
     file: str
     names: Mapping[int, str]
@@ -41,9 +41,9 @@ class Names(NamedTuple):
 
 
 def find(root: Path) -> Names | None:
-    """The first list of names in the folder or one below it; None where none lies.
+    """The first list of names in the folder or one below it; None without one.
 
-    Refuses one that cannot be right.
+    UserError for a list that cannot be right.
     """
     try:
         return _first(root)
@@ -63,7 +63,7 @@ def _first(root: Path) -> Names | None:
 
 
 def _is_list(path: Path, root: Path) -> bool:
-    """Whether a file is called like a list of names, and is no larger than one."""
+    """Whether a file has the name of a list of names and at most MOST bytes."""
     stem, suffix = path.stem.lower(), path.suffix.lower()
     yaml = suffix in (".yaml", ".yml") and stem in YAML and path.parent == root
     named = bool(re.fullmatch(STEM, stem)) or suffix == ".names" or yaml
@@ -98,7 +98,7 @@ def _checked(names: Mapping[int, str], path: Path) -> Mapping[int, str]:
 
 
 def _from_lines(lines: Sequence[str], csv: bool) -> dict[int, str]:
-    """A name a line, or in the column of names; numbers where each line has its own."""
+    """{id: name}; the ids count the lines unless each line has a number of its own."""
     rows = [
         [word.strip().strip("\"'") for word in re.split(r"[,;\t:]", line)]
         for line in lines
@@ -107,7 +107,7 @@ def _from_lines(lines: Sequence[str], csv: bool) -> dict[int, str]:
     head = [re.sub(r"[^a-z]", "", word.lower()) for word in (rows or [[]])[0]]
     name = next((i for i, word in enumerate(head) if word in HEADERS), None)
     if csv and any(word in TABLES for word in head):
-        return {}  # of images, not of classes
+        return {}  # a table of images, not of classes
     if csv and name is not None:
         id_ = next((i for i, word in enumerate(head) if word in NUMBERS), None)
         body = [row for row in rows[1:] if len(row) > max(name, id_ or 0)]
@@ -185,7 +185,7 @@ def plain_scalar(word: str) -> str:
 
 
 def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
-    """The class names in the order of the mapping; UserError for one that is twice."""
+    """The class names in the order of the mapping; UserError if one occurs twice."""
     classes = tuple(map(str, names.values()))
     counts = collections.Counter(classes)
     twice = sorted(name for name, count in counts.items() if count > 1)
@@ -198,5 +198,5 @@ def check_names(names: Mapping[Any, Any], where: str) -> tuple[str, ...]:
 
 
 def raw_ids(given: Mapping[Any, Any] | None) -> dict[int, int] | None:
-    """{raw id: class} of an option: JSON has text for keys."""
+    """{raw id: class} of an option, whose keys are text in JSON."""
     return None if given is None else {int(raw): int(to) for raw, to in given.items()}

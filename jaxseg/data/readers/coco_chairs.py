@@ -60,7 +60,7 @@ def parse(record: Chairs, root: Path) -> Example:
 
 @file_cache.of_file(maxsize=4)
 def read(file: tuple[str, int, int], name: str = "chair") -> tuple[Chairs, ...]:
-    """The images with a chair in the JSON file with this stamp, in its order."""
+    """The images with a chair in the file with this stamp, in the order of the file."""
     path = Path(file[0])
     data = text_files.read_json(path)
     with errors.reading(path, FORMAT):
@@ -79,7 +79,7 @@ def read(file: tuple[str, int, int], name: str = "chair") -> tuple[Chairs, ...]:
 
 
 def _record(image: dict[str, Any], entries: Sequence[dict]) -> Chairs | None:
-    """None where only crowds, or chairs without a mask or an area, are in the image."""
+    """The record of an image; None if all chairs are crowds or lack mask or area."""
     size = int(image["height"]), int(image["width"])
     single = [x for x in entries if not x.get("iscrowd") and x["segmentation"]]
     single = [x for x in single if min(x["bbox"][2:]) >= 1]
@@ -106,7 +106,7 @@ def _window(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int,
 
 def _decode(segment: Segment, record: Chairs, root: Path) -> np.ndarray:
     """bool [H, W]."""
-    from pycocotools import mask as masks  # here, so that planning need not load it
+    from pycocotools import mask as masks  # planning does not need it
 
     try:
         if isinstance(segment, dict) and isinstance(segment["counts"], str | bytes):
@@ -118,7 +118,7 @@ def _decode(segment: Segment, record: Chairs, root: Path) -> np.ndarray:
         values = np.arange(len(counts)) % 2 == 1
         # Runs go down the columns.
         return np.repeat(values, counts).reshape(record.size[::-1]).T
-    except Exception as error:  # its C code raises what it likes
+    except Exception as error:  # its C code raises exceptions of any kind
         raise errors.UserError(
             f"{root / record.image}: the segmentation of a chair is not readable "
             f"({type(error).__name__}: {error}); allowed are polygons and run lengths. "
@@ -129,9 +129,9 @@ def _decode(segment: Segment, record: Chairs, root: Path) -> np.ndarray:
 def _run_lengths(text: str | bytes) -> list[int]:
     """Pixels of each run. Not `pycocotools.mask.decode`, which NumPy 2 warns about.
 
-    A number is its parts of five bits, the lowest first, from character 48 on; bit 5
-    says that more follow, bit 4 of the last is the sign. From the fourth on, what is
-    written is the difference to the run of the same value before.
+    Each character minus 48 holds five bits of a number, the lowest first; bit 5 means
+    that more follow, bit 4 of the last one is the sign. From the fourth number on, the
+    text holds the difference to the previous run of the same value.
     """
     counts: list[int] = []
     number = shift = 0

@@ -1,4 +1,4 @@
-"""Where the JSON files of a set in COCO's format lie, and their images."""
+"""Finds the JSON files and the images of a data set in COCO's format."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -7,13 +7,13 @@ from jaxseg.core import errors
 from jaxseg.data import refusals
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
-TRIED = 20  # images that are looked for to find their folder: some may be missing
+TRIED = 20  # images to look for when their folder is searched: some may be missing
 
 
 def find_files(
     prefix: str, root: Path, annotations: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """{split: JSON file below root}, those given or those with this prefix."""
+    """{split: JSON file below root}: the given files, or those with this prefix."""
     if annotations is None:
         files = by_name(prefix, root)
         if not files:
@@ -59,7 +59,7 @@ def find_images(
 
 
 def by_name(prefix: str, root: Path) -> dict[str, str]:
-    """{split: JSON file} of those under the official names."""
+    """{split: JSON file below root} of the files with official names."""
     files = {}
     for split, name in SPLITS.items():
         pattern = f"annotations/{prefix}_{name}*.json"
@@ -77,5 +77,5 @@ def by_name(prefix: str, root: Path) -> dict[str, str]:
 
 
 def of_split(images: Mapping[str, str] | str | None, split: str) -> str | None:
-    """The folder of a split, where one is given."""
+    """The folder of a split; None if none is given."""
     return images.get(split) if isinstance(images, Mapping) else images

@@ -1,4 +1,4 @@
-"""The content of a file in COCO's JSON format as arrays, every reference checked."""
+"""The content of a file in COCO's JSON format as arrays; every reference is checked."""
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ Entries = Sequence[Mapping[str, Any]]
 
 
 class Content(NamedTuple):
-    """What is used of one file; the arrays have a row per annotation."""
+    """The used content of one file; the arrays have a row per annotation."""
 
     files: tuple[str, ...]  # of the images
     sizes: np.ndarray  # int [I, 2] height, width
@@ -29,13 +29,13 @@ class Content(NamedTuple):
     kept: np.ndarray  # bool [A]
     crowd: np.ndarray  # bool [A]
     keypoints: tuple[tuple[float, ...], ...]  # x, y, v, ...; () where there are none
-    areas: np.ndarray  # float32 [A] square pixels, 0 where the file does not say
+    areas: np.ndarray  # float32 [A] square pixels, 0 = unknown
     box_areas: np.ndarray  # float64 [A] square pixels
     problems: tuple[str, ...]  # annotations that cannot be right, and are left out
 
 
 class ByImage(Sequence):
-    """A record per image with the chosen annotations, made when it is asked for."""
+    """A record per image with the chosen annotations, made on access."""
 
     def __init__(
         self,
@@ -74,8 +74,9 @@ class ByImage(Sequence):
 
 @file_cache.of_file(maxsize=8)
 def read(file: tuple[str, int, int]) -> Content:
-    """The content of the file with this stamp; UserError if it cannot be right, but for
-    single annotations, whose `problems` the caller refuses.
+    """The content of the file with this stamp; UserError if it cannot be right.
+
+    Errors of single annotations are in `problems`; the caller refuses them.
     """
     path = Path(file[0])
     images, annotations, categories = _lists(path)
@@ -152,7 +153,7 @@ def by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, in
 
 
 def _tell_same_ids(annotations: Entries, path: Path) -> None:
-    """Says how many annotations have the id of another, which nothing refers to."""
+    """Notes how many annotations share an id, to which nothing refers."""
     ids = [str(entry["id"]) for entry in annotations if "id" in entry]
     if len(ids) > len(set(ids)):
         refusals.note(
@@ -176,7 +177,7 @@ def _sound(
     categories: Mapping[int, int],
     path: Path,
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The annotations that can be right, and what is wrong with each of the others."""
+    """The annotations that can be right, and one problem of each of the others."""
     sound, problems = [], []
     tables = (("image_id", rows), ("category_id", categories))
     for place, entry in enumerate(annotations):
@@ -193,7 +194,7 @@ def _sound(
 def _reference(
     entry: Mapping[str, Any], key: str, table: Mapping[Any, int]
 ) -> str | None:
-    """What is wrong with the id under `key`, which has to be one of the table's."""
+    """The problem of the id under `key`; None if the table has the id."""
     id_ = entry.get(key)
     if isinstance(id_, int | str) and id_ in table:
         return None
@@ -223,7 +224,7 @@ def _sizes(images: Entries, path: Path) -> np.ndarray:
 
 
 def _box(entry: Mapping[str, Any]) -> str | None:
-    """What is wrong with the box of an annotation."""
+    """The problem of the box of an annotation, or None."""
     box = entry.get("bbox")
     right = isinstance(box, list) and len(box) == 4
     if right and all(type(x) in (int, float) for x in box):
@@ -243,7 +244,7 @@ def _corners(annotations: Entries) -> np.ndarray:
 
 
 def _areas(annotations: Entries) -> np.ndarray:
-    """float32 [A] square pixels of the segments, 0 where the file does not say."""
+    """float32 [A] square pixels of the segments, 0 = unknown."""
     given = [entry.get("area") for entry in annotations]
     known = [type(area) in (int, float) and 0 < area < np.inf for area in given]
     return np.array([a if k else 0 for a, k in zip(given, known)], np.float32)

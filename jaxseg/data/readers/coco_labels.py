@@ -32,7 +32,7 @@ def dominant(
 def several(
     content: Content, folder: PurePosixPath, places: Mapping[int, int]
 ) -> Sequence[Several]:
-    """All images, those without an object too."""
+    """All images, including those without an object."""
     present = (_areas(content, places) > 0).astype(np.int32)
     names = [(folder / name).as_posix() for name in content.files]
     return [Several(name, row) for name, row in zip(names, present)]

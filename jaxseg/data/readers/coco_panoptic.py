@@ -19,7 +19,7 @@ FORMAT += "have segments_info"
 
 
 class Content(NamedTuple):
-    """What is used of one file, a row per annotation."""
+    """The used content of one file, a row per annotation."""
 
     files: tuple[str, ...]  # of the images
     masks: tuple[str, ...]
@@ -35,7 +35,7 @@ class Panoptic(NamedTuple):
     id: str
     segments: np.ndarray  # int64 [S] sorted
     classes: np.ndarray  # int32 [S]
-    void: int  # what the pixels of no segment become
+    void: int  # the class of pixels without a segment
 
 
 def is_panoptic(file: tuple[str, int, int]) -> bool:
@@ -50,9 +50,10 @@ def records(
     folder: PurePosixPath,
     void: int,
 ) -> Sequence[Panoptic]:
-    """A record per mask. void: IGNORE, or 0 where classes begin behind a background.
+    """One record per mask.
 
-    categories: those of all splits, in the order of the classes.
+    categories: of all splits, in the order of the classes. void: IGNORE, or 0 if class
+    0 is the background.
     """
     masks = PurePosixPath(file).with_suffix("")
     first = 1 if void == 0 else 0
@@ -118,7 +119,7 @@ def read(file: tuple[str, int, int]) -> Content:
 
 
 def _names(data: Any, key: str, name: str, path: Path) -> dict[Any, str]:
-    """{id: name} of a list of entries; UserError for an id that is there twice."""
+    """{id: name} of a list of entries; UserError for an id that occurs twice."""
     places = coco_json.by_id(data[key], (int, str), f"{path}: {key}")
     return {id_: str(data[key][place][name]) for id_, place in places.items()}
 

@@ -1,7 +1,7 @@
-"""CSV tables as one block of bytes: a million lines without a million objects.
+"""CSV tables as one block of bytes, so that a million lines are not a million objects.
 
 Opening counts the commas of all lines with NumPy and keeps where each line begins; a
-line is split when it is asked for. Only lines with a quote go through Python's csv, one
+line is split on access. Only lines with a quote go through Python's csv, one
 by one, so a value may not span lines.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 from jaxseg.core import errors
 from jaxseg.data.readers import file_cache, text_files
 
-BLOCK = 1 << 16  # lines looked at together: what they need besides is a few megabytes
+BLOCK = 1 << 16  # lines examined together, in a few megabytes of memory
 NEWLINE, RETURN, COMMA, QUOTE, SPACE = b'\n\r," '
 
 
 class Table:
-    """The lines below the header; values without the spaces around them."""
+    """The lines below the header; values have no spaces around them."""
 
     def __init__(self, path: str, data: bytes, starts: np.ndarray, numbers: np.ndarray):
         self.path = path
@@ -75,7 +75,7 @@ class Table:
             yield from [data[begin:end].strip() for begin, end in both]
 
     def codes(self, column: str) -> tuple[np.ndarray, list[str]]:
-        """int32 [lines], numbers of the values as they come up, and the values."""
+        """int32 [lines], which value each line has, and the values in order."""
         known: defaultdict[bytes, int] = defaultdict()
         known.default_factory = known.__len__
         numbers = map(known.__getitem__, self.values(column))
@@ -98,8 +98,8 @@ class Table:
         return [value.strip() for value in values]
 
     def _blocks(self) -> Iterator[tuple[range, np.ndarray | None]]:
-        """Lines, and int [lines, columns + 1] the bytes just before each value and
-        after the last; None where they have a quote or more or fewer values.
+        """Lines, and int [lines, columns + 1] positions of the byte before each value
+        and after the last; None if a line has a quote or a wrong number of values.
         """
         view = np.frombuffer(self._data, np.uint8)
         for first in range(0, len(self), BLOCK):
@@ -111,7 +111,7 @@ class Table:
             yield lines, self._edges(seen, starts) if len(self.columns) else None
 
     def _edges(self, seen: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
-        """seen: the bytes from the first of these lines to the end of the last."""
+        """As `_blocks`; seen: the bytes from the first line to the end of the last."""
         offset, wanted = starts[0], len(self.columns) - 1
         commas = np.flatnonzero(seen == COMMA) + offset
         ends = np.append(np.flatnonzero(seen == NEWLINE), len(seen)) + offset
@@ -134,7 +134,7 @@ class Table:
 
 @file_cache.of_file(maxsize=16)
 def read(file: tuple[str, int, int]) -> Table:
-    """The table in the file with this stamp; empty lines are passed over."""
+    """The table in the file with this stamp; empty lines are skipped."""
     path = Path(file[0])
     data = text_files.read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     if b"\n" not in data:

@@ -23,7 +23,7 @@ def read(
     """float32 [H, W] metres of a file with `scale` metres per unit.
 
     scale: None is millimetres for integers, metres for floating point numbers.
-    0 = unknown: where the file says 0, NaN, infinite or one of `invalid`, and beyond
+    0 = unknown: where the file has 0, NaN, infinity or one of `invalid`, and beyond
     `maximum` metres.
     """
     raw = _read_raw(path)
@@ -50,7 +50,7 @@ def read(
 
 
 def _read_raw(path: Path) -> np.ndarray:
-    """[H, W] of integers or floating point numbers, as the file says."""
+    """[H, W] of integers or floating point numbers, as stored in the file."""
     readers = {".npy": arrays.mapped, ".exr": _read_exr}
     raw = readers.get(path.suffix.lower(), _read_16_bit)(path)
     if raw.ndim == 3 and 1 in (raw.shape[0], raw.shape[2]):

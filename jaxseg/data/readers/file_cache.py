@@ -1,4 +1,4 @@
-"""What is read of one file is kept until the file changes."""
+"""Keeps what is read from a file until the file changes."""
 
 import functools
 import os
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def of_file(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Decorates a reader of one file, given by its stamp: it reads once per stamp.
 
-    What is raised comes out as a UserError that names the file.
+    An exception of the reader becomes a UserError that names the file.
     """
 
     def decorate(read: Callable[..., T]) -> Callable[..., T]:
@@ -31,12 +31,13 @@ def of_file(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
 
 def stamp(path: Path | str) -> tuple[str, int, int]:
-    """What changes when a file does, path, size and ctime: for caches of what was read
-    from it. Unlike mtime, which `cp -p` and archives set back, ctime is the system's.
+    """(path, size, ctime): the key of a file in caches; it changes with the file.
+
+    `cp -p` and archives set mtime back, but not ctime.
     """
     try:
         facts = os.stat(path)
-    except OSError:  # its reader raises the reason
+    except OSError:  # its reader raises the error
         return str(path), -1, -1
     known = stat.S_ISREG(facts.st_mode)
     both = (facts.st_size, facts.st_ctime_ns) if known else (-1, -1)

@@ -1,8 +1,8 @@
-"""Which image and which mask belong together in a folder, and to which split.
+"""Pairs the images and masks of a folder and assigns the pairs to splits.
 
 Images lie in a folder called like images/ or Training_Images/, masks in one called
 like masks/, labels/, annotations/ or Ground_Truth/, under the same names. Splits are
-train.txt, val.txt, test.txt with a name or an `image mask` pair a line; or else
+train.txt, val.txt, test.txt with a name or an `image mask` pair per line; or else
 folders train/, val/, test/ anywhere in the path; or else a fixed fifth for validation.
 """
 
@@ -35,7 +35,7 @@ def find_pairs(
 ) -> dict[str, list[tuple[str, str | None]]]:
     """{split: [(image, mask or None)]}, paths below root with forward slashes.
 
-    `check` goes on without pairs that cannot be opened; opening one refuses it.
+    Within `refusals.setting_aside`, pairs that cannot be opened are left out.
     """
     splits = _all_pairs(root, images, masks)
     if not refusals.sets_aside():
@@ -94,7 +94,7 @@ def _walk(root: Path) -> list[str]:
 def _keyed(
     root: Path, images: str | None, masks: str | None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """{key: path} of the images and of the masks; a pair shares its key."""
+    """{key: path} of the images and of the masks; both of a pair have the same key."""
     tables: tuple[dict[str, str], dict[str, str]] = {}, {}
     image_key = _matcher(images, IMAGE_FOLDER)
     mask_key = _matcher(masks, MASK_FOLDER)
@@ -115,7 +115,7 @@ def _keyed(
 
 
 def _matcher(pattern: str | None, convention: str) -> Callable[[str], str | None]:
-    """path -> key, what is left of it without the part that says image or mask."""
+    """Function path -> key: the path without its part for image or mask, or None."""
 
     def by_convention(name: str) -> str | None:
         *folders, file = name.split("/")

@@ -1,4 +1,4 @@
-"""The 1000 classes of ILSVRC 2012: WordNet numbers, sorted, as its labels are."""
+"""The 1000 classes of ILSVRC 2012: sorted WordNet numbers, in the order of its ids."""
 
 _NUMBERS = """
 01440764 01443537 01484850 01491361 01494475 01496331 01498041 01514668 01514859
@@ -115,6 +115,6 @@ _NUMBERS = """
 15075141
 """
 WNIDS = tuple(f"n{number}" for number in _NUMBERS.split())
-# Of ILSVRC's training images, as published; other sets borrow it until measured.
+# Of ILSVRC's training images, as published; other data sets use them until measured.
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)

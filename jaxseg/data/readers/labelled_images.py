@@ -37,7 +37,7 @@ class Images(Sequence):
         return Labelled(name, int(self._labels[index]))
 
     def take(self, rows: np.ndarray) -> "Images":
-        """Those at `rows`, in that order."""
+        """The records at `rows`, in that order."""
         return Images(self._names[rows], self._labels[rows])
 
 
@@ -73,7 +73,7 @@ def files(folder: Path) -> list[str]:
 def listed(root: Path, folder: str, classes: Mapping[str, int]) -> Images:
     """The images in `folder`/CLASS/ below root, by class and name.
 
-    A folder that is no class is refused: its images would be left out unseen.
+    UserError for a folder that is no class, since its images would be missing.
     """
     present = folders(root / folder)
     unknown = [name for name in present if name not in classes]

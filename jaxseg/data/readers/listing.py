@@ -18,7 +18,7 @@ def matched(
 ) -> list[tuple[str, str]]:
     """(image, label file) of each key that both have, in the order of `images`.
 
-    Refuses a key that only one of them has; `kind` says what the labels are.
+    Refuses keys that only one of them has; `kind` says what the labels are.
     """
     parts = {
         f"images without {kind}": [f for k, f in images.items() if k not in labels],

@@ -1,4 +1,4 @@
-"""What readers of label maps share: masks of one colour per class, pairs of files."""
+"""Shared by readers of label maps: masks with one colour per class, pairs of files."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,9 @@ ColorTable = dict[str, Color]
 
 
 def check_size(root: Path, image: str, label: str, kind: str) -> None:
-    """UserError for a label map of another size than its image, by their headers: none
-    is decoded, which may take gigabytes. kind: what the labels are.
+    """UserError for a label map of another size than its image; only headers are read.
+
+    kind: a word for the label map, for the message.
     """
     height, width = image_files.size(root / image)
     size = _size(root / label)
@@ -29,7 +30,7 @@ def check_size(root: Path, image: str, label: str, kind: str) -> None:
 
 
 def _size(path: Path) -> tuple[int, ...] | None:
-    """(height, width); None where the header is not read here, or says otherwise."""
+    """(height, width); None for EXR files and for arrays that are not 2-D."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
         shape = arrays.mapped(path).shape
@@ -114,7 +115,7 @@ def pairs(
 ) -> list[tuple[str, str]]:
     """Sorted (image, mask) paths below `root`, images by a glob, masks by their names.
 
-    masks: the glob of the masks. UserError where there is no image, or where an image
+    masks: the glob of the masks. UserError if there is no image, or if an image
     has no mask or a mask no image.
     """
     files, there = (

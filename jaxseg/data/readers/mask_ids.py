@@ -1,4 +1,4 @@
-"""What ids the masks of a folder hold, and which of them may be mistakes."""
+"""The ids in the masks of a folder, and which of them may be mistakes."""
 
 import collections
 import functools
@@ -79,14 +79,14 @@ def listed(ids: Collection[int]) -> str:
 
 
 def few(masks: int) -> int:
-    """How many of `masks` may be mistakes, where the others agree."""
+    """How many of so many masks may be mistakes."""
     return max(1, masks // STRAY)
 
 
 def strays(held: Sequence[Collection[int]]) -> dict[int, int]:
-    """{id: place of the first mask that holds it}: of few masks, far above the others.
+    """{id: place of the first mask that holds it} of rare ids far above all others.
 
-    As classes they would bring more classes that no mask shows than there are others.
+    As classes they would add more empty classes than there are other classes.
     """
     counts = collections.Counter(id_ for ids in held for id_ in ids)
     known = sorted(set(counts) - {255, IGNORE})

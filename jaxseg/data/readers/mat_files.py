@@ -61,7 +61,7 @@ def open_73(path: Path) -> Any:
 
 
 def load(path: Path, **options: Any) -> dict[str, Any]:
-    """`scipy.io.loadmat(path, **options)`, by a process that a damaged file may end."""
+    """`scipy.io.loadmat(path, **options)` in a process that a bad file may crash."""
     return isolated.call("scipy.io:loadmat", str(path), **options)
 
 
@@ -87,7 +87,7 @@ def _read_73(path: Path, names: tuple[str, ...] | None) -> dict[str, Any]:
 
 
 def _plain(item: Any, file: Any, path: Path) -> Any:
-    """What a dataset or group of an HDF5 file says, as SciPy says it of older ones."""
+    """The content of an HDF5 dataset or group, in SciPy's form for older files."""
     h5py = h5py_for(path)
     if isinstance(item, h5py.Group):
         return {name: _plain(item[name], file, path) for name in item}

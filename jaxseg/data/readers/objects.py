@@ -15,22 +15,22 @@ import numpy as np
 from jaxseg.core import errors, image_files
 from jaxseg.data import refusals
 
-# Parts that a line joins: on one side or in the middle, and across the body.
+# Body parts that a line joins: on one side or in the middle, and across the body.
 BONES = (("ankle", "knee"), ("knee", "hip"), ("hip", "shoulder"), ("elbow", "wrist"))
 BONES += (("shoulder", "elbow"), ("eye", "ear"), ("neck", "head_top"))
 BONES += (("thorax", "upper_neck"), ("pelvis", "thorax"), ("paw", "middle"))
 BONES += (("middle", "top"), ("tail_start", "tail_end"), ("ear_base", "ear_tip"))
 BONES += (("nose", "chin"),)
 ACROSS = ("hip", "shoulder", "eye")
-FAR = 1.0  # sides of its image that a box may reach out of it; YOLO's rule for pixels
+FAR = 1.0  # image sides by which a box may exceed its image; YOLO's rule for pixels
 
 
 class Record(NamedTuple):
-    """An image below the root and its objects, dropped ones left out."""
+    """An image below the root and its objects without the dropped ones."""
 
     image: str
     id: str
-    size: tuple[int, int] | None  # height, width as the labels say
+    size: tuple[int, int] | None  # height, width as the annotations give them
     boxes: np.ndarray  # float32 [N, 4] row0, col0, row1, col1 in [0, 1]
     labels: np.ndarray  # int32 [N]
     flags: np.ndarray  # bool [N], crowd or difficult
@@ -41,7 +41,7 @@ class Record(NamedTuple):
 def cut_boxes(
     corners: np.ndarray, sizes: np.ndarray | tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [N, 4] row0, col0, row1, col1 in [0, 1], and bool [N], which count.
+    """float32 [N, 4] row0, col0, row1, col1 in [0, 1], and bool [N], true if it counts.
 
     corners: [N, 4] x0, y0, x1, y1 in pixels; sizes: height, width, of all or of each.
     """
@@ -55,7 +55,7 @@ def cut_boxes(
 
 
 def odd_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.ndarray:
-    """bool [N], which have swapped corners, or leave their image by more than its side.
+    """bool [N], true if corners are swapped or lie farther outside than one image side.
 
     No annotator draws such a box, so the extent of its object is unknown.
     """
@@ -67,7 +67,7 @@ def odd_boxes(corners: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> np.nd
 
 
 def turned(corners: np.ndarray) -> np.ndarray:
-    """bool [N], whose second corner lies left of or above the first."""
+    """bool [N], true if the second corner lies left of or above the first."""
     return (corners[:, 2:] < corners[:, :2]).any(axis=1)
 
 
@@ -96,7 +96,7 @@ def known_points(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.n
 
 
 def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
-    """Says how many boxes do not count, and where one of them is."""
+    """Notes how many boxes do not count, and the image of one of them."""
     if dropped:
         refusals.note(
             f"{path}: {dropped} of {total} boxes have no area within their image and "
@@ -106,7 +106,7 @@ def report_dropped(dropped: int, total: int, path: Path, example: str) -> None:
 
 def read_image(record: Record, root: Path, labels: str) -> np.ndarray:
     """uint8 [H, W, 3]; UserError where it is not of the size that `labels` say."""
-    size = image_files.size(root / record.image)  # before gigabytes are decoded
+    size = image_files.size(root / record.image)  # checked before gigabytes are decoded
     if record.size is not None and size != tuple(record.size):
         raise errors.UserError(
             f"{root / record.image}: image is {size[0]} x {size[1]} (height x width, "
@@ -128,7 +128,7 @@ def flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def skeleton(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Indices of keypoints that a line joins, by the names of parts of a body."""
+    """Pairs of indices of keypoints that a line joins, by the names of body parts."""
     places = {name.lower(): index for index, name in enumerate(names)}
     pairs = [("left_" + part, "right_" + part) for part in ACROSS]
     for name in places:

@@ -1,7 +1,7 @@
-"""Which ids each label file holds: found once by reading all, then kept in the cache.
+"""The ids in each label file: all files are read once, the result is cached.
 
 Data sets of one class are the images that show it. Reading the 3475 masks of Cityscapes
-takes about a minute; <cache>/present then has the answer until a file changes.
+takes about a minute; <cache>/present keeps the result until a file changes.
 """
 
 import logging
@@ -16,7 +16,7 @@ from jaxseg.core import errors, hashing, user_cache
 from jaxseg.data import contents, refusals
 
 IDS = 256
-THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes side by side
+THREADS = min(os.cpu_count() or 1, 8)  # Pillow decodes in parallel
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +26,7 @@ def holds(
     find: Callable[[Path], np.ndarray],
     rule: str,
 ) -> np.ndarray:
-    """bool [files, 256], which ids `find` finds in each file below the root.
+    """bool [files, 256], true if `find` returns the id for the file below the root.
 
     rule: names `find`, and changes when it does. UserError for all unreadable files.
     """
@@ -52,7 +52,7 @@ def holds(
 def each(
     paths: Sequence[Path], find: Callable[[Path], np.ndarray]
 ) -> list[frozenset[int]]:
-    """The ids that `find` finds in each file; refuses all unreadable ones."""
+    """The ids that `find` returns for each file; refuses unreadable files."""
 
     def attempt(path: Path) -> frozenset[int] | errors.UserError:
         try:
@@ -71,7 +71,7 @@ def each(
 
 
 def values(ids: np.ndarray) -> list[int]:
-    """The different ids, sorted: counting them is far quicker than sorting pixels."""
+    """The different ids, sorted; counting is much faster than sorting the pixels."""
     if ids.size and ids.min() >= 0 and ids.max() < 1 << 16:
         return np.flatnonzero(np.bincount(ids.ravel())).tolist()
     return np.unique(ids).tolist()

@@ -1,4 +1,4 @@
-"""Text and JSON files whole, and the numbers in them; each error names the file."""
+"""Reads whole text and JSON files, and numbers in text; each error names the file."""
 
 import json
 import re
@@ -15,12 +15,12 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """A whole UTF-8 file; UserError with the path for one that is missing or is not."""
+    """The text of a UTF-8 file; UserError with the path if missing or not UTF-8."""
     return read_bytes(path).decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_bytes(path: Path) -> bytes:
-    """`read_text` as it is stored."""
+    """The bytes of a UTF-8 file; errors as in `read_text`."""
     try:
         paths.check_kind(path)
         data = path.read_bytes()
@@ -38,7 +38,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; UserError with the place where it breaks off."""
+    """The content of a JSON file; UserError with the position of the error."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:  # or a number of 4300 digits
@@ -48,7 +48,7 @@ def read_json(path: Path) -> Any:
 
 
 def whole(text: str) -> int | None:
-    """The number that digits 0 to 9 say, up to 18 of them; None for other text.
+    """The number that up to 18 digits 0 to 9 form; None for other text.
 
     Python's `isdigit` takes a superscript two for a digit, and `int` does not.
     """

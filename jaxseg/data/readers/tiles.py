@@ -88,7 +88,7 @@ def _starts(length: int) -> list[int]:
 def _tile(
     path: Path, window: Window, decode: Callable[[Path], np.ndarray], rule: str
 ) -> Path:
-    """The file of a tile, cut with all others of its image if need be."""
+    """The file of a tile; at first use all tiles of the image are cut."""
     (digest,) = contents.sums(path.parent, [(path.name, True)])
     key = hashing.key([digest.hex(), rule, RULE, TILE, OVERLAP])
     folder = user_cache.folder() / "tiles" / key
@@ -119,7 +119,7 @@ def _cut(pixels: np.ndarray, path: Path, folder: Path) -> None:
                 picture.save(tiles / name, compress_level=1)
             tiles.replace(folder)
     except OSError as error:
-        if not folder.is_dir():  # else another process has cut it meanwhile
+        if not folder.is_dir():  # else another process has cut it in the meantime
             raise errors.UserError(
                 f"{path}: its tiles cannot be kept in {folder.parent} ({error}). Fix: "
                 "make room there, or set JAXSEG_CACHE to a folder with room."
