@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def list_datasets(args: argparse.Namespace) -> int:
-    """One line per dataset: what it is and whether it can be opened here."""
+    """One line per data set: what it is and whether it can be opened here."""
     row = "{:32} {:11} {:8} {:>9} {:>9}  {:40} {}".format
     print(row("name", "domain", "classes", "size", "images", "fields", "here"))
     for name in catalogue.names():
@@ -173,7 +173,7 @@ def init(args: argparse.Namespace) -> int:
 def _find(
     name: str, root: str | None, options: str
 ) -> tuple[str, str | None, dict[str, Any], Sequence[errors.UserError]]:
-    """(name, root, options, what is wrong with files) of a dataset by name, or of a
+    """(name, root, options, what is wrong with files) of a data set by name, or of a
     folder by what is in it.
     """
     given = _options(options)
@@ -197,7 +197,7 @@ def _score(source: Source, facts: dataset.Dataset) -> dict[str, float]:
 
 
 def _check_across(args: argparse.Namespace) -> int:
-    """Images that two datasets share."""
+    """Images that two data sets share."""
     both = []
     for given in args.across:
         name, root, options, known = _find(given, None, args.options)

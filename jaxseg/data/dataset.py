@@ -1,4 +1,4 @@
-"""The fact sheet of a dataset, the vocabulary of its fields, the check of an example.
+"""The fact sheet of a data set, the vocabulary of its fields, the check of an example.
 
 An example is a dict of NumPy arrays:
 
@@ -45,7 +45,7 @@ DOMAINS += ("synthetic", "websearch", "own")
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What is known of one variant of a dataset without reading it."""
+    """What is known of one variant of a data set without reading it."""
 
     fields: tuple[str, ...]  # what parse yields beside id
     domain: str  # one of DOMAINS

@@ -15,7 +15,7 @@ Rng = np.random.Generator
 def canvas_size(
     given: tuple[int | None, int | None], facts: Dataset, name: str
 ) -> Size:
-    """`given`, with the training resolution of the dataset where it is None."""
+    """`given`, with the training resolution of the data set where it is None."""
     if None in given and facts.size is None:
         raise errors.UserError(
             f"{name}: height and width are not set and the dataset has no training "

@@ -24,7 +24,7 @@ class Transform:
     """What all transforms share."""
 
     def for_dataset(self, facts: Dataset) -> "Transform":
-        """The same transform with what only the dataset knows filled in."""
+        """The same transform with what only the data set knows filled in."""
         known = {"pairs": facts.flip_pairs, "fill": facts.mean}
         own = {field.name for field in dataclasses.fields(self)}
         filled = {name: x for name, x in known.items() if name in own and x}
@@ -51,7 +51,7 @@ class Flip(Transform):
     """Mirrors left and right; keypoints in `pairs` change places."""
 
     probability: float = 0.5
-    pairs: tuple[tuple[int, int], ...] = ()  # from the dataset
+    pairs: tuple[tuple[int, int], ...] = ()  # from the data set
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         if rng is not None and rng.random() >= self.probability:
@@ -116,10 +116,10 @@ class Crop(Cropping):
 
     name = "crop"
 
-    height: int | None = None  # None: the training resolution of the dataset
+    height: int | None = None  # None: the training resolution of the data set
     width: int | None = None
     visible: float = 0.25
-    fill: tuple[float, ...] = (0.0,)  # from the dataset: the mean, 0 when normalized
+    fill: tuple[float, ...] = (0.0,)  # from the data set: the mean, 0 when normalized
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         return self.cut(example, example["image"].shape[:2], rng)
@@ -159,7 +159,7 @@ class Letterbox(Transform):
 
     height: int
     width: int
-    fill: tuple[float, ...] = (0.0,)  # from the dataset
+    fill: tuple[float, ...] = (0.0,)  # from the data set
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         canvas = (self.height, self.width)
@@ -185,7 +185,7 @@ class RandomResizedCrop(Cropping):
 
     name = "random_resized_crop"
 
-    height: int | None = None  # None: the training resolution of the dataset
+    height: int | None = None  # None: the training resolution of the data set
     width: int | None = None
     area_low: float = 0.5
     area_high: float = 1.0
@@ -193,7 +193,7 @@ class RandomResizedCrop(Cropping):
     aspect_high: float = 4 / 3
     pad: bool = True
     visible: float = 0.25
-    fill: tuple[float, ...] = (0.0,)  # from the dataset
+    fill: tuple[float, ...] = (0.0,)  # from the data set
 
     def __post_init__(self):
         areas = (0, self.area_low, self.area_high, 1)
@@ -240,7 +240,7 @@ class Rotate(Transform):
 
     degrees: float = 10.0
     visible: float = 0.25
-    fill: tuple[float, ...] = (0.0,)  # from the dataset
+    fill: tuple[float, ...] = (0.0,)  # from the data set
 
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
         if rng is None:

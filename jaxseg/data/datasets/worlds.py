@@ -1,4 +1,4 @@
-"""Embedded worlds: rendered scenes of seven domains in two datasets each, and names.
+"""Embedded worlds: rendered scenes of seven domains in two data sets each, and names.
 
 Beside them, what single studies need: `trimap_*`, `binary_*` and `breeds_*`, the same
 pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of.
@@ -195,7 +195,7 @@ DATASETS = {
     ),
 }
 
-# The worlds behind each class of the datasets of scenes.
+# The worlds behind each class of the data sets of scenes.
 SCENES = {
     "scenes_domains": {
         domain: tuple(n for n, facts in DATASETS.items() if facts.domain == domain)

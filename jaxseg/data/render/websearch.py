@@ -72,4 +72,4 @@ def draw(canvas, rng) -> int:
     return label
 
 
-SCENES = {"": draw}  # the world has one dataset
+SCENES = {"": draw}  # the world has one data set

@@ -16,14 +16,14 @@ from jaxseg.data.tools.checks import Findings
 from jaxseg.data.tools.problems import Problem
 
 UNION = "trainval"  # VOC's name for a split that holds others
-ALIKE = 0.8  # of two names: one of them may be misspelt
-RARER = 10  # times, than the class that it is taken for
-FILES = ("refused", "unpaired")  # kinds of problems that begin with their file
+ALIKE = 0.8  # how similar two names are if one may be misspelt
+RARER = 10  # how many times rarer a misspelt class is
+FILES = ("refused", "unpaired")  # kinds of problems whose text begins with the file
 Score = Callable[[Source, Dataset], Mapping[str, float]]
 
 
 class NoSplit(errors.UserError):
-    """A split asked for that the data do not have."""
+    """The data do not have the split that was asked for."""
 
 
 def audit(
@@ -34,10 +34,10 @@ def audit(
     score: Score,
     known: Sequence[errors.UserError] = (),
 ) -> list[Findings]:
-    """Problems of the whole, under the split "", then with each split.
+    """Findings of the whole data set, whose split is "", then of each split.
 
-    split: only this one. score: metrics of the truth taken for a prediction. known:
-    what the guess of the format found. UserError only where nothing can be read.
+    split: only this one. score: metrics of the truth used as prediction. known: errors
+    from guessing the format. UserError only if nothing can be read.
     """
     with refusals.setting_aside() as aside:
         facts = catalogue.describe(name, root=root, options=options)
@@ -47,7 +47,7 @@ def audit(
             raise NoSplit(str(wrong))
         aside |= {str(error): error for error in known}
         whole = Findings("", 0, _problems(aside, {}))
-        # Where a reader counts what it finds, the number in the sheet may be rounded.
+        # If a reader counts its records, the number in the fact sheet may be rounded.
         official = facts.splits if facts == catalogue.find(name) else {}
         findings = [whole]
         for each in [split] if split else facts.splits:
@@ -90,7 +90,7 @@ def _check(
         source = source_lib.open(
             name, split=split, root=root, options=options, cache="none"
         )
-    except errors.UserError as error:  # this split alone; the others are read
+    except errors.UserError as error:  # of this split alone; the others are read
         return Findings(split, 0, checks.refused(error, split))
     return checks.check(
         source,
@@ -112,7 +112,7 @@ def _problems(
 
 
 def _each_once(findings: Sequence[Findings]) -> list[Findings]:
-    """Each problem once: a file is refused wherever it is read."""
+    """Removes repeated problems: a file is refused wherever it is read."""
     whole, *splits = findings
     whole.problems[:] = {p.text: p for p in whole.problems}.values()
     files = {_file(p) for p in whole.problems if p.kind in FILES}
@@ -123,7 +123,7 @@ def _each_once(findings: Sequence[Findings]) -> list[Findings]:
 
 
 def _said(problem: Problem, split: str, files: Collection[str]) -> bool:
-    """Whether the file of a problem, or one of its record, is among these."""
+    """Whether the file of a problem, or one of its record, is in `files`."""
     names = re.search(r", record \d+ \((.*?)\): ", problem.text)
     mine = names[1].split(", ") if names and problem.kind in FILES else ()
     same = any(file.endswith(f"/{name}") for file in files for name in mine)
@@ -131,7 +131,7 @@ def _said(problem: Problem, split: str, files: Collection[str]) -> bool:
 
 
 def _file(problem: Problem, split: str = "") -> str:
-    """What the text of a problem begins with."""
+    """The file or place with which the text of a problem begins."""
     return problem.text.removeprefix(f"{split}: ").partition(": ")[0]
 
 
@@ -148,12 +148,12 @@ def _missing_splits(facts: Dataset) -> Iterator[Problem]:
 def _odd_classes(
     findings: Sequence[Findings], facts: Dataset, name: str, options: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Classes that may be a slip of one file: misspelt, or in one example alone.
+    """Classes that may be mistakes: misspelt, or in one example alone.
 
-    Classes that the options list are right.
+    Classes listed by the options are right.
     """
     where = "{}"
-    if name == "voc/boxes":  # whose examples are called by no file
+    if name == "voc/boxes":  # its examples have no file names
         where = catalogue.bind_options(name, options)["annotations"] + "/{}.xml"
     named = bool(options.get("classes"))
     counts: collections.Counter[int] = collections.Counter()
@@ -191,7 +191,7 @@ def _examples(count: int) -> str:
 def _misspelt(
     counts: Mapping[int, int], classes: Sequence[str]
 ) -> Iterator[tuple[int, int]]:
-    """(class, the far more frequent one whose name it may be meant for)."""
+    """(rare class, frequent class of a similar name), as indices."""
     for rare, few in counts.items():
         for often, many in counts.items():
             if few * RARER <= many and _alike(classes[rare], classes[often]):
@@ -200,7 +200,7 @@ def _misspelt(
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two names may be one: but for case and signs, an exchange, a letter."""
+    """Whether two names are equal up to case, signs and a small misspelling."""
     one, other = (re.sub(r"[\W_]+", "", name.casefold()) for name in (one, other))
     if re.search(r"\d", one + other):  # class_1 and class_10
         return one == other

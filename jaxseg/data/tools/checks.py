@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: each record read, labels counted, images compared."""
+"""Problems of a data set: reads each record, counts annotations, compares images."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ from jaxseg.data.tools.problems import Problem
 from jaxseg.data.tools.statistics import Summary
 
 QUICK = 48  # records that a quick check reads
-CONFIRM = 500  # and how many before it refuses: rare classes may hide from a few
+CONFIRM = 500  # records read before it refuses: 48 may miss rare classes
 NAMED = 8  # names in one message
-FEW = 8  # examples that prove nothing by what they do not show
+FEW = 8  # with fewer examples, missing classes are no sign of a mistake
 _log = logging.getLogger(__name__)
 _seen: set[tuple] = set()
 _warned: set[str] = set()
@@ -35,9 +35,11 @@ class Findings(NamedTuple):
     split: str
     records: int
     problems: list[Problem]
-    digests: Mapping[bytes, str] = {}  # of the pixels of each image: its example's id
-    classes: Mapping[int, int] = {}  # class: examples that show it
-    first: Mapping[int, str] = {}  # class: the id of the first of them
+    digests: Mapping[
+        bytes, str
+    ] = {}  # {digest of an image's pixels: id of its example}
+    classes: Mapping[int, int] = {}  # {class: number of examples that show it}
+    first: Mapping[int, str] = {}  # {class: id of the first example that shows it}
 
     @property
     def fatal(self) -> int:
@@ -45,7 +47,7 @@ class Findings(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What is kept of one example."""
+    """The result of one example."""
 
     id: str
     summary: Summary
@@ -63,9 +65,9 @@ def check(
 ) -> Findings:
     """Reads every record.
 
-    facts: of the source; None: its own, whose mean needs readable images. official: how
-    many records there should be. score: metrics of the truth taken for a prediction, by
-    name; each has to be 1.
+    facts: None: those of the source, whose mean needs readable images. official: the
+    number of records that the split must have. score: metrics of the truth used as
+    prediction, by name; each must be 1.
     """
     facts = facts or source.dataset
     problems = check_facts(facts)
@@ -83,7 +85,7 @@ def check(
 
 
 def once(source: Source) -> None:
-    """`quick`, but not for embedded data, nor for what this process has looked at."""
+    """Runs `quick`, but not on embedded data, and once per process and data."""
     key = (source.name, source.split, source.fingerprint, source.root)
     key += (source.indices.tobytes(),)
     if source.dataset.on_disk and key not in _seen:
@@ -92,9 +94,9 @@ def once(source: Source) -> None:
 
 
 def quick(source: Source) -> None:
-    """Before training: UserError for labels that cannot be right; logs the rest.
+    """Checks data before training: UserError if labels cannot be right; logs the rest.
 
-    Reads some records spread over the split, and more only where these have problems.
+    Reads QUICK records spread over the split, and CONFIRM if these have problems.
     """
     facts, problems = source.dataset, []
     for count in (QUICK, CONFIRM):
@@ -104,7 +106,7 @@ def quick(source: Source) -> None:
         problems += judge(summary, facts, source.split)
         if not any(problem.fatal for problem in problems):
             break
-    kept = [p for p in problems if p.kind != "duplicate"]  # legitimate in training
+    kept = [p for p in problems if p.kind != "duplicate"]  # allowed in training
     fatal = [str(problem) for problem in kept if problem.fatal]
     if fatal:
         raise errors.UserError(
@@ -115,13 +117,13 @@ def quick(source: Source) -> None:
         )
     for problem in kept:
         text = f"{source.name} in {source.root}: {problem}"
-        if text not in _warned:  # parts of one split say the same
+        if text not in _warned:  # parts of one split have the same problems
             _log.warning("%s", text)
             _warned.add(text)
 
 
 def _as_given(source: Source) -> str:
-    """The arguments with which a command finds these data."""
+    """The command line arguments that name these data."""
     if source.root is None:
         return source.name
     text = f"{source.name} --root={shlex.quote(str(source.root))}"
@@ -145,7 +147,7 @@ def _refusal(text: str) -> Problem:
 
 
 def left_out(root: Path | None) -> list[Problem]:
-    """The notes of readers about files below root: what they left out, counted."""
+    """The notes of readers on files below root that they left out."""
     mine = [
         text for text in refusals.notes if text.startswith((f"{root}:", f"{root}/"))
     ]
@@ -153,21 +155,21 @@ def left_out(root: Path | None) -> list[Problem]:
 
 
 def overlap(one: Findings, other: Findings, where: str) -> list[Problem]:
-    """A problem for each image that both have, pixel by pixel."""
+    """A problem for each image that both contain with equal pixels."""
     shared = [digest for digest in one.digests if digest in other.digests]
     return [
         Problem(
             "leak",
             f"{where}: {one.digests[digest]} and {other.digests[digest]} are the same "
             "image",
-            "remove one of them, or list the splits anew: a score on it says nothing",
+            "remove one of them, or list the splits anew: a score on it is meaningless",
         )
         for digest in shared
     ]
 
 
 def check_facts(facts: Dataset) -> list[Problem]:
-    """Where the fact sheet and itself disagree on the keypoints."""
+    """Contradictions about keypoints within the fact sheet."""
     count, problems = len(facts.keypoints), []
     outside = [pair for pair in facts.flip_pairs if max(pair) >= count]
     if outside:
@@ -182,7 +184,7 @@ def check_facts(facts: Dataset) -> list[Problem]:
 
 
 def judge(summary: Summary, facts: Dataset, split: str) -> list[Problem]:
-    """What only the counts over many examples show."""
+    """Problems that only the counts over many examples show."""
     if not summary.examples:
         return []
     problems = list(_judge_classes(summary, facts, split))
@@ -207,7 +209,7 @@ def judge(summary: Summary, facts: Dataset, split: str) -> list[Problem]:
 
 
 def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Problem]:
-    """Histograms of ids against the class table."""
+    """Problems of the histogram of ids against the class table."""
     seen, count = summary.images > 0, facts.num_classes
     masks = "segmentation" in facts.fields
     alone = facts.classes[int(np.argmax(seen))] if seen.any() else None
@@ -241,8 +243,9 @@ def _read(
     problems: list[Problem],
     progress: bool,
 ) -> tuple[Summary, dict[bytes, str], dict[int, str]]:
-    """Sums over the records, the id of the first with each image, and with each class;
-    what is wrong with each goes to `problems`.
+    """Sums over the records, {digest of an image: first id} and {class: first id}.
+
+    Appends the problems of the records to `problems`.
     """
 
     def look(example: Example) -> _Look:

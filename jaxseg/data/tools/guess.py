@@ -1,4 +1,4 @@
-"""What a user's folder holds: format, task, options and splits, by its files."""
+"""Guesses the format, task, options and splits of a user's folder from its files."""
 
 import dataclasses
 import logging
@@ -24,15 +24,15 @@ from jaxseg.data.readers import (
 from jaxseg.data.tools import guess_masks, guess_objects
 
 SPLIT_FOLDER = r"(train|val|test)(ing|idation|[_-]?\d+)?([_-].*)?"
-BELOW = ("", "*/", "*/*/")  # how far below the folder files are looked for
-TASKS = {  # the field that decides the task, the most telling first
+BELOW = ("", "*/", "*/*/")  # how deep below the folder files are searched
+TASKS = {  # the field that decides the task, the most specific first
     "keypoints": "keypoints",
     "boxes": "detection",
     "segmentation": "segmentation",
     "depth": "depth",
     "label": "classification",
 }
-LONG_SIDE, STEP = 256, 32  # of images without a training size: small enough to begin
+LONG_SIDE, STEP = 256, 32  # of images without a training size: small enough for a start
 CONFIG = '''"""{doc}
 
   python -m jaxseg.main --config={file} --plan
@@ -81,12 +81,13 @@ class Guess(NamedTuple):
     task: str
     facts: Dataset
     reason: str
-    problems: tuple[errors.UserError, ...]  # with files that it cannot take
+    problems: tuple[errors.UserError, ...]  # errors of single files
 
 
 def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
-    """All readings of the folder, the likeliest first; UserError where there is none,
-    or where a file makes the likeliest one impossible.
+    """All readings of the folder, the likeliest first.
+
+    UserError if there is none, or if a file makes the likeliest one impossible.
     """
     guesses = readings(root, given)
     if guesses[0].problems:
@@ -100,7 +101,7 @@ def guess(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
 def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
     """`guess`, with the errors of single files in `problems`.
 
-    given: options of the reader that go before those that the folder suggests.
+    given: options of the reader; they override those that the folder suggests.
     """
     outside = bool((given or {}).get(catalogue.OUTSIDE))
     if not root.is_dir():
@@ -121,7 +122,7 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
                     Guess(name, options, _task(facts), facts, reason, problems)
                 )
             noted.clear()
-    refusals.notes.clear()  # what other formats left out is of no interest
+    refusals.notes.clear()  # notes of other formats do not matter
     refusals.notes.update(before | notes)
     if guesses:
         return guesses
@@ -134,7 +135,7 @@ def readings(root: Path, given: Mapping[str, Any] | None = None) -> list[Guess]:
 
 
 def no_folder(name: str) -> errors.UserError:
-    """The error for a folder that is not there, with one of a like name beside it."""
+    """The error for a missing folder; suggests one of a similar name beside it."""
     path = Path(name)
     there = [each for each in path.parent.glob("*") if each.is_dir()]
     close = lookup.did_you_mean(path.name, [each.name for each in there])
@@ -144,7 +145,7 @@ def no_folder(name: str) -> errors.UserError:
 
 
 def no_such_name(name: str) -> errors.UserError:
-    """The error for what is neither a folder nor the name of a dataset."""
+    """The error for a name that is neither a folder nor a data set."""
     above, below = Path(name).expanduser().parent, name.count("/") > 0
     if below and (name.count("/") > 1 or name[0] in "/.~" or above.is_dir()):
         return no_folder(name)
@@ -156,7 +157,7 @@ def no_such_name(name: str) -> errors.UserError:
 
 
 def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
-    """The fact sheet with the splits that are there, as many as there are."""
+    """The fact sheet with the splits that the folder has and their sizes."""
     facts = catalogue.describe(name, root=root, options=options)
     if facts.own:
         return facts
@@ -173,7 +174,7 @@ def describe(name: str, root: Path, options: dict[str, Any]) -> Dataset:
 
 
 def _no_masks(root: Path) -> str:
-    """What folder/segmentation, which asks for the least, misses here."""
+    """Why folder/segmentation, which requires the least, cannot read the folder."""
     try:
         folder_pairs.find_pairs(root, None, None)
     except errors.UserError as error:
@@ -203,7 +204,7 @@ def config_text(reading: Guess, root: Path, file: Path) -> str:
         task["binary"] = True
     data, split, study = data_section(reading, root), validation(reading), slug(root)
     holdout = {"split": data.get("split", "train"), "part": "holdout"}
-    keep = 'keep="last"'  # what is held out is reported, and may not choose as well
+    keep = 'keep="last"'  # the holdout part is reported, so it may not choose as well
     evaluations = {"validation": holdout}
     if split is not None:
         keep = 'keep="best",\n        choose_by="holdout"'
@@ -220,19 +221,19 @@ def config_text(reading: Guess, root: Path, file: Path) -> str:
 
 
 def slug(root: Path) -> str:
-    """The name of a folder as a study may be called."""
+    """The name of a folder in the characters of a study's name."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", root.resolve().name)
     return name.strip("_-") or "own"
 
 
 def validation(reading: Guess) -> str | None:
-    """The split to evaluate on; None: a part of the training split, held out."""
+    """The split to evaluate on; None: the holdout part of the training split."""
     known = [s for s in ("validation", "test") if s in reading.facts.splits]
     return next((split for split in known if len(reading.facts.splits) > 1), None)
 
 
 def training_size(facts: Dataset) -> list[int]:
-    """Height and width of the dataset, large ones reduced, in steps of 32."""
+    """Height and width of the data set, large ones reduced, in steps of 32."""
     height, width = facts.size or (LONG_SIDE // 2, LONG_SIDE // 2)
     share = min(1.0, LONG_SIDE / max(height, width))
     return [max(STEP, round(side * share / STEP) * STEP) for side in (height, width)]
@@ -267,8 +268,8 @@ def candidates(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """CSV tables with a column of images, and one of what the images are to give."""
-    first = min(root.glob("*.csv"), default=None)  # other splits have its columns
+    """CSV tables with a column of images and one of targets."""
+    first = min(root.glob("*.csv"), default=None)  # other splits have the same columns
     if first is None:
         return
     try:
@@ -283,7 +284,7 @@ def _tables(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """folder/segmentation with what the masks say of their values and sizes."""
+    """folder/segmentation with options by the values and sizes of the masks."""
     pairs = matched(root)
     if not pairs:
         return
@@ -300,7 +301,7 @@ def _masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """folder/segmentation with the tables of colours that lie in the folder."""
+    """folder/segmentation with each table of colours in the folder."""
     for path in sorted(root.glob("*")):
         if path.suffix.lower() in (".txt", ".csv"):
             try:
@@ -313,7 +314,7 @@ def _color_masks(root: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def matched(root: Path) -> list[tuple[str, str]]:
-    """Images and masks that lie as folder/segmentation expects; [] where none do."""
+    """Pairs of image and mask as folder/segmentation expects them, perhaps none."""
     try:
         splits = folder_pairs.find_pairs(root, None, None)
     except errors.UserError as error:
@@ -325,8 +326,8 @@ def matched(root: Path) -> list[tuple[str, str]]:
 def _class_folders(root: Path) -> bool:
     """Whether images lie in CLASS/ or SPLIT/CLASS/, with two or more classes.
 
-    Folders called like images, masks or splits, or with label files beside the images,
-    are no classes.
+    Folders with names of images, masks or splits, or with label files beside the
+    images, are no classes.
     """
     folders = root / "train" if (root / "train").is_dir() else root
     classes = set()

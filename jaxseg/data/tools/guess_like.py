@@ -1,4 +1,4 @@
-"""How to read a folder for a model that exists: what it was trained on decides."""
+"""Guesses how to read a folder for a trained model, by the data of its training."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ def like(
     binary: bool = False,
     given: Mapping[str, Any] | None = None,
 ) -> Guess:
-    """The likeliest reading with these fields; UserError where there is none, or where
-    the folder's own list of classes contradicts the model.
+    """The likeliest reading with these fields; UserError if there is none, or if the
+    folder's own list of classes contradicts the model.
 
     trained: the `data` section of the training, {} if unknown. classes: of the model,
     in the order of their numbers. binary: whether it has one class and the background.
-    given: options, in place of all that are found here.
+    given: options that replace the guessed ones.
     """
     name, options, reason = _chosen(root, fields, trained, given)
     if given is not None:
@@ -37,7 +37,7 @@ def like(
     listed = options.get("classes") or ()
     if name == trained.get("name"):
         known = trained.get("options") or {}
-        # Where files lie is a fact of this folder, what labels mean of the training.
+        # Options for places come from this folder, options for labels from training.
         here = catalogue.places(name)
         meaning = {key: value for key, value in known.items() if key not in here}
         places = known if reason == AS_TRAINED else options
@@ -61,8 +61,8 @@ def like(
 def _check_names(
     root: Path, ours: Sequence[str], theirs: Sequence[str], every: bool
 ) -> None:
-    """UserError where names are in another order than the model's, or, with `every`,
-    differ at all: by number, one class would be measured as another in silence.
+    """UserError if names are in another order than the model's or, with `every`, differ
+    at all: metrics would silently count one class as another.
     """
     one, other = ([name.lower() for name in names] for names in (ours, theirs))
     unnamed = all(re.fullmatch(r"class_\d+", name) for name in one)
@@ -83,7 +83,7 @@ def _chosen(
     trained: Mapping[str, Any],
     given: Mapping[str, Any] | None,
 ) -> tuple[str, dict[str, Any], str]:
-    """The reader of the training if it can be, else the likeliest with these fields."""
+    """The reader of the training if it fits, else the likeliest with these fields."""
     if not root.is_dir():
         raise guess.no_folder(str(root))
     with refusals.setting_aside():
@@ -113,8 +113,8 @@ def _chosen(
 def _as_wanted(
     root: Path, options: Mapping[str, Any], count: int, binary: bool
 ) -> dict[str, Any]:
-    """The options of masks, for a model of so many classes, or of one; UserError for
-    masks of 0 and another value that is none of these classes.
+    """The options of masks, for a model of `count` classes or a binary one; UserError
+    for masks of 0 and another value that is none of these classes.
     """
     if binary:
         return {k: v for k, v in options.items() if k != "classes"} | {"binary": True}

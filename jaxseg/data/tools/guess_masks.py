@@ -1,6 +1,6 @@
-"""What the values of masks in a user's folder mean: binary, named, or ids as they are.
+"""Guesses the meaning of mask values in a user's folder: binary, named or plain ids.
 
-What most masks say holds for all; the few that say otherwise are refused, by name.
+The majority of the masks decides; the few that differ are refused by name.
 """
 
 import collections
@@ -15,7 +15,7 @@ from jaxseg.data import refusals
 from jaxseg.data.datasets import folder
 from jaxseg.data.readers import class_names, mask_ids
 
-THREADS = min(os.cpu_count() or 1, 8)  # Pillow reads headers side by side
+THREADS = min(os.cpu_count() or 1, 8)  # Pillow reads headers in parallel
 FEWEST = 2  # classes
 Held = Sequence[Collection[int]]  # the ids of each mask
 
@@ -48,7 +48,7 @@ def options(
 
 
 def foreground(held: Held) -> int | None:
-    """The one value beside 0 that all masks but a few hold; None where they do not."""
+    """The one value beside 0 that all masks but a few hold; None if there is none."""
     counts = collections.Counter(id_ for ids in held for id_ in ids if id_)
     if not counts or not any(0 in ids for ids in held):
         return None
@@ -78,8 +78,8 @@ def _refuse_others(root: Path, masks: Sequence[str], held: Held, value: int) -> 
 
 
 def _other_sizes(root: Path, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether masks may be of another size than their images, as many are; refuses
-    them where few are.
+    """Whether many masks have another size than their images; refuses them if only few
+    have.
     """
 
     def sizes(pair: tuple[str, str]) -> list[images.Size] | errors.UserError:
@@ -109,5 +109,5 @@ def _size_errors(
         record = folder.Pair(*pair, False, False, None, None)
         try:
             folder.check_size(mask, image, record, root)
-        except errors.UserError as error:  # what reading it will say
+        except errors.UserError as error:  # reading it raises the same error
             yield error

@@ -1,4 +1,4 @@
-"""Where a user's folder keeps boxes, keypoints and segments: COCO, VOC and YOLO files.
+"""Finds boxes, keypoints and segments in a user's folder: COCO, VOC and YOLO files.
 
 Each function yields (reader, its options, the reason for it), the likeliest first.
 """
@@ -90,7 +90,7 @@ def yolo_files(root: Path) -> Iterator[Reading]:
 
 
 def _yolo_images(root: Path) -> dict[str, str]:
-    """{split: folder of images} of a folder without a YAML file; {} where no text files
+    """{split: folder of images} of a folder without a YAML file; {} if no text files
     of numbers belong to them.
     """
     splits = {
@@ -139,7 +139,7 @@ def _points(path: Path) -> int:
 
 
 def _classes(root: Path) -> dict[str, list[str]]:
-    """The option `classes`, where the folder has a list of names."""
+    """The option `classes` if the folder has a list of names."""
     names = class_names.find(root)
     return {"classes": names.classes} if names else {}
 

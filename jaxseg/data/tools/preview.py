@@ -1,4 +1,4 @@
-"""Examples as pictures: their labels drawn onto the images, on one sheet."""
+"""Draws examples with their labels onto one sheet."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ SIDE = 240  # small images are enlarged, large ones reduced, to about this
 def sheet(source: Source, count: int, augmented: bool) -> np.ndarray:
     """uint8 [H, W, 3]: `count` examples, spread over the source, and the legend.
 
-    augmented: each a second time, as training might see it.
+    augmented: draws each a second time, as training may see it.
     """
     chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
     facts, pictures = source.dataset, []
@@ -51,7 +51,7 @@ def draw_example(example: Example, facts: Dataset) -> np.ndarray:
 
 
 def augment(example: Example, facts: Dataset, seed: int) -> Example:
-    """The example as training might see it, at its own size if there is no other."""
+    """The example as training may see it, at its own size if the facts have none."""
     size = facts.size or example["image"].shape[:2]
     steps = (
         transforms.Flip(),

@@ -1,4 +1,4 @@
-"""Problems of one example: a line for each, and how to correct it."""
+"""Problems of one example, each with a line of text and a fix."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,12 +8,12 @@ import numpy as np
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
 
-FAR = 1000.0  # metres: no depth camera sees farther, millimetres read as metres do
+FAR = 1000.0  # metres; larger values are probably millimetres
 SHOWN = 8  # values in one message
 
 
 class Problem(NamedTuple):
-    """One problem. One that is not fatal may be right: `check` prints it as a note."""
+    """A problem; if it is not fatal it may be right, and `check` prints a note."""
 
     kind: str
     text: str

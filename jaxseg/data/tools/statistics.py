@@ -1,4 +1,4 @@
-"""Counts over the examples of a dataset: sizes, classes, objects, points, depth."""
+"""Counts over the examples of a data set: sizes, classes, objects, points, depth."""
 
 import dataclasses
 import itertools
@@ -20,13 +20,13 @@ from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.source import Source
 
 T = TypeVar("T")
-THREADS = min(os.cpu_count() or 1, 8)  # Pillow and NumPy decode and count side by side
-CHUNK = 1024  # records under way at once: memory stays independent of the dataset
+THREADS = min(os.cpu_count() or 1, 8)  # Pillow and NumPy decode and count in parallel
+CHUNK = 1024  # records in flight: memory does not grow with the data set
 
 
 @dataclasses.dataclass
 class Summary:
-    """What examples hold, added up."""
+    """Counts summed over examples."""
 
     pixels: np.ndarray  # int64 [classes], of segmentation
     images: np.ndarray  # int64 [classes], with the class in mask, boxes or label
@@ -43,7 +43,7 @@ class Summary:
 
     @classmethod
     def of(cls, facts: Dataset) -> "Summary":
-        """Of no example yet."""
+        """The counts of no example."""
         classes = [np.zeros(facts.num_classes, np.int64) for _ in range(3)]
         return cls(*classes, np.zeros(len(facts.keypoints), np.int64))
 
@@ -89,7 +89,7 @@ def scan(
     indices: Iterable[int] | None = None,
     progress: bool = False,
 ) -> Iterator[tuple[int, T | errors.UserError]]:
-    """(index, what `look` says of that example, or why it cannot be read), in order."""
+    """(index, `look(example)` or the error of reading it), in order."""
 
     def attempt(index: int) -> tuple[int, T | errors.UserError]:
         try:
@@ -147,7 +147,7 @@ def measure(source: Source, *, progress: bool = False) -> dict[str, Any]:
 
 
 def _classes(total: Summary, facts: Dataset) -> list[dict[str, Any]]:
-    """One row for each class, with the counts that this dataset has."""
+    """One row for each class, with the counts that this data set has."""
     share = total.pixels / max(1, total.pixels.sum())
     rows = []
     for place, name in enumerate(facts.classes):
