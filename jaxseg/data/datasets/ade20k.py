@@ -1,7 +1,7 @@
 """ADE20K, scenes with 150 classes (Zhou et al., CVPR 2017), as in MIT Scene Parsing.
 
 images/{training,validation}/NAME.jpg with annotations/{training,validation}/NAME.png:
-0 is anything else and not judged, 1 to 150 are the classes of objectInfo150.csv.
+0 is everything else and is ignored, 1 to 150 are the classes of objectInfo150.csv.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 images/10k/{train,val}/NAME.jpg with labels/sem_seg/masks/{train,val}/NAME.png (the 19
 classes of Cityscapes, 255 = none); images/100k/{train,val}/NAME.jpg with
 labels/det_20/det_{train,val}.json, or with bdd100k_labels_images_{train,val}.json of
-2018, whose names differ. `20` counts what has no class as background, as the factors
-study does.
+2018, whose names differ. In `20` pixels without a class are background, as in the
+factors study.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ from jaxseg.data.readers.objects import Record
 
 BOXES = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 BOXES += ("traffic light", "traffic sign")
-# Other names of the classes, and what is neither object nor background but looks like
-# one of a class: both as in the toolkit of the set.
+# Other names of the classes, and things that resemble a class but count neither as
+# object nor as background: both as in the toolkit of the data set.
 OLDER = {"person": "pedestrian", "motor": "motorcycle", "bike": "bicycle"}
 OLDER |= {"caravan": "car", "van": "car"}
 ASIDE = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
@@ -101,7 +101,7 @@ def parse(record: Any, root: Path, variant: str) -> Example:
 
 
 def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
-    """Says which of the colour maps, which are not read, have no mask of their name."""
+    """Notes how many colour maps, which are not read, have no mask of their name."""
     there, known = (
         {path.stem for path in (root / each).glob("*.png")} for each in (colors, masks)
     )
@@ -126,7 +126,7 @@ def _find(root: Path, folder: str) -> Path:
 
 @file_cache.of_file(maxsize=4)
 def _read(file: tuple[str, int, int], folder: str) -> list[Record]:
-    """An entry per image, those without an object too."""
+    """A record per image, including images without an object."""
     entries = text_files.read_json(Path(file[0]))
     if not isinstance(entries, list) or not all(map(_named, entries)):
         raise errors.UserError(

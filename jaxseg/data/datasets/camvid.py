@@ -1,10 +1,10 @@
 """CamVid, road scenes (Brostow et al., PRL 2009), in the SegNet layout.
 
-`{train,val,test}.txt` hold one `image label` pair a line, relative to the folder, or
+`{train,val,test}.txt` hold one `image label` pair per line, relative to the folder, or
 with the absolute prefix of the original lists; only the last two parts are used. `32`
-are all classes of the authors, in their own files: 701_StillsRaw_full/NAME.png and the
-colours of LabeledApproved_full/NAME_L.png, by the same lists. (Table 1 of the factors
-study counts 23 of them; which these are is not published.)
+has all classes of the authors, from their own files: 701_StillsRaw_full/NAME.png and
+the colours of LabeledApproved_full/NAME_L.png, with the same lists. (Table 1 of the
+factors study counts 23 of them; which these are is not published.)
 """
 
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ DATASETS = {
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
-    """(image, label) paths below `root`, in the file's order."""
+    """(image, label) paths below `root`, in the order of the list."""
     path = root / FILES[split]
     if not path.is_file():
         raise errors.UserError(

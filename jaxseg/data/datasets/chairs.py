@@ -1,8 +1,8 @@
 """Chair Segments, cut-out chairs on random backgrounds (Pinto-Alva et al. 2020).
 
 `folder` composites a user's own files, foregrounds/*.png with transparency and
-backgrounds/*; `32` to `256` composite rendered chairs in rendered surroundings, which
-are not to be mixed up with the paper's photographs. See data/compositor.py.
+backgrounds/*; `32` to `256` composite rendered chairs in rendered surroundings, not the
+paper's photographs. See data/compositor.py.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from jaxseg.data.render import chairs, store
 VERSION = 1
 CLASSES = ("background", "chair")
 NUM_FOREGROUNDS, NUM_BACKGROUNDS = 900, 10_000  # as in the paper
-# Rooms and what lies around a house; examples of their own, in no split of the worlds.
+# Rooms and outdoor scenes; the examples used here are in no split of the worlds.
 SURROUNDINGS = ("indoor_home", "consumer_travel", "indoor_office", "consumer_everyday")
 FOLDERS = {"foregrounds": "foregrounds", "backgrounds": "backgrounds"}
 DRAWN = f"v{VERSION}-worlds{worlds.VERSION}"
@@ -80,7 +80,7 @@ def records(
 ) -> Sequence[compositor.Pair]:
     """The composites of a split.
 
-    foregrounds, backgrounds: folders below root, where they are called otherwise.
+    foregrounds, backgrounds: folders below root, if they have other names.
     size: of the composites of `folder`, 32, 64, 128 or 256. seed: of splits and pairs.
     """
     if root is None:
@@ -121,7 +121,7 @@ def describe(
         _refuse({name: value for name, value in given.items() if value is not None})
         return facts
     size = SIZE if size is None else size
-    compositor.padding(size)  # refuses other sizes
+    compositor.padding(size)  # UserError for other sizes
     files = _files(root, foregrounds=foregrounds, backgrounds=backgrounds)
     splits = compositor.lengths(*map(len, files))
     return dataclasses.replace(facts, splits=splits, size=(size, size))
@@ -143,7 +143,7 @@ def files(
 
 
 def render_foreground(index: int, side: int) -> np.ndarray:
-    """uint8 [side, side, 4]: chair `index`, drawn larger and resized as a file is."""
+    """uint8 [side, side, 4]: chair `index`, rendered larger and resized like a file."""
     rng = np.random.default_rng([zlib.crc32(b"chairs/foreground"), index])
     return compositor.fit(chairs.chair(rng, max(2 * side, 128)), side)
 

@@ -1,13 +1,14 @@
 """Cityscapes, German streets (Cordts et al., CVPR 2016), and patches cut from it.
 
 leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png with the class of each pixel in
-gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png. `33` are the classes of the factors
-study, whose background is what has no class. The others are the decoder study's.
-`car` and `bus` are the images with a pixel of the class, against the rest of the 19;
-`trainval` has them all (483 with a bus, by its Table 1). `car_patches` are crops with a
-car or without one: a coin decides for each image, then crops are drawn until no pixel
-or a fifth of them is car; the split is 70 to 30. `car_patches_only` are those of them
-with a car. Patch size and coin are ours, by the name of the image.
+gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png. `33` has the classes of the factors
+study, with pixels without a class as background. The others are the decoder study's.
+`car` and `bus` have the images with a pixel of the class; the rest of the 19 classes is
+background; `trainval` has all of them (483 with a bus, by its Table 1). `car_patches`
+are crops with or without a car: a random bit decides for each image, then crops are
+drawn until no pixel or at least a fifth of the pixels is car; the split is 70 to 30.
+`car_patches_only` are the crops with a car. The patch size and the random bit, seeded
+by the name of the image, are ours.
 """
 
 import dataclasses
@@ -137,7 +138,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
 
 
 def describe(variant: str, root: Path) -> Dataset:
-    """The variant's facts with the number of images that show what it is of."""
+    """The variant's facts with the number of images that show its class."""
     facts = DATASETS[variant]
     if any(facts.splits.values()):
         return facts
@@ -173,7 +174,7 @@ def _showing(
     find: Callable[[Path], np.ndarray],
     rule: str,
 ) -> Sequence[tuple[str, str]]:
-    """The pairs in whose mask `find` finds `id_`."""
+    """The pairs for whose mask `find` returns `id_`."""
     shown = present_ids.holds(root, [mask for _, mask in both], find, rule)[:, id_]
     return [pair for pair, shows in zip(both, shown) if shows]
 
@@ -189,13 +190,13 @@ def _pairs(root: Path, folder: str) -> list[tuple[str, str]]:
 
 
 def _patch_label(mask: Path) -> np.ndarray:
-    """[1] where the patch of the image of this mask shows a car, else [0]."""
+    """[1] if the patch of the image of this mask shows a car, else [0]."""
     name = mask.name.replace("_gtFine_labelIds.png", "_leftImg8bit")
     return np.array([_patch(image_files.read_ids(mask) == CAR, name)[1]])
 
 
 def _patch(car: np.ndarray, name: str) -> tuple[tuple[slice, slice], int]:
-    """Where to crop, and 1 with a car or 0 without: what the coin says, if possible."""
+    """Where to crop, and 1 with a car or 0 without: by the random bit, if possible."""
     seed = hashlib.sha256(name.encode()).digest()[:8]
     rng = np.random.default_rng(int.from_bytes(seed, "little"))
     height, width = (min(PATCH, side) for side in car.shape)

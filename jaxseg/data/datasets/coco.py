@@ -1,17 +1,17 @@
 """Objects, points, panoptic masks and image labels of COCO (Lin 2014, arXiv:1405.0312).
 
-instances, keypoints and panoptic read any file in COCO's JSON format; those under the
-official names, annotations/{instances,person_keypoints,panoptic}_{train,val}*.json, are
-found. Classes are the categories of all splits in the order of their ids; an unnamed id
-in between leaves no gap. `crowd` is iscrowd; `area` is there where any file has it, 0
-where an annotation does not say. Images without annotations are kept. Boxes are cut at
-the image; those without an area left are dropped and their number is logged.
-Points are taken as pixels from the upper left corner; those outside become unknown.
+instances, keypoints and panoptic read any file in COCO's JSON format; those with
+official names, annotations/{instances,person_keypoints,panoptic}_{train,val}*.json,
+need no option. Classes are the categories of all splits in the order of their ids; an
+unused id in between leaves no gap. `crowd` is iscrowd; `area` exists if any file has it
+and is 0 if an annotation has none. Images without annotations are kept. Boxes are cut
+at the image; those without an area left are dropped and their number is logged. Points
+are pixels from the upper left corner; those outside become unknown.
 
 The others are COCO 2017 itself, whose categories are checked. panoptic134 has void as
-its class 0, the background, as the factors study counts it; panoptic ignores void.
-classification labels an image by the class that covers the most of it, multilabel by
-all in it (1 or 0 per class, in `labels`); readers/coco_chairs.py describes chairs.
+class 0, the background, as in the factors study; panoptic ignores void. classification
+labels an image by the class that covers most of it, multilabel by all classes in it (1
+or 0 per class, in `labels`); readers/coco_chairs.py describes chairs.
 """
 
 import dataclasses
@@ -114,10 +114,10 @@ def records(
     annotations: Mapping[str, str] | None = None,
     images: Mapping[str, str] | str | None = None,
 ) -> Sequence[Labelled]:
-    """The images of a split with their labels, in the file's order.
+    """The images of a split with their labels, in the order of the file.
 
     annotations: {split: JSON file below root}. images: their folder, or {split:
-    folder}; None: it is looked for by the name of the JSON file and beside it.
+    folder}; None: searched by the name of the JSON file and beside it.
     """
     files = coco_files.find_files(PREFIXES[variant], root, annotations)
     contents = _read_all(variant, root, files)
@@ -202,7 +202,7 @@ def files(
     """The images, and the JSON files and panoptic masks."""
     if annotations is not None:
         tables = [coco_files.find_files("instances", root, annotations)]
-    else:  # whichever variant is meant
+    else:  # of either variant
         tables = [
             coco_files.by_name(prefix, root) for prefix in sorted({*PREFIXES.values()})
         ]
@@ -237,8 +237,8 @@ def _classes(
     files: Mapping[str, str],
     root: Path,
 ) -> tuple[dict[int, str], tuple[str, ...]]:
-    """{category id: name} of all splits, sorted; for keypoints only those that have
-    them, and the names of the points.
+    """{category id: name} of all splits, sorted, and the names of the
+    keypoints; for keypoints only categories that have some.
     """
     names: dict[int, str] = {}
     points: dict[int, tuple[str, ...]] = {}
@@ -271,7 +271,7 @@ def _classes(
 def _check_official(
     variant: str, names: Mapping[int, str], root: Path, points: tuple[str, ...] = ()
 ) -> None:
-    """UserError where a variant of COCO itself is asked for and this is another set."""
+    """UserError for other data in place of a variant of COCO itself."""
     expected = OFFICIAL.get(variant, names)
     if names == expected and points in ((), DATASETS[variant].keypoints or points):
         return
@@ -286,7 +286,7 @@ def _check_official(
 def _keypoints(
     content: Content, chosen: np.ndarray, count: int, path: Path
 ) -> np.ndarray:
-    """float32 [A, K, 3] of the chosen annotations; 0 where there are none."""
+    """float32 [A, K, 3] of the chosen annotations; 0 where an object has none."""
     points = np.zeros((len(chosen), count, 3), np.float64)
     for place in np.flatnonzero(chosen):
         row = content.keypoints[place]

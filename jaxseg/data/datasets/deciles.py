@@ -1,11 +1,11 @@
-"""Pseudo labels of labelled images: ranks of saliency, 0 to 9 (PSSL: "end-to-end
-pre-training on pseudo semantic segmentation labels", Machine Learning 112, 2023).
+"""Pseudo labels of labelled images: ranks of saliency, 0 to 9 (PSSL: "end-to-end pre-
+training on pseudo semantic segmentation labels", Machine Learning 112, 2023).
 
 images/SPLIT/CLASS/NAME.jpg and, of the same size, deciles/SPLIT/CLASS/NAME.png with 8
 bits a pixel, or both without SPLIT; splits are those of the deciles, as image_folder
-names them. The pixels of the highest decile show the class of the image, the others
-background (section 4.1). Classes are the folders of classes.txt, one a line, or else
-all, sorted: those of ILSVRC come in its own order. `write` makes such PNG files.
+names them. The pixels of the highest decile have the class of the image, the others are
+background (section 4.1). Classes are the folders in classes.txt, one per line, or else
+all, sorted, which is the order of ILSVRC. `write` makes such PNG files.
 """
 
 import dataclasses
@@ -89,8 +89,8 @@ def records(
     """The images of a split, by class and name.
 
     images, deciles: their folders, below root or, with outside=True, anywhere: "." and
-    an absolute path add deciles to a tree of images as it is. foreground: deciles of
-    the image's class; ignored: those that are neither that nor background.
+    an absolute path add deciles to an existing tree of images. foreground: deciles of
+    the image's class; ignored: deciles that are neither that nor background.
     """
     _check_deciles(foreground, ignored)
     labelled = _splits(root / images, root / deciles, root)[split]
@@ -141,7 +141,7 @@ def files(
 
 
 def write(path: Path, deciles: np.ndarray) -> None:
-    """An 8-bit PNG of uint8 [H, W], 0 to 9, and the folder that it lies in."""
+    """Writes uint8 [H, W], 0 to 9, as 8-bit PNG, and makes its folder."""
     assert deciles.ndim == 2 and deciles.dtype == np.uint8 and deciles.max() <= TOP
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(image_files.encode_png(deciles))
@@ -159,7 +159,7 @@ def _check_deciles(foreground: Sequence[int], ignored: Sequence[int]) -> None:
 
 
 def _homes(deciles: Path) -> dict[str, str]:
-    """{split: folder with the classes}, of images as of deciles; "" is undivided."""
+    """{split: folder of the classes}, for images and deciles; "" without splits."""
     return image_folder.split_folders(deciles) or {"": "."}
 
 
@@ -168,7 +168,7 @@ def _inside(tree: Path, home: str) -> list[str]:
 
 
 def _listed_classes(root: Path) -> tuple[str, ...]:
-    """The names in classes.txt, or () where there is none."""
+    """The names in classes.txt, or () without that file."""
     there = (root / table.CLASSES).is_file()
     return table.named_classes(root, ()) if there else ()
 

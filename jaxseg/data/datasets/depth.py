@@ -1,4 +1,4 @@
-"""A folder of images and depth maps: anyone's own, found as by folder/segmentation.
+"""A user's own folder of images and depth maps, paired as by folder/segmentation.
 
 Images lie in a folder called like images/ or rgb/, depth maps of the same names in
 depth/: 16-bit PNG, NumPy (.npy) or OpenEXR (.exr). Splits are train.txt, val.txt,
@@ -118,7 +118,7 @@ def find_pairs(
     }
     lost = [image for had in pairs.values() for image, file in had if file is None]
     used = {file for had in pairs.values() for _, file in had}
-    listed = folder_pairs.lists(root)  # which need not name all
+    listed = folder_pairs.lists(root)  # lists need not name all files
     alone = [file for file in arrays.values() if file not in used and not listed]
     parts = {"images without depth map": lost, "depth maps without image": alone}
     parts = {what: files for what, files in parts.items() if files}
@@ -131,7 +131,7 @@ def find_pairs(
 
 
 def _find_arrays(root: Path, depth: str) -> dict[str, str]:
-    """{key: file} of the depth maps that are no images, which `folder` passes over."""
+    """{key: file} of the depth maps that are not images, which `folder_pairs` skips."""
     glob = depth if "*" in depth else f"{depth.rstrip('/')}/**/*"
     arrays = {}
     for path in sorted(root.glob(glob)):
@@ -150,8 +150,8 @@ def _find_arrays(root: Path, depth: str) -> dict[str, str]:
 
 
 def _key(image: str, images: str | None) -> str:
-    """What an image and its depth map share: the path without the part that says
-    image, and without its ending."""
+    """The key of an image and its depth map: the path without its part for image and
+    without suffix."""
     name = image.rpartition(".")[0]
     if images is not None:
         suffix = Path(image).suffix
@@ -163,7 +163,7 @@ def _key(image: str, images: str | None) -> str:
 
 
 def _named(name: str, pattern: str) -> str:
-    """The parts of a name that stand for the stars of a glob, or lie in a folder."""
+    """The parts of a name that match the stars of a glob, or the path in a folder."""
     glob = pattern if "*" in pattern else f"{pattern.rstrip('/')}/**"
     regex = re.escape(glob).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
     match = re.fullmatch(regex, name)

@@ -1,7 +1,7 @@
 """StanfordExtra, 20 points on the dogs of Stanford Dogs (Biggs 2020, arXiv:2007.11110).
 
 StanfordExtra_v12.json lists a dog for each of 12,538 images, and {train,val,test}_
-stanford_StanfordExtra_v12.npy beside it hold the places of each split in that list.
+stanford_StanfordExtra_v12.npy beside it hold the indices of each split in that list.
 Images are Images/BREED/NAME.jpg of Stanford Dogs. Of 24 joints the last four were never
 labelled. A joint at 0, 0 is unknown; one with flag 0 elsewhere is labelled but hidden.
 """
@@ -79,7 +79,7 @@ def _find(root: Path) -> Path:
 
 
 def _places(path: Path, count: int) -> list[int]:
-    """Places of a split in the list of `count` dogs."""
+    """Indices of a split in the list of `count` dogs."""
     try:
         places = np.array(arrays.mapped(path))
     except errors.UserError as error:

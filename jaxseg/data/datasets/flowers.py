@@ -6,7 +6,7 @@ on, 80 of each kind in turn, and datasplits.mat with three divisions trn1, val1,
 trn3, val3, tst3. 17_masks: those of the 17 kinds that trimaps/imlist.mat lists, with
 trimaps/image_0001.png, in which palette index 38 is the flower. They have one split:
 the study of decoders divides them itself. A mask of another size than its image is
-resized to it, nearest, as the set was made so.
+resized to it by nearest neighbour, since the authors made the data set so.
 """
 
 import dataclasses
@@ -132,7 +132,7 @@ def parse(record: Labelled, root: Path, variant: str) -> Example:
 def reads(
     record: Labelled, root: Path, variant: str
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """The image; its mask where there are masks."""
+    """The image; its mask if the variant has masks."""
     masked = variant == "17_masks"
     return [record.image], [_mask(record.image)] * masked
 

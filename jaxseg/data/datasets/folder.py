@@ -44,7 +44,7 @@ class Pair(NamedTuple):
     binary: bool
     resize: bool
     channels: int | None
-    colors: Mapping[mask_files.Color, int] | None  # to places in the table
+    colors: Mapping[mask_files.Color, int] | None  # {colour: place in the table}
 
 
 def records(
@@ -63,7 +63,7 @@ def records(
 ) -> Sequence[Pair]:
     """The pairs of a split, sorted or in the order of its list.
 
-    images, masks: folder or glob below root, where convention does not find them.
+    images, masks: folder or glob below root, if their names follow no convention.
     ids: {raw id: class}. binary: 0 stays, the one other value of a mask becomes 1.
     mask_size: "resize" takes masks of another size by nearest neighbour.
     channels: their number, of 8 or 16 bits as stored; None: any image as 8-bit RGB.
@@ -91,7 +91,7 @@ def records(
 def parse(record: Pair, root: Path, variant: str) -> Example:
     path = root / record.mask
     size, mask_size = image_files.size(root / record.image), image_files.size(path)
-    if mask_size != size:  # known before gigabytes are decoded
+    if mask_size != size:  # checked before gigabytes are decoded
         check_size(mask_size, size, record, root)
     image = image_files.read(root / record.image, record.channels)
     if record.colors is None:
@@ -170,7 +170,7 @@ def files(
 
 
 def to_binary(mask: np.ndarray, path: Path) -> np.ndarray:
-    """int32 [H, W] of 0 and 1; UserError where there are more than two values."""
+    """int32 [H, W] of 0 and 1; UserError for more than two values."""
     top = mask.max()
     if not ((mask == 0) | (mask == top)).all():
         values = np.unique(mask)
@@ -199,7 +199,7 @@ def _classes_of(
 
 
 def _own_names(root: Path, options: Mapping[str, Any]) -> class_names.Names | None:
-    """The list of names in the folder, where no option says what the ids mean."""
+    """The list of names in the folder; None if an option defines the ids."""
     given = any(options[key] for key in ("classes", "ids", "binary", "colors"))
     return None if given else class_names.find(root)
 
@@ -247,7 +247,7 @@ def _median_size(paths: Sequence[Path]) -> tuple[int, int] | None:
 def check_size(
     mask: tuple[int, ...], image: tuple[int, ...], record: Pair, root: Path
 ) -> None:
-    """Refuses a mask of another size, or, where it may differ, of another shape."""
+    """UserError for a mask of another size or, with resize, of another aspect ratio."""
     sizes = (
         f"{root / record.mask}: mask is {mask[0]} x {mask[1]} (height x width), its "
         f"image {record.image} is {image[0]} x {image[1]}"

@@ -3,7 +3,7 @@
 leftImg8bit/{train,val}/DRIVE/NAME_leftImg8bit.png with
 gtFine/{train,val}/DRIVE/NAME_gtFine_labelids.png, which the public code of the set
 makes from polygons (createLabels.py --id-type id). 34 classes and the background of the
-factors study: what has no class, and trains, which do not occur.
+factors study: pixels without a class, and trains, which do not occur.
 """
 
 from collections.abc import Sequence
@@ -66,5 +66,5 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
     return {
         "image": image_files.read(root / record[0]),
         "segmentation": image_files.read_ids(root / record[1]),
-        "id": "/".join(Path(record[0]).parts[-2:]),  # numbers recur in drives
+        "id": "/".join(Path(record[0]).parts[-2:]),  # numbers repeat between drives
     }

@@ -3,7 +3,7 @@
 train/nXXXXXXXX/*.JPEG; val/ has such folders too, or its 50,000 files lie flat, and
 their classes are in LOC_val_solution.csv beside val/, or in the development kit's
 ILSVRC2012_validation_ground_truth.txt and meta.mat. Classes are WordNet numbers,
-sorted. The kit numbers them otherwise: its list means nothing without meta.mat.
+sorted. The kit numbers them differently: its list needs meta.mat.
 """
 
 import functools
@@ -36,7 +36,7 @@ TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[labelled_images.Labelled]:
-    """The images of a split, by class and name, or flat ones by name."""
+    """The images of a split, by class and name; flat ones by name."""
     folder = root / FOLDERS[split]
     changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
     return _listed(root, FOLDERS[split], changed)
@@ -64,7 +64,7 @@ def _listed(root: Path, folder: str, _changed: int) -> labelled_images.Images:
 
 
 def _solution(root: Path) -> dict[str, str]:
-    """{image: WordNet number} of LOC_val_solution.csv; {} where there is none."""
+    """{image: WordNet number} of LOC_val_solution.csv; {} without that file."""
     path = root / "LOC_val_solution.csv"
     if not path.is_file():
         return {}

@@ -1,8 +1,8 @@
-"""Your own labelled images, a folder per class: SPLIT/CLASS/*.jpg or CLASS/*.jpg.
+"""A user's own labelled images, a folder per class: SPLIT/CLASS/*.jpg or CLASS/*.jpg.
 
 Splits are the folders train, validation (or val, valid) and test. Without them a fifth
-is for validation, drawn with seed 0 from the sorted names. Classes are the folders'
-names, sorted, of all splits together.
+is the validation split, drawn with seed 0 from the sorted names. Classes are the
+folders' names, sorted, of all splits together.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ def records(
 ) -> Sequence[labelled_images.Labelled]:
     """The images of a split, by class and name.
 
-    classes: names in the order of their ids; (): those found, sorted.
+    classes: names in the order of their ids; (): the names of the folders, sorted.
     """
     return _splits(root, _classes(root, tuple(classes)), _stamps(root))[split]
 
@@ -66,7 +66,7 @@ def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
 
 
 def split_folders(root: Path) -> dict[str, str]:
-    """{split: folder}; {} where the folders in root are classes."""
+    """{split: folder}; {} if the folders in root are classes."""
     names = labelled_images.folders(root)
     folders: dict[str, str] = {}
     for name in names:
@@ -90,7 +90,7 @@ def split_folders(root: Path) -> dict[str, str]:
 
 
 def _class_folders(root: Path) -> dict[str, list[str]]:
-    """{split: class folders below root}; the split is "" where there are none."""
+    """{split: class folders below root}; the split is "" if there are none."""
     folders = split_folders(root)
     if not folders:
         return {"": labelled_images.folders(root)}
@@ -112,7 +112,7 @@ def _classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _stamps(root: Path) -> tuple[int, ...]:
-    """What changes when an image comes or goes, for the cache of the listing."""
+    """Stamps that change when an image comes or goes: the key of the cached listing."""
     both = [name for names in _class_folders(root).values() for name in names]
     return tuple((root / name).stat().st_mtime_ns for name in both)
 

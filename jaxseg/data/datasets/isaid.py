@@ -1,8 +1,8 @@
 """iSAID, objects in aerial images (Waqas Zamir et al., CVPR Workshops 2019).
 
 {train,val}/images/ hold P0000.png and P0000_instance_color_RGB.png, in which a colour
-is a class. Both are cut into tiles by the devkit's rule; like the devkit, P1527 and
-P1530 are left out. Train and validation are different images.
+is a class. Both are cut into tiles by the devkit's rule; as in the devkit, P1527
+and P1530 are left out. Train and validation are different images.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ DATASETS = {
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
-    """The tiles of a split, by image and then as the devkit cuts them."""
+    """The tiles of a split, by image and then in the devkit's order."""
     home = f"{FOLDERS[split]}/images"
     names = sorted(path.stem for path in (root / home).glob("*.png"))
     chosen = [n for n in names if "_" not in n and n not in SKIPPED]

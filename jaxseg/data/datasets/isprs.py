@@ -1,10 +1,10 @@
 """ISPRS Potsdam and Vaihingen, two cities from the air (Rottensteiner et al., 2014).
 
 Potsdam (38 images of 6000 x 6000, red, green, blue) is for training, Vaihingen (33,
-infrared, red, green) for validation, as in the factors study. To look alike, both are
-given as red, green and the mean of the two. Both are cut into tiles by the rule of
+infrared, red, green) for validation, as in the factors study. To look alike, both have
+the channels red, green and the mean of the two. Both are cut into tiles by the rule of
 iSAID's devkit: 3800 and 437. Labels are one colour per class; some files of Potsdam
-hold colours close to it, so each channel counts as 0 or 255, whichever is nearer.
+hold similar colours, so each channel counts as 0 or 255, whichever is nearer.
 """
 
 from collections.abc import Sequence

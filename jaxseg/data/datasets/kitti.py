@@ -2,7 +2,7 @@
 
 training/image_2/NAME.png with the class of each pixel, by the ids of Cityscapes, in
 training/semantic/NAME.png. The 50 images for validation are those of the MSeg lists,
-which the code of the factors study reads. Its Table 1 counts 30 classes; these are the
+which the code of the factors study uses. Its Table 1 counts 30 classes; these are the
 33 of that code, of which some do not occur.
 """
 

@@ -3,8 +3,8 @@
 joints.mat holds `joints`, 14 x 3 x images: x, y and 1 where the point is labelled; the
 images are images/im00001.jpg and so on. There is one person in each; the box is the
 hull of the known points, wider on each side by 10 % of its longer side, and cut at the
-image. A person without two known points is left out, the image stays. The set has no
-splits: a fifth is for validation, drawn with seed 0.
+image. A person with fewer than two known points is left out, but not the image. The
+data set has no splits: a fifth is for validation, drawn with seed 0.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from jaxseg.data.readers import file_cache, mat_files, objects
 JOINTS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee")
 JOINTS += ("left_ankle", "right_wrist", "right_elbow", "right_shoulder")
 JOINTS += ("left_shoulder", "left_elbow", "left_wrist", "neck", "head_top")
-MARGIN = 0.1  # of the hull's longer side: a body lying straight is no line
+MARGIN = 0.1  # of the hull's longer side, so that a straight body is no line
 
 DATASETS = {
     "extended": Dataset(
@@ -51,7 +51,7 @@ class Person(NamedTuple):
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[Person]:
-    """The people of a split in the file's order."""
+    """The people of a split in the order of the file."""
     joints = read(file_cache.stamp(root / "joints.mat"))
     return [Person(_image(i), joints[i]) for i in _splits(root)[split]]
 
@@ -59,7 +59,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[Person]:
 def parse(record: Person, root: Path, variant: str) -> Example:
     image = image_files.read(root / record.image)
     size = image.shape[:2]
-    known = record.joints * [1, 1, 2]  # all that is labelled can be seen
+    known = record.joints * [1, 1, 2]  # all labelled joints are visible
     keypoints = objects.known_points(known[None], size)
     boxes, kept = objects.cut_boxes(hull(keypoints[0], size), size)
     return {
@@ -113,7 +113,7 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
 
 
 def _splits(root: Path) -> dict[str, list[int]]:
-    """{split: places in the file}."""
+    """{split: indices in the file}."""
     count = len(read(file_cache.stamp(root / "joints.mat")))
     return subsets.drawn_splits(range(count), root / "joints.mat")
 

@@ -1,8 +1,8 @@
 """Mapillary Vistas 1.2, streets of all continents (Neuhold et al., ICCV 2017).
 
 {training,validation}/images/NAME.jpg with the class of each pixel in
-{training,validation}/v1.2/labels/NAME.png, or in labels/NAME.png as older archives have
-it. Background is "Unlabeled", the last id of the files.
+{training,validation}/v1.2/labels/NAME.png, or in labels/NAME.png as in older archives.
+Background is "Unlabeled", the last id of the files.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """MPII Human Pose, 16 joints of people in everyday life (Andriluka, CVPR 2014).
 
 mpii_human_pose_v1_u12_1.mat and images/. Its test images have no joints, so people are
-those of the training images that have some; a fifth of these images is for validation,
-drawn with seed 0. The option `annotations` names the widespread JSON conversion
-instead, whose split is the one that results are reported on (22,246 people for training
-and 2,958 for validation). A box is the square of 200 times `scale` around the centre,
-cut at the image. Pixels in both files count from 1.
+those of the training images with joints; a fifth of these images is for validation,
+drawn with seed 0. The option `annotations` names the common JSON conversion instead,
+whose split is the one of published results (22,246 people for training and 2,958 for
+validation). A box is the square of 200 times `scale` around the centre, cut at the
+image. Pixels in both files count from 1.
 """
 
 import dataclasses
@@ -32,7 +32,10 @@ DATASETS = {
     "person": Dataset(
         fields=("image", "boxes", "box_labels", "keypoints"),
         domain="consumer",
-        splits={"train": 14679, "validation": 2729},  # `describe` counts those found
+        splits={
+            "train": 14679,
+            "validation": 2729,
+        },  # `describe` counts the images of the files
         version=1,
         size=(256, 256),
         classes=("person",),
@@ -161,7 +164,7 @@ def _people(image: Any) -> list[Person]:
             continue
         joints = np.zeros((len(JOINTS), 3))
         for point in _list(points.point):
-            # Neck and head, from the box of the head, say nothing of what is hidden.
+            # Neck and head, from the box of the head, have no visibility.
             seen = getattr(point, "is_visible", 1)
             hidden = _filled(seen) and int(seen) == 0
             joints[int(point.id)] = point.x, point.y, 1 if hidden else 2
@@ -171,12 +174,12 @@ def _people(image: Any) -> list[Person]:
 
 
 def _filled(value: Any) -> bool:
-    """Whether a field of a MATLAB struct holds something: an empty one is []."""
+    """Whether a field of a MATLAB struct has a value: an empty one is []."""
     return value is not None and np.size(value) > 0
 
 
 def _list(value: Any) -> list[Any]:
-    """The entries of a struct array, which is squeezed to one where it has only one."""
+    """The entries of a struct array; SciPy returns the entry itself if there is one."""
     return list(np.atleast_1d(value)) if _filled(value) else []
 
 

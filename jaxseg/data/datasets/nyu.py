@@ -4,7 +4,7 @@ nyu_depth_v2_labeled.mat holds images, depth in metres with its holes filled, an
 classes, which classMapping40.mat reduces to the 40 of Gupta et al., CVPR 2013;
 splits.mat holds the official splits. Depth may instead lie in files, as for
 mmsegmentation: images/ and annotations/ with 16-bit PNG in millimetres, both with
-folders train/ and test/, or all pictures directly in them, which is a train split.
+folders train/ and test/, or with all pictures directly in them as split train.
 """
 
 import dataclasses
@@ -103,7 +103,7 @@ class Pair(NamedTuple):
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[int | Pair]:
-    """Places in the .mat file from 0, in the order of splits.mat; or pairs of files."""
+    """Indices in the .mat file, from 0, ordered as in splits.mat; or pairs of files."""
     if variant == "depth" and not (root / LABELED).is_file():
         return find_files(root)[split]
     name = INDICES[split]
@@ -130,7 +130,7 @@ def parse(record: int | Pair, root: Path, variant: str) -> Example:
 
 
 def describe(variant: str, root: Path) -> Dataset:
-    """The variant's facts; with the splits that are there where depth lies in files."""
+    """The variant's facts; if depth lies in files, with the splits that exist."""
     facts = DATASETS[variant]
     if (root / LABELED).is_file() or "depth" not in facts.fields:
         return facts
@@ -141,8 +141,8 @@ def describe(variant: str, root: Path) -> Dataset:
 def reads(
     record: int | Pair, root: Path, variant: str
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """The two files of a pair; or those that hold all pictures with their labels,
-    which are read whole once when they have changed.
+    """The two files of a pair; or the files with all pictures and labels, which
+    are read whole once after each change.
     """
     if isinstance(record, Pair):
         return [record.image], [record.depth]

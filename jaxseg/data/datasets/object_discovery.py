@@ -1,8 +1,8 @@
 """Object Discovery, cars, horses and airplanes of the web (Rubinstein, CVPR 2013).
 
 Data/{Car,Horse,Airplane}100/*.jpg, a hundred each, with the mask of NAME.jpg in
-GroundTruth/NAME.png beside them: 0 and one other value, 0 alone where the object is
-missing from an image. There are no official splits: a fifth is for validation and a
+GroundTruth/NAME.png beside them: 0 and one other value, or only 0 if an image does
+not show the object. There are no official splits: a fifth is for validation and a
 fifth for testing, drawn with seed 0 from the sorted names.
 """
 

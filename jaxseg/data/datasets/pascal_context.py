@@ -2,7 +2,7 @@
 
 root is VOCdevkit/VOC2010 with JPEGImages/ and ImageSets/Main/{train,val}.txt, and what
 trainval.tar.gz of the annotations holds: trainval/NAME.mat, ids of 459 classes in
-`LabelMap`, and labels.txt with their names, `ID: NAME` a line. 59 of them are classes
+`LabelMap`, and labels.txt with their names, `ID: NAME` per line. 59 of them are classes
 here, found by name; all others are background.
 """
 
@@ -75,7 +75,7 @@ def reads(record: str, root: Path, variant: str) -> tuple[Sequence[str], Sequenc
 
 @file_cache.of_file(maxsize=8)
 def _table(file: tuple[str, int, int]) -> np.ndarray:
-    """int32 [ids]: which class of the 60 each id of labels.txt is."""
+    """int32 [ids], the class of the 60 of each id of labels.txt."""
     path = Path(file[0])
     names = {}
     for number, line in enumerate(text_files.read_text(path).splitlines(), 1):

@@ -1,9 +1,9 @@
 """Oxford-IIIT Pets, 37 breeds of cats and dogs with trimaps (Parkhi, CVPR 2012).
 
-annotations/{trainval,test}.txt hold `NAME CLASS SPECIES BREED` a line, counted from 1,
-for images/NAME.jpg and annotations/trimaps/NAME.png: 1 pet, 2 background, 3 border. The
-splits train and test are the official ones; random_train and random_test draw 1000 of
-all 7349 for testing, with seed 0 from the sorted names, as the SimMIM study does.
+annotations/{trainval,test}.txt hold `NAME CLASS SPECIES BREED` per line, counted from
+1, for images/NAME.jpg and annotations/trimaps/NAME.png: 1 pet, 2 background, 3 border.
+The splits train and test are the official ones; random_train and random_test draw 1000
+of all 7349 for testing, with seed 0 from the sorted names, as the SimMIM study does.
 """
 
 import dataclasses
@@ -103,9 +103,9 @@ class Pet(NamedTuple):
 def records(
     variant: str, split: str, root: Path, *, border: str = "ignore"
 ) -> Sequence[Pet]:
-    """The pets of a split, in the order of its list, or sorted where it is drawn.
+    """The pets of a split, in the order of its list, or sorted if it is drawn.
 
-    border: what the border is in a binary mask, "ignore", "pet" or "background".
+    border: the class of the border in a binary mask, "ignore", "pet" or "background".
     """
     pets = [pet for name in LISTS[split] for pet in _read(root, name)]
     if variant.startswith("dogs"):
@@ -133,14 +133,14 @@ def parse(record: Pet, root: Path, variant: str) -> Example:
 
 
 def reads(record: Pet, root: Path, variant: str) -> tuple[Sequence[str], Sequence[str]]:
-    """The image; its trimap where that is the label."""
+    """The image; its trimap if that is the label."""
     masked = "segmentation" in DATASETS[variant].fields
     trimaps = [f"annotations/trimaps/{record.name}.png"] * masked
     return [f"images/{record.name}.jpg"], trimaps
 
 
 def describe(variant: str, root: Path, *, border: str) -> Dataset:
-    """The variant's facts with the class of the border where masks are binary."""
+    """The variant's facts with the class of the border if masks are binary."""
     facts = DATASETS[variant]
     value = lookup.pick(BORDERS, border, kind="border")
     if "pet" not in facts.classes or "border" in facts.classes:

@@ -1,10 +1,10 @@
 """ScanNet, video of rooms with labels from 3D meshes (Dai et al., CVPR 2017).
 
 scannet_frames_25k/SCENE/{color,depth,label}: every hundredth frame, labels as ids of
-the 40 classes of NYU. Where SCENE/label-filt/ lies instead, as taken from whole
-scans, scannetv2-labels.combined.tsv says which of the 40 its ids are. The splits are
-the scenes of scannetv2_train.txt and scannetv2_val.txt. Colour, depth and labels may
-differ in size: the picture is brought to the size of its depth or label map.
+the 40 classes of NYU. If SCENE/label-filt/ exists instead, as extracted from whole
+scans, scannetv2-labels.combined.tsv maps its ids to the 40. The splits are the scenes
+of scannetv2_train.txt and scannetv2_val.txt. Colour, depth and labels may differ in
+size: the picture is brought to the size of its depth or label map.
 """
 
 import csv
@@ -100,7 +100,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 def reads(
     record: tuple[str, str], root: Path, variant: str
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """The picture; its label, and the table where labels are ScanNet's own."""
+    """The picture; its label, and the table if labels are ScanNet's own."""
     picture, label = record
     raw = PurePosixPath(label).parent.name == RAW_LABEL and variant != "depth"
     return [picture], [label, *[TABLE] * raw]
@@ -141,7 +141,7 @@ def _to_nyu(raw: np.ndarray, path: Path, root: Path) -> np.ndarray:
 
 @file_cache.of_file(maxsize=4)
 def _nyu_ids(file: tuple[str, int, int]) -> np.ndarray:
-    """int32 [N], NYU's id of each id of ScanNet, -1 for those it does not list."""
+    """int32 [N], NYU's id of each id of ScanNet, -1 for unlisted ids."""
     path = Path(file[0])
     lines = list(
         csv.DictReader(text_files.read_text(path).splitlines(), delimiter="\t")

@@ -2,9 +2,9 @@
 
 frame-N.color.png (or .jpg) and frame-N.depth.png lie side by side. The files hold
 millimetres; 0 and 65535 are unknown. Splits are train.txt, val.txt and test.txt with
-the name of a frame a line; or the official TrainSplit.txt and TestSplit.txt of each
+the name of a frame per line; or the official TrainSplit.txt and TestSplit.txt of each
 scene, with `sequence1` for the folder seq-01; or else the last fifth of the frames of
-each folder for validation: neighbours in a video are too much alike to draw them.
+each folder for validation: frames of a video are too similar to be drawn at random.
 Colour and depth come from two cameras and do not match to the pixel.
 """
 
@@ -22,7 +22,11 @@ DATASETS = {
     "depth": Dataset(
         fields=("image", "depth"),
         domain="indoor",
-        splits={"train": 0, "validation": 0, "test": 0},  # of the scenes that are there
+        splits={
+            "train": 0,
+            "validation": 0,
+            "test": 0,
+        },  # `describe` counts the frames of the folder
         version=1,
         size=(192, 256),
         licence="Microsoft Research 7-Scenes, non-commercial use",
@@ -37,7 +41,7 @@ INVALID, METRES = 65535, 0.001
 
 
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
-    """(colour, depth) files below root, in the order of the list or of time."""
+    """(colour, depth) files below root, in the order of the list or by time."""
     return find_splits(root)[split]
 
 
@@ -51,7 +55,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 
 
 def describe(variant: str, root: Path) -> Dataset:
-    """The variant's facts with the frames that are there."""
+    """The variant's facts with the number of frames in the folder."""
     splits = {split: len(pairs) for split, pairs in find_splits(root).items()}
     return dataclasses.replace(DATASETS[variant], splits=splits)
 
@@ -100,7 +104,7 @@ def _frames(root: Path) -> dict[str, tuple[str, str]]:
 
 
 def _named(path: Path, frames: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
-    """The frames that the lines of a list name."""
+    """The frames named by the lines of a list."""
     names = text_files.read_lines(path)
     lost = [name for name in names if name not in frames]
     if lost:
@@ -115,7 +119,7 @@ def _named(path: Path, frames: dict[str, tuple[str, str]]) -> list[tuple[str, st
 def _sequences(
     path: Path, root: Path, frames: dict[str, tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """The frames of the sequences that an official list names."""
+    """The frames of the sequences in an official list."""
     pairs = []
     for line in text_files.read_lines(path):
         number = re.fullmatch(r"sequence(\d+)", line)

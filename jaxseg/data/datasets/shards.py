@@ -4,9 +4,9 @@ train-00000-of-00010.array_record and so on, or one train.array_record; the same
 .parquet. A record is a dict of `image`, the bytes of an image file, and `mask`, those
 of a PNG of ids, or `label`, the number of a class; in ArrayRecord as MessagePack, in
 Parquet as columns (an image may be a struct with the field `bytes`). Names of classes
-are given by an option or lie in classes.txt, one a line. Opening reads only the ends
-of the files, so a million records cost no more than ten; but as labels lie anywhere in
-them, they are read whole for the digest, once when they have changed. `write` makes
+come from an option or from classes.txt, one per line. Opening reads only the ends of
+the files, so a million records cost no more than ten; but since labels lie anywhere in
+them, the files are read whole for the digest, once after each change. `write` makes
 such files.
 """
 
@@ -45,19 +45,19 @@ DATASETS = {
 ARRAY_RECORD, PARQUET = "array_record", "parquet"
 FILE = re.compile(r"(\w+?)(?:-(\d{5})-of-(\d{5}))?\.(array_record|parquet)")
 SPLITS = {"val": "validation", "valid": "validation"}
-GROUP_BYTES = 1 << 28  # what a row group of Parquet may hold, as one is read at a time
+GROUP_BYTES = 1 << 28  # of a row group of Parquet, which is read at once
 GROUPS_KEPT = 4
 
 
 class Record(NamedTuple):
-    """What a file holds, and where that is."""
+    """One record: its values, and its name for messages."""
 
     id: str
     values: Mapping[str, Any]
 
 
 class Shards(Sequence):
-    """The records of some files by index; holds no record, and is picklable."""
+    """The records of some files by index; keeps none in memory, and is picklable."""
 
     def __init__(self, root: Path, names: Sequence[str]):
         self._files = [file_cache.stamp(root / name) for name in names]
@@ -118,13 +118,13 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
 
 
 def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
-    """No image alone; the shards and the names of the classes."""
+    """No images; the shards and the names of the classes, as labels."""
     shards = [name for names in find_shards(root).values() for name in names]
     return [], [*shards, table.CLASSES]
 
 
 def find_shards(root: Path) -> dict[str, list[str]]:
-    """{split: files below root}, in order; UserError where one is missing."""
+    """{split: files below root}, in order; UserError if one is missing."""
     shards: dict[str, list[re.Match]] = {}
     for path in sorted(root.iterdir()):
         match = FILE.fullmatch(path.name)
@@ -149,7 +149,7 @@ def write(
     kind: str = ARRAY_RECORD,
 ) -> None:
     """Writes dicts of `image` (bytes of a file), `mask` (bytes) or `label` (int), and
-    `id` (str) if wanted, evenly to `shards` files."""
+    optionally `id` (str), evenly to `shards` files."""
     borders = np.linspace(0, len(values), shards + 1).astype(int)
     for number, (start, end) in enumerate(itertools.pairwise(borders)):
         path = root / f"{split}-{number:05d}-of-{shards:05d}.{kind}"
@@ -195,7 +195,7 @@ def _array_record() -> ModuleType:
 def _reader(file: tuple[str, int, int]) -> Any:
     options = "readahead_buffer_size:0,max_parallelism:0"  # best for single records
     reader = _array_record().ArrayRecordReader(file[0], options)
-    if not reader.ok():  # it would count no records; reading one says what is wrong
+    if not reader.ok():  # it counts no records then; reading one raises the error
         reader.read([0])
     return reader
 
@@ -245,7 +245,7 @@ def _group_ends(file: tuple[str, int, int]) -> list[int]:
 
 @functools.lru_cache(maxsize=GROUPS_KEPT)
 def _group(file: tuple[str, int, int], number: int) -> Any:
-    # A reader of its own: one that threads share would mix up their positions.
+    # A reader of its own: threads that share one would mix up their positions.
     with _pyarrow(Path(file[0]))[1].ParquetFile(file[0]) as opened:
         return opened.read_row_group(number)
 
@@ -288,7 +288,7 @@ def _read_image(image: Image.Image) -> np.ndarray:
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "F" or image.mode.startswith("I"):
         raise ValueError(f"found {image.mode} pixels, allowed are 8 bits a channel")
-    if image.mode == "P":  # a palette with transparency warns on the direct way
+    if image.mode == "P":  # direct conversion of a palette with transparency warns
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))
 

@@ -2,7 +2,7 @@
 
 {train_val,TEST}/images/NAME.jpg with the colour mask masks/NAME.bmp; TEST may be called
 test, and a mask may be PNG. The masks of 37 training images are too big: as in the code
-of the factors study, what lies right of the image or below it is cut off.
+of the factors study, they are cut at the right and bottom border of the image.
 """
 
 from collections.abc import Sequence

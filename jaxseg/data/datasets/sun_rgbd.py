@@ -5,7 +5,7 @@ names that end in -000001.png) and depth/{train,test}/00000001.png, as sorted by
 github.com/chrischoy/SUN_RGBD and used by MSeg. Depth may also lie as published:
 SUNRGBD/.../image and depth, listed by SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat.
 The validation split, of 425 pictures as in the factors paper, is drawn from the test
-split with seed 0: the paper does not name its own. Depth ends at 8 metres.
+split with seed 0: the paper does not list its own. Depth ends at 8 metres.
 """
 
 import re
@@ -74,7 +74,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 
 
 def read_depth(path: Path) -> np.ndarray:
-    """float32 [H, W] metres: the files hold millimetres turned left by three bits."""
+    """float32 [H, W] metres: the files hold millimetres, rotated left by three bits."""
     raw = image_files.read_ids(path)
     if raw.min() < 0 or raw.max() > 0xFFFF:
         raise errors.UserError(
@@ -87,7 +87,7 @@ def read_depth(path: Path) -> np.ndarray:
 
 
 def _drawn(items: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The share of 425 in 5050, drawn with seed 0, in the order of the list."""
+    """425 of 5050 pairs, drawn with seed 0, in the order of the list."""
     count = max(1, len(items) * SPLITS["validation"] // SPLITS["test"])
     order = np.random.default_rng(0).permutation(len(items))
     return [items[i] for i in sorted(order[:count])]

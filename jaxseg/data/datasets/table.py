@@ -1,11 +1,11 @@
 """CSV tables of files: a line per image, a header with the names of the columns.
 
-The columns are `image` and, by variant, `mask`, `depth` or `label`; others are passed
-over. Paths are relative to the table. Splits are train.csv, validation.csv (or
-val.csv) and test.csv in the root, or the tables that an option names; of one table
-alone a fifth is for validation, drawn with seed 0. A label is the name of a class or
-its number from 0. Names of classes are given by an option or lie in classes.txt, one a
-line; labels that are names need neither.
+The columns are `image` and, by variant, `mask`, `depth` or `label`; others are skipped.
+Paths are relative to the table. Splits are train.csv, validation.csv (or val.csv) and
+test.csv in the root, or the tables that an option names; of a single table a fifth is
+for validation, drawn with seed 0. A label is the name of a class or its number from 0.
+Names of classes come from an option or from classes.txt, one per line; labels that are
+names need neither.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ NAMES = {"train": ("train.csv",), "validation": ("validation.csv", "val.csv")}
 NAMES |= {"test": ("test.csv",)}
 CLASSES = "classes.txt"
 FEWEST_CLASSES = 2
-FEW = 10  # classes without an image that are no sign of a mistake
+FEW = 10  # so many classes without an image are no mistake
 SHOWN = 3  # labels in a message
 NUMBER = re.compile(r"[-+]?[0-9]*[.,]?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
@@ -74,12 +74,12 @@ class Lines(NamedTuple):
 
 
 class Rows(Sequence):
-    """The records of some lines, each split when it is asked for."""
+    """The records of some lines, each split on access."""
 
     def __init__(
         self, lines: Lines, column: str, labels: np.ndarray | None, depth: tuple
     ):
-        """labels: the class of each line of the table, where `column` holds labels."""
+        """labels: the class of each line of the table if `column` holds labels."""
         self._lines, self._labels, self._depth = lines, labels, depth
         self._places = [lines.table.columns.index(c) for c in ("image", column)]
 
@@ -166,7 +166,7 @@ def files(
 
 
 def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:
-    """The names given, or else those in classes.txt; UserError without both."""
+    """The given names, or those in classes.txt; UserError without both."""
     names = list(given)
     if not names and (root / CLASSES).is_file():
         lines = text_files.read_text(root / CLASSES).splitlines()
@@ -181,7 +181,7 @@ def named_classes(root: Path, given: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
-    """{split: CSV file below root}; the split is "" for one that is to be divided."""
+    """{split: CSV file below root}; the split is "" for a table to divide."""
     if tables is not None:
         return dict(tables)
     present = {
@@ -205,7 +205,7 @@ def find_tables(root: Path, tables: Mapping[str, str] | None) -> dict[str, str]:
 def _splits(
     root: Path, tables: Mapping[str, str] | None, column: str
 ) -> dict[str, Lines]:
-    """{split: the lines of its table}, all of them checked."""
+    """{split: the checked lines of its table}."""
     splits = {
         split: Lines(name, table, np.arange(len(table)))
         for split, name in find_tables(root, tables).items()
@@ -234,7 +234,7 @@ def _checked(file: tuple[str, int, int], column: str) -> csv_tables.Table:
 
 @file_cache.of_file(maxsize=16)
 def _codes(file: tuple[str, int, int]) -> tuple[np.ndarray, list[str]]:
-    """int32 [lines], which label each has, and the labels."""
+    """int32 [lines], the index of the label of each, and the labels."""
     return _checked(file, "label").codes("label")
 
 
@@ -245,7 +245,7 @@ def _below_root(table: str, file: str) -> str:
 def _label_names(
     root: Path, tables: Mapping[str, str] | None, given: Sequence[str]
 ) -> tuple[str, ...]:
-    """Names of the classes: given, in classes.txt, or the labels found, sorted."""
+    """Names of the classes: given, from classes.txt, or the sorted labels."""
     if given or (root / CLASSES).is_file():
         return named_classes(root, given)
     first: dict[str, str] = {}  # {label: table:line where it is first}
@@ -264,9 +264,9 @@ def _label_names(
 
 
 def _check_numbers(labels: Mapping[str, str], numbers: Mapping[str, int]) -> None:
-    """UserError for a label that is no class among numbers, or far above the others.
+    """UserError for a label that is no number among numbers, or far above the others.
 
-    found: {label: where it is}; numbers: {label: its number}.
+    labels: {label: table:line}; numbers: {label: its number}.
     """
     fix = f"Fix: correct it, or name all classes in {CLASSES}, one a line."
     for label in sorted(labels.keys() - numbers.keys()):
@@ -287,7 +287,7 @@ def _check_numbers(labels: Mapping[str, str], numbers: Mapping[str, int]) -> Non
 
 
 def _classes_of(root: Path, lines: Lines, names: Sequence[str]) -> np.ndarray:
-    """int32, the class of every line of the table; UserError for a label without."""
+    """int32, the class of each line; UserError for a label without class."""
     codes, labels = _codes(file_cache.stamp(root / lines.name))
     numbers = {name: number for number, name in enumerate(names)}
     classes = []

@@ -1,10 +1,9 @@
 """Prepared data sets of TensorFlow Datasets, read at random without TensorFlow.
 
-root is the folder of the prepared sets (`~/tensorflow_datasets` where nobody said
-otherwise), which holds NAME/VERSION or NAME/CONFIG/VERSION. They must lie as
-ArrayRecord: reading those needs no TensorFlow, preparing most sets does. As labels lie
-in the files of examples, these are read whole for the digest, once when they have
-changed.
+root is the folder of the prepared sets (by default `~/tensorflow_datasets`), which
+holds NAME/VERSION or NAME/CONFIG/VERSION. They must be prepared as ArrayRecord, which
+is read without TensorFlow; preparing most sets needs it. Since labels lie in the files
+of examples, these are read whole for the digest, once after each change.
 """
 
 import dataclasses
@@ -133,7 +132,7 @@ def describe(variant: str, root: Path, **options: Any) -> Dataset:
 
 
 def files(root: Path, *, name: str = "", **_: Any) -> tuple[list[str], list[str]]:
-    """No image alone; the files of examples and the descriptions."""
+    """No images; the files of examples and the descriptions, as labels."""
     folder = find_folder(root, name)
     there = [path for path in folder.iterdir() if not path.is_dir()]
     return [], [path.relative_to(root).as_posix() for path in there]
@@ -171,7 +170,7 @@ def _version(info: Path) -> tuple[int, ...]:
 
 
 def _builder(root: Path, name: str) -> Any:
-    """The builder of a prepared set; UserError where it is not ArrayRecord."""
+    """The builder of a prepared set; UserError if it is not ArrayRecord."""
     import tensorflow_datasets  # takes seconds
 
     folder = find_folder(root, name)
@@ -189,7 +188,7 @@ def _builder(root: Path, name: str) -> Any:
 
 
 def _hide_accelerators() -> None:
-    """TensorFlow, where something imported it, would take all of their memory."""
+    """Hides GPUs from TensorFlow if it is imported: it would take all their memory."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         for kind in ("GPU", "TPU"):
@@ -215,7 +214,7 @@ def _check_features(
 
 
 def _class_feature(features: Mapping[str, Any], label: str, variant: str) -> Any:
-    """The feature that knows the names of the classes, or None."""
+    """The feature that has the names of the classes, or None."""
     feature = features[label]
     if variant == "detection":
         inner = getattr(feature, "feature", None)
@@ -225,7 +224,7 @@ def _class_feature(features: Mapping[str, Any], label: str, variant: str) -> Any
 
 
 def _to_colours(image: np.ndarray, where: str) -> np.ndarray:
-    """[H, W, 3] of grey, colour, or colour with transparency, which is dropped."""
+    """[H, W, 3] of 1, 3 or 4 channels; transparency is dropped."""
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise errors.UserError(
             f"{where}: image is {list(image.shape)}; allowed are 1, 3 or 4 channels. "
@@ -235,7 +234,7 @@ def _to_colours(image: np.ndarray, where: str) -> np.ndarray:
 
 
 def _objects(objects: Mapping[str, Any]) -> Example:
-    """Boxes as row0, col0, row1, col1 already; those without an area are left out."""
+    """boxes and box_labels of TFDS's objects; those without an area are left out."""
     boxes = np.asarray(objects["bbox"], np.float32).reshape(-1, 4)
     finite = np.isfinite(boxes).all(axis=1)
     boxes = np.clip(np.where(finite[:, None], boxes, 0), 0, 1)

@@ -1,8 +1,8 @@
 """Trash-ICRA19, boxes of trash under water (Fulton, ICRA 2019, arXiv:1804.01079).
 
 dataset/{train,val,test}/ hold NAME.jpg with NAME.xml in Pascal VOC's format beside it.
-The three classes are those of the paper and of the YOLO files; the XML files name
-materials too, and some wrongly: all others are left out and misspelt ones corrected.
+The three classes are those of the paper and of the YOLO files; the XML files also
+name materials: other names are left out, misspelt ones are corrected.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from jaxseg.data.readers.objects import Record
 
 CLASSES = ("plastic", "bio", "rov")
 MISSPELT = {"platstic": "plastic"}
-# Materials without a class, and the stamp that a camera burns into its frames.
+# Materials without a class, and the text that a camera writes into its frames.
 OTHERS = ("cloth", "fishing", "metal", "paper", "papper", "rubber", "timestamp")
 OTHERS += ("unknown", "wood")
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}

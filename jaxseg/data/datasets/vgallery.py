@@ -63,7 +63,7 @@ def parse(record: tuple[str, str], root: Path, variant: str) -> Example:
 
 
 def describe(variant: str, root: Path, **_: Any) -> Dataset:
-    """The variant's facts with the frames that the folder has."""
+    """The variant's facts with the number of frames in the folder."""
     facts = DATASETS[variant]
     splits = {split: len(records(variant, split, root)) for split in FOLDERS}
     return dataclasses.replace(facts, splits=splits)

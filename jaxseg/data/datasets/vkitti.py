@@ -1,9 +1,9 @@
-"""Virtual KITTI 2 (Cabon et al. 2020, arXiv:2001.10773), and what its layout shares
-with Virtual Gallery.
+"""Virtual KITTI 2 (Cabon et al. 2020, arXiv:2001.10773), and what it shares with
+Virtual Gallery.
 
 SceneNN/WEATHER/frames/{rgb,classSegmentation,depth}/Camera_N/{rgb_,classgt_,depth_}NNNNN,
 classes as colours, depth in centimetres. As in the code of the factors study Scene18 is
-for validation, the other four drives for training, in all weathers and by both cameras.
+for validation, the other four drives for training, with all weathers and both cameras.
 Table 1 counts 9 classes; these are the 15 of that code.
 """
 
@@ -33,7 +33,7 @@ CLASSES = {
     "Van": (0, 139, 139),
 }
 HOLDOUT = "Scene18"
-CENTIMETRES, TOO_FAR = 0.01, 65535  # which is also what the sky has
+CENTIMETRES, TOO_FAR = 0.01, 65535  # also the value of the sky
 COMMON = dict(
     domain="synthetic",
     splits={"train": 35740, "validation": 6780},

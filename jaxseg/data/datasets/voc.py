@@ -7,7 +7,7 @@ count from 1 and a box includes its last one, so x0 - 1, y0 - 1 is its upper lef
 and x1, y1 its lower right one. Boxes with xmax <= xmin or ymax <= ymin are clicks, not
 boxes: they, and those without an area inside the image, are dropped and logged.
 
-`boxes` is anyone's folder, with the splits and classes found there; `detection2007` is
+`boxes` is a user's folder, with its own splits and classes; `detection2007` is
 VOC 2007 itself. The variants with masks are VOC 2012, in `voc_masks.py`.
 """
 
@@ -69,9 +69,9 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Annotation(NamedTuple):
-    """What is used of one XML file."""
+    """The used content of one XML file."""
 
-    size: tuple[int, int] | None  # height, width; None where it does not say
+    size: tuple[int, int] | None  # height, width; None if missing
     names: tuple[str, ...]
     corners: tuple[tuple[float, ...], ...]  # as in the file
     difficult: tuple[bool, ...]
@@ -88,7 +88,7 @@ def records(
 ) -> Sequence[Record | voc_masks.Labelled]:
     """The images of a split with their objects, in the order of its list.
 
-    classes: names in the order of their ids; (): those found, sorted. images,
+    classes: names in the order of their ids; (): those of the files, sorted. images,
     annotations: the folders of the images and of the XML files, which may be one. All
     three are for `boxes` and `detection2007`, whose classes are fixed.
     """
@@ -100,7 +100,7 @@ def records(
     labels = {name: i for i, name in enumerate(_classes(classes, contents, root))}
     files = listing.below(root, images)
     chosen = {name: f"{annotations}/{name}.xml" for name in splits[split]}
-    if _lists(root):  # else all images are meant, and each needs an annotation
+    if _lists(root):  # without lists all images count, and each needs an annotation
         files = {name: file for name, file in files.items() if name in chosen}
     else:
         chosen |= {
@@ -133,7 +133,7 @@ def parse(record: Record | voc_masks.Labelled, root: Path, variant: str) -> Exam
 
 
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
-    """The variant's facts; of boxes, with the splits and classes of this folder."""
+    """The variant's facts; for boxes with the splits and classes of this folder."""
     facts = DATASETS[variant]
     if "segmentation" in facts.fields:
         return facts
@@ -199,7 +199,7 @@ def _union(splits: dict[str, list[str]]) -> list[str]:
 def _classes(
     given: Sequence[str], contents: dict[str, Annotation], root: Path
 ) -> tuple[str, ...]:
-    """The classes given, or those found, sorted; every object must have one."""
+    """The given classes, or those of the files, sorted; UserError for unlisted ones."""
     first: dict[str, str] = {}
     for file, content in contents.items():
         for name in content.names:
@@ -251,7 +251,7 @@ def _record(
 
 
 def _read_all(root: Path, annotations: str, names: list[str]) -> dict[str, Annotation]:
-    """{name: content}; refuses each file that cannot be read."""
+    """{name: content}; refuses files that cannot be read."""
     contents, problems = {}, []
     for name in names:
         try:

@@ -1,10 +1,10 @@
-"""Embedded worlds: rendered scenes of seven domains in two data sets each, and names.
+"""Embedded worlds: rendered scenes of seven domains, two data sets each.
 
-Beside them, what single studies need: `trimap_*`, `binary_*` and `breeds_*`, the same
+Single studies also need: `trimap_*`, `binary_*` and `breeds_*`, the same
 pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of.
 
 Deterministic by (variant, split, index), rendered once into the user's cache. They show
-and test transfer between domains; they are not to be mixed up with real sets.
+and test transfer between domains and do not replace real data.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ LICENCE = "part of jaxseg (Apache-2.0)"
 OBTAIN = "rendered when first used"
 
 
-# How embedded data are judged (ours). A joint of an object 30 pixels high is a few
+# Options of the metrics (ours). A joint of an object 30 pixels high is a few
 # pixels wide: COCO's sigma of a hip. Beyond 50 m there is sky.
 PROTOCOL = {
     "detection": {"headline": "ap50"},
@@ -211,7 +211,7 @@ SCENES = {
         "farm": ("aerial_farm",),
     },
 }  # fmt: skip
-# Datasets that show the pictures of another one: {name: whose}.
+# {data set: the data set whose pictures it shows}.
 PICTURES = {
     f"{kind}_{scene}": f"trimap_{scene}"
     for kind in ("binary", "breeds")
@@ -238,7 +238,7 @@ def _extra(field, domain, classes, mean, std, splits, ids=None) -> Dataset:
 
 
 def _animals(scene, animal, kinds, mean, std) -> dict[str, Dataset]:
-    """One animal a picture: its trimap, its mask without the border, its kind."""
+    """Data sets of one animal per picture: trimap, binary mask or kind as label."""
     facts = {"domain": "closeups", "mean": mean, "std": std, "splits": (6000, 1000)}
     trimap, mask = (animal, "background", "border"), ("background", animal)
     ids = {0: 1, 1: 0, 2: IGNORE}
@@ -310,11 +310,13 @@ def render(variant: str, split: str, index: int, size: int = SIZE) -> types.Exam
     label = int(rng.integers(len(SCENES[variant])))
     shown = list(SCENES[variant].values())[label]
     example, _ = _draw(shown[rng.integers(len(shown))], rng, size)
-    return example | {"label": np.array(label, np.int32)}  # `parse` drops the rest
+    return example | {
+        "label": np.array(label, np.int32)
+    }  # `parse` keeps only the variant's fields
 
 
 def _draw(variant, rng, size) -> tuple[types.Example, int | None]:
-    """One picture of a world, and its class where it has one."""
+    """One picture of a world, and its class or None."""
     module, _, scene = variant.partition("_")
     module = importlib.import_module(f"jaxseg.data.render.{module}")
     picture = canvases.Canvas(size, DATASETS[variant].classes)

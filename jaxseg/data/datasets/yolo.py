@@ -1,11 +1,11 @@
-"""Boxes in the YOLO layout: one text file per image, `class x y width height` a line.
+"""Boxes in the YOLO layout: one text file per image, `class x y width height` per line.
 
 Numbers are relative to the image, x and y the centre of the box. The labels of
 images/a/b.jpg are in labels/a/b.txt; an image without such a file has no objects. A
 YAML file names the classes (`names`) and the folders of the splits (`train`, `val`,
-`test`). Lines with a polygon instead of a box count as the polygon's hull. Boxes are
-cut at the image; those without an area left are dropped and their number is logged,
-as is that of label files without an image.
+`test`). A polygon in place of a box becomes its bounding box. Boxes are cut at the
+image; those without an area left are dropped. Their number is logged, and that of label
+files without an image.
 """
 
 import dataclasses
@@ -51,9 +51,9 @@ def records(
 ) -> Sequence[Record]:
     """The images of a split with their objects, sorted.
 
-    images: {split: folder of images}; None: those of the YAML file. labels: what stands
-    for images/ in the paths of the labels. names: the YAML file, where it is not the
-    one in root. classes: names in the order of their ids, instead of those of the file.
+    images: {split: folder of images}; None: those of the YAML file. labels: replaces
+    images/ in the paths of the label files. names: the YAML file, if it is not the one
+    in root. classes: names in the order of their ids, instead of those of the file.
     """
     pairs = find_pairs(root, images, labels, names)[split]
     count = len(_classes(root, names, classes))
@@ -170,7 +170,7 @@ def _folders(
 
 
 def _folder(root: Path, value: str, where: str) -> str:
-    """`value` below root; leading ../ are dropped, as exporters write them in vain."""
+    """`value` below root; leading ../ are dropped: exporters write them wrongly."""
     plain = re.sub(r"^(\.\.?/)+", "", value)
     for folder in (value, plain):
         leaves = folder.startswith("..") or not (Path(root) / folder).is_relative_to(
@@ -209,7 +209,7 @@ def _check_labels(root: Path, folder: str, paths: Mapping[str, str]) -> None:
 
 
 def _tell_orphans(root: Path, known: set[str]) -> None:
-    """Says how many label files no image has: harmless, yet perhaps images are lost."""
+    """Notes how many label files have no image: perhaps images are lost."""
     there = {
         path.relative_to(root).as_posix()
         for place in {PurePosixPath(path).parent for path in known}
@@ -276,7 +276,7 @@ def read(file: tuple[str, int, int]) -> np.ndarray:
 
 
 def _corners(numbers: Sequence[float]) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 of a box or of the hull of a polygon."""
+    """x0, y0, x1, y1 of a box or of the bounds of a polygon."""
     if len(numbers) == 4:
         x, y, width, height = numbers
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
