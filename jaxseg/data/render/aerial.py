@@ -1,7 +1,7 @@
-"""From a plane, straight down: no gravity, any rotation, long shadows, thin haze.
+"""Aerial views straight down: any rotation, long shadows, thin haze.
 
-What tells classes apart: rows and lattices by their pace whatever their direction,
-the ridge that splits a roof into a light and a dark half, and shadows.
+Classes differ by the spacing of rows and lattices in any direction, by the ridge that
+splits a roof into a light and a dark half, and by shadows.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ class Sun:
     def __init__(self, rng):
         self.angle = rng.uniform(0, 2 * np.pi)
         self.x, self.y = np.cos(self.angle), np.sin(self.angle)
-        self.length = rng.uniform(0.6, 1.3)  # of a shadow, per height
+        self.length = rng.uniform(0.6, 1.3)  # length of a shadow per height
 
     def shadow(self, canvas, distance, x, y, height) -> None:
-        """Darkens the ground that a shape at (x, y) shades: distance(x, y) moved."""
+        """Darkens the shadow of a shape: its field distance(x, y), moved by the sun."""
         reach = self.length * height * METRE
         for share in (0.4, 0.8):
             dx, dy = reach * share * self.x, reach * share * self.y
@@ -49,7 +49,7 @@ def blocks(canvas, rng):
 
 
 def mottle(canvas, rng):
-    """Uneven ground, as a light [S, S]: one field for a whole picture."""
+    """Light [S, S] of uneven ground: one field for a whole picture."""
     return 0.75 + 0.5 * textures.clouds(rng, canvas.size, 8, 3)
 
 
@@ -59,7 +59,7 @@ def earth(rng, light, saturation=(0.1, 0.4), value=(0.35, 0.6), hue=(0.05, 0.4))
 
 
 def rows(canvas, rng, pace, angle=None, contrast=None):
-    """Parallel rows, `pace` of them across the picture, in any direction."""
+    """Parallel rows in any direction, `pace` of them across the picture."""
     angle = rng.uniform(0, np.pi) if angle is None else angle
     contrast = rng.uniform(0.2, 0.45) if contrast is None else contrast
     u, _ = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
@@ -116,7 +116,7 @@ def hall(canvas, rng, sun, x, y, angle, half, label) -> None:
 
 
 def plane(canvas, rng, sun, label) -> None:
-    """An aircraft above the town, its shadow far off."""
+    """An aircraft above the town, with a distant shadow."""
     x, y, heading = *rng.uniform(0.2, 0.8, 2), rng.uniform(0, 2 * np.pi)
     size = rng.uniform(0.26, 0.42)
     white = textures.tint(rng, (0.0, 0.15), (0.85, 1.0))

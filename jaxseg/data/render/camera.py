@@ -1,4 +1,4 @@
-"""What lies between a scene and its photograph: air, water, lens and sensor."""
+"""Effects of air, water, lens and sensor on a picture."""
 
 import functools
 
@@ -23,7 +23,7 @@ def blur(image: np.ndarray, radius) -> np.ndarray:
 
 
 def haze(canvas, air, density) -> None:
-    """Fades what is far into the colour `air`; density per metre, one or [3]."""
+    """Fades distant pixels into the colour `air`; density per metre, number or [3]."""
     density = np.asarray(density, np.float32).reshape(-1, 1, 1)
     through, air = np.exp(-canvas.depth * density), textures.planes(air)
     canvas.image = air + through * (canvas.image - air)

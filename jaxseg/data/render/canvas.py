@@ -1,7 +1,7 @@
 """A picture under construction: image, labels and depth, painted from far to near.
 
 Lengths are fractions of the picture, x to the right, y down, so that a scene can be
-drawn at any size. Shapes arrive as signed distances [S, S], negative inside.
+drawn at any size. Shapes are signed distances [S, S], negative inside.
 """
 
 import copy
@@ -15,8 +15,8 @@ from jaxseg.data.render import textures
 KEYPOINTS = ("head", "hip", "left_hand", "right_hand", "left_foot", "right_foot")
 FLIP_PAIRS = ((2, 3), (4, 5))
 SKELETON = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5))
-MIN_PIXELS = 4  # of a thing in sight; with fewer it gets no box
-FAR = 100.0  # metres: the sky, and whatever else has no end
+MIN_PIXELS = 4  # visible pixels of a thing; with fewer it gets no box
+FAR = 100.0  # metres: the sky and other infinite distances
 
 
 @functools.lru_cache
@@ -29,23 +29,26 @@ def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Canvas:
-    """What a scene paints on; a later stroke covers an earlier one in all maps.
+    """The surface that a scene paints on; later strokes cover earlier ones in all maps.
 
-    The image is [3, S, S] while it is made: NumPy is several times faster that way.
+    The image is [3, S, S] while it is painted: NumPy is several times faster so.
     """
 
     def __init__(self, size: int, classes: tuple[str, ...]):
         self.size, self.classes = size, classes
         self.x, self.y = grid(size)
-        self.area = slice(0, size), slice(0, size)  # rows, columns of the whole
-        self.image = np.zeros((3, size, size), np.float32)  # 0..1, cut off at the end
+        self.area = (
+            slice(0, size),
+            slice(0, size),
+        )  # rows, columns within the whole picture
+        self.image = np.zeros((3, size, size), np.float32)  # 0..1, clipped at the end
         self.segmentation = np.zeros((size, size), np.uint8)
         self.depth = np.full((size, size), FAR, np.float32)  # metres
         self.owner = np.full((size, size), -1, np.int16)  # index into `things`
         self.things: list[tuple[int, np.ndarray]] = []
 
     def window(self, x0, y0, x1, y1) -> "Canvas":
-        """A part of this canvas around a small object: the same picture, less work."""
+        """A part of this canvas around a small object, which saves work."""
 
         def place(at, more):
             return min(max(int(at * self.size) + more, 0), self.size)
@@ -64,7 +67,7 @@ class Canvas:
         return field[self.area]
 
     def thing(self, label: str) -> int:
-        """A new object of class `label`; its number goes with its strokes."""
+        """Adds an object of class `label`; returns its number for its strokes."""
         nowhere = np.full((len(KEYPOINTS), 2), np.nan, np.float32)
         self.things.append((self.classes.index(label), nowhere))
         return len(self.things) - 1
@@ -74,7 +77,7 @@ class Canvas:
         self.things[thing][1][:] = points
 
     def paint(self, distance, colour, label=None, *, depth=None, thing=-1) -> None:
-        """Covers the inside of a shape; without `label` it decorates the image only.
+        """Covers the inside of a shape; without `label` only in the image.
 
         colour [3] or [3, S, S]; depth in metres, a number or [S, S].
         """
@@ -89,12 +92,12 @@ class Canvas:
             np.copyto(self.depth, np.asarray(depth, np.float32), where=inside)
 
     def shade(self, distance, amount, softness=0.03) -> None:
-        """Darkens the inside of a shape softly, by `amount` of the light: a shadow."""
+        """Darkens the inside of a shape by the share `amount`, with a soft edge."""
         cover = textures.unit(0.5 - distance / softness)
         self.image *= 1 - np.float32(amount) * cover
 
     def example(self) -> types.Example:
-        """The finished record, without its id."""
+        """The finished example, without its id."""
         image = textures.unit(self.image)
         boxes, labels, keypoints = [], [], []
         for number, (label, points) in enumerate(self.things):
@@ -111,7 +114,9 @@ class Canvas:
             "boxes": np.array(boxes, np.float32).reshape(-1, 4),
             "box_labels": np.array(labels, np.int32),
             "keypoints": keypoints,
-            "depth": self.depth.astype(np.float16).astype(np.float32),  # as cached
+            "depth": self.depth.astype(np.float16).astype(
+                np.float32
+            ),  # the precision of the cache
         }
 
 
@@ -123,7 +128,7 @@ def _box(seen: np.ndarray) -> tuple:
 
 
 def _visibility(seen: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """x, y [K, 2] -> row, col, visibility [K, 3]: 0 outside, 1 covered, 2 in sight."""
+    """x, y [K, 2] -> row, col, visibility [K, 3]: 0 outside, 1 covered, 2 visible."""
     size, result = len(seen), np.zeros((len(points), 3), np.float32)
     for row, (x, y) in zip(result, points):
         if 0 <= x < 1 and 0 <= y < 1:  # False for NaN: a thing without a skeleton

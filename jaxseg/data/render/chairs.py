@@ -1,7 +1,7 @@
 """Chairs with transparent surroundings: thin, hollow and self-occluding solids.
 
 A chair is a list of convex prisms (legs, slats, cushions), seen in perspective from any
-side, with a depth buffer, so that what is behind shows through between the slats.
+side, with a depth buffer; the background is visible between the slats.
 """
 
 from typing import NamedTuple
@@ -11,18 +11,18 @@ import numpy as np
 from jaxseg.data.render import textures
 
 UP = np.array([0.0, 1.0, 0.0])
-MARGIN = 0.01  # of the picture around a chair: shops cut close
+MARGIN = 0.01  # of the picture around a chair, close as in catalogues
 
 
 class Solid(NamedTuple):
-    """A convex body: its faces [corners, 3] in metres, y up, the front at +z."""
+    """A convex body: faces [corners, 3] in metres, y up, the front at +z."""
 
     faces: list[np.ndarray]
     colour: np.ndarray
 
 
 def prism(bottom, top, colour) -> Solid:
-    """The body between two rings [N, 3] of as many corners."""
+    """The body between two rings [N, 3] of corners."""
     after = [*range(1, len(bottom)), 0]
     sides = [
         np.array([bottom[i], bottom[j], top[j], top[i]]) for i, j in enumerate(after)
@@ -39,7 +39,7 @@ def block(low, high, colour, lean=0.0) -> Solid:
 
 
 def bar(start, end, radius, colour, end_radius=None, corners=6) -> Solid:
-    """A round bar between two points, thinner at its end if told."""
+    """A round bar between two points; its end may be thinner."""
     start, end = np.asarray(start, float), np.asarray(end, float)
     along = (end - start) / np.linalg.norm(end - start)
     across = np.cross(along, UP if abs(along[1]) < 0.9 else (1.0, 0.0, 0.0))
@@ -218,7 +218,7 @@ KINDS = (wooden, wooden, wooden, armchair, swivel)
 
 
 def chair(rng, size: int) -> np.ndarray:
-    """uint8 [S, S, 4]: one chair, cut out, as large as fits."""
+    """uint8 [S, S, 4]: one chair, cut out, as large as possible."""
     parts = KINDS[rng.integers(len(KINDS))](rng)
     yaw = rng.normal(0, 0.9) if rng.random() < 0.8 else rng.uniform(0, 2 * np.pi)
     pitch, distance = rng.uniform(0.08, 0.5), rng.uniform(2.0, 4.0)
@@ -232,7 +232,7 @@ def chair(rng, size: int) -> np.ndarray:
 
 
 def _seen(parts, yaw, pitch, distance) -> list[tuple[Solid, np.ndarray]]:
-    """Each solid with its faces as the camera has them, and its middle there."""
+    """Each solid in camera coordinates, and its centre there."""
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0],
                      [-np.sin(yaw), 0, np.cos(yaw)]])  # fmt: skip
     tilt = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)],
@@ -246,7 +246,7 @@ def _seen(parts, yaw, pitch, distance) -> list[tuple[Solid, np.ndarray]]:
 
 
 def _rasterise(solids, lamp, size) -> tuple[np.ndarray, np.ndarray]:
-    """Colour [S, S, 3] in 0..1 and cover, bool [S, S], by a buffer of nearness."""
+    """Colour [S, S, 3] in 0..1 and cover, bool [S, S], by a depth buffer."""
     points = np.concatenate([face for solid, _ in solids for face in solid.faces])
     flat = points[:, :2] / -points[:, 2:]
     low, high = flat.min(axis=0), flat.max(axis=0)
@@ -270,9 +270,9 @@ def _rasterise(solids, lamp, size) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fill(colour, nearness, place, near, paint) -> None:
-    """Paints a convex face [N, 2] where it is nearer than what is there.
+    """Paints a convex face [N, 2] where it is nearer than the buffer.
 
-    near [N] is one over the distance, which is linear on the picture.
+    near [N] is one over the distance, which is linear in the picture.
     """
     size = len(nearness)
     x0, y0 = np.clip(np.floor(place.min(axis=0)), 0, size).astype(int)
@@ -280,7 +280,7 @@ def _fill(colour, nearness, place, near, paint) -> None:
     sides = np.roll(place, -1, axis=0) - place
     area = np.sum(place[:, 0] * sides[:, 1] - place[:, 1] * sides[:, 0])
     if abs(area) < 1e-6:
-        return  # seen from its edge
+        return  # seen edge-on
     x, y = np.arange(x0, x1) + 0.5, (np.arange(y0, y1) + 0.5)[:, None]
     inside = np.ones((y1 - y0, x1 - x0), bool)
     for (px, py), (dx, dy) in zip(place, sides * np.sign(area)):

@@ -1,7 +1,7 @@
-"""Close-ups: one animal fills the picture, sharp before a background out of focus.
+"""Close-ups: one animal fills the picture, sharp, the background out of focus.
 
-What tells classes apart: irregular markings of coat and shell (spots, bands, strands,
-curls) by their grain and scale, in any direction; outlines and hues are alike.
+Classes differ by the grain and scale of irregular markings of coat and shell (spots,
+bands, strands, curls) in any direction; outlines and hues are alike.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxseg.data.render import camera, figures, shapes, textures
 
 
 def bokeh(canvas, rng, label, distance) -> None:
-    """Discs of light far out of focus, in the colours that the animals have too."""
+    """Unfocused discs of light, in colours that animals also have."""
     first, second = textures.tint(rng), textures.tint(rng)
     ramp = textures.clouds(rng, canvas.size, 3, 2)
     canvas.paint(canvas.y - 2, textures.mix(first, second, ramp), label, depth=distance)
@@ -22,9 +22,9 @@ def bokeh(canvas, rng, label, distance) -> None:
 
 
 def coat(canvas, rng, kind):
-    """How much of the second colour shows [S, S]: the irregular marking of one kind.
+    """Share [S, S] of the second colour: the irregular marking of one kind.
 
-    It runs in any direction, so that only its grain and its scale tell kinds apart.
+    Its direction is random, so that kinds differ only by grain and scale.
     """
     angle = rng.uniform(0, np.pi)
     _, across = shapes.turn(canvas.x, canvas.y, 0.5, 0.5, angle)
@@ -43,7 +43,7 @@ def coat(canvas, rng, kind):
 
 
 def lit(canvas, colour, distance, x, y, size):
-    """Rounds a body off: light from the upper left, darker rim."""
+    """Shades a body as round: light from the upper left, darker rim."""
     lamp = ((canvas.x - x) + (canvas.y - y)) / size
     return textures.times(colour, textures.unit(1.05 - 0.35 * lamp)) * textures.unit(
         0.6 - 5 * distance / size
@@ -138,7 +138,7 @@ INSECTS = {
 
 
 def dogs(canvas, rng) -> None:
-    """One or two dogs looking at us."""
+    """One or two dogs that face the camera."""
     bokeh(canvas, rng, "garden", 6.0)
     count = rng.choice((1, 2, 2))
     for place in range(count):
@@ -152,7 +152,7 @@ def dogs(canvas, rng) -> None:
 
 
 def insects(canvas, rng) -> None:
-    """Beetles and the like on a leaf under a macro lens."""
+    """Beetles and similar insects on a leaf, seen by a macro lens."""
     bokeh(canvas, rng, "blur", 1.0)
     leaf(canvas, rng, "leaf")
     for _ in range(rng.integers(1, 4)):

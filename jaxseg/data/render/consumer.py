@@ -1,7 +1,7 @@
 """Photographs that people take: streets, rooms, parks, harbours, and single things.
 
-The broad domain: it borrows the streets of `driving` and the rooms of `indoor` and adds
-its own, all through one bright camera with a random white balance.
+The broad domain: it uses the streets of `driving` and the rooms of `indoor` and adds
+its own scenes, all with a bright camera and a random white balance.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def snapshot(canvas, rng) -> None:
 
 
 def street(canvas, rng, rest, walls, mover, figure) -> None:
-    """A street as in `driving`, seen by someone on foot."""
+    """A street as in `driving`, seen by a pedestrian."""
     view = driving.random_view(rng)
     sky = textures.tint(rng, (0.05, 0.4), (0.7, 0.95), (0.5, 0.65))
     canvas.paint(canvas.y - 2, sky, rest)
@@ -32,7 +32,7 @@ def street(canvas, rng, rest, walls, mover, figure) -> None:
 
 
 def indoors(canvas, rng, rest, pieces, figure) -> None:
-    """A room as in `indoor`, with someone in it."""
+    """A room as in `indoor`, with a person in it."""
     shape = indoor.room(canvas, rng, rest, rest)
     indoor.furnish(canvas, rng, shape, pieces, rng.integers(2, 5))
     if rng.random() < 0.5:
@@ -42,7 +42,7 @@ def indoors(canvas, rng, rest, pieces, figure) -> None:
 
 
 def meadow(canvas, rng, rest):
-    """Open land under a sky, mottled: the row of its horizon."""
+    """Paints mottled open land under a sky; returns the row of its horizon."""
     horizon = rng.uniform(0.35, 0.55)
     sky = textures.tint(rng, (0.05, 0.5), (0.7, 0.95), (0.5, 0.65))
     cloud = textures.clouds(rng, canvas.size, 4) * 0.6
@@ -55,7 +55,7 @@ def meadow(canvas, rng, rest):
 
 
 def scatter(canvas, rng, horizon, makers, count) -> None:
-    """Sets things on open land, the farthest first.
+    """Places things on open land, the farthest first.
 
     makers: functions (canvas, rng, x, foot, metre, z); metre in picture heights.
     """
@@ -197,7 +197,7 @@ def dog(label):
 
 
 def portrait(canvas, rng, rest, makers) -> None:
-    """One thing, large, before a plain or busy backdrop."""
+    """One large thing in front of a plain or busy backdrop."""
     first, second = textures.tint(rng), textures.tint(rng)
     busy = textures.clouds(rng, canvas.size, rng.integers(2, 12), 3)
     canvas.paint(canvas.y - 2, textures.mix(first, second, busy), rest, depth=4.0)
@@ -219,7 +219,7 @@ def _piece(draw, label):
 
 
 def _upright(make, tall):
-    """A person or animal where a metre is asked for."""
+    """A person or animal as a maker, which takes the metre."""
     return lambda canvas, rng, x, foot, metre, z: make(
         canvas, rng, x, foot, tall * metre, z
     )
@@ -229,7 +229,7 @@ FURNITURE = (indoor.sofa, indoor.table, indoor.bookcase, indoor.dresser, indoor.
 
 
 def everyday(canvas, rng) -> None:
-    """A street, a room, a park, or one thing by itself."""
+    """A street, a room, a park or a single thing."""
     rest, person = "surroundings", human("person")
     furniture = [(draw, "furniture") for draw in FURNITURE]
     kind = rng.random()
@@ -254,7 +254,7 @@ def everyday(canvas, rng) -> None:
 
 
 def travel(canvas, rng) -> None:
-    """An old town, a hotel room, a harbour, or one thing by itself."""
+    """An old town, a hotel room, a harbour or a single thing."""
     rest, pet = "scenery", dog("dog")
     beds = (indoor.sofa, "bed"), (indoor.table, "bed"), (indoor.cabinet, "bed")
     kind = rng.random()

@@ -1,7 +1,7 @@
-"""Streets from behind a windscreen: everything runs to one point and shrinks with z.
+"""Streets seen from a car: lines meet in one point and sizes shrink with distance.
 
-What tells classes apart: upright, axis-parallel structure (lattices of windows, bars,
-ribs, foliage) at a scale set by the distance, and the outlines of what stands upright.
+Classes differ by upright, axis-parallel structure (lattices of windows, bars, ribs,
+foliage) at a scale set by the distance, and by the outlines of upright things.
 """
 
 import dataclasses
@@ -76,12 +76,12 @@ def walls(canvas, rng, view, kinds, *, offset=5.5) -> None:
             start = stop
 
 
-# Heights and colours are alike for all kinds: only the pattern tells them apart.
+# Heights and colours are alike for all kinds: only the pattern differs.
 HEIGHT = (3.5, 10.0)
 
 
 def _two_tones(rng, lit):
-    """Two colours of one wall, near each other; `lit`: the first one glows at night."""
+    """Two similar colours of one wall; `lit`: the first one glows at night."""
     paint, strength = textures.tint(rng, (0.05, 0.5)), rng.uniform(0.35, 0.75)
     if lit and rng.random() < 0.35:
         return paint * 0.4, textures.tint(rng, (0.2, 0.6), (0.6, 1.0))
@@ -89,7 +89,7 @@ def _two_tones(rng, lit):
 
 
 def facade(label, *, lit=False, height=HEIGHT):
-    """A house front: a lattice of windows, wider or narrower than high."""
+    """A house front with a lattice of windows, wider or narrower than high."""
 
     def kind(canvas, rng, run, up):
         storey, width = rng.uniform(0.3, 0.45), rng.uniform(0.8, 1.3)
@@ -125,7 +125,7 @@ def bars(label, *, lit=False, height=HEIGHT):
 
 
 def courses(label, *, lit=False, height=HEIGHT):
-    """Level bands, as of brick, shutters and planks."""
+    """Horizontal bands, as of brick, shutters and planks."""
 
     def kind(canvas, rng, run, up):
         pattern = textures.waves(up, rng.uniform(0.4, 0.7), rng.random(), 2)
@@ -221,7 +221,7 @@ def cyclist(canvas, rng, view, aside, z, label) -> None:
 
 
 def traffic(rng, count, near, far, reach):
-    """Random places (distance, metres aside), the farthest first."""
+    """Random places (distance, metres to the side), the farthest first."""
     places = sorted(rng.uniform(near, far, count))[::-1]
     return [(z, rng.uniform(-reach, reach)) for z in places]
 
@@ -263,9 +263,11 @@ def night(canvas, rng) -> None:
         (cyclist if rider else truck)(
             canvas, rng, view, aside, z, "cyclist" if rider else "truck"
         )
-    glow = 0.5 + 0.45 * np.exp(-(((canvas.depth - 5) / 7) ** 2))  # our own headlamps
+    glow = 0.5 + 0.45 * np.exp(
+        -(((canvas.depth - 5) / 7) ** 2)
+    )  # the headlamps of the camera's car
     lamp = textures.tint(rng, (0.05, 0.35), (0.9, 1.0), (0.08, 0.16))
-    lit = canvas.image.max(axis=0) > 0.75  # lamps and windows shine by themselves
+    lit = canvas.image.max(axis=0) > 0.75  # lamps and windows emit light
     camera.light(canvas, np.where(lit, 0.95, glow))
     camera.light(canvas, lamp)
     canvas.image += camera.blur(np.maximum(canvas.image - 0.5, 0), 0.03) * 0.8

@@ -1,6 +1,6 @@
 """Bodies with a skeleton: people, animals from the side, and crawlers from above.
 
-All share `canvas.KEYPOINTS`; an animal's hands are its fore limbs, a plane's its wings.
+All use `canvas.KEYPOINTS`; hands are the fore limbs of an animal, wings of a plane.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def person(canvas, rng, x, foot, height, label, depth, colours=None):
         return (x + dx * height, foot - up * height)
 
     head, hip, neck = at(0, 0.91), at(0, 0.5), at(0, 0.76)
-    # Whoever faces us has the left hand on our right.
+    # The left hand of a person who faces the camera is on the right.
     hands = [at(0.13 + swing, 0.45), at(-(0.13 + swing), 0.45)]
     feet = [at(0.06 + stride, 0.03), at(-(0.06 + stride), 0.03)]
     reach = 0.45 * height
@@ -124,7 +124,7 @@ def crawler(
     ends = [at(0.18 - sweep, arms), at(0.18 - sweep, -arms)]
     ends += [at(-0.3 - sweep, legs), at(-0.3 - sweep, -legs)]
     roots = [at(0.18, 0), at(0.18, 0), at(-0.3, 0), at(-0.3, 0)]
-    if np.ndim(colour) == 1:  # a colour map has the size of the canvas it came with
+    if np.ndim(colour) == 1:  # a colour map has the size of its canvas
         reach = 0.62 * length
         canvas = canvas.window(x - reach, y - reach, x + reach, y + reach)
     px, py, thing = canvas.x, canvas.y, canvas.thing(label)

@@ -1,7 +1,7 @@
-"""Rooms: a back wall, a floor and side walls, with furniture standing on the floor.
+"""Rooms: a back wall, a floor and side walls, with furniture on the floor.
 
-What tells classes apart: the fronts of furniture (cloth, spines of books, drawers,
-doors, wickerwork) under lamplight that fades to the corners; sizes and hues are alike.
+Classes differ by the fronts of furniture (cloth, spines of books, drawers, doors,
+wickerwork) under lamplight that fades to the corners; sizes and hues are alike.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from jaxseg.data.render import camera, figures, shapes, textures
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """A box seen from its open side; metres, focal length in picture heights."""
+    """A cuboid seen from its open side; metres, focal length in picture heights."""
 
     back: float  # distance of the back wall
     half: float  # half the width
@@ -72,7 +72,7 @@ def _openings(canvas, rng, room) -> None:
 
 
 class Place:
-    """Where a piece stands: a window of the canvas measured in metres from its foot."""
+    """The place of a piece: a window of the canvas in metres from its foot."""
 
     def __init__(self, canvas, room, x, z, half, tall):
         self.metre, self.z = room.scale(z), z
@@ -98,7 +98,7 @@ class Place:
 
 
 def case(front):
-    """A piece of furniture: a block on the floor whose `front` says what it is.
+    """A piece of furniture: a block on the floor whose `front` defines its class.
 
     front: (rng, place, paint) -> colour [3, S, S]; sizes and colours are alike.
     """
@@ -178,7 +178,7 @@ def table(canvas, rng, room, x, z, label, *, screen=False) -> None:
 
 
 def furnish(canvas, rng, room, pieces, count) -> None:
-    """Stands pieces (drawing, label) on the floor, the farthest first."""
+    """Places pieces (drawing, label) on the floor, the farthest first."""
     spots = np.linspace(0.1, 0.9, count) + rng.uniform(-0.06, 0.06, count)
     spots = rng.permutation(spots)
     depths = np.sort(rng.uniform(2.1, room.back - 0.2, count))[::-1]
@@ -212,7 +212,7 @@ def home(canvas, rng) -> None:
 
 
 def office(canvas, rng) -> None:
-    """An office under tubes: desks, lockers, plaited screens, cabinets, people."""
+    """An office in cold light: desks, lockers, plaited screens, cabinets, people."""
     shape = room(canvas, rng, "interior", "interior")
     pieces = [(locker, "locker"), (screen, "screen"), (cabinet, "cabinet")]
     pieces.append((_desk, "desk"))

@@ -1,4 +1,4 @@
-"""Signed distances of plane shapes [S, S]: negative inside, exact or near enough."""
+"""Signed distances of plane shapes [S, S]: negative inside, exact or close."""
 
 import math
 
@@ -47,7 +47,7 @@ def segment(x, y, a, b, radius):
 
 
 def convex(x, y, points):
-    """A convex polygon; its corners in either sense of rotation."""
+    """A convex polygon; corners clockwise or counterclockwise."""
     points = np.asarray(points, np.float32)
     sides = np.roll(points, -1, axis=0) - points
     area = np.sum(points[:, 0] * sides[:, 1] - points[:, 1] * sides[:, 0])
@@ -60,7 +60,7 @@ def convex(x, y, points):
 
 
 def lobes(x, y, cx, cy, radius, count, depth, angle=0.0):
-    """A star or flower: `count` lobes whose radius swings by the share `depth`."""
+    """A star or flower: `count` lobes whose radius varies by the share `depth`."""
     u, v = turn(x, y, cx, cy, angle)
     swing = 1 + np.float32(depth) * np.cos(np.float32(count) * np.arctan2(v, u))
     return (length(u, v) - np.float32(radius) * swing) * np.float32(0.8)

@@ -1,8 +1,8 @@
 """The cache of rendered examples: one file of equal slots, a checksum in each.
 
-A slot is written in one call and read back only if its checksum holds, so a kill, a
-full disk or two processes at once leave nothing that could pass for an example. Empty
-slots take no space on disk; an example is rendered when it is first asked for.
+A slot is written in one call and read back only if its checksum holds, so no kill,
+full disk or second process leaves a damaged example in use. Empty slots take no space
+on disk; an example is rendered on first access.
 """
 
 import logging
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def layout(size: int) -> np.dtype:
-    """One slot; `check` comes last and covers all before it."""
+    """The dtype of one slot; `check`, the last field, covers all others."""
     joints = (MAX_THINGS, len(canvas.KEYPOINTS), 3)
     return np.dtype(
         [
@@ -40,7 +40,7 @@ def layout(size: int) -> np.dtype:
 
 
 def picture(size: int, channels: int) -> np.dtype:
-    """One slot of an image without labels."""
+    """The dtype of one slot of an image without labels."""
     image = ("image", "u1", (size, size, channels))
     return np.dtype([("written", "u4"), image, ("check", "u4")])
 
@@ -62,7 +62,7 @@ class Store:
         return _unpack(slot)
 
     def _read(self, index: int) -> np.void | None:
-        """The slot of an example; None where it is not there or not whole."""
+        """The slot of an example; None if it is missing or damaged."""
         try:
             with open(self.path, "rb") as file:
                 data = os.pread(file.fileno(), self.slot.itemsize, self._start(index))
@@ -72,7 +72,7 @@ class Store:
             self._give_up(error)
             return None
         if not any(data[:4]):
-            return None  # beyond the end, or a hole
+            return None  # beyond the end, or never written
         if len(data) == self.slot.itemsize:
             slot = np.frombuffer(data, self.slot)[0]
             if slot["check"] == zlib.crc32(data[:-4]):

@@ -1,7 +1,7 @@
-"""Rendered solids: clean, flat, without texture or noise, in any saturated colour.
+"""Rendered solids without texture or noise, in any saturated colour.
 
-What tells classes apart: how light falls over a solid (even facets, a ramp across, a
-glow to one side) and crisp outlines; the lamp is upper left, colours say nothing.
+Classes differ by the shading of a solid (even facets, a ramp across, a glow to one
+side) and by sharp outlines; the lamp is at the upper left, colours are random.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ def vivid(rng):
 
 
 def stage(canvas, rng, upper, lower):
-    """An even backdrop and an even floor: the row where they meet."""
+    """Paints an even backdrop and floor; returns the row where they meet."""
     edge = rng.uniform(0.4, 0.55)
     canvas.paint(canvas.y - 2, vivid(rng), upper, depth=canvases.FAR)
     z = np.minimum(1.2 / np.maximum(canvas.y - edge, 0.012), canvases.FAR)
@@ -39,7 +39,7 @@ def pipe(canvas, paint, x, foot, half, tall):
 
 
 def cone(canvas, paint, x, foot, half, tall):
-    """A cone: a triangle, its light turning about the axis."""
+    """A cone: a triangle whose light changes around the axis."""
     width = np.maximum((canvas.y - foot + tall) / tall, 0.05) * half
     light = textures.unit(0.75 - 0.45 * (canvas.x - x) / width)
     corners = [(x - half, foot), (x + half, foot), (x, foot - tall)]
@@ -139,7 +139,7 @@ def solid(label, kind):
 
 
 def arrange(canvas, rng, edge, kinds, count) -> None:
-    """Stands things on the floor, the farthest first, small and high up when far."""
+    """Places things on the floor, the farthest first, smaller and higher up."""
     for foot in np.sort(rng.uniform(edge + 0.06, 0.98, count)):
         size = (0.2 + 0.6 * (foot - edge)) * rng.uniform(0.85, 1.25)
         x = rng.uniform(0.08, 0.92)

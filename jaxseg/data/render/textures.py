@@ -7,7 +7,7 @@ import numpy as np
 
 
 def unit(field) -> np.ndarray:
-    """Cut off to [0, 1]; np.clip has a high price per call."""
+    """Clips to [0, 1]; faster than np.clip for small arrays."""
     return np.minimum(np.maximum(field, 0), 1)
 
 
@@ -44,7 +44,7 @@ def waves(u, frequency, phase=0.0, sharp=1.0) -> np.ndarray:
 
 
 def cell(u, v, frequency_u, frequency_v):
-    """Place within the cell of a lattice, -0.5..0.5 along each of its axes."""
+    """Position within the cell of a lattice, -0.5..0.5 along each axis."""
     u, v = u * np.float32(frequency_u), v * np.float32(frequency_v)
     return u - np.floor(u) - np.float32(0.5), v - np.floor(v) - np.float32(0.5)
 
@@ -63,7 +63,7 @@ def panes(u, v, frequency_u, frequency_v, width=0.3, height=0.3) -> np.ndarray:
 
 
 def times(colour, field) -> np.ndarray:
-    """A colour [3] or [3, S, S] under a light [S, S]: [3, S, S]."""
+    """A colour [3] or [3, S, S] times a light [S, S]: [3, S, S]."""
     return planes(colour) * np.asarray(field, np.float32)
 
 

@@ -1,15 +1,15 @@
-"""Close-ups of one animal, labelled as Oxford-IIIT Pets are: animal, rest, border.
+"""Close-ups of one animal, labelled like Oxford-IIIT Pets: animal, rest, border.
 
-The border is where a pixel cannot be told to be one or the other: a narrow band on both
-sides of the outline. The breed goes with the picture, as its marking.
+The border is a narrow band on both sides of the outline, where the class of a pixel is
+doubtful. The breed is the label of the picture; it decides the marking.
 """
 
 import numpy as np
 
 from jaxseg.data.render import camera, closeups, textures
 
-RADIUS = 0.012  # of the blur whose doubtful part is the border, of the picture's side
-DOUBT = 0.1  # share of the other class within that blur
+RADIUS = 0.012  # of the blur that defines the border, as a share of the picture's side
+DOUBT = 0.1  # share of the other class in that blur from which a pixel is border
 
 
 def _border(canvas) -> None:
@@ -35,7 +35,7 @@ def dogs(canvas, rng) -> int:
 
 
 def insects(canvas, rng) -> int:
-    """One insect, on a leaf that is background here; returns its kind."""
+    """One insect on a leaf, which is background; returns its kind."""
     closeups.bokeh(canvas, rng, "background", 1.0)
     closeups.leaf(canvas, rng, "background")
     kind = int(rng.integers(len(closeups.INSECTS)))

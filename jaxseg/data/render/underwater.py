@@ -1,7 +1,7 @@
-"""Under water: what is far turns blue-green, red goes first, light comes from above.
+"""Under water: distant things turn blue-green, red fades first, light is from above.
 
-What tells classes apart: the hue that is left under attenuation, and growth forms
-(brain corals, pores, fronds); contrast is low and snow drifts through the picture.
+Classes differ by the hue that remains under attenuation and by growth forms (brain
+corals, pores, fronds); contrast is low and particles float in the picture.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def seabed(canvas, rng, label, *, ripples):
 
 
 def _mound(canvas, rng, x, y, wide, tall):
-    """A lump growing from the ground at (x, y): distance, and its lumpy light."""
+    """A lump on the ground at (x, y): its distance field and its light."""
     lumps = canvas.cut(textures.noise(rng, canvas.size, 9))
     body = shapes.ellipse(canvas.x, canvas.y, x, y, wide, tall) + 0.05 * (lumps - 0.5)
     light = 0.75 + 0.8 * (y - canvas.y) / (tall + 0.05) * 0.4
@@ -45,7 +45,7 @@ def _mound(canvas, rng, x, y, wide, tall):
 
 
 def growth(label, hue, pattern, saturation=(0.45, 0.85)):
-    """A kind of reef or wreck growth: (canvas, rng, x, y, size, depth) -> painted."""
+    """Function (canvas, rng, x, y, size, depth) that paints a kind of growth."""
 
     def draw(canvas, rng, x, y, size, depth):
         wide = size * rng.uniform(0.8, 1.2)
@@ -86,7 +86,7 @@ def plates(canvas, rng, size):
 
 
 def fish(canvas, rng, label, hue, *, stripes=True) -> None:
-    """A fish from the side, across its body stripes; fins stand for limbs."""
+    """A fish from the side with stripes across its body; fins are its limbs."""
     x, y, size = (
         rng.uniform(0.08, 0.92),
         rng.uniform(0.08, 0.7),
@@ -126,7 +126,7 @@ def turtle(canvas, rng, label) -> None:
 
 
 def weed(canvas, rng, x, y, size, depth, label="kelp") -> None:
-    """Fronds that sway up from the ground."""
+    """Wavy fronds that grow from the ground."""
     paint = textures.tint(rng, (0.5, 0.9), (0.45, 0.8), (0.14, 0.3))
     thing, reach = canvas.thing(label), 0.7 * size + 0.05
     canvas = canvas.window(x - reach, y - 2.9 * size, x + reach, y)
@@ -186,7 +186,7 @@ def _plant(canvas, rng, kinds, bed, count) -> None:
 
 
 def _immerse(canvas, rng, water, density) -> None:
-    """Attenuates by distance and colour, then light shafts, snow and blur."""
+    """Attenuates by distance and colour; adds light shafts, particles and blur."""
     camera.haze(canvas, textures.times(water, 1.2 - 0.7 * canvas.y), density * ABSORB)
     shaft = textures.waves(canvas.x + 0.3 * canvas.y, rng.uniform(2, 4), rng.random())
     camera.light(canvas, 0.9 + 0.2 * shaft * (1 - canvas.y))

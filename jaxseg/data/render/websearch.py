@@ -1,6 +1,6 @@
-"""What an image search finds: one thing in the middle of a busy page, by its name.
+"""Results of an image search: one thing in the middle of a busy page, with its name.
 
-A class is an outline and a finish (striped mug, dotted star); plays the part of ILSVRC.
+A class is an outline and a finish (striped mug, dotted star); stands in for ILSVRC.
 """
 
 import numpy as np
@@ -59,7 +59,9 @@ def draw(canvas, rng) -> int:
     u, v = u / np.float32(size), v / np.float32(size)
     first = textures.tint(rng, (0.1, 0.9), (0.2, 1.0))
     second = textures.tint(rng, (0.1, 0.9), (0.2, 1.0))
-    if abs(float(first.mean() - second.mean())) < 0.2:  # else the finish cannot be seen
+    if (
+        abs(float(first.mean() - second.mean())) < 0.2
+    ):  # otherwise the finish is invisible
         second = first * 0.4 if first.mean() > 0.4 else 1 - first * 0.5
     share = finish(FINISHES[label % len(FINISHES)], rng, u, v)
     light = textures.unit(1 - 0.5 * (u + v))
