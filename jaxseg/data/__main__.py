@@ -1,4 +1,4 @@
-r"""What data there are, how they look, and whether they are whole.
+r"""Lists, shows, previews, checks and measures data sets; writes configs for folders.
 
 python -m jaxseg.data list
 python -m jaxseg.data show camvid/11
@@ -32,13 +32,13 @@ from jaxseg.data.tools.problems import Problem
 
 @command.entry
 def main(argv: Sequence[str]) -> int:
-    """Exit code: 0, 1 where `check` found something wrong, 2 on a mistake."""
+    """Exit code: 0; 1 if `check` found problems; 2 for wrong arguments."""
     args = _parser().parse_args(argv)
     return args.run(args)
 
 
 def list_datasets(args: argparse.Namespace) -> int:
-    """One line per data set: what it is and whether it can be opened here."""
+    """Prints a line per data set: what it is and whether it can be opened here."""
     row = "{:32} {:11} {:8} {:>9} {:>9}  {:40} {}".format
     print(row("name", "domain", "classes", "size", "images", "fields", "here"))
     for name in catalogue.names():
@@ -53,7 +53,7 @@ def list_datasets(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    """The fact sheet, and where to get the data."""
+    """Prints the fact sheet and where to get the data."""
     facts = catalogue.find(args.name)
     counts = {split: count or "as found" for split, count in facts.splits.items()}
     splits = ", ".join(f"{split} {count}" for split, count in counts.items())
@@ -89,7 +89,7 @@ def preview(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Reads every record; what is wrong with labels and images, exit code 1 if so."""
+    """Reads every record, prints problems of labels and images; exit code 1 if any."""
     if args.across:
         return _check_across(args)
     if args.name is None:
@@ -146,7 +146,7 @@ def stats(args: argparse.Namespace) -> int:
 
 
 def init(args: argparse.Namespace) -> int:
-    """Looks at a folder and writes a config that trains on it."""
+    """Guesses the format of a folder and writes a config that trains on it."""
     root, output = Path(args.folder).expanduser(), args.output
     if output.exists():
         raise errors.UserError(
@@ -173,8 +173,8 @@ def init(args: argparse.Namespace) -> int:
 def _find(
     name: str, root: str | None, options: str
 ) -> tuple[str, str | None, dict[str, Any], Sequence[errors.UserError]]:
-    """(name, root, options, what is wrong with files) of a data set by name, or of a
-    folder by what is in it.
+    """(name, root, options, errors of single files) of a data set by name, or of a
+    folder by its content.
     """
     given = _options(options)
     folder = Path(name).expanduser()
@@ -190,14 +190,14 @@ def _find(
 
 
 def _score(source: Source, facts: dataset.Dataset) -> dict[str, float]:
-    """Metrics of the truth taken for a prediction."""
-    from jaxseg.evals import truth  # loads JAX: the other commands do without
+    """Metrics of the truth used as prediction."""
+    from jaxseg.evals import truth  # loads JAX, which other commands do not need
 
     return truth.scores(source, facts)
 
 
 def _check_across(args: argparse.Namespace) -> int:
-    """Images that two data sets share."""
+    """Prints the images that two data sets share."""
     both = []
     for given in args.across:
         name, root, options, known = _find(given, None, args.options)
@@ -211,7 +211,7 @@ def _check_across(args: argparse.Namespace) -> int:
 
 
 def _print_verdict(name: str, fatal: int, notes: int) -> None:
-    """The last line: the numbers of problems and notes."""
+    """Prints the last line: the numbers of problems and notes."""
     if fatal:
         print(
             f"{name}: problems: {fatal}, notes: {notes}; correct these before training"
@@ -221,7 +221,7 @@ def _print_verdict(name: str, fatal: int, notes: int) -> None:
 
 
 def _print_problems(problems: Sequence[Problem], limit: int) -> None:
-    """A line each, `limit` of every kind."""
+    """Prints a line for each, at most `limit` of every kind."""
     counts: Counter = Counter()
     for problem in problems:
         counts[problem.kind] += 1
@@ -233,7 +233,7 @@ def _print_problems(problems: Sequence[Problem], limit: int) -> None:
 
 
 def _print_fixes(problems: Sequence[Problem]) -> None:
-    """How many problems each fix would correct, the most first."""
+    """Prints how many problems each fix corrects, the most first."""
     fixes = Counter((problem.kind, problem.fix) for problem in problems if problem.fix)
     for (kind, fix), count in fixes.most_common():
         print(f"fix: {count} x {kind}: {fix}")

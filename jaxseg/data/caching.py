@@ -19,8 +19,8 @@ import numpy as np
 from jaxseg.core import hashing, user_cache
 from jaxseg.core.types import Example
 
-VERSION = 4  # goes up when the same files are decoded into other examples
-LIMIT_BYTES = 50 * 2**30  # of one folder; what does not fit is decoded every time
+VERSION = 4  # increases when the same files are decoded into other examples
+LIMIT_BYTES = 50 * 2**30  # of one folder; further examples are decoded every time
 BYTES_A_PIXEL = 11  # image, segmentation, depth
 IN_MEMORY_BYTES = 2**30
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class DiskCache:
             self._give_up(error)
 
     def get(self, key: str) -> Example | None:
-        """The example, or None where there is none or its file is damaged."""
+        """The example, or None if it is missing or its file is damaged."""
         path = self._path(key)
         try:
             with open(path, "rb") as file, np.load(file) as arrays:
@@ -52,7 +52,7 @@ class DiskCache:
             return None
 
     def put(self, key: str, example: Example) -> None:
-        """Keeps the example if there is room."""
+        """Writes the example if there is room."""
         size = sum(np.asarray(value).nbytes for value in example.values())
         if self.used + size > self.limit:
             return
@@ -77,7 +77,7 @@ class DiskCache:
 
 
 def of(reader: Any) -> DiskCache:
-    """The cache of one reader; `reader`: all that decides what it makes of files."""
+    """The cache of one reader; `reader`: everything that its examples depend on."""
     key = hashing.key([VERSION, reader])
     return DiskCache(user_cache.folder() / "decoded" / key[:16])
 

@@ -4,28 +4,28 @@ A data set is a file in `data/datasets/` with
 
   DATASETS = {variant: Dataset(...)}
   records(variant, split, root, **options) -> Sequence   cheap, random access, picklable
-  parse(record, root, variant) -> Example                nothing at random, no resizing
+  parse(record, root, variant) -> Example                deterministic, no resizing
 
-and, where the defaults do not suffice,
+and, if the defaults do not suffice,
 
   reads(record, root, variant) -> (images, labels)       files below root that parse
-      opens; else the strings of a record but id and where, the image first
-  describe(variant, root, **options) -> Dataset          the facts, completed by what
-      the folder holds
+      opens; default: the strings of a record without id and where, image first
+  describe(variant, root, **options) -> Dataset          the facts, completed from
+      the folder
   files(root, **options) -> (images, labels)             names of all files of a user's
       own folder, whose content is its fingerprint
-  CLASSES_FROM = {variant: "names" or "ids"}             what of the labels decides the
-      classes where no option lists them: names, misspelt ones too, or ids
-  PLACES = (option, ...)                                 those that say where files lie
-      or how large they are, not what labels mean
+  CLASSES_FROM = {variant: "names" or "ids"}             what defines the classes if no
+      option lists them: the names in labels, even misspelt ones, or the ids
+  PLACES = (option, ...)                                 options for the place or size
+      of files, not for the meaning of labels
 
-A file with labels is among `labels`, even if it is an image: of `images` only the first
-and last bytes enter the digest.
+A file with labels is among `labels`, even if it is an image: of `images` only
+the first and last bytes enter the digest.
 
 A data set of the catalogue enters a plan by name and version, so that a plan needs no
 data; the digest of the files that were read is taken when a stage runs.
 
-A reader joins names to its root with `/`; core/paths.py says what that refuses.
+A reader joins names to its root with `/`; core/paths.py defines what that refuses.
 
 The id to ignore is 255 in the files and in `ids` of a set of up to 255 classes, and
 65535 (16-bit PNG) of a larger one, where 255 is a class. In memory it is always
@@ -73,7 +73,7 @@ def find(name: str) -> Dataset:
 
 
 def classes_from(name: str) -> str | None:
-    """CLASSES_FROM of the reader of `file/variant`; None: the reader has a list."""
+    """CLASSES_FROM of the reader of `file/variant`; None if the reader has a list."""
     file, variant = name.split("/")
     return getattr(module(file), "CLASSES_FROM", {}).get(variant)
 
@@ -84,7 +84,7 @@ def places(name: str) -> tuple[str, ...]:
 
 
 def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Options of the reader, defaults written in; UserError for an unknown one."""
+    """Options of the reader with all defaults; UserError for an unknown one."""
     reader = module(name.split("/")[0]).records
     functions = (reader, _anywhere) if find(name).on_disk else (reader,)
     given = dict.fromkeys(("variant", "split", "root"))
@@ -97,7 +97,7 @@ def find_root(
     name: str, root: str | os.PathLike | None, options: Mapping[str, Any] | None = None
 ) -> paths.Root | None:
     """The folder of a data set on disk: `root`, or $JAXSEG_DATA/file; None for one that
-    is rendered. UserError where there is none.
+    is rendered. UserError if the folder does not exist.
     """
     facts = find(name)
     if not facts.on_disk:
@@ -126,7 +126,7 @@ def fingerprint(
     options: Mapping[str, Any] | None = None,
     full_digest: bool = False,
 ) -> str:
-    """What enters a content key: `name@version`, and the digest of a user's folder.
+    """The part of a content key: `name@version` and the digest of a user's folder.
 
     full_digest: the digest is of all bytes of the images, not only of both ends.
     """
@@ -181,9 +181,9 @@ def module(file: str) -> ModuleType:
 
 
 def _anywhere(*, outside: bool = False) -> None:
-    """The option of every set on disk: with it, names and links may leave the root.
+    """The option `outside` of all data on disk: names and links may leave the root.
 
-    It is bound only where it is true: it changes no example, and so no key.
+    It is bound only if true: it changes no example, and so no key.
     """
 
 

@@ -1,8 +1,8 @@
 """Composites of cut-out objects and backgrounds, as Chair Segments (Pinto-Alva 2020).
 
 Section 3 of the paper: foregrounds and backgrounds are split without overlap, each
-foreground goes on 100 random backgrounds; a background fills the picture, a foreground
-is resized to a square smaller by the padding, and its alpha gives blend and mask.
+foreground is put on 100 random backgrounds; a background fills the picture, a
+foreground is resized to a square smaller by the padding; its alpha defines the mask.
 """
 
 import functools
@@ -25,7 +25,7 @@ THRESHOLD = 128
 
 
 class Pair(NamedTuple):
-    """One composite: a file or a number each, and the side of the picture."""
+    """One composite: a file or a number each, and the side of the picture in pixels."""
 
     foreground: str | int
     background: str | int
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 
 
 class Pairs(Sequence):
-    """The composites of a split, ordered by foreground: numbers, not objects.
+    """The composites of a split, ordered by foreground and made on access.
 
     A foreground gets PER_FOREGROUND different backgrounds, or all if there are fewer.
     """
@@ -70,7 +70,7 @@ class Pairs(Sequence):
 
 
 def padding(size: int) -> int:
-    """How much smaller a foreground is than the picture; UserError for other sizes."""
+    """By how many pixels a foreground is smaller; UserError for other sizes."""
     if size not in PADDING:
         raise errors.UserError(
             f"composites of size {size}; allowed are the paper's "
@@ -80,7 +80,7 @@ def padding(size: int) -> int:
 
 
 def parts(total: int, holdout: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
-    """{split: sorted indices}: a share each to validate and to test on, no overlap."""
+    """{split: sorted indices}, disjoint: shares for validation and test, the rest."""
     order = np.random.default_rng([seed, total]).permutation(total)
     count = max(1, total * holdout[0] // holdout[1])
     return {
@@ -91,7 +91,7 @@ def parts(total: int, holdout: tuple[int, int], seed: int) -> dict[str, np.ndarr
 
 
 def lengths(foregrounds: int, backgrounds: int) -> dict[str, int]:
-    """{split: number of composites}; no seed changes them."""
+    """{split: number of composites}, for any seed."""
     first = parts(foregrounds, FOREGROUNDS_HOLDOUT, 0)
     second = parts(backgrounds, BACKGROUNDS_HOLDOUT, 0)
     return {k: len(first[k]) * min(PER_FOREGROUND, len(second[k])) for k in first}
@@ -111,14 +111,14 @@ def compose(foreground: np.ndarray, background: np.ndarray) -> dict[str, np.ndar
 
 
 def fit(foreground: np.ndarray, side: int) -> np.ndarray:
-    """uint8 [H, W, 4] as [side, side, 4]; what is clear lends no colour to edges."""
-    picture = Image.fromarray(foreground)  # Pillow weighs colours by alpha
+    """uint8 [H, W, 4] as [side, side, 4]; transparent pixels do not colour edges."""
+    picture = Image.fromarray(foreground)  # Pillow weights colours by alpha
     return np.asarray(picture.resize((side, side), Image.BILINEAR))
 
 
 def read_foreground(path: Path) -> np.ndarray:
-    """uint8 [H, W, 4] of a file with transparency, cut nowhere."""
-    image_files.size(path)  # its message for a file that is missing or no image
+    """uint8 [H, W, 4] of a file with transparency, not cropped."""
+    image_files.size(path)  # UserError for a file that is missing or no image
     try:
         with Image.open(path) as image:
             clear = "A" in image.getbands() or "transparency" in image.info
@@ -143,11 +143,11 @@ def read_foreground(path: Path) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1024)
 def foreground_file(stamp: tuple[str, int, int], size: int) -> np.ndarray:
-    """A resized foreground, kept: each is on 100 composites. stamp: path, size, time"""
+    """A resized foreground, cached for 100 composites. stamp: path, size, time"""
     return fit(read_foreground(Path(stamp[0])), size - padding(size))
 
 
 @functools.lru_cache(maxsize=4096)
 def background_file(stamp: tuple[str, int, int], size: int) -> np.ndarray:
-    """A resized background, kept: 50 MB of them at 64 pixels, 0.8 GB at 256."""
+    """A resized background, cached: 50 MB of them at 64 pixels, 0.8 GB at 256."""
     return images_lib.resize(image_files.read(Path(stamp[0])), (size, size))

@@ -30,11 +30,11 @@ from jaxseg.data import refusals
 END = 1 << 16  # bytes at each end of an image
 RACY = 2 * 10**9  # ns, the coarsest clock of a file system in use
 MISSING = bytes(16)  # in place of a digest; the reader of the file raises the error
-THREADS = 8  # they wait for the disk
+THREADS = 8  # they mostly wait for the disk
 CHUNK = 64  # files that a thread takes at a time
-FEW = 64  # files that are looked up one by one, not with all of their root
+FEW = 64  # up to so many files are looked up singly, not with all of their root
 BUSY = 10.0  # seconds to wait for other processes that write
-WHERE = "where"  # the field of a record that is only for messages
+WHERE = "where"  # field of a record that only messages use
 _log = logging.getLogger(__name__)
 TABLE = (
     "CREATE TABLE IF NOT EXISTS sums (name BLOB, whole INTEGER, size INTEGER, "
@@ -42,13 +42,13 @@ TABLE = (
 )
 _settled: contextvars.ContextVar[dict[Any, str] | None]
 _settled = contextvars.ContextVar("settled", default=None)
-Stamp = tuple[int, int, int]  # size, mtime, ctime: what changes when a file does
-File = tuple[bytes, bool]  # name below the root, whether all of it counts
+Stamp = tuple[int, int, int]  # size, mtime, ctime: changes with the file
+File = tuple[bytes, bool]  # name below the root, whether all bytes count
 
 
 @contextlib.contextmanager
 def settled() -> Iterator[None]:
-    """Within, each digest is taken once: a plan is made of data at one moment."""
+    """Context that takes each digest once: a plan sees one state of the data."""
     before = _settled.set({})
     try:
         yield
@@ -57,7 +57,7 @@ def settled() -> Iterator[None]:
 
 
 def once(key: Any, make: Callable[[], str]) -> str:
-    """What `make` returns; within `settled`, what it returned for this key before."""
+    """The result of `make`; within `settled` an earlier result for this key."""
     known = _settled.get()
     if known is None:
         return make()
@@ -76,15 +76,15 @@ def digest(root: Path, images: Iterable[str], labels: Iterable[str]) -> str:
     total = hashlib.sha256()
     for name, checksum in zip(names, sums(root, [(n, n in whole) for n in names])):
         if checksum == MISSING and os.path.islink(os.path.join(root, name)):
-            refusals.opens(root, name)  # raises the reason
+            refusals.opens(root, name)  # raises the error
         total.update(os.fsencode(name) + b"\0" + checksum)
     return total.hexdigest()
 
 
 def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
-    """The digest of each file, 16 bytes; MISSING for what is no file.
+    """The digest of each file, 16 bytes; MISSING if it is no file.
 
-    names: (name below root, whether all of it counts or only its ends).
+    names: (name below root, whether all bytes count or only the ends).
     """
     below, path = os.fsencode(root), _home(str(root))
     stamps = [_stamp(root, name) for name, _ in names]
@@ -109,7 +109,7 @@ def sums(root: Path, names: Sequence[tuple[str, bool]]) -> list[bytes]:
 
 
 def stamps(root: Path, names: Iterable[str]) -> list[Stamp | None]:
-    """What changes with any edit of each file; None for what is no file."""
+    """A value for each file that changes with any edit; None if it is no file."""
     return [_stamp(root, name) for name in names]
 
 
@@ -125,7 +125,7 @@ def files_in(record: Any) -> list[str]:
 
 
 def describe(record: Any) -> str:
-    """A record as people name it: its files, or its value."""
+    """A record as text for people: its files, or its value."""
     if isinstance(record, tuple) and record and isinstance(record[0], str):
         return "(" + ", ".join(item for item in record if isinstance(item, str)) + ")"
     return f"({record})" if isinstance(record, str | int) else ""
@@ -156,7 +156,7 @@ def _feed(total: Any, value: Any) -> None:
 
 
 def _stamp(root: Path, name: str) -> Stamp | None:
-    """None for what is no file, or is refused: `check` goes on without it."""
+    """None if it is no file or is refused: `check` continues without it."""
     try:
         facts = paths.look(root, name)
     except errors.UserError as error:
@@ -172,7 +172,7 @@ def _stamp_of(facts: os.stat_result) -> Stamp | None:
 
 
 def _read_all(below: bytes, files: list[File]) -> list[tuple[Stamp | None, bytes, int]]:
-    """Stamp, digest and the time before it was taken, of each file."""
+    """Stamp, digest and time before reading of each file."""
     chunks = [files[first : first + CHUNK] for first in range(0, len(files), CHUNK)]
 
     def read(chunk: list[File]) -> list[tuple[Stamp | None, bytes, int]]:
@@ -215,7 +215,7 @@ def _home(root: str) -> Path:
 
 
 def _kept(path: Path, files: Collection[File]) -> dict[File, tuple[Stamp, bytes]]:
-    """{file: its stamp and digest when it was read}; those of all files, or of few."""
+    """{file: (stamp, digest) when it was read}, of all kept files or of a few."""
     if not path.is_file():
         return {}
     wanted = "SELECT name, whole, size, mtime, ctime, sum FROM sums"
@@ -236,7 +236,7 @@ def _keep(path: Path, rows: list[tuple]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY)) as base, base:
-            base.execute("PRAGMA synchronous = OFF")  # it can be made again
+            base.execute("PRAGMA synchronous = OFF")  # the file can be rebuilt
             base.execute(TABLE)
             base.executemany("REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)", rows)
     except (sqlite3.Error, OSError) as error:

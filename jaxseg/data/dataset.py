@@ -1,4 +1,4 @@
-"""The fact sheet of a data set, the vocabulary of its fields, the check of an example.
+"""The fact sheet of a data set, the fields of examples, and the check of an example.
 
 An example is a dict of NumPy arrays:
 
@@ -27,7 +27,7 @@ from jaxseg.core import errors
 from jaxseg.core.types import Example
 
 IGNORE = 65535  # in memory, for any data set; in files: `Dataset.file_ignore`
-LOOKED_UP = 1 << 20  # ids below are mapped by a table of all of them
+LOOKED_UP = 1 << 20  # ids below are mapped by a lookup table
 # One row per object; one size per example, [H, W] or [H, W, C].
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
 PIXEL_FIELDS = ("image", "segmentation", "depth")
@@ -45,12 +45,12 @@ DOMAINS += ("synthetic", "websearch", "own")
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What is known of one variant of a data set without reading it."""
+    """The facts of one variant of a data set that are known without reading it."""
 
-    fields: tuple[str, ...]  # what parse yields beside id
+    fields: tuple[str, ...]  # fields that parse returns besides id
     domain: str  # one of DOMAINS
-    splits: Mapping[str, int]  # records per split; 0: only counted in the folder
-    version: int  # goes up when the pixels or labels that parse yields change
+    splits: Mapping[str, int]  # records per split; 0: counted in the folder
+    version: int  # increases when pixels or labels from parse change
     size: tuple[int, int] | None = None  # training resolution (height, width)
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
@@ -104,7 +104,7 @@ def check_classes(ids: np.ndarray, facts: Dataset, *, where: str) -> None:
     """UserError unless every id is a class of `facts` or IGNORE."""
     above = np.count_nonzero(ids >= facts.num_classes)
     if above == np.count_nonzero(ids == IGNORE) and ids.min(initial=0) >= 0:
-        return  # found in half the time of the mask below
+        return  # takes half the time of the mask below
     bad = (ids != IGNORE) & ((ids < 0) | (ids >= facts.num_classes))
     values, ignored = np.unique(ids[bad]), facts.file_ignore
     named = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
@@ -133,13 +133,17 @@ def map_ids(ids: np.ndarray, table: Mapping[int, int], ignored: int) -> np.ndarr
     lookup_table[ignored] = IGNORE
     for raw, mapped in table.items():
         lookup_table[raw] = IGNORE if mapped == ignored else mapped
-    return lookup_table.take(ids, mode="clip")  # all are within; half the time of []
+    return lookup_table.take(
+        ids, mode="clip"
+    )  # all ids are in range; half the time of []
 
 
 def _fill(ids: np.ndarray, ignored: int) -> np.ndarray:
     """A copy with IGNORE in place of `ignored`."""
     filled = ids.astype(np.int32)
-    np.copyto(filled, IGNORE, where=ids == ignored)  # a third of the time of np.where
+    np.copyto(
+        filled, IGNORE, where=ids == ignored
+    )  # takes a third of the time of np.where
     return filled
 
 
@@ -152,7 +156,7 @@ def _check_image(image: np.ndarray, where: str) -> None:
 
 
 def _check_numbers(example: Example, facts: Dataset, where: str) -> None:
-    """Refuses arrays of another type or shape than the vocabulary says."""
+    """UserError for arrays of another type or shape than NUMBERS defines."""
     given = {"4": 4, "3": 3, "points": len(facts.keypoints)}
     for name, allowed in NUMBERS.items():
         if name not in example:

@@ -1,4 +1,4 @@
-"""Moves the labels of an example with its pixels: cut, padded or turned."""
+"""Transforms annotations together with pixels: crops, pads, rotates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ Rng = np.random.Generator
 def canvas_size(
     given: tuple[int | None, int | None], facts: Dataset, name: str
 ) -> Size:
-    """`given`, with the training resolution of the data set where it is None."""
+    """`given`; None is replaced by the training resolution of the data set."""
     if None in given and facts.size is None:
         raise errors.UserError(
             f"{name}: height and width are not set and the dataset has no training "
@@ -41,14 +41,14 @@ def pad_pixels(
             line = np.empty((size[1], *array.shape[2:]), array.dtype)
             line[:] = nothing
             padded[name] = np.empty((*size, *array.shape[2:]), array.dtype)
-            padded[name][height:] = line  # whole rows: NumPy is slow on short axes
+            padded[name][height:] = line  # in whole rows: NumPy is slow on short axes
             padded[name][:height, width:] = line[width:]
             padded[name][:height, :width] = array
     return padded
 
 
 def object_corners(example: Example) -> np.ndarray:
-    """float [N, 4], the boxes of the objects, or else the hulls of their keypoints."""
+    """float [N, 4], the boxes of the objects, or the hulls of their keypoints."""
     if "boxes" in example:
         return example["boxes"]
     if "keypoints" not in example:
@@ -60,7 +60,7 @@ def object_corners(example: Example) -> np.ndarray:
 
 
 def regions(example: Example) -> np.ndarray:
-    """bool [N], the rows that are no objects: crowds, and boxes of an unknown class."""
+    """bool [N], true for rows that are no objects: crowds, boxes of unknown class."""
     result = np.zeros(len(object_corners(example)), bool)
     if "crowd" in example:
         result |= example["crowd"]
@@ -74,8 +74,8 @@ def corner_range(
 ) -> tuple[list[int], list[int]]:
     """Lowest and highest (top, left) of a crop, inclusive, in pixels.
 
-    With objects: those that show one object, drawn by `rng`, whole, if any one fits.
-    Neither a crowd nor what is difficult to tell is such an object.
+    With objects: the range that shows one object, drawn by `rng`, whole, if one fits.
+    Crowds and difficult objects are not drawn.
     """
     room = [max(0, have - want) for have, want in zip(size, canvas)]
     aside = regions(example) | example.get("difficult", False)
@@ -83,7 +83,7 @@ def corner_range(
     if not len(corners):
         return [0, 0], room
     corners = corners.astype(np.float64) * [*size, *size]
-    # A thousandth of a pixel forgives what float32 did to a box on the border.
+    # A thousandth of a pixel allows for float32 rounding of a box on the border.
     low = np.maximum(np.ceil(corners[:, 2:] - 1e-3) - canvas, 0).astype(int)
     high = np.minimum(np.floor(corners[:, :2] + 1e-3), room).astype(int)
     fitting = np.flatnonzero((low <= high).all(axis=1))
@@ -103,8 +103,8 @@ def move_objects(
     """The object fields as seen in a canvas (height, width) at `corner` of an image.
 
     Boxes are cut at the canvas; objects with less than `visible` of their area left
-    are dropped from all fields, of `regions` only those with nothing left; keypoints
-    outside become unknown.
+    are dropped from all fields, `regions` only if nothing is left; keypoints outside
+    become unknown.
     """
     objects = {name: example[name] for name in OBJECT_FIELDS if name in example}
     if not objects or (tuple(size) == tuple(canvas) and corner == (0, 0)):
@@ -124,9 +124,11 @@ def move_objects(
 
 
 def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
-    """float32 [N, K, 3]; those that leave the canvas get place and visibility 0."""
+    """float32 [N, K, 3]; those outside the canvas get 0, 0, 0."""
     places = keypoints[..., :2] * scale - shift
-    inside = (np.abs(places - 0.5) < 0.5 + 1e-5).all(axis=-1)  # float32 on the border
+    inside = (np.abs(places - 0.5) < 0.5 + 1e-5).all(
+        axis=-1
+    )  # float32 rounding on the border
     inside &= keypoints[..., 2] > 0
     moved = np.concatenate([np.clip(places, 0, 1), keypoints[..., 2:]], axis=-1)
     return np.where(inside[..., None], moved, 0).astype(np.float32)
@@ -135,8 +137,8 @@ def _move_keypoints(keypoints, scale, shift) -> np.ndarray:
 def _left(
     cut: np.ndarray, whole: np.ndarray, visible: float, region: np.ndarray
 ) -> np.ndarray:
-    """bool [N], the boxes of which enough is left; of a region any part is enough:
-    without it, what it covers would count as background.
+    """bool [N], true for boxes of which enough is left; of a region any part is enough,
+    or its pixels would count as background.
     """
     enough = region | (_area(cut) >= visible * _area(whole))
     return (_area(cut) > 0) & enough
@@ -149,7 +151,7 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 def rotate(
     example: Example, degrees: float, fill: Sequence[float], visible: float
 ) -> Example:
-    """Turned counter-clockwise around the centre, the canvas kept.
+    """The example turned counter-clockwise around the centre; its size stays.
 
     A box becomes the box around its turned corners; objects with less than `visible`
     of that box in the canvas are dropped from all fields, as in `move_objects`.

@@ -35,14 +35,14 @@ def mixed_batches(
     prefetch: int = pipeline.PREFETCH,
     shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Batch, list[str]]]:
-    """As `pipeline.train_batches`; `source` int32 [B] says where a row comes from.
+    """As `pipeline.train_batches`; `source` int32 [B] is the source of each row.
 
-    unit: what is drawn from one source, a whole "batch" or each "example".
+    unit: one source is drawn per "batch" or per "example".
     """
     lookup.pick(dict.fromkeys(subsets.UNITS), unit, kind="unit")
     _check_weights(sources, weights)
     make = MixedBatches(
-        # With one seed, sources of one length would be turned and cut alike.
+        # With one seed, sources of equal length would get the same augmentation.
         tuple(
             pipeline.Draw.of(source, transforms, (seed, place), fields)
             for place, source in enumerate(sources)
@@ -114,7 +114,7 @@ def apportion(weights: Sequence[float | int]) -> tuple[int, ...]:
 
 
 def mixup(batch: Batch, *, alpha: float, seed: int, step: int) -> Batch:
-    """Images mixed in pairs: `mix` is the weight of `label`, 1 - mix of `other_label`.
+    """Mixes images in pairs: `mix` is the weight of `label`, 1 - mix of `other_label`.
 
     Adds other_label int32 [B] and mix float32 [B], one share drawn from
     Beta(alpha, alpha) for the whole batch.

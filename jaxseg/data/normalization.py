@@ -1,6 +1,6 @@
 """Normalization: images minus the mean, divided by the standard deviation, per channel.
 
-The last step from files to a batch, in training, in evaluation and in a loaded model.
+It is the last step before a batch in training, in evaluation and in a loaded model.
 Mean and std are those of a data set: its fact sheet has them, or they are measured.
 """
 
@@ -25,7 +25,7 @@ class Normalize:
 
     @classmethod
     def of(cls, facts: Dataset) -> "Normalize":
-        """With the mean and std of a data set."""
+        """Normalization with the mean and std of a data set."""
         return cls(facts.mean or cls.mean, facts.std or cls.std)
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Numbered work done ahead of the caller, in threads (grain) or in processes."""
+"""Makes numbered items ahead of the caller, in threads (grain) or in processes."""
 
 import itertools
 import multiprocessing
@@ -39,7 +39,9 @@ def _in_processes(
     """As `in_threads`; grain's own processes need command-line flags to be parsed."""
     pool = futures.ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("spawn"),  # a fork of threads hangs
+        mp_context=multiprocessing.get_context(
+            "spawn"
+        ),  # a fork of a process with threads may hang
         initializer=_keep,
         initargs=(make,),
     )
@@ -60,7 +62,9 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-_kept: list[Callable[[int], Any]] = []  # in a worker process: what it was started for
+_kept: list[
+    Callable[[int], Any]
+] = []  # in a worker process: the function it was started for
 
 
 def _keep(make: Callable[[int], Any]) -> None:
@@ -70,7 +74,7 @@ def _keep(make: Callable[[int], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed outright has no time to stop its workers."""
+    """Ends a worker when its parent is killed, which cannot stop its workers."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
@@ -86,7 +90,7 @@ def in_threads(batches: grain.MapDataset, threads: int, prefetch: int) -> Iterat
     mistake = errors.UserError  # modules may be gone when the interpreter ends this
     try:
         yield from iterator
-    except mistake as error:  # without grain's remarks on its traceback
+    except mistake as error:  # without grain's additions to the traceback
         raise mistake(str(error)) from error.__cause__
     finally:  # the caller may stop anywhere
         iterator.close()

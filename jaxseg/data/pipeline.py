@@ -1,7 +1,7 @@
 """Batches from a source: shuffled, sharded, transformed and stacked in threads (grain).
 
-The position of the training stream is one integer, the number of batches taken. What
-an example looks like depends on (seed, its place in the stream) and nothing else.
+The position of the training stream is one integer, the number of batches taken. The
+augmentation of an example depends only on (seed, its place in the stream).
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
-MAX_OBJECTS = 100  # of an image in training, as many as COCO's evaluation looks at
-# Labels that evaluation compares at the original size, and what pads a whole row.
+MAX_OBJECTS = 100  # per image in training, as many as COCO's evaluation uses
+# Labels that evaluation compares at the original size, and their padding values.
 AS_THEY_ARE = ("segmentation", "depth", *OBJECT_FIELDS)
 NOTHING = {"segmentation": IGNORE, "depth": 0, "box_labels": -1}
 LABEL_SIDE = 128  # of the smallest common label size, see `common_size`
@@ -47,7 +47,7 @@ def train_batches(
     example is dropped. start: batches already taken. workers: processes that make the
     batches instead of threads, for images so large that threads wait for each other.
     shard (p, n): rows p::n of each batch of `batch_size`, so that n processes together
-    see the same batches as one.
+    get the same batches as one.
 
     >>> from jaxseg.data import source as source_lib
     >>> data = source_lib.open("worlds/driving_day", split="train", count=4)
@@ -81,7 +81,7 @@ class Draw:
         seed: tuple[int, ...],
         fields: Sequence[str],
     ) -> "Draw":
-        """The stream that these transforms make of a source."""
+        """The stream of a source with these transforms."""
         _check_fields(fields, source)
         filled = [step.for_dataset(source.dataset) for step in transforms]
         steps = tuple(transforms_lib.fuse(filled))
@@ -113,7 +113,7 @@ class TrainBatches:
 
 
 def collate(drawn: Sequence[tuple[Draw, Example]]) -> tuple[Batch, list[str]]:
-    """A training batch of examples, each with what drew it, and their ids."""
+    """A training batch of examples, each with its `Draw`, and their ids."""
     examples = pad_objects([example for _, example in drawn], limit=MAX_OBJECTS)
     ids = [example["id"] for example in examples]
     return stack(
@@ -134,8 +134,8 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Every example once, in order, whole images fitted into `size` (height, width).
 
-    normalize: with the mean and std of a model's training, whatever the source's own
-    are; the mean also fills the canvas.
+    normalize: with the mean and std of the model's training, not those of the source;
+    the mean also fills the canvas.
     Adds valid bool [B], False for the rows that fill up the last batch; scaled int32
     [B, 2], the image's size within the canvas; label_size int32 [B, 2], its original
     size. Labels stay as they are: segmentation and depth at the original size, padded
@@ -167,7 +167,7 @@ def eval_batches(
         full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
         return stack(full, (*fields, *extra), [normalize] * rows)
 
-    # Every process yields as many batches as any other, or a collective would wait.
+    # All processes yield equally many batches, or a collective operation would hang.
     total = -(-len(source) // batch_size) * batch_size
     indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
     return parallel.in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
@@ -191,8 +191,8 @@ def pad_labels(
 def common_size(
     sizes: Sequence[tuple[int, int]], usual: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """(height, width) that maps of these sizes fit into: `usual` where all have it,
-    else powers of two from LABEL_SIDE on: few shapes, few programs.
+    """(height, width) that maps of these sizes fit into: `usual` if all have it, else
+    powers of two from LABEL_SIDE on: few shapes need few compiled programs.
     """
     if usual is not None and set(sizes) == {tuple(usual)}:
         return tuple(usual)
@@ -204,8 +204,8 @@ def common_size(
 def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]:
     """Object fields with one number of rows; box_labels are -1 in those added.
 
-    limit: that number; of more objects the largest are kept, crowds before all: what
-    they cover must not count as background. None: as many rows as the fullest example
+    limit: that number; of more objects the largest are kept, crowds first, since their
+    pixels must not count as background. None: as many rows as the largest example
     needs, rounded up.
     """
     names = [name for name in OBJECT_FIELDS if name in examples[0]]
@@ -239,13 +239,13 @@ def box_areas(boxes: np.ndarray) -> np.ndarray:
 def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
     """int [length], the order of the examples in an epoch.
 
-    grain's own shuffle takes 2 ms an example for a set of 20: small sets matter here.
+    grain's own shuffle is slow for small data sets: 2 ms per example for 20 examples.
     """
     return np.random.default_rng([seed, epoch, length]).permutation(length)
 
 
 def round_up(length: int) -> int:
-    """The next of 64, 128, 192, 256, 384, 512, 768, ...: few shapes, few programs."""
+    """The next of 64, 128, 192, 256, 384, 512, 768, ...: few shapes to compile."""
     step = OBJECT_STEP
     while 3 * step < length:
         step *= 2
@@ -257,7 +257,7 @@ def stack(
 ) -> Batch:
     """The `fields` of some examples with a leading batch axis.
 
-    steps: one for each example, which writes its image right into the batch.
+    steps: one for each example, which writes its image directly into the batch.
     """
     for name in fields:
         shapes = sorted({np.shape(example[name]) for example in examples})
@@ -278,7 +278,7 @@ def stack(
 
 
 def _needed(example: Example, fields: Sequence[str]) -> Example:
-    """Only what is asked for: boxes that no task uses must not choose the crops."""
+    """Only the needed fields: boxes that no task uses must not influence the crops."""
     return {name: example[name] for name in {"image", "id", *fields}}
 
 

@@ -1,7 +1,7 @@
 """Augmentation of the five studies, as the sections that `transforms.build` takes.
 
-factors (arXiv:2103.13318, 4.1) has flip, rescale and crop, nothing else. Chair segments
-names none: its images are made at their size. decoder_transfer crops at least half of
+factors (arXiv:2103.13318, 4.1) has only flip, rescale and crop. Chair segments names
+none: its images are made at the training size. decoder_transfer crops at least half of
 an image. PSSL and SimMIM name the kinds, not the strengths: those here are ours. MixUp,
 of SimMIM's intermediate step alone, works on batches: `mixing.mixup`.
 """
@@ -41,9 +41,7 @@ def recipe(name: str) -> list[dict[str, Any]]:
 def sized(
     augment: str | Sequence[Mapping[str, Any]], height: int, width: int
 ) -> list[dict[str, Any]]:
-    """Sections, or those of a recipe, with all defaults and with the training
-    resolution where they ask for one.
-    """
+    """Sections, or those of a recipe, with all defaults and the training resolution."""
     steps = recipe(augment) if isinstance(augment, str) else augment
     own = {"height": height, "width": width}
     bound = map(transforms.bind, steps)

@@ -1,7 +1,7 @@
 """Refusals: files of a data set that cannot be right.
 
 `refuse` raises, so that training stops before it begins. Within `setting_aside` it
-collects the error instead and the reader goes on without the file, so that one run of
+collects the error instead and the reader continues without the file, so that one run of
 `check` names every file. `note` logs what a format permits a file to omit.
 """
 
@@ -36,7 +36,7 @@ class Unpaired(errors.UserError):
     ):
         """parts: {what is wrong: files}, such as {"images without mask": [...]}.
 
-        more: of the fix.
+        more: text that is added to the fix.
         """
         counts = [f"{what}: {len(f)}, for example {f[0]}" for what, f in parts.items()]
         self.fix = "restore what is missing under the same name, or remove the other"
@@ -63,15 +63,15 @@ def setting_aside() -> Iterator[dict[str, errors.UserError]]:
 
 
 def sets_aside() -> bool:
-    """Whether `refuse` collects errors: what is read now may lack files, so no cache
-    may keep it.
+    """Whether `refuse` collects errors: results may then lack files, so no cache may
+    keep them.
     """
     return _aside.get() is not None
 
 
 def refuse(*problems: errors.UserError) -> None:
     """Raises these errors as one; within `setting_aside` collects them and returns, and
-    the caller goes on without the files that they name.
+    the caller continues without the files that they name.
     """
     collected = _aside.get()
     if collected is not None:
@@ -102,7 +102,7 @@ def opens(root: Path, name: str) -> bool:
     """Whether a name below the root leads to a file or folder; refuses it otherwise."""
     try:
         if paths.look(root, name) is None:
-            image_files.num_bytes(root / name)  # says why not
+            image_files.num_bytes(root / name)  # raises the reason
     except errors.UserError as error:
         refuse(error)
         return False
@@ -110,7 +110,7 @@ def opens(root: Path, name: str) -> bool:
 
 
 def is_file(folder: Path, name: str) -> bool:
-    """Whether there is one below; what leads outside is refused, and there."""
+    """Whether a file lies below; refuses a name that leads outside and returns True."""
     try:
         return (folder / name).is_file()
     except errors.UserError as error:

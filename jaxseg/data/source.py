@@ -17,7 +17,7 @@ from jaxseg.data import caching, catalogue, contents, dataset, normalization, su
 from jaxseg.data.dataset import Dataset
 
 CACHES = ("auto", "memory", "disk", "none")
-STATISTICS_IMAGES = 200  # enough for a mean; the images of a whole set may be millions
+STATISTICS_IMAGES = 200  # enough for a mean; a data set may have millions of images
 
 
 class Source:
@@ -45,16 +45,16 @@ class Source:
     ):
         self.name, self.split, self.fingerprint = name, split, fingerprint
         self.root, self.options = root, options
-        self.indices = indices  # int [N], which records of the split these are
+        self.indices = indices  # int [N], places of the records in the split
         self._facts, self._records = facts, records
         self._in_memory = in_memory
         self._cache: dict[int, Example] = {}
         self._disk, self._full_digest = disk, full_digest
-        self._keys: dict[int, str] = {}  # of the entries on disk, by record
+        self._keys: dict[int, str] = {}  # {record: key of its entry on disk}
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The facts, with mean and std measured where the fact sheet has none."""
+        """The facts; mean and std are measured if the fact sheet has none."""
         if self._facts.mean is not None and self._facts.std is not None:
             return self._facts
         options = hashing.canonical(self.options)
@@ -68,7 +68,7 @@ class Source:
         return f"Source({self.name} {self.split}, {len(self)} examples)"
 
     def __getitem__(self, index: int) -> Example:
-        """Example `index`; its arrays are shared when cached, so never written to."""
+        """Example `index`; its arrays are shared when cached: do not write to them."""
         if index in self._cache:
             return dict(self._cache[index])
         record = int(self.indices[index])
@@ -77,7 +77,7 @@ class Source:
             example = self._read(record)
             if self._disk:
                 self._disk.put(self._key(record), example)
-        if self._in_memory:  # two threads may both read it: to the same value
+        if self._in_memory:  # two threads may both store it: with equal values
             self._cache[index] = example
         return dict(example)
 
@@ -88,8 +88,8 @@ class Source:
         return part
 
     def digest(self) -> str:
-        """The fingerprint, and of a catalogue set the SHA-256 of the records and of the
-        content of their files.
+        """The fingerprint; for a catalogue data set also the SHA-256 of the records and
+        of the content of their files.
         """
         if self.root is None or self._facts.own:
             return self.fingerprint
@@ -127,7 +127,7 @@ class Source:
         return self._keys[record]
 
     def _files(self, record: Any) -> list[tuple[str, bool]]:
-        """(file below root, whether its digest is of all bytes) of what parse opens."""
+        """(file below root, whether its digest covers all bytes) that parse opens."""
         if self.root is None:
             return []
         file, variant = self.name.split("/")
@@ -174,8 +174,8 @@ def open(
 ) -> Source:
     """Random access to `split`, or to a part of its records drawn by `seed`.
 
-    count: so many of them; fraction: this share, 0.05 for 5 %. Of one seed, a smaller
-    subset lies within every larger one.
+    count: the number of them; fraction: their share, 0.05 for 5 %. With one seed, a
+    smaller subset lies within every larger one.
     part: "holdout" is a seeded fifth of those records, "train" the rest of them.
     cache: "memory" decodes each example once; "auto" does so for rendered data sets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
@@ -225,7 +225,7 @@ def measure(
 def _statistics(
     name: str, root: Path | None, options: str, _print: str
 ) -> dict[str, tuple[float, ...]]:
-    """mean and std of the training images; once per content."""
+    """mean and std of the training images, measured once per content."""
     given = json.loads(options)
     splits = catalogue.describe(name, root=root, options=given).splits
     split = "train" if "train" in splits else next(iter(splits))

@@ -1,4 +1,4 @@
-"""What a data section says: which examples of which set, at what resolution."""
+"""The typed data section: which examples of which data set, at what resolution."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,18 +12,18 @@ from jaxseg.data.source import Source
 # Arguments of `data.source.open`.
 OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
 SHARE = rules.Rule("above 0, up to 1", lambda x: 0 < x <= 1)
-SET = ("name", "root", "options", "copy")  # whose images
+SET = ("name", "root", "options", "copy")  # keys that identify the images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSpec(binding.Spec):
     """Which examples of which data set.
 
-    count: so many of the split, or `fraction`: a share of it, drawn by `seed`. part:
-    of those, a held-out fifth or the rest. options: of the set's reader. copy: a name
-    for this copy of a catalogue set, where several with other content are in use.
-    cache: see `data.source.open`. full_digest: of all bytes of the images, not of both
-    ends only.
+    count: the number of examples, or `fraction`: their share of the split, drawn by
+    `seed`. part: of those, a held-out fifth or the rest. options: of the reader. copy:
+    a name for this copy of a catalogue data set, if several copies differ in content.
+    cache: see `data.source.open`. full_digest: digests cover all bytes of the images,
+    not only both ends.
     """
 
     name: str
@@ -45,9 +45,7 @@ class DataSpec(binding.Spec):
         return self.open().dataset if facts.own else facts
 
     def open(self) -> Source:
-        """The examples. UserError where a user's own data are no longer those that
-        were planned with.
-        """
+        """The examples; UserError if a user's own data have changed since planning."""
         given = {name: getattr(self, name) for name in OPENED}
         source = source_lib.open(self.name, **given)
         if self.fingerprint not in (None, source.fingerprint):
@@ -59,7 +57,7 @@ class DataSpec(binding.Spec):
         return source
 
     def described(self, source: Source) -> dict[str, Any]:
-        """What a manifest says of the examples that were read."""
+        """The entry of a manifest on the examples that were read."""
         return {
             "name": self.name,
             "split": self.split,
@@ -71,8 +69,8 @@ class DataSpec(binding.Spec):
         }
 
     def identified(self, facts: dataset.Dataset, where: str) -> "DataSpec":
-        """With the reader's options and the fingerprint; UserError on images that the
-        set does not have.
+        """The spec with the reader's options and the fingerprint; UserError for images
+        that the data set does not have.
         """
         self._check_there(facts, where)
         options = catalogue.bind_options(self.name, self.options)
@@ -82,7 +80,7 @@ class DataSpec(binding.Spec):
         return dataclasses.replace(self, options=options, fingerprint=fingerprint)
 
     def images(self, facts: dataset.Dataset) -> tuple[int, int]:
-        """(how many this takes, of how many); 0 where only the folder tells."""
+        """(number of images used, number in the split); 0 if only the folder has it."""
         total = facts.splits.get(self.split, 0)
         count = subsets.share(total, self.count, self.fraction, what=self.name)
         drawn = total if count is None else count
@@ -93,16 +91,16 @@ class DataSpec(binding.Spec):
         return all(getattr(self, n) == getattr(other, n) for n in (*SET, "split"))
 
     def overlaps(self, other: "DataSpec") -> bool:
-        """Whether both may share images: all of one split may, but the two parts of
-        one draw.
+        """Whether both may share images: true for one split, except for the two parts
+        of one draw.
         """
         apart = {self.part, other.part} == {"train", "holdout"}
         draws = [[getattr(one, n) for n in subsets.DRAW] for one in (self, other)]
         return self.same_split(other) and not (apart and draws[0] == draws[1])
 
     def _check_there(self, facts: dataset.Dataset, where: str) -> None:
-        """How many a reader will find on disk, and in which splits, only the disk
-        tells.
+        """UserError for a split or count that the facts exclude; data on disk are only
+        known when they are opened.
         """
         known = facts.own or not facts.on_disk
         if known and self.split not in facts.splits:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxseg.core import errors
 
 PARTS = ("all", "train", "holdout")
-UNITS = ("batch", "example")  # what is drawn from one of several sets
+UNITS = ("batch", "example")  # what is drawn at once from one of several sources
 T = TypeVar("T")
 DRAW = (
     "count",
@@ -21,7 +21,7 @@ DRAW = (
 def share(
     total: int, count: int | None, fraction: float | None, *, what: str
 ) -> int | None:
-    """How many records `count` or `fraction` asks for; None: all."""
+    """The number of records that `count` or `fraction` selects; None: all."""
     if fraction is None:
         return count
     if count is not None or not 0 < fraction <= 1:
@@ -58,7 +58,7 @@ def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
 
 
 def part_size(total: int, part: str) -> int:
-    """How many of `total` records a part has."""
+    """The number of records in a part of `total` records."""
     holdout = max(1, total // 5)
     return {"all": total, "holdout": holdout, "train": total - holdout}[part]
 

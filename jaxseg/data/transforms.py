@@ -1,7 +1,7 @@
 """Transforms of whole examples: image, labels, boxes, keypoints and depth together.
 
-Each is a frozen dataclass, `transform(example, rng) -> example`; the example that
-comes in is never written to. Without an rng, what is drawn is fixed: a flip happens, a
+Each is a frozen dataclass, `transform(example, rng) -> example`; the given
+example is never written to. Without an rng, random choices are fixed: a flip happens, a
 factor is 1, a crop is central. A padded image lies in the top left corner.
 """
 
@@ -21,10 +21,10 @@ from jaxseg.data.geometry import Rng
 
 
 class Transform:
-    """What all transforms share."""
+    """The interface of all transforms."""
 
     def for_dataset(self, facts: Dataset) -> "Transform":
-        """The same transform with what only the data set knows filled in."""
+        """The same transform with values that come from the data set filled in."""
         known = {"pairs": facts.flip_pairs, "fill": facts.mean}
         own = {field.name for field in dataclasses.fields(self)}
         filled = {name: x for name, x in known.items() if name in own and x}
@@ -69,7 +69,7 @@ class Flip(Transform):
         for left, right in self.pairs:
             order[left], order[right] = right, left
         flipped = keypoints[:, order]  # a copy
-        known = flipped[..., 2] > 0  # the place of the others means nothing
+        known = flipped[..., 2] > 0  # the places of unknown keypoints are undefined
         flipped[..., 1] = np.where(known, 1 - flipped[..., 1], flipped[..., 1])
         return flipped
 
@@ -78,8 +78,8 @@ class Flip(Transform):
 class Rescale(Transform):
     """Scales by a factor drawn evenly from [low, high].
 
-    Factor 1 is the image's own size or, where height and width are given, the size at
-    which the whole image just fits into them.
+    Factor 1 is the image's own size or, if height and width are given, the largest size
+    that fits into them.
     """
 
     low: float = 0.5
@@ -110,8 +110,8 @@ class Crop(Cropping):
     """A random window of height x width; padded at the right and bottom if smaller.
 
     Where there are objects, the window holds at least one of them whole if one fits.
-    Objects of which less than `visible` of the area is left are dropped; of a crowd
-    any part stays.
+    Objects of which less than `visible` of the area is left are dropped; a crowd
+    stays if any part is left.
     """
 
     name = "crop"
@@ -125,7 +125,7 @@ class Crop(Cropping):
         return self.cut(example, example["image"].shape[:2], rng)
 
     def cut(self, example: Example, size: Size, rng: Rng | None) -> Example:
-        """A window of the example as it would be at `size` (height, width)."""
+        """A window of the example scaled to `size` (height, width)."""
         canvas = (self.height, self.width)
         low, high = geometry.corner_range(example, size, canvas, rng)
         if rng is None:
@@ -152,7 +152,7 @@ class RescaledCrop(Transform):
 
 @dataclasses.dataclass(frozen=True)
 class Letterbox(Transform):
-    """The whole image, scaled to just fit height x width, padded right and bottom.
+    """The whole image, scaled to fit height x width, padded at the right and bottom.
 
     Adds `scaled` int32 [2], the height and width of the real content in the canvas.
     """
@@ -178,9 +178,9 @@ class Letterbox(Transform):
 class RandomResizedCrop(Cropping):
     """A random window of `area_low` to `area_high` of the image, scaled to the size.
 
-    Its aspect (width / height) lies between `aspect_low` and `aspect_high`; where no
-    such window fits, and for area_low=1, it is the whole image. pad: it keeps its
-    aspect and is padded at the right or bottom; otherwise it is stretched.
+    Its aspect (width / height) lies between `aspect_low` and `aspect_high`; if no
+    such window fits, and for area_low=1, it is the whole image. pad: the window keeps
+    its aspect and is padded at the right or bottom; otherwise it is stretched.
     """
 
     name = "random_resized_crop"
@@ -226,7 +226,7 @@ class RandomResizedCrop(Cropping):
             area = rng.uniform(self.area_low, self.area_high) * size[0] * size[1]
             low, high = np.log([self.aspect_low, self.aspect_high])
             aspect = np.exp(rng.uniform(low, high))
-            height = math.ceil(math.sqrt(area / aspect))  # not less than was asked for
+            height = math.ceil(math.sqrt(area / aspect))  # not less than the drawn area
             width = math.ceil(math.sqrt(area * aspect))
             if height <= size[0] and width <= size[1]:
                 top = int(rng.integers(size[0] - height + 1))
@@ -236,7 +236,7 @@ class RandomResizedCrop(Cropping):
 
 @dataclasses.dataclass(frozen=True)
 class Rotate(Transform):
-    """Turns by an angle drawn evenly from -degrees to degrees, the canvas kept."""
+    """Turns by an angle drawn evenly from -degrees to degrees; the size stays."""
 
     degrees: float = 10.0
     visible: float = 0.25
@@ -289,13 +289,13 @@ TRANSFORMS = {
     "blur": Blur,
     "jitter": Jitter,
 }
-TRIES = 10  # windows drawn before the whole image is taken
+TRIES = 10  # windows to draw before the whole image is used
 SHARES = ("probability", "visible", "area_low", "area_high")
 FROM_DATASET = ("pairs", "fill")
 
 
 def bind(section: Mapping[str, Any]) -> dict[str, Any]:
-    """The section with all defaults written in."""
+    """The section with all defaults."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
     where = f"transform {section['name']!r}"
     bound = binding.bind(
@@ -323,7 +323,7 @@ def build(section: Mapping[str, Any]) -> Transform:
 
 
 def fuse(steps: Sequence[Transform]) -> list[Transform]:
-    """The same steps, with each rescale that a crop follows merged into it."""
+    """The same steps, with each rescale before a crop merged into the crop."""
     fused: list[Transform] = []
     for step in steps:
         if isinstance(step, Crop) and fused and isinstance(fused[-1], Rescale):
@@ -333,7 +333,7 @@ def fuse(steps: Sequence[Transform]) -> list[Transform]:
 
 
 def scale_to(example: Example, size: Size, window: Window | None = None) -> Example:
-    """All pixels to (height, width): the image smoothly, labels and depth by nearest.
+    """Resizes to (height, width): the image smoothly, labels and depth by nearest.
 
     Depth keeps its metres; boxes and keypoints are relative and stay as they are.
     """

@@ -75,7 +75,7 @@ def records(
     if variant == "detection":
         return _read(file_cache.stamp(_find(root, folder)), f"images/100k/{folder}")
     masks = f"labels/sem_seg/masks/{folder}"
-    _tell_colormaps(root, f"labels/sem_seg/colormaps/{folder}", masks)
+    _note_colormaps(root, f"labels/sem_seg/colormaps/{folder}", masks)
     return mask_files.pairs(
         root,
         f"images/10k/{folder}/*.jpg",
@@ -100,7 +100,7 @@ def parse(record: Any, root: Path, variant: str) -> Example:
     }
 
 
-def _tell_colormaps(root: Path, colors: str, masks: str) -> None:
+def _note_colormaps(root: Path, colors: str, masks: str) -> None:
     """Notes how many colour maps, which are not read, have no mask of their name."""
     there, known = (
         {path.stem for path in (root / each).glob("*.png")} for each in (colors, masks)

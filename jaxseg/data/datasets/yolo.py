@@ -136,7 +136,7 @@ def find_pairs(
         ]
         _check_labels(root, folder, paths)
         known |= set(paths.values())
-    _tell_orphans(root, known)
+    _note_orphans(root, known)
     return result
 
 
@@ -208,7 +208,7 @@ def _check_labels(root: Path, folder: str, paths: Mapping[str, str]) -> None:
         )
 
 
-def _tell_orphans(root: Path, known: set[str]) -> None:
+def _note_orphans(root: Path, known: set[str]) -> None:
     """Notes how many label files have no image: perhaps images are lost."""
     there = {
         path.relative_to(root).as_posix()

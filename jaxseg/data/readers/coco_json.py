@@ -99,7 +99,7 @@ def read(file: tuple[str, int, int]) -> Content:
     if len(dropped):
         example = files[places[dropped[0]]]
         objects.report_dropped(len(dropped), len(kept), path, example)
-    _tell_same_ids(annotations, path)
+    _note_same_ids(annotations, path)
     chosen = {id_: categories[place] for id_, place in sorted(known.items())}
     points = {id_: _list(entry.get("keypoints")) for id_, entry in chosen.items()}
     return Content(
@@ -152,7 +152,7 @@ def by_id(entries: Entries, types: tuple[type, ...], where: str) -> dict[Any, in
     return table
 
 
-def _tell_same_ids(annotations: Entries, path: Path) -> None:
+def _note_same_ids(annotations: Entries, path: Path) -> None:
     """Notes how many annotations share an id, to which nothing refers."""
     ids = [str(entry["id"]) for entry in annotations if "id" in entry]
     if len(ids) > len(set(ids)):

@@ -118,11 +118,11 @@ def _each_once(findings: Sequence[Findings]) -> list[Findings]:
     files = {_file(p) for p in whole.problems if p.kind in FILES}
     for each in splits:
         once = {p.text: p for p in each.problems}.values()
-        each.problems[:] = [p for p in once if not _said(p, each.split, files)]
+        each.problems[:] = [p for p in once if not _among(p, each.split, files)]
     return list(findings)
 
 
-def _said(problem: Problem, split: str, files: Collection[str]) -> bool:
+def _among(problem: Problem, split: str, files: Collection[str]) -> bool:
     """Whether the file of a problem, or one of its record, is in `files`."""
     names = re.search(r", record \d+ \((.*?)\): ", problem.text)
     mine = names[1].split(", ") if names and problem.kind in FILES else ()
