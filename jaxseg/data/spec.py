@@ -52,7 +52,7 @@ class DataSpec(binding.Spec):
             raise errors.UserError(
                 f"{source.name}: the files in {source.root} have changed since this "
                 f"was planned: {source.fingerprint}, then {self.fingerprint}. Fix: run "
-                "again, which plans anew."
+                "again, to plan anew."
             )
         return source
 

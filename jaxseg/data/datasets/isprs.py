@@ -79,7 +79,7 @@ def records(variant: str, split: str, root: Path) -> Sequence[Tile]:
     if not files:
         raise errors.UserError(
             f"{root / city.images}: found no images; allowed are "
-            f"top_*{city.image_end}. Fix: unpack the archive there, or mend root."
+            f"top_*{city.image_end}. Fix: unpack the archive there, or correct root."
         )
     masks = sorted((root / city.masks).glob(f"top_*{city.mask_end}"))
     pairs = listing.matched(

@@ -70,8 +70,8 @@ def _read_16_bit(path: Path) -> np.ndarray:
     if not mode.startswith("I"):
         raise errors.UserError(
             f"{path}: found {mode} pixels of 8 bits or fewer; allowed for depth are 16 "
-            "bits a pixel. Fix: save the distances as 16-bit PNG (pictures of depth "
-            "made for looking at have lost them)."
+            "bits a pixel. Fix: save the distances as 16-bit PNG (pictures "
+            "of depth made for viewing do not contain them)."
         )
     return raw
 

@@ -275,7 +275,7 @@ def _check_scores(scores: Mapping[str, float], split: str) -> list[Problem]:
     return [
         Problem(
             "score",
-            f"{split}: the truth taken for a prediction scores {name} {value}, not 1",
+            f"{split}: the truth used as prediction scores {name} {value}, not 1",
             "report it: reader and metric disagree on what the labels mean",
         )
         for name, value in scores.items()
