@@ -66,7 +66,7 @@ def get_config(arg=""):
         batch_size=arg.batch,
         eval_every=None,
         {keep},
-        labels=[{{"setting": "own", "target": DATA["name"], "role": "target"}}],
+        columns=[{{"setting": "own", "target": DATA["name"], "role": "target"}}],
     )
     return common.study({study!r}, {{"model": stage}})
 '''
