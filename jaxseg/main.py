@@ -40,7 +40,9 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     from jaxseg.transfer import chain, overrides, run, table
 
     file, _, argument = arguments.config.partition(":")
-    config = overrides.override(load_config(Path(file), argument), changes)
+    config = chain.bind(load_config(Path(file), argument))
+    if changes:
+        config = overrides.override(config, changes)
     if arguments.print:
         print(json.dumps(config.plain(), indent=1))
         return 0
