@@ -40,9 +40,8 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     from jaxseg.transfer import chain, overrides, run, table
 
     file, _, argument = arguments.config.partition(":")
-    config = chain.bind(load_config(Path(file), argument))
-    if changes:
-        config = overrides.override(config, changes)
+    config = load_config(Path(file), argument)
+    config = overrides.override(config, changes) if changes else chain.bind(config)
     if arguments.print:
         print(json.dumps(config.plain(), indent=1))
         return 0
