@@ -104,7 +104,7 @@ MISTAKES = [
     (f"evaluate --artifact={{artifact}} {DAY} --split=tst", r"unknown split 'tst'"),
     (f"evaluate --artifact={{artifact}} {DAY} --count=0", r"1 or more"),
     (f"evaluate --artifact={{artifact}} {DAY} --seed=-1", r"--seed.*0 or more"),
-    (f"evaluate --artifact={{artifact}} {DAY} --part=x", r"unknown part 'x'"),
+    (f"evaluate --artifact={{artifact}} {DAY} --part=x", r"part: found 'x'"),
     (f"evaluate --artifact={{artifact}} {DAY} --size=0x5", r"--size"),
     (f"evaluate --artifact={{artifact}} {DAY} --scales=", r"--scales"),
     (f"evaluate --artifact={{artifact}} {DAY} --scales=nan", r"scales"),

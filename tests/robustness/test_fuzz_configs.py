@@ -134,7 +134,7 @@ def arguments(rng, name, known, folder):
 
 def changes(rng, bound):
     """--set and --config.x flags for some keys of a bound config."""
-    paths = list(overrides._paths(bound))
+    paths = list(overrides._paths(bound.plain()))
     for _ in range(rng.randint(1, 2)):
         path, text = rng.choice(paths), rng.choice(TEXTS)
         if rng.random() < 0.8:
