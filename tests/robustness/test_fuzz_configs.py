@@ -134,7 +134,7 @@ def arguments(rng, name, known, folder):
 
 def changes(rng, bound):
     """--set and --config.x flags for some keys of a bound config."""
-    paths = list(overrides._paths(bound.plain()))
+    paths = list(overrides._paths(bound))
     for _ in range(rng.randint(1, 2)):
         path, text = rng.choice(paths), rng.choice(TEXTS)
         if rng.random() < 0.8:
@@ -159,7 +159,7 @@ def lines(count, folder):
         config = main.load_config(
             ROOT / "configs" / f"{name}.py", text.replace("{folder}", str(folder))
         )
-        bound[name] = chain.bind(chain.plain(config))
+        bound[name] = chain.bind(config).plain()
     for _ in range(count):
         name = rng.choice(list(known))
         file = f"--config={ROOT}/configs/{name}.py"
