@@ -34,7 +34,9 @@ def model(variant, side):
     made = object.__new__(artifact.Artifact)
     made.folder, made.head = Path("random"), "segmentation"
     made.manifest = {
-        "spec": {"model": section, "task": task},
+        "model": section,
+        "task": task,
+        "spec": {},
         "outputs": outputs,
         "preprocessing": {
             "mean": [100.0] * 3,
