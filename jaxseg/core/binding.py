@@ -9,12 +9,13 @@ import dataclasses
 import functools
 import inspect
 import math
+import pickle
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from jaxseg.core import errors, lookup, rules
+from jaxseg.core import errors, lookup, memo, rules
 
 # Annotations that are enforced; anything else is the called function's own matter.
 SCALARS = (float, int, bool, str, types.NoneType)
@@ -86,7 +87,7 @@ def bind(
     *functions: Callable[..., Any],
     section: Any,
     where: str,
-    given: Mapping[str, Any] = types.MappingProxyType({}),
+    given: Mapping[str, Any] | None = None,
     named: bool = False,
 ) -> Any:
     """`section` with all defaults of `functions` written in: a dict, or an instance of
@@ -96,7 +97,25 @@ def bind(
     that the caller supplies and a section may not set, with any values they can have. A
     function with `**overrides` that returns a dataclass has that class's fields as
     parameters; their values are those of the object it builds.
+
+    Equal sections are bound once and share the result: do not change it.
     """
+    parts = section.values() if isinstance(section, Mapping) else ()
+    if any(isinstance(part, Spec) for part in parts):  # large, and seldom equal
+        return _bind(functions, section, where, given or {}, named)
+    try:
+        return _bound(functions, section, "", given or {}, named)
+    except (TypeError, AttributeError, pickle.PicklingError, errors.UserError):
+        return _bind(functions, section, where, given or {}, named)
+
+
+def _bind(
+    functions: tuple[Callable[..., Any], ...],
+    section: Any,
+    where: str,
+    given: Mapping[str, Any],
+    named: bool,
+) -> Any:
     if not isinstance(section, Mapping):
         raise errors.UserError(f"{where}: found {section!r}, allowed: a section")
     named = named or any("name" in _signature(each).parameters for each in functions)
@@ -120,8 +139,12 @@ def bind(
             rule.check(bound[key], f"{where}/{key}")
     for function in functions:
         if _made_class(function) is not None:
-            bound |= _fields_of(function, bound, section, given)
+            with errors.located(where):
+                bound |= _fields_of(function, bound, section, given)
     return name | bound
+
+
+_bound = memo.by_content(_bind)  # a message with no place is never shown
 
 
 def _value(
@@ -272,7 +295,8 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
         left_out = value is None and types.NoneType in kinds
         if not (left_out or isinstance(value, Mapping)):
             raise errors.UserError(f"{where}: found {value!r}, allowed: a section")
-        return by.bind(value, where=where)
+        with errors.located(where):
+            return by.bind(value, where=where)
     if spec is not None and (value is not None or types.NoneType not in kinds):
         return bind(spec, section={} if value is None else value, where=where)
     if not kinds.keys() <= CHECKED:
@@ -308,6 +332,10 @@ def _cast_items(value: Sequence[Any], annotation: Any, where: str) -> Sequence[A
         raise errors.UserError(
             f"{where}: found {value!r}, allowed: a list of {len(items)}"
         )
-    item = (*items, Any)[0]
-    cast = (_cast(each, item, f"{where}/{n}") for n, each in enumerate(value))
-    return tuple(cast) if _kind(item).spec else type(value)(cast)
+    first = (*items, Any)[0]
+    kinds = items if fixed else [first] * len(value)
+    cast = (
+        _cast(each, kind, f"{where}/{n}")
+        for n, (each, kind) in enumerate(zip(value, kinds, strict=True))
+    )
+    return tuple(cast) if fixed or _kind(first).spec else type(value)(cast)

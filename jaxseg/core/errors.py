@@ -62,6 +62,19 @@ def reading(where: object, allowed: str = "") -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def located(where: str) -> Iterator[None]:
+    """Puts `where`, a place in a config, before a UserError raised inside it that does
+    not begin with this place or one below.
+    """
+    try:
+        yield
+    except UserError as error:
+        if where and not str(error).startswith(where):
+            error.args = (f"{where}: {error}",)
+        raise
+
+
 def traced() -> bool:
     """Whether commands print the traceback of a UserError as well."""
     return os.environ.get(TRACEBACK) == "1"

@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
     """The value as dict, list, str, int, float, bool, None; errors as `canonical`."""
     if type(value) in PLAIN:  # most of a config, and the quickest to tell
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # of these two, dict is quicker to tell
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -31,11 +31,14 @@ def _names(package: str) -> tuple[str, ...]:
 
 def load(package: str, name: Any) -> ModuleType:
     """The module `package.name`; UserError with the known names where there is none."""
-    if name not in names(package):
+    if name not in _names(package):
         plural = package.rsplit(".", 1)[-1]
         kind = plural if plural.endswith("sis") else plural.removesuffix("s")
         raise unknown(name, names(package), kind=kind)
-    return importlib.import_module(f"{package}.{name}")
+    return _module(f"{package}.{name}")
+
+
+_module = functools.cache(importlib.import_module)
 
 
 def pick(table: Mapping[str, Any], key: Any, *, kind: str) -> Any:

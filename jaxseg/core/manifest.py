@@ -11,6 +11,9 @@ FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its 
 SCHEMA = 1  # goes up when the meaning of a field changes
 WEIGHTS = "weights/"
 PICTURES = ("samples/", "events/")  # no number depends on them
+# What stays true of the weights of an artifact when another one takes them over.
+OF_WEIGHTS = ("heads", "model", "task", "outputs", "classes", "palette", "data")
+OF_WEIGHTS += ("preprocessing", "metrics", "licences", "weights")
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 
@@ -85,6 +88,11 @@ def headline(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """The metric that stands for the artifact; None where it measured none."""
     metrics = manifest.get("metrics", ())
     return next((metric for metric in metrics if metric.get("headline")), None)
+
+
+def of_weights(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest says of its weights, for one that takes them over."""
+    return {name: manifest[name] for name in OF_WEIGHTS if name in manifest}
 
 
 def lr(manifest: Mapping[str, Any]) -> float | None:

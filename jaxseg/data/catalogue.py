@@ -66,8 +66,8 @@ def find(name: str) -> Dataset:
     """
     file, _, variant = name.partition("/")
     datasets = module(file).DATASETS
-    full = [f"{file}/{known}" for known in datasets]
-    if f"{file}/{variant}" not in full:
+    if variant not in datasets:
+        full = [f"{file}/{known}" for known in datasets]
         raise lookup.unknown(name, full, kind="dataset")
     return datasets[variant]
 

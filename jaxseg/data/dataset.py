@@ -77,6 +77,11 @@ class Dataset:
         return len(self.classes)
 
     @property
+    def channels(self) -> int:
+        """Of images; 3 where `mean` is measured when the data are opened."""
+        return len(self.mean or (0, 0, 0))
+
+    @property
     def file_ignore(self) -> int:
         """The id that means IGNORE in files and `ids`: 255, unless that is a class."""
         return 255 if self.num_classes <= 255 else IGNORE

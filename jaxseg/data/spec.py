@@ -68,16 +68,17 @@ class DataSpec(binding.Spec):
             "full_digest": self.full_digest,
         }
 
-    def identified(self, facts: dataset.Dataset, where: str) -> "DataSpec":
-        """The spec with the reader's options and the fingerprint; UserError for images
-        that the data set does not have.
+    def identified(self, facts: dataset.Dataset, where: str, **more: Any) -> "DataSpec":
+        """The spec with the reader's options, the fingerprint and `more` fields;
+        UserError for images that the data set does not have.
         """
         self._check_there(facts, where)
         options = catalogue.bind_options(self.name, self.options)
         fingerprint = catalogue.fingerprint(
             self.name, root=self.root, options=options, full_digest=self.full_digest
         )
-        return dataclasses.replace(self, options=options, fingerprint=fingerprint)
+        more |= {"options": options, "fingerprint": fingerprint}
+        return dataclasses.replace(self, **more)
 
     def images(self, facts: dataset.Dataset) -> tuple[int, int]:
         """(number of images used, number in the split); 0 if only the folder has it."""
@@ -130,15 +131,17 @@ class SizedData(DataSpec):
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
             raise errors.UserError(f"size: found {self.size}, allowed: [height, width]")
 
-    def identified(self, facts: dataset.Dataset, where: str) -> "SizedData":
-        """With a size as well."""
-        size = facts.size if self.size is None else self.size
+    def identified(
+        self, facts: dataset.Dataset, where: str, size: Any = None, **more: Any
+    ) -> "SizedData":
+        """With a size as well: its own, else `size`, else that of the data set."""
+        size = self.size or size or facts.size
         if size is None:
             raise errors.UserError(
                 f"{where}: {self.name} has no size of its own. Fix: set size=[h, w]"
             )
-        sized = dataclasses.replace(self, size=[int(n) for n in size])
-        return super(SizedData, sized).identified(facts, where)
+        more["size"] = [int(n) for n in size]
+        return super().identified(facts, where, **more)
 
 
 def stored(section: Mapping[str, Any]) -> DataSpec:

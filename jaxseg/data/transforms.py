@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from jaxseg.core import binding, errors, images, lookup
+from jaxseg.core import binding, errors, images, lookup, memo
 from jaxseg.core.images import Size, Window
 from jaxseg.core.types import Example
 from jaxseg.data import geometry
@@ -294,6 +294,7 @@ SHARES = ("probability", "visible", "area_low", "area_high")
 FROM_DATASET = ("pairs", "fill")
 
 
+@memo.by_content
 def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
@@ -318,7 +319,7 @@ def bind(section: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(section: Mapping[str, Any]) -> Transform:
     """The transform of a section such as {"name": "flip", "probability": 0.5}."""
-    fields = bind(section)
+    fields = dict(bind(section))
     return TRANSFORMS[fields.pop("name")](**fields)
 
 

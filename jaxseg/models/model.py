@@ -124,7 +124,8 @@ def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     _check_dtype(bound["dtype"], where)
     for part, package in (("backbone", BACKBONES), ("head", HEADS)):
         place = f"{where}/{part}"
-        build = lookup.load(package, binding.name_of(bound[part], place)).build
+        with errors.located(place):
+            build = lookup.load(package, binding.name_of(bound[part], place)).build
         given = {"dtype": "float32", "num_outputs": 1}
         bound[part] = binding.bind(
             build, section=bound[part], where=place, given=given, named=True

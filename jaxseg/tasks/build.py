@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import binding, lookup
+from jaxseg.core import binding, lookup, memo
 from jaxseg.data.dataset import Dataset
 from jaxseg.models import model as models
 from jaxseg.tasks import task as tasks
@@ -18,6 +18,7 @@ def bind(section: Mapping[str, Any], where: str) -> dict[str, Any]:
     )
 
 
+@memo.by_content
 def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:
     """The task of a resolved section, for a head with that many outputs.
 

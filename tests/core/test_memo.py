@@ -1,0 +1,39 @@
+"""Equal arguments are computed once, unequal ones never share."""
+
+import pytest
+
+from jaxseg.core import memo
+
+
+def test_equal_content_is_computed_once_and_types_count():
+    calls = []
+
+    @memo.by_content
+    def remembered(section, more=()):
+        calls.append(section)
+        return [section]
+
+    assert remembered({"a": 1}) is remembered({"a": 1})
+    for other in ({"a": 1.0}, {"a": True}, {"a": "1"}, {1: 1}, {"1": 1}, [("a", 1)]):
+        assert remembered(other) == [other]
+        assert type(next(iter(remembered(other)[0]))) is type(next(iter(other)))
+    assert len(calls) == 7
+    assert remembered({"a": 1}, more=[2]) is not remembered({"a": 1})
+    remembered.cache_clear()
+    remembered({"a": 1})
+    assert len(calls) == 9
+
+
+def test_errors_are_not_remembered():
+    answers = iter([ValueError("first"), 5])
+
+    @memo.by_content
+    def remembered(section):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(ValueError, match="first"):
+        remembered({})
+    assert remembered({}) == 5
