@@ -187,20 +187,21 @@ def _split(reading: Any) -> str:
 
 def check_data(model: Any, task: Any, source: Any) -> None:
     """UserError where the data lack fields of the task or need another head."""
-    from jaxseg.transfer import heads
+    from jaxseg.transfer import suitability
 
     manifest, facts = model.manifest, source.dataset
     channels = (model.preprocessing or {}).get("channels")
-    head = heads.Head(
+    head = suitability.Head(
         model.task_section, task.num_outputs, channels, manifest["classes"]
     )
     head.check(source.name, facts, "--data")
     ours = [name.lower() for name in head.classes]
     theirs = [name.lower() for name in facts.classes]
     if task.name != "keypoints" and ours and ours != theirs:
+        both = (suitability.listed(one.classes) for one in (head, facts))
         print(
-            f"jaxseg: careful, class names differ; they are matched by number: "
-            f"{heads.listed(head.classes)} against {heads.listed(facts.classes)}",
+            "jaxseg: careful, class names differ; they are matched by number: "
+            f"{' against '.join(both)}",
             file=sys.stderr,
         )
 

@@ -150,7 +150,7 @@ def test_own_images_choose_by_a_part_of_the_training_images(choose, part, own_fo
     config = load("finetune", own_folder, more=f"choose={choose}")
     (stage,) = chain.plan(chain.bind(config)).stages
     spec = stage.spec
-    assert (spec.choose_by, spec.data.part) == (choose, part)
+    assert (spec.chooser, spec.data.part) == (choose, part)
     assert spec.keep == "best" and spec.headline == "validation"
     said = choosing.words(spec, "validation")
     assert said == (

@@ -10,11 +10,11 @@ from jaxseg.core import compiled, hashing
 from jaxseg.tasks import build
 from jaxseg.train import optim, step
 
-PARTS = ("model", "task", "optimizer", "accumulate", "lr_multipliers", "ema")
+FIELDS = ("model", "task", "optimizer", "accumulate", "lr_multipliers", "ema")
 
 
 def train_program(spec: Any, num_outputs: int) -> compiled.Program:
-    """(state, batch, lr) -> (state, logs) of a training whose Spec has PARTS.
+    """(state, batch, lr) -> (state, logs) of a training whose Spec has FIELDS.
 
     The state's memory is given to the result: do not use the old state afterwards.
     """
@@ -23,7 +23,7 @@ def train_program(spec: Any, num_outputs: int) -> compiled.Program:
 
 def parts(spec: Any) -> dict[str, Any]:
     """What of a training decides its program: not its rate, steps or data."""
-    return {name: getattr(spec, name) for name in PARTS}
+    return {name: getattr(spec, name) for name in FIELDS}
 
 
 def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:

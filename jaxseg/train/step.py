@@ -1,5 +1,6 @@
 """One training step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -57,6 +58,15 @@ def train_step(
     logs = logs | {"grad_norm": optax.tree.norm(grads)}
     state = optim.update(state, grads, lr, tx, scales).replace(collections=collections)
     return state if ema is None else state.averaged(ema), logs
+
+
+def microbatches(parts: int, unsplit: Sequence[str]) -> str:
+    """What accumulation computes otherwise than the whole batch at once.
+
+    unsplit: what of the loss microbatches have each their own of.
+    """
+    apart = ", ".join(["batch statistics", *unsplit])
+    return f"accumulate {parts}: {apart} are of each microbatch"
 
 
 def _accumulate(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import errors, jsonl, lookup
+from jaxseg.core import binding, errors, jsonl, lookup
 from jaxseg.data import contents
 from jaxseg.transfer import columns, stage, store
 
@@ -42,7 +42,7 @@ class Plan:
 
     def needed(self, pattern: str) -> list[stage.Stage]:
         """Stages whose name matches the regex in full, and all they descend from."""
-        names = [s.name for s in self.stages]
+        names = self.by_name
         try:
             wanted = [name for name in names if re.fullmatch(pattern, name)]
         except re.error as error:
@@ -56,7 +56,7 @@ class Plan:
         while wanted:
             name = wanted.pop()
             chosen.add(name)
-            parents = self.by_name[name].parent_names.values()
+            parents = names[name].parent_names.values()
             wanted += [parent for parent in parents if parent not in chosen]
         return [s for s in self.stages if s.name in chosen]
 
@@ -100,6 +100,8 @@ def bind(config: Any) -> Config:
 
 def plain(value: Any) -> Any:
     """Dicts and lists all the way down, also of a ConfigDict or a Config."""
+    if type(value) in binding.SCALARS:  # most of a config
+        return value
     if isinstance(value, Config):
         value = value.plain()
     if hasattr(value, "to_dict"):

@@ -15,14 +15,14 @@ def complete(given: Mapping[str, Any], stage: stages.Stage) -> dict[str, Any]:
         return dict(given)
     parent, spec = _parent(trained), trained.spec
     backbone = spec.model["backbone"]
-    choice = stage.spec.evaluation if stage.kind == "select" else ""
+    choice = stages.kind(stage.kind).selected(stage.spec)
     derived = {
         "backbone": "/".join(filter(None, (backbone["name"], backbone.get("variant")))),
         "resolution": "x".join(map(str, spec.data.size)),
         "start": " > ".join(_chain(trained)) or "random",
         "source": "random" if parent is None else parent.name,
         "seed": spec.seed,
-        "lr": None if stage.kind == "select" else spec.lr,
+        "lr": None if choice else spec.lr,
         "selected": choice,
         "variant": "",
         **_side("target", trained),

@@ -8,38 +8,14 @@ import jax
 import numpy as np
 
 from jaxseg.core import errors, hashing, trees
-from jaxseg.core.types import Variables
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, transplant
-from jaxseg.transfer.spec import StartSpec
 
 FILE = "receipt.json"
 Row = Mapping[str, Any]
 
 
-def transplanted(
-    target: Variables,
-    parent: artifact.Artifact,
-    start: StartSpec,
-    model: Row,
-    image_shape: tuple[int, ...],
-) -> tuple[Variables, dict[str, Any], str]:
-    """Variables after one of a training's `starts`; its row of receipt.json; a line
-    for a log. TransplantError where the parent's weights do not fit, or fit but would
-    compute something else in the section `model`.
-    """
-    take = start.take
-    transplant.check_names(take, model, parent.model_section)
-    variables, receipt = transplant.transplant(
-        target, parent.variables, take, start.reinit
-    )
-    transplant.check_function(
-        take, model, parent.model_section, image_shape, start.allow
-    )
-    return variables, _row(start.parent, parent, receipt), receipt.summary()
-
-
-def _row(
+def row(
     role: str, parent: artifact.Artifact, receipt: transplant.Receipt
 ) -> dict[str, Any]:
     """What receipt.json says of one transplant; fingerprints are of the source."""

@@ -20,7 +20,7 @@ from jaxseg.core import (
 )
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, reuse, status
+from jaxseg.transfer import chain, status, unchanged
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
@@ -111,7 +111,7 @@ def run_stages(
     """Runs what is not there yet; a failed stage blocks only what descends from it."""
     outcome = Outcome({}, {})
     first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
-    digests: reuse.Known = {}
+    digests: unchanged.Known = {}
     for one in stages:
         state, text = _known(one, store, outcome.states, first, digests)
         if not state:
@@ -134,7 +134,7 @@ def _known(
     store: stores.Store,
     states: Mapping[str, str],
     first: Mapping[str, str],
-    digests: reuse.Known,
+    digests: unchanged.Known,
 ) -> tuple[str, str]:
     """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
     parents = {
@@ -152,7 +152,7 @@ def _known(
     if store.done(one.key):
         try:
             store.verify(one.key)
-            reuse.check(one, store.manifest(one.key), digests)
+            unchanged.check(one, store.manifest(one.key), digests)
         except errors.DamagedPicture as error:  # the report has its numbers
             return "failed", str(error)
         except errors.UserError as error:

@@ -1,6 +1,7 @@
 """What the section of a training says: frozen, with every default, checked."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from jaxseg.evals import protocol as protocols
 from jaxseg.models import model as models
 from jaxseg.tasks import build
 from jaxseg.train import optim
+from jaxseg.transfer.network import Network
 
 STEPS = 2**31 - 1  # counted in int32
 BATCH = 2**20  # images: far above what any memory holds
@@ -55,7 +57,7 @@ class TrainData(MixedData):
     @property
     def shape(self) -> tuple[int, ...]:
         """[H, W, C] of training crops."""
-        return (*self.size, len(self.facts().mean or (0, 0, 0)))
+        return (*self.size, self.facts().channels)
 
 
 @frozen
@@ -180,7 +182,7 @@ class TrainSpec(binding.Spec):
     lr: Annotated[float, at_least(0)] = 1e-3
     optimizer: Annotated[Mapping[str, Any] | None, binding.By(_optimizer)] = None
     schedule: Annotated[Mapping[str, Any] | None, binding.By(_schedule)] = None
-    lr_multipliers: Sequence[Sequence[Any]] = ()
+    lr_multipliers: Sequence[tuple[str, float]] = ()
     accumulate: Count = 1
     mixup: Annotated[float, at_least(0)] = 0.0
     ema: Annotated[float, rules.INSIDE] | None = None
@@ -208,6 +210,12 @@ class TrainSpec(binding.Spec):
                 f"eval_every: found 0, but {field} needs evaluations. Fix: "
                 "eval_every=N, the steps between them."
             )
+
+    @functools.cached_property  # asked for by each stage that starts from it
+    def network(self) -> Network:
+        """Model, task, outputs and the shape of images, of a resolved spec."""
+        outputs = build.outputs(self.task, self.data.facts())
+        return Network.of(self.model, self.task, outputs, self.data.shape)
 
     @property
     def chooser(self) -> str:

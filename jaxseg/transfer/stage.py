@@ -1,10 +1,9 @@
 """A stage: one node of work, keyed by the content of its spec and of its parents."""
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxseg.core import binding, errors, hashing, lookup
 from jaxseg.core import manifest as manifests
@@ -12,7 +11,16 @@ from jaxseg.core.types import Variables
 from jaxseg.data.spec import DataSpec
 
 KINDS = "jaxseg.transfer.kinds"
-Network = tuple[Any, ...]  # what decides the shapes of a stage's weights
+
+
+@runtime_checkable
+class Weights(Protocol):
+    """What decides the shapes of a stage's weights; equal ones have equal shapes."""
+
+    def __hash__(self) -> int: ...
+
+    def shapes(self) -> Variables:
+        """Of all variables; none is computed or read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,15 +141,17 @@ class Kind:
         """{name in the manifest: section} of all data that are read."""
         return {}
 
-    def network(self, spec: Any) -> Network | None:
-        """What decides the shapes of the weights, the arguments of `shapes`; None
-        where they are not known before the stage runs.
-        """
+    def weights(self, spec: Any) -> Weights | None:
+        """The shapes of the weights; None where only the stage's run tells them."""
         return None
 
-    def shapes(self, *network: Any) -> Variables:
-        """Shapes and dtypes of the weights, without their values."""
-        raise NotImplementedError(type(self).__name__)
+    def modelled(self, stage: Stage) -> Stage | None:
+        """The stage whose section has the model of these weights, if a plan knows."""
+        return None
+
+    def selected(self, spec: Any) -> str:
+        """The evaluation that chose these weights among candidates; "": none did."""
+        return ""
 
     def training(self, stage: Stage) -> Stage | None:
         """The `train` stage whose weights these are, if this workdir trains them."""
@@ -175,7 +185,7 @@ def bind(name: str, section: Any) -> Bound:
         )
     head = {key: value for key, value in section.items() if key in OWN}
     own = {key: value for key, value in section.items() if key not in OWN}
-    with _located(where):
+    with errors.located(where):
         head = binding.bind(Section, section=head, where=where)
         spec = kind(head.kind).bind(own, where)
     return Bound(head.kind, head.parents or {}, head.columns or (), spec)
@@ -184,7 +194,7 @@ def bind(name: str, section: Any) -> Bound:
 def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
     """The stage of a bound section; parents: {role: stage}."""
     where, own = f"stages/{name}", kind(bound.kind)
-    with _located(where):
+    with errors.located(where):
         spec = own.resolve(bound.spec, where)
         own.check_parents(spec, parents, where)
         versions = {"kind": own.VERSION} | own.versions(spec)
@@ -198,14 +208,3 @@ def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
         key = hashing.key(decides)
     columns = tuple(map(dict, bound.columns))
     return Stage(name, bound.kind, spec, parents, columns, versions, key)
-
-
-@contextlib.contextmanager
-def _located(where: str) -> Iterator[None]:
-    """Puts `where` before a message that does not say it."""
-    try:
-        yield
-    except errors.UserError as error:
-        if where not in str(error):
-            error.args = (f"{where}: {error}",)
-        raise

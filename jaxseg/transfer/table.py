@@ -43,7 +43,7 @@ def show(study: str, stages: Sequence[Stage], workdir: Path) -> None:
         f"To run: {_many(totals['steps'], 'step')}, "
         f"{_many(totals['examples'], 'example')}, "
         f"{_many(totals['evaluated'], 'image')} evaluated, "
-        f"{totals['bytes'] >> 20:,} MiB of weights."
+        f"{totals['bytes'] / 2**20:,.1f} MiB of weights."
     )
 
 

@@ -19,15 +19,9 @@ from jaxseg.data.spec import DataSpec
 from jaxseg.data.tools import checks
 from jaxseg.models import initial
 from jaxseg.tasks import build
-from jaxseg.train import every, hooks, loop, mesh, optim, programs
+from jaxseg.train import every, hooks, loop, mesh, optim, programs, step
 from jaxseg.train import state as states
-from jaxseg.transfer import (
-    artifact,
-    receipts,
-    shapes,
-    store,
-    transplant,
-)
+from jaxseg.transfer import artifact, receipts, sizes, starts, store, transplant
 from jaxseg.transfer.evaluations import Evaluations
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.stage import StageContext
@@ -74,8 +68,7 @@ class Training:
             self.read[name] = data.described(source)
             source.prepare()
             checks.once(source)
-        for text in shapes.notes(self.spec, self.facts, self.task.unsplit):
-            self.context.note(text)
+        self._note_differences()
         self.prepare = self._elapsed()
         state, watch = self._fit(*self._restore_or_start())
         variables, best_step = self._final_variables(state, watch)
@@ -105,6 +98,14 @@ class Training:
                 "parameters": trees.num_parameters(variables["params"]),
             }
         )
+
+    def _note_differences(self) -> None:
+        """Notes what training does that its section does not say."""
+        if self.spec.accumulate > 1:
+            text = step.microbatches(self.spec.accumulate, self.task.unsplit)
+            self.context.note(text)
+        if text := sizes.note(self.spec, self.facts):
+            self.context.note(text)
 
     def _describe_sources(self) -> dict[str, tuple[DataSpec, Source]]:
         """{name: (data section, its examples)} of all that is read."""
@@ -191,14 +192,19 @@ class Training:
         for start in self.spec.starts:
             parent = artifact.load(self.context.parents[start.parent])
             try:
-                variables, row, summary = receipts.transplanted(
-                    variables, parent, start, self.spec.model, shape
+                variables, receipt = starts.transplanted(
+                    variables,
+                    parent.variables,
+                    start,
+                    self.spec.model,
+                    parent.model_section,
+                    shape,
                 )
             except transplant.TransplantError as error:
                 where = f"stages/{self.context.stage.name}/starts, from {parent.folder}"
                 raise transplant.TransplantError(f"{where}: {error}") from None
-            self.context.note(summary)
-            self.receipts.append(row)
+            self.context.note(receipt.summary())
+            self.receipts.append(receipts.row(start.parent, parent, receipt))
         return variables
 
     def _fit(

@@ -10,7 +10,7 @@ from jaxseg.models import model as models
 from jaxseg.transfer.spec import StartSpec
 
 SHOWN = 20  # leaves that an error lists
-PARTS = ("backbone", "head")  # of a model section; prefixes begin with them
+MODULES = ("backbone", "head")  # of a model section; prefixes begin with them
 FIX = (
     "Fix: same name and variant on both sides, or reinit=[...] with a regex for the "
     "target leaves that shall start fresh."
@@ -138,7 +138,7 @@ def check_function(
 
     allow: fields of the backbone or the head that may differ all the same.
     """
-    known = {field for part in PARTS for field in here[part]} - {"name"}
+    known = {field for part in MODULES for field in here[part]} - {"name"}
     for field in allow:
         if field not in known:
             raise TransplantError(str(lookup.unknown(field, known, kind="allow")))
@@ -157,10 +157,10 @@ def _parts(take: Mapping[str, str]) -> list[tuple[str, str]]:
     rules = {
         part: f"{{{to} <- {frm}}}"
         for to, frm in reversed(take.items())
-        for part in PARTS
+        for part in MODULES
         if to.startswith(part) and frm.startswith(part)
     }
-    return [(part, rules[part]) for part in PARTS if part in rules]
+    return [(part, rules[part]) for part in MODULES if part in rules]
 
 
 def _pair(

@@ -12,7 +12,6 @@ from jaxseg.core import compiled
 from jaxseg.data.dataset import IGNORE
 from jaxseg.tasks import detection, segmentation
 from jaxseg.train import mesh, state, step
-from jaxseg.transfer import shapes
 from tests.train import toy
 
 ROWS, SIZE = 8, (6, 10)
@@ -99,7 +98,7 @@ def test_accumulation_changes_no_gradient(name):
 
 def test_what_stays_with_a_microbatch_is_named():
     built = segmentation.build(3, losses={"dice": 1.0, "cross_entropy": 1.0}, ohem=0.5)
-    text = shapes.accumulation(2, built.unsplit)
+    text = step.microbatches(2, built.unsplit)
     assert text.startswith("accumulate 2: batch statistics, Dice over the batch, hard ")
-    text = shapes.accumulation(4, detection.build(3).unsplit)
+    text = step.microbatches(4, detection.build(3).unsplit)
     assert text == "accumulate 4: batch statistics are of each microbatch"

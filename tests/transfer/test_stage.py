@@ -5,8 +5,8 @@ import pytest
 
 from jaxseg.core import errors
 from jaxseg.data import catalogue
-from jaxseg.tasks import build, segmentation
-from jaxseg.transfer import shapes, stage
+from jaxseg.tasks import segmentation
+from jaxseg.transfer import sizes, stage
 from jaxseg.transfer.kinds import train
 from tests import tiny
 
@@ -171,7 +171,7 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(starts=START["starts"]), r"x/starts: unknown parent role 'start'"),
         (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
         (dict(lr_multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
-        (dict(lr_multipliers=[["x"]]), r"allowed: \[regex, number from 0\]"),
+        (dict(lr_multipliers=[["x"]]), r"lr_multipliers/0: .*allowed: a list of 2"),
         (dict(schedule={"name": "poly", "warmup_steps": 3}), r"allowed 0 to steps=2"),
         (dict(columns=3), r"stages/x/columns: found 3"),
         (dict(parents="a"), r"stages/x/parents: found 'a'"),
@@ -236,11 +236,10 @@ def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
     monkeypatch.setattr(catalogue, "find", lambda name: facts)
     spec = sized()
     assert spec.data.size == spec.evaluations["validation"].size == size
-    task = build.task(spec.task, 6)
-    assert shapes.notes(spec, facts, task.unsplit) == [
+    assert sizes.note(spec, facts) == (
         f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
         "multiple of 32"
-    ]
+    )
     assert sized(fusion="bilinear").data.size == list(own)
 
 
@@ -248,5 +247,34 @@ def test_every_data_set_plans_with_its_own_size():
     for size in {catalogue.find(name).size for name in catalogue.names()} - {None}:
         spec = stage.bind("x", BASE).spec
         facts = dataclasses.replace(catalogue.find("worlds/driving_day"), size=size)
-        rounded = shapes.default_size(spec, facts)
+        rounded = sizes.default(spec, facts)
         assert all(n % 32 == 0 and abs(n - m) <= 16 for n, m in zip(rounded, size))
+
+
+@pytest.mark.parametrize(
+    "changes, place",
+    [
+        ({"data": {"name": "worlds/nope"}}, "data: unknown dataset"),
+        ({"data": {"split": "tets"}}, "data: unknown split"),
+        ({"data": {"augment": "factros"}}, "data: unknown recipe"),
+        ({"data": {"mix": [{"name": "worlds/nope"}]}}, "data/mix/0: unknown dataset"),
+        ({"model": {"dtype": "float64"}}, "model: unknown dtype"),
+        ({"model": {"head": {"name": "linaer"}}}, "model/head: unknown head"),
+        (
+            {"model": {"backbone": {"name": "hrnet", "variant": "w17"}}},
+            "model/backbone: unknown hrnet variant",
+        ),
+        ({"task": {"name": "depht"}}, "task: unknown task"),
+        ({"optimizer": {"name": "sdg"}}, "optimizer: unknown optimizer"),
+        (
+            {"evaluations": {"validation": {"name": "worlds/x"}}},
+            "evaluations/validation: unknown dataset",
+        ),
+    ],
+)
+def test_a_message_begins_with_the_place_in_the_config(changes, place):
+    section = tiny.train()
+    for key, value in changes.items():
+        section[key] = (section.get(key) or {}) | value
+    with pytest.raises(errors.UserError, match=f"^stages/x/{place}"):
+        tiny.plan({"stages": {"x": section}})

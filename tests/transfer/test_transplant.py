@@ -6,8 +6,8 @@ import pytest
 
 from jaxseg.core import trees
 from jaxseg.models import model as models
-from jaxseg.transfer import fitting, transplant
 from jaxseg.transfer import run as runs
+from jaxseg.transfer import starts, transplant
 from tests import tiny
 
 SHAPES = {
@@ -298,7 +298,7 @@ def test_the_plan_already_refuses_another_function():
 def test_a_file_that_knows_better_than_the_plan_is_compared_when_it_is_read(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fitting, "_holder", lambda parent: None)
+    monkeypatch.setattr(starts, "check", lambda *given: None)
     config = {"stages": tiny.config()["stages"]}
     model = config["stages"]["source"]["model"]
     other = model | {"backbone": model["backbone"] | {"fusion": "bilinear"}}

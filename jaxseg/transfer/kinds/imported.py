@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -28,19 +28,17 @@ from jaxseg.transfer import stage as stages
 
 UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
 COLLECTIONS = ("params", "batch_stats")
-# What an artifact says of itself that stays true of its weights elsewhere.
-KNOWN = {
-    "heads",
-    "model",
-    "task",
-    "outputs",
-    "classes",
-    "palette",
-    "data",
-    "preprocessing",
-    "metrics",
-    "licences",
-}
+
+
+class Stored(NamedTuple):
+    """Weights in the folder of an artifact. content: its key."""
+
+    folder: Path
+    content: str
+
+    def shapes(self) -> types.Variables:
+        """As the folder's index says."""
+        return checkpoint.shapes(self.folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,19 +109,19 @@ class Imported(stages.Kind):
         content = hashing.file_sum(path)
         return dataclasses.replace(spec, task=task, content=content)
 
-    def network(self, spec: ImportedSpec) -> stages.Network | None:
-        """Folder and content. None of a file, which is read when the stage runs, and of
-        an artifact kept without weights.
+    def weights(self, spec: ImportedSpec) -> Stored | None:
+        """None of a file, which is read when the stage runs, and of an artifact kept
+        without weights.
         """
         path = torch_file.locate(spec.file)
         if not manifests.exists(path):
             return None
         weights = artifact.load(path).folder / "weights"
-        return (weights, spec.content) if weights.is_dir() else None
+        return Stored(weights, spec.content) if weights.is_dir() else None
 
-    def shapes(self, weights: Path, content: str) -> types.Variables:
-        """Those of the weights in a folder with this content."""
-        return checkpoint.shapes(weights)
+    def modelled(self, stage: stages.Stage) -> stages.Stage | None:
+        """Itself, where its model is known."""
+        return stage if stage.spec.model else None
 
     def origin(self, spec: ImportedSpec) -> dict[str, Any]:
         """Of what the weights were trained on; "unknown" or None where neither the
@@ -184,7 +182,7 @@ def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     manifests.check(origin.folder)
     tree = checkpoint.restore_tree(origin.folder / "weights")
     torch_file.check_finite(tree, path)
-    return tree, {n: origin.manifest[n] for n in KNOWN & origin.manifest.keys()}
+    return tree, manifests.of_weights(origin.manifest)
 
 
 def _from_published(

@@ -13,13 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import binding, errors, jsonl, lookup, manifest
+from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest
 from jaxseg.transfer import choosing
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import EvalSpec, TrainSpec
-
-COPIED = {"metrics", "classes", "palette", "heads", "outputs", "data", "preprocessing"}
-COPIED |= {"weights", "model", "task"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +71,16 @@ class Select(stages.Kind):
             return first
         return dataclasses.replace(first, spec=on_all_images(first.spec))
 
+    def modelled(self, stage: stages.Stage) -> stages.Stage | None:
+        """One that stands for all candidates, if their models are the same."""
+        every = [stages.kind(c.kind).modelled(c) for c in stage.parents.values()]
+        models = {one and hashing.canonical(one.spec.model) for one in every}
+        return every[0] if len(models) == 1 else None
+
+    def selected(self, spec: SelectSpec) -> str:
+        """The evaluation that it chooses by."""
+        return spec.evaluation
+
     def describe(
         self, spec: SelectSpec, parents: Mapping[str, stages.Stage]
     ) -> dict[str, int]:
@@ -111,7 +118,7 @@ def _run(context: stages.StageContext) -> dict[str, Any]:
         facts = _refit(context, candidate, context.parents[winner], manifests[winner])
     else:
         chosen = manifests[winner]
-        facts = {name: chosen[name] for name in COPIED & chosen.keys()} | {
+        facts = manifest.of_weights(chosen) | {
             "metrics": [_chosen(context, candidate, row) for row in chosen["metrics"]],
             "winner": chosen["key"],
             "steps": chosen.get("steps", 0),
@@ -124,7 +131,7 @@ def _run(context: stages.StageContext) -> dict[str, Any]:
 
 def refits(spec: SelectSpec, candidate: stages.Stage) -> bool:
     """Whether this candidate, if it wins, is trained again."""
-    if not spec.refit or candidate.kind != "train":
+    if not spec.refit or not isinstance(candidate.spec, TrainSpec):
         return False
     return any(one.part == "train" for one in candidate.spec.data.all)
 

@@ -11,8 +11,9 @@ from jaxseg.evals import protocol
 from jaxseg.models import model as models
 from jaxseg.tasks import build
 from jaxseg.train import optim
-from jaxseg.transfer import choosing, fitting, heads, shapes, spec, transplant
+from jaxseg.transfer import choosing, sizes, spec, starts, suitability, transplant
 from jaxseg.transfer import stage as stages
+from jaxseg.transfer.network import Network
 from jaxseg.transfer.spec import EvalSpec, MixedData, TrainData, TrainSpec
 
 
@@ -28,10 +29,11 @@ class Train(stages.Kind):
 
     def resolve(self, spec: TrainSpec, where: str) -> TrainSpec:
         """Sizes, options, fingerprints and periods that the data decide."""
-        facts = spec.data.facts()
+        with errors.located(f"{where}/data"):
+            facts = spec.data.facts()
         spec = _resolved(spec, facts, where)
         _check(spec, facts, where)
-        head = heads.Head.of(spec.task, facts)
+        head = suitability.Head.of(spec.task, facts)
         for name, data in spec.evaluations.items():
             place = f"{where}/evaluations/{name}"
             head.check(data.name, data.facts(), place)
@@ -56,7 +58,7 @@ class Train(stages.Kind):
                 f"{where}: parent {unused[0]!r} is in no `starts`, so nothing of it "
                 "would be used. Fix: add starts=[{parent, take}] or remove it."
             )
-        fitting.check(spec, self.network(spec), parents)
+        starts.check(spec, spec.network, parents)
 
     def versions(self, spec: TrainSpec) -> dict[str, int]:
         """Of task, backbone and head."""
@@ -74,13 +76,13 @@ class Train(stages.Kind):
         """What it trains on, and its evaluations."""
         return spec.reads
 
-    def network(self, spec: TrainSpec) -> stages.Network:
-        """Model, task, outputs and the shape of images."""
-        return shapes.network(spec, spec.data.facts())
+    def weights(self, spec: TrainSpec) -> Network:
+        """Of its network."""
+        return spec.network
 
-    def shapes(self, *network: Any) -> Any:
-        """Without computing any."""
-        return shapes.variables(*network)
+    def modelled(self, stage: stages.Stage) -> stages.Stage:
+        """Itself."""
+        return stage
 
     def training(self, stage: stages.Stage) -> stages.Stage:
         """Itself."""
@@ -89,8 +91,20 @@ class Train(stages.Kind):
     def describe(
         self, spec: TrainSpec, parents: Mapping[str, stages.Stage]
     ) -> dict[str, int]:
-        """Parameters, steps, examples seen, images evaluated, bytes."""
-        return shapes.costs(spec, spec.data.facts())
+        """Parameters, steps, examples seen, images that evaluations look at, bytes on
+        disk when done.
+        """
+        parameters, size = spec.network.size()
+        evaluations = spec.evaluations.items()
+        images = {name: data.images(data.facts())[0] for name, data in evaluations}
+        again = choosing.during(spec) * images[spec.chooser]
+        return {
+            "parameters": parameters,
+            "steps": spec.steps,
+            "examples": spec.steps * spec.batch_size,
+            "evaluated": sum(images.values()) + again,
+            "bytes": size,
+        }
 
     def run(self, context: stages.StageContext) -> dict[str, Any]:
         """Trains into `context.folder`."""
@@ -104,10 +118,9 @@ KIND = Train()
 
 def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
     task = lookup.load("jaxseg.tasks", spec.task["name"]).resolve(spec.task, facts)
-    size = spec.data.size or shapes.default_size(spec, facts)
-    data = _resolved_data(
-        dataclasses.replace(spec.data, size=size), facts, f"{where}/data"
-    )
+    with errors.located(f"{where}/data"):
+        size = sizes.default(spec, facts)
+        data = _resolved_data(spec.data, facts, size, f"{where}/data")
     evaluations = {
         name: _resolved_evaluation(own, data, f"{where}/evaluations/{name}")
         for name, own in spec.evaluations.items()
@@ -116,8 +129,9 @@ def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
     if run.log_every is None:
         period = max(1, min(50, spec.steps // 20))
         run = dataclasses.replace(run, log_every=period)
+    own = None if spec.choose_by == spec.headline else spec.choose_by  # one key
     spec = dataclasses.replace(
-        spec, task=task, data=data, evaluations=evaluations, run=run
+        spec, task=task, data=data, evaluations=evaluations, run=run, choose_by=own
     )
     if spec.eval_every is None:
         seen = evaluations[spec.chooser]
@@ -126,19 +140,28 @@ def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
     return spec
 
 
-def _resolved_data(data: TrainData, facts: dataset.Dataset, where: str) -> TrainData:
-    """With augmentation at the training resolution, and what is mixed in."""
-    data = data.identified(facts, where)
+def _resolved_data(
+    data: TrainData,
+    facts: dataset.Dataset,
+    size: tuple[int, int] | None,
+    where: str,
+) -> TrainData:
+    """With augmentation at the training resolution, and what is mixed in.
+
+    size: where the section gives none.
+    """
     mix = tuple(
         _resolved_mixed(own, facts, f"{where}/mix/{place}")
         for place, own in enumerate(data.mix)
     )
+    data = data.identified(facts, where, size=size, mix=mix)
     augment = recipes.sized(data.augment, *data.size)
-    return dataclasses.replace(data, augment=augment, mix=mix)
+    return dataclasses.replace(data, augment=augment)
 
 
 def _resolved_mixed(own: MixedData, facts: dataset.Dataset, where: str) -> MixedData:
-    other = own.facts()
+    with errors.located(where):
+        other = own.facts()
     if other.classes != facts.classes:
         raise errors.UserError(
             f"{where}: {own.name} has the classes {', '.join(other.classes)}; "
@@ -149,14 +172,14 @@ def _resolved_mixed(own: MixedData, facts: dataset.Dataset, where: str) -> Mixed
 
 
 def _resolved_evaluation(own: EvalSpec, data: TrainData, where: str) -> EvalSpec:
-    sized = dataclasses.replace(own, size=own.size or data.size)
-    return sized.identified(own.facts(), where)
+    with errors.located(where):
+        return own.identified(own.facts(), where, size=data.size)
 
 
 def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
-    heads.check_fields(spec.task, spec.data.name, facts, where)
-    shapes.check_size(spec, where)
+    suitability.check_fields(spec.task, spec.data.name, facts, where)
+    sizes.check(spec, where)
     task = build.task(spec.task, 1)
     if spec.mixup and "label" not in task.fields:
         raise errors.UserError(
@@ -164,7 +187,7 @@ def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
             "0, for only classification with one class an image can be mixed"
         )
     optim.schedule(steps=spec.steps, **spec.schedule)
-    variables = shapes.variables(*shapes.network(spec, facts))  # or it is refused here
+    variables = spec.network.shapes()  # or it is refused here
     if spec.lr_multipliers:  # a plan has thousands of stages
         optim.leaf_scales(variables["params"], spec.lr_multipliers)
     if spec.optimizer["decay_multipliers"]:

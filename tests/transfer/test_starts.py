@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxseg.transfer import fitting, transplant
+from jaxseg.transfer import starts, transplant
+from jaxseg.transfer.kinds.select import Select
 from tests import tiny
 
 FOLDER = "imported"
@@ -67,9 +68,9 @@ def test_a_selection_among_unlike_models_is_left_to_the_run():
     stages["target/b"]["model"] = tiny.MODEL | {"backbone": backbone}
     stages["target/b"] |= {"parents": {}, "starts": []}
     selection = tiny.plan({"stages": stages}).by_name["target"]
-    assert fitting._holder(selection) is None
+    assert Select().modelled(selection) is None
     selection = tiny.plan(tiny.config()).by_name["target"]
-    assert fitting._holder(selection).name in ("target/a", "target/b")
+    assert Select().modelled(selection).name in ("target/a", "target/b")
 
 
 def test_a_pair_of_networks_is_compared_once(monkeypatch):
@@ -77,7 +78,7 @@ def test_a_pair_of_networks_is_compared_once(monkeypatch):
     calls, compare = [], transplant.transplant
     counted = lambda *arguments: calls.append(1) or compare(*arguments)
     monkeypatch.setattr(transplant, "transplant", counted)
-    fitting._check_shapes.cache_clear()
+    starts._check.cache_clear()
     stages = tiny.config()["stages"]
     for seed in range(5):
         child = tiny.candidate(0.1) | {"seed": seed}

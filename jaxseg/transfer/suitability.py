@@ -19,7 +19,7 @@ class Head(NamedTuple):
     @classmethod
     def of(cls, task: Mapping[str, Any], facts: dataset.Dataset) -> "Head":
         """That of a training of this task on a set with these facts."""
-        channels = len(facts.mean or (0, 0, 0))
+        channels = facts.channels
         outputs = build.outputs(task, facts)
         return cls(task, outputs, channels, facts.keypoints or facts.classes)
 
@@ -34,7 +34,7 @@ class Head(NamedTuple):
                 f"{self.outputs} ({listed(self.classes)}). Fix: data with the same "
                 "classes, or train a head for these (configs/finetune.py)"
             )
-        channels = len(facts.mean or (0, 0, 0))
+        channels = facts.channels
         if self.channels not in (None, channels):
             raise errors.UserError(
                 f"{where}: images of {name} have {channels} channels, those of the "
