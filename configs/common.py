@@ -1,6 +1,7 @@
 """Shared by the configs: arguments, and the sections of stages, models and data."""
 
 import difflib
+import math
 import pathlib
 
 import ml_collections as mlc
@@ -38,6 +39,16 @@ def seeds(count):
     if not 1 <= count <= 1000:
         raise ValueError(f"seeds={count}: allowed are 1 to 1000")
     return range(count)
+
+
+def steps(images, epochs, batch):
+    """Optimizer steps of `batch` images after which each of `images` was seen `epochs`
+    times; the last batch runs into the next epoch.
+
+    >>> steps(367, epochs=30, batch=16)  # 688.125
+    689
+    """
+    return math.ceil(images * epochs / batch)
 
 
 def folder(path, key):

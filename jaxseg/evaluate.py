@@ -294,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
         help="only N examples, drawn by --seed",
     )
     add("--seed", type=command.at_least(0), default=0, metavar="N", help="(default: 0)")
-    add("--part", default="all", help="all, train or holdout (default: all)")
+    add("--part", default="all", help="all, train, holdout or rest (default: all)")
     add("--size", metavar="HxW", help="canvas or window (default: that of training)")
     add("--mode", help="whole or sliding (default: whole)")
     add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")

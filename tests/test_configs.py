@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from configs import common
 from jaxseg import main
 from jaxseg.core import binding, errors
 from jaxseg.transfer import chain, choosing
@@ -47,6 +48,12 @@ def test_every_config_plans(name, own_folder):
     for stage in plan.stages:
         assert set(stage.parent_names.values()) <= seen
         seen.add(stage.name)
+
+
+def test_steps_of_epochs():
+    assert common.steps(367, epochs=30, batch=16) == 689  # 688.125 batches
+    assert common.steps(64, epochs=2, batch=16) == 8
+    assert common.steps(10, epochs=0.5, batch=16) == 1
 
 
 def test_factors_is_the_study_of_the_issue():

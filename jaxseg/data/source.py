@@ -176,7 +176,8 @@ def open(
 
     count: the number of them; fraction: their share, 0.05 for 5 %. With one seed, a
     smaller subset lies within every larger one.
-    part: "holdout" is a seeded fifth of those records, "train" the rest of them.
+    part: "holdout" is a seeded fifth of those records, "train" the others of them;
+    "rest" are the records of the split that were not drawn.
     cache: "memory" decodes each example once; "auto" does so for rendered data sets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
     full_digest: digests are of whole images, not of their first and last 64 KiB.
@@ -205,7 +206,7 @@ def open(
         records,
         root=folder,
         options=options,
-        indices=subsets.take_part(indices, part, seed),
+        indices=subsets.take_part(indices, part, seed, len(records)),
         fingerprint=print_,
         disk=caching.of(reader) if cache == "disk" else None,
         full_digest=full_digest,

@@ -20,10 +20,11 @@ class DataSpec(binding.Spec):
     """Which examples of which data set.
 
     count: the number of examples, or `fraction`: their share of the split, drawn by
-    `seed`. part: of those, a held-out fifth or the rest. options: of the reader. copy:
-    a name for this copy of a catalogue data set, if several copies differ in content.
-    cache: see `data.source.open`. full_digest: digests cover all bytes of the images,
-    not only both ends.
+    `seed`. part: of those, a held-out fifth ("holdout") or the others ("train"), or the
+    "rest" of the split, which was not drawn. options: of the reader. copy: a name for
+    this copy of a catalogue data set, if several copies differ in content. cache: see
+    `data.source.open`. full_digest: digests cover all bytes of the images, not only
+    both ends.
     """
 
     name: str
@@ -84,18 +85,20 @@ class DataSpec(binding.Spec):
         """(number of images used, number in the split); 0 if only the folder has it."""
         total = facts.splits.get(self.split, 0)
         count = subsets.share(total, self.count, self.fraction, what=self.name)
+        if not total and (self.count is None or self.part == "rest"):
+            return 0, 0
         drawn = total if count is None else count
-        return subsets.part_size(drawn, self.part) if drawn else 0, total
+        return subsets.part_size(drawn, self.part, total), total
 
     def same_split(self, other: "DataSpec") -> bool:
         """Whether both draw from the same images."""
         return all(getattr(self, n) == getattr(other, n) for n in (*SET, "split"))
 
     def overlaps(self, other: "DataSpec") -> bool:
-        """Whether both may share images: true for one split, except for the two parts
-        of one draw.
+        """Whether both may share images: true for one split, except for parts of one
+        draw that are apart.
         """
-        apart = {self.part, other.part} == {"train", "holdout"}
+        apart = subsets.apart(self.part, other.part)
         draws = [[getattr(one, n) for n in subsets.DRAW] for one in (self, other)]
         return self.same_split(other) and not (apart and draws[0] == draws[1])
 
@@ -113,6 +116,13 @@ class DataSpec(binding.Spec):
             raise errors.UserError(
                 f"{where}: count={self.count}; allowed are 1 to {total}, the number of "
                 "records."
+            )
+        whole = self.count is None and self.fraction in (None, 1)
+        if self.part == "rest" and (whole or (known and self.count == total)):
+            raise errors.UserError(
+                f"{where}: found part='rest' with count={self.count} and fraction="
+                f"{self.fraction}, which leave nothing out. Fix: the count or fraction "
+                "whose rest this is, with its seed."
             )
 
 

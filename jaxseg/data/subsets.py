@@ -1,4 +1,4 @@
-"""Subsets of the records of a split: a number, a share, the holdout, the train part."""
+"""Subsets of the records of a split: a number, a share, and parts of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxseg.core import errors
 
-PARTS = ("all", "train", "holdout")
+PARTS = ("all", "train", "holdout", "rest")
 UNITS = ("batch", "example")  # what is drawn at once from one of several sources
 T = TypeVar("T")
 DRAW = (
@@ -43,24 +43,41 @@ def subset(total: int, count: int | None, seed: int, *, what: str) -> np.ndarray
     return np.sort(np.random.default_rng([seed, total]).permutation(total)[:count])
 
 
-def take_part(indices: np.ndarray, part: str, seed: int) -> np.ndarray:
-    """The held-out fifth of `indices`, the rest, or all of them; sorted."""
-    if part == "all":
-        return indices
-    shuffled = np.random.default_rng([seed, len(indices), 1]).permutation(indices)
-    border = part_size(len(indices), "holdout")
-    if part == "train" and border == len(indices):
+def take_part(drawn: np.ndarray, part: str, seed: int, total: int) -> np.ndarray:
+    """Sorted: all that are drawn, their held-out fifth or the "train"ing others, or the
+    "rest" of the `total` records of the split, which were not drawn.
+    """
+    if not part_size(len(drawn), part, total):
+        reason = "the draw takes every record" if part == "rest" else "it is held out"
         raise errors.UserError(
-            f"part: found 'train' of {len(indices)} record, all of which is held out. "
-            "Fix: part='all' and evaluations of other images, or more images."
+            f"part: found {part!r} of {len(drawn)} of {total} records, which is none: "
+            f"{reason}. Fix: part='all' and evaluations of other images, or another "
+            "count or fraction."
         )
+    if part == "all":
+        return drawn
+    if part == "rest":
+        return np.setdiff1d(np.arange(total), drawn, assume_unique=True)
+    shuffled = np.random.default_rng([seed, len(drawn), 1]).permutation(drawn)
+    border = part_size(len(drawn), "holdout", total)
     return np.sort(shuffled[:border] if part == "holdout" else shuffled[border:])
 
 
-def part_size(total: int, part: str) -> int:
-    """The number of records in a part of `total` records."""
-    holdout = max(1, total // 5)
-    return {"all": total, "holdout": holdout, "train": total - holdout}[part]
+def part_size(drawn: int, part: str, total: int) -> int:
+    """The number of records in a part, of `drawn` from `total` records."""
+    holdout = max(1, drawn // 5)
+    sizes = {"all": drawn, "holdout": holdout, "train": drawn - holdout}
+    return (sizes | {"rest": total - drawn})[part]
+
+
+def apart(one: str, other: str) -> bool:
+    """Whether two parts of one draw share no record.
+
+    >>> apart("rest", "holdout"), apart("rest", "rest"), apart("all", "train")
+    (True, False, False)
+    """
+    parts = {one, other}
+    return parts == {"train", "holdout"} or (len(parts) == 2 and "rest" in parts)
 
 
 def drawn_splits(items: Sequence[T], where: Path) -> dict[str, list[T]]:

@@ -43,7 +43,22 @@ def adamw(
     return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 
 
-OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}
+def rmsprop(
+    alpha: Momentum = 0.99, momentum: Momentum = 0.0, eps: Positive = 1e-8
+) -> optax.GradientTransformation:
+    """RMSprop as in torch: v = alpha v + (1 - alpha) g^2 from v = 0, then
+    b = momentum b + g / (sqrt(v) + eps); decay, if any, is added to the gradient.
+
+    optax.rmsprop differs: alpha is 0.9, eps is within the root, and the momentum adds
+    up steps that hold their rates already.
+    """
+    return optax.chain(
+        optax.scale_by_rms(decay=alpha, eps=eps, eps_in_sqrt=False),
+        optax.trace(decay=momentum),
+    )
+
+
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
 
 
 def build(

@@ -157,8 +157,8 @@ class TrainSpec(binding.Spec):
     batch_size: of all devices and accumulated microbatches together. accumulate:
     microbatches; the loss is divided by counts of the whole batch, but batch
     statistics, Dice over the batch, Lovasz and hard pixels are of one microbatch.
-    optimizer: {name: sgd | adam | adamw, ...}, adam if None; schedule: {name: constant
-    | step | poly | cosine, ...}, cosine if None.
+    optimizer: {name: sgd | adam | adamw | rmsprop, ...}, adam if None; schedule: {name:
+    constant | step | poly | cosine, ...}, cosine if None.
     lr_multipliers: [[regex on parameter paths, factor]]; 0 freezes, and a module that
     is frozen as a whole runs in evaluation mode: running statistics, no dropout.
     mixup: alpha of `data.mixing.mixup`, for classification; 0: none.

@@ -1,6 +1,7 @@
 """Sources by name: subsets, parts, caches, checks, errors that explain themselves."""
 
 import collections.abc
+import dataclasses
 import os
 import pickle
 import threading
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxseg.core import errors
-from jaxseg.data import caching, catalogue, dataset, subsets
+from jaxseg.data import caching, catalogue, dataset, spec, subsets
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.datasets import camvid as camvid_lib
@@ -84,7 +85,9 @@ def test_counts_are_seeded_and_nested(camvid):
 
 
 def test_one_image_cannot_be_divided(camvid):
-    with pytest.raises(errors.UserError, match="'train' of 1 record, all of which"):
+    with pytest.raises(
+        errors.UserError, match=r"'train' of 1 of 10 records, .* held out"
+    ):
         source_lib.open("camvid/11", split="train", root=camvid, count=1, part="train")
 
 
@@ -97,6 +100,39 @@ def test_holdout_and_train_divide_the_subset(camvid):
     ]
     assert len(parts[1]) == 1 and len(parts[0]) == 7
     assert sorted(parts[0] + parts[1]) == sorted(parts[2])
+
+
+def test_the_rest_is_what_was_not_drawn(camvid):
+    def opened(**given):
+        return ids(source_lib.open("camvid/11", split="train", root=camvid, **given))
+
+    for draw in ({"count": 8, "seed": 3}, {"fraction": 0.3}):
+        drawn, rest = opened(**draw), opened(**draw, part="rest")
+        assert not set(drawn) & set(rest)
+        assert sorted(drawn + rest) == sorted(opened())
+        assert rest == opened(**draw, part="rest")
+    assert opened(count=8, seed=4, part="rest") != opened(count=8, seed=3, part="rest")
+    for nothing in ({}, {"count": 10}, {"fraction": 1.0}):
+        with pytest.raises(errors.UserError, match="'rest' of 10 of 10 records"):
+            opened(**nothing, part="rest")
+
+
+def test_plans_count_the_rest():
+    def section(**given):
+        return spec.DataSpec(name="camvid/11", split="train", part="rest", **given)
+
+    facts = catalogue.find("camvid/11")
+    assert section(count=67).images(facts) == (300, 367)
+    assert section(fraction=0.2).images(facts) == (294, 367)  # 73.4 are drawn
+    counted = dataclasses.replace(facts, splits={"train": 0})  # only in the folder
+    assert section(count=67).images(counted) == (0, 0)
+    assert section(fraction=0.2).images(counted) == (0, 0)
+    for nothing in ({}, {"fraction": 1.0}):
+        with pytest.raises(errors.UserError, match=r"x: found part='rest'.* Fix:"):
+            section(**nothing).identified(facts, "x")
+    worlds = spec.DataSpec(name="worlds/driving_day", count=2000, part="rest")
+    with pytest.raises(errors.UserError, match=r"count=2000.*leave nothing out"):
+        worlds.identified(worlds.facts(), "x")
 
 
 def test_memory_decodes_once_and_is_never_written_to(camvid):

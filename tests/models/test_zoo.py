@@ -219,6 +219,23 @@ def test_parameters_of_the_papers():
     assert round(count(narrow, "backbone/") / 1e6, 1) == 2.5
 
 
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("hrnet", 514_104),
+        ("resnest", 955_472),
+        ("resnet", 879_184),
+        ("unet", 295_544),
+        ("vgg", 922_896),
+        ("vit", 316_608),
+    ],
+)
+def test_small_lies_between_tiny_and_full(name, parameters):
+    found = [count(build(name, variant=v), "backbone/") for v in ("tiny", "small")]
+    least = min(count(build(name, variant=v), "backbone/") for v in FULL[name][-2:])
+    assert found[1] == parameters and 2 * found[0] < parameters < least / 2
+
+
 def test_the_classic_unet():
     """31.04 M: 64 to 1024 channels, learned upsampling, plain skips, BatchNorm."""
     fields = {"up": "transpose", "project_skip": False}

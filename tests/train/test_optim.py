@@ -79,6 +79,19 @@ def torch_adam(steps, weight_decay=0.0, decoupled=False, b1=0.9, b2=0.999, eps=1
     return params
 
 
+def torch_rmsprop(steps, alpha=0.99, momentum=0.0, eps=1e-8, weight_decay=0.0):
+    """torch.optim.RMSprop, written from its documentation, in float64."""
+    params = {k: v.astype(float) for k, v in draw(0).items()}
+    v, buffers = dict.fromkeys(PATHS, 0.0), dict.fromkeys(PATHS, 0.0)
+    for index in range(steps):
+        for path, g in draw(index + 1).items():
+            g = g + weight_decay * params[path]
+            v[path] = alpha * v[path] + (1 - alpha) * g * g
+            buffers[path] = momentum * buffers[path] + g / (np.sqrt(v[path]) + eps)
+            params[path] = params[path] - RATES[index] * buffers[path]
+    return params
+
+
 CASES = {
     "sgd": (dict(name="sgd"), torch_sgd, {}),
     "plain": (dict(name="sgd", momentum=0.0), torch_sgd, dict(momentum=0.0)),
@@ -103,6 +116,12 @@ CASES = {
         torch_adam,
         dict(weight_decay=0.1, decoupled=True, b1=0.8, b2=0.99),
     ),
+    "rmsprop": (dict(name="rmsprop"), torch_rmsprop, {}),
+    "chairs": (  # of its FCN-ResNets, with a larger decay
+        dict(name="rmsprop", momentum=0.9, weight_decay=0.1, eps=1e-3),
+        torch_rmsprop,
+        dict(momentum=0.9, weight_decay=0.1, eps=1e-3),
+    ),
 }
 
 
@@ -115,6 +134,15 @@ def test_equals_torchs_formulas(case):
         found = values(states[steps])
         chex.assert_trees_all_close(found, expected, rtol=2e-5, atol=1e-6)
         assert int(states[steps].step) == steps
+
+
+def test_steps_of_rmsprop_by_hand():
+    """g = 2, then 0: v = 0.04, 2 / (0.2 + 0.05) = 8; then momentum alone, 0.5 * 8."""
+    tx = optim.build("rmsprop", momentum=0.5, eps=0.05)
+    params = jnp.zeros(1)
+    first, memory = tx.update(jnp.array([2.0]), tx.init(params), params)
+    second, _ = tx.update(jnp.array([0.0]), memory, params)
+    np.testing.assert_allclose(np.concatenate([first, second]), [8.0, 4.0], rtol=1e-6)
 
 
 def test_decay_multipliers():
@@ -161,7 +189,7 @@ def test_multipliers_scale_the_rate():
         np.testing.assert_allclose(found[path] - start, moved, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
 def test_frozen_leaves_do_not_move_by_a_bit(name):
     section = dict(name=name, weight_decay=0.1)
     states = trained(section, 3, lr_multipliers=[["backbone/.*", 0]], ema=0.9)

@@ -78,6 +78,19 @@ def test_parts_of_one_draw_do_not_overlap(seed, shared):
     assert bool(choosing.words(found, "train")) == shared
 
 
+def test_the_rest_overlaps_no_image_of_its_draw():
+    data = {"name": "worlds/driving_day", "count": 8, "seed": 1}
+    sections = {"part": {"part": "holdout"}, "rest": {"part": "rest"}}
+    sections = {n: {"split": "train"} | own for n, own in sections.items()}
+    found = spec(data=data, evaluations=sections, choose_by="part", headline="rest")
+    part, rest = (found.evaluations[name] for name in ("part", "rest"))
+    assert (rest.count, rest.seed) == (8, 1)  # as in training
+    assert not rest.overlaps(found.data) and not rest.overlaps(part)
+    assert not found.data.overlaps(rest) and rest.overlaps(rest)
+    other = dataclasses.replace(rest, seed=2)
+    assert rest.overlaps(other) and found.data.overlaps(other)
+
+
 def test_images_that_chose_between_candidates():
     evaluations = {"validation": {}, "quick": {"count": 4}, "holdout": HOLDOUT}
     found = spec(evaluations=evaluations)

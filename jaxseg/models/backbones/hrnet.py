@@ -184,6 +184,14 @@ VARIANTS = {
         "first_width": 8,
         "first_blocks": 1,
     },
+    "small": {  # 0.5 M parameters, a third of w18_small
+        "width": 12,
+        "modules": (1, 1, 1),
+        "blocks": 1,
+        "stem": (32, 32),
+        "first_width": 16,
+        "first_blocks": 1,
+    },
     "w18_small": {
         "width": 16,
         "modules": (1, 1, 1),

@@ -170,6 +170,8 @@ class ResNeSt(nn.Module):
 
 VARIANTS = {
     "tiny": {"lengths": (1, 1, 1, 1), "width": 8, "stem": (8, 8, 8)},
+    # 1.0 M parameters.
+    "small": {"lengths": (2, 2, 2, 2), "width": 16, "stem": (16, 16, 16)},
     "50d": {"lengths": (3, 4, 6, 3)},
 }
 

@@ -77,6 +77,7 @@ class ResNet(nn.Module):
 
 VARIANTS = {
     "tiny": {"lengths": (1, 1, 1, 1), "width": 8},
+    "small": {"lengths": (2, 2, 2, 2), "width": 16},  # 0.9 M parameters
     "50": {"lengths": (3, 4, 6, 3)},
     "101": {"lengths": (3, 4, 23, 3)},
 }

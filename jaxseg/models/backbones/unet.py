@@ -41,6 +41,7 @@ class Encoder(nn.Module):
 
 VARIANTS = {
     "tiny": {"widths": (4, 8, 8)},
+    "small": {"widths": (8, 16, 32, 64, 128)},  # 0.3 M parameters
     "base": {"widths": (32, 64, 128, 256, 512)},  # of the decoder paper, section 2.3
     "classic": {"widths": (64, 128, 256, 512, 1024)},
 }

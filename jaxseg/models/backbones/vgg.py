@@ -64,6 +64,8 @@ class VGG(nn.Module):
 WIDTHS, LENGTHS = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)
 VARIANTS = {
     "tiny": {"widths": (4, 8, 8, 16, 16), "lengths": (1, 1, 1, 1, 1), "norm": True},
+    # A quarter of the widths of 16_bn: 0.9 M parameters.
+    "small": {"widths": (16, 32, 64, 128, 128), "lengths": LENGTHS, "norm": True},
     "16": {"widths": WIDTHS, "lengths": LENGTHS},
     "16_bn": {"widths": WIDTHS, "lengths": LENGTHS, "norm": True},
 }

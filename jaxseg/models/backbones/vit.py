@@ -141,6 +141,14 @@ class ViT(nn.Module):
 
 VARIANTS = {
     "tiny": {"width": 16, "depth": 2, "heads": 2, "head_width": 8, "image_size": 64},
+    "small": {  # 0.3 M parameters, for images of 64 pixels; ViT-S of papers is s16
+        "width": 64,
+        "depth": 6,
+        "heads": 4,
+        "head_width": 16,
+        "patch": 8,
+        "image_size": 64,
+    },
     "ti16": {"width": 192, "depth": 12, "heads": 3},
     "s16": {"width": 384, "depth": 12, "heads": 6},
     "b16": {"width": 768, "depth": 12, "heads": 12},
