@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, jsonl
-from jaxseg.report import claims, gains, page, rows, tables, texts, workdir
+from jaxseg.report import absolute, claims, gains, page, rows, tables, texts, workdir
+from jaxseg.report.view import View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,10 +15,12 @@ class Report:
     """All that was computed for a report, and the paths of its files."""
 
     studies: Sequence[workdir.Study]
+    views: Sequence[View]
     results: Sequence[Mapping[str, Any]]
     gains: Sequence[Mapping[str, Any]]
     grids: Sequence[tables.Grid]
     claims: Sequence[Mapping[str, Any]]
+    tables: Sequence[absolute.Table]  # of the papers
     files: Mapping[str, Path]
 
     @property
@@ -56,35 +59,47 @@ def read(folder: Path | str) -> Report:
     folder = Path(folder)
     if not folder.is_dir():
         raise errors.UserError(f"{folder}: no such folder. Give --workdir of a run.")
-    studies = workdir.load(folder)
-    results = [row for study in studies for row in rows.results(study)]
-    cells = [cell for study in studies for cell in rows.planned(study)]
-    measured = gains.gains(results)
+    views = [_view(study) for study in workdir.load(folder)]
+    measured = [row for view in views for row in view.gains]
+    cells = [cell for view in views for cell in view.cells]
     names = ("results.csv", "gains.csv", "claims.csv", "index.html")
-    names += ("tables.md", "tables.tex")
+    names += ("tables.csv", "tables.md", "tables.tex")
     return Report(
-        studies=studies,
-        results=results,
+        studies=[view.study for view in views],
+        views=views,
+        results=[row for view in views for row in view.results],
         gains=measured,
         grids=tables.grids(measured, cells),
-        claims=claims.table(measured),
+        tables=[table for view in views if view.own for table in view.own.tables(view)],
+        claims=[line for view in views for line in claims.table(view)],
         files={name: folder / "report" / name for name in names},
     )
 
 
+def _view(study: workdir.Study) -> View:
+    results = rows.results(study)
+    return View(study, results, gains.gains(results))
+
+
 def build(folder: Path | str) -> Report:
-    """Writes results.csv, gains.csv, claims.csv, tables.md, tables.tex and index.html
-    into report/ of a workdir; UserError where the disk refuses it.
+    """Writes results.csv, gains.csv, claims.csv, tables.csv, tables.md, tables.tex and
+    index.html into report/ of a workdir; UserError where the disk refuses it.
     """
     report = read(folder)
     grids = [grid for grid in report.grids if grid.compares]
+    values = [*map(absolute.twin, grids), *report.tables]
     written = {
         "results.csv": rows.write_csv(report.results, rows.COLUMNS),
         "gains.csv": rows.write_csv(report.gains, gains.COLUMNS),
         "claims.csv": rows.write_csv(report.claims, claims.COLUMNS),
         "index.html": page.render(report),
-        "tables.md": "\n".join(map(texts.markdown, grids)),
-        "tables.tex": "\n".join(map(texts.latex, grids)),
+        "tables.csv": absolute.csv(values),
+        "tables.md": "\n".join(
+            [*map(texts.markdown, grids), *map(absolute.markdown, values)]
+        ),
+        "tables.tex": "\n".join(
+            [*map(texts.latex, grids), *map(absolute.latex, values)]
+        ),
     }
     try:
         for name, text in written.items():

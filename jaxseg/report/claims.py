@@ -1,20 +1,19 @@
-"""The findings of the factors paper, compared with the gains measured here.
+"""Findings of a paper, compared with what a study measured.
 
-Section 6 of arXiv:2103.13318. Each finding has a fixed rule, which reads the gain rows
-of one study and setting and is printed beside its verdict. Only gains that are sure and
-in the direction of the finding support it. A finding is undecided where the intervals
-are too wide; with one seed there are none, and the means decide. It is not measured
-where no gain row applies. A5, A6, A9 and A10 need multi-source models, other tasks or
-full targets, and are left out.
+The findings of a study are CLAIMS of its file in `report/studies`. Each has a fixed
+rule, printed beside its verdict. A finding is undecided where it was measured and the
+intervals are too wide to say; with one seed there are none, and the means decide.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.report import gains, layout, shares
+from jaxseg.report import layout
+from jaxseg.report.view import View
 
 COLUMNS = [
     "study",
@@ -29,317 +28,129 @@ COLUMNS = [
 ]
 HELD, WEAKLY, NOT = "held", "held weakly", "did not hold"
 UNDECIDED, UNMEASURED = "undecided", "not measured"
-Rows = Sequence[Mapping[str, Any]]
+UNLEARNED = "pretext not learned"
+Result = tuple[str, int, str]  # what was measured, count, verdict
+Groups = Mapping[Any, Sequence[float]]  # {cell: its values, one for each seed or pair}
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One finding. measure: gain rows -> (what was measured, count, verdict)."""
+    """One finding. by_setting: it is measured for each setting of a study apart."""
 
     name: str
     finding: str
     paper: str
     rule: str
-    measure: Callable[[Rows], tuple[str, int, str]]
+    measure: Callable[[View], Result]
+    by_setting: bool = False
 
 
-def table(gain_rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of COLUMNS: one for each claim and setting of each factors study."""
-    rows = [row for row in gain_rows if row["study"].split(":")[0] == "factors"]
-    lines = []
-    for study, setting in sorted({(row["study"], row["setting"]) for row in rows}):
-        here = [r for r in rows if (r["study"], r["setting"]) == (study, setting)]
-        for claim in CLAIMS:
-            measured, count, verdict = claim.measure(here)
-            line = {"study": study, "setting": setting, "claim": claim.name}
-            line |= {"finding": claim.finding, "paper": claim.paper, "rule": claim.rule}
-            line |= {"measured": measured, "count": count, "verdict": verdict}
-            lines.append(line)
+class Interval(NamedTuple):
+    """A mean and its 95 % t interval; low and high are None where there is none."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def table(view: View) -> list[dict[str, Any]]:
+    """Rows of COLUMNS: each claim of the study, or of each of its settings."""
+    claims = view.own.CLAIMS if view.own else ()
+    whole = [claim for claim in claims if not claim.by_setting]
+    lines = [_line(claim, view, "") for claim in whole]
+    for setting in view.settings:
+        here = view.at(setting)
+        lines += [_line(claim, here, setting) for claim in claims if claim.by_setting]
     return lines
 
 
-def _nothing(why: str) -> tuple[str, int, str]:
+def _line(claim: Claim, view: View, setting: str) -> dict[str, Any]:
+    measured, count, verdict = claim.measure(view)
+    line = {"study": view.study.name, "setting": setting, "claim": claim.name}
+    line |= {"finding": claim.finding, "paper": claim.paper, "rule": claim.rule}
+    return line | {"measured": measured, "count": count, "verdict": verdict}
+
+
+def nothing(why: str) -> Result:
+    """The result of a finding for which the plan has no finished cell."""
     return why, 0, UNMEASURED
 
 
-def _a1(rows: Rows) -> tuple[str, int, str]:
-    """The gain of the baseline over the random start: Eq. 2 with exchanged roles."""
-    rows = [r for r in rows if r["source"] == gains.RANDOM and r["baseline_learned"]]
-    if not rows:
-        return _nothing("no random start beside a baseline that learned")
-    usual = [r for r in rows if not r["learned_nothing"] and r["value"] > 0]
-    pairs = [(r["baseline"], r["value"], r["higher_is_better"]) for r in usual]
-    better = [gains.gain(*pair) for pair in pairs]
-    won = sum(b > 0 for b in better) + len(rows) - len(usual)
-    nothing = sum(r["learned_nothing"] for r in rows)
-    sure = sum(r["learned_nothing"] and not r["undecided"] for r in rows)
-    sure += sum(_surely(r, "down") for r in usual)
-    several = any(r["several"] for r in rows)
-    ends = dict.fromkeys(f"{end(better):+.1f}" for end in (min, max) if better)
-    parts = [f"{' to '.join(ends)} %"] if ends else []
-    parts.append(f"better on {won} of {len(rows)} targets")
-    parts += [f"surely on {sure}"] if several else []
-    parts += [f"on {nothing} the random start learned nothing"] if nothing else []
-    text = ", ".join(parts)
-    if won == len(rows) and (2 * sure >= won or not several):
-        return text, len(rows), HELD
-    if several and not sure and not any(_surely(r, "up") for r in usual):
-        return text, len(rows), UNDECIDED
-    return text, len(rows), WEAKLY if 2 * won >= len(rows) else NOT
+def means(groups: Groups) -> tuple[dict[Any, Interval], Interval]:
+    """The mean of each group, and the mean of these means.
 
-
-def _a2(rows: Rows) -> tuple[str, int, str]:
-    best = shares.best(shares.select(rows))
-    if not best:
-        return _nothing("no source was measured")
-    text = f"{_shares(best)} of targets have a positive (very positive) source"
-    return text + _surely_positive(best), len(best), _by_share(best)
-
-
-def _a3(rows: Rows) -> tuple[str, int, str]:
-    """Mean gain within the domain minus that across domains, paired by target."""
-    within, cross = (shares.select(rows, d, "within") for d in ("within", "cross"))
-    here = [_means(within), _means(cross)]
-    targets = sorted(set(here[0]) & set(here[1]))
-    if not targets:
-        return _nothing("no target has sources within and across its domain")
-    differences = [here[0][t] - here[1][t] for t in targets]
-    mean, half = float(np.mean(differences)), _half_width(differences)
-    text = f"within P/N {_sides(within)}, cross {_sides(cross)}; within is "
-    text += f"{abs(mean):.1f} points {'behind' if mean < 0 else 'ahead'}"
-    text += ", mean over targets" if len(targets) > 1 else ", one target"
-    verdict = WEAKLY if mean > 0 else NOT
-    if half is None:  # one target: no interval but those of its cells
-        return text, 1, _if_any_sure([*within, *cross], verdict)
-    text += f" (difference {mean - half:+.1f} to {mean + half:+.1f})"
-    if mean - half > 0:
-        return text, len(targets), HELD
-    wide = mean <= 0 < mean + half
-    return text, len(targets), UNDECIDED if wide else verdict
-
-
-def _a3_task(rows: Rows) -> tuple[str, int, str]:
-    domain = shares.select(rows, "within", "cross")
-    task = shares.select(rows, "cross", "within")
-    if not domain or not task:
-        return _nothing("no source of another task type within the target's domain")
-    text = f"within domain, cross task P/N {_sides(domain)}; "
-    text += f"cross domain, within task {_sides(task)}"
-    more = _share(domain, "P") > _share(task, "P")
-    fewer = _share(domain, "N") < _share(task, "N")
-    verdict = HELD if more and fewer else WEAKLY if more or fewer else NOT
-    return text, len(domain) + len(task), _if_any_sure([*domain, *task], verdict)
-
-
-def _a4_into(rows: Rows) -> tuple[str, int, str]:
-    """Driving and indoor sources on consumer targets."""
-    kept = _between(rows, sources=("driving", "indoor"), targets=("consumer",))
-    if not kept:
-        return _nothing("no driving or indoor source on a consumer target")
-    text = f"{_count(kept, 'P')} of {len(kept)} pairs positive, best "
-    text += f"{max(r['gain'] for r in kept):+.1f} %"
-    if any(r["effect"] in ("P", "VP") for r in kept):
-        return text, len(kept), NOT
-    if not any(_could_be_positive(r) for r in kept):
-        return text, len(kept), HELD
-    return text, len(kept), UNDECIDED if _count(kept, "P") else WEAKLY
-
-
-def _a4_out(rows: Rows) -> tuple[str, int, str]:
-    """Consumer sources on driving and indoor targets."""
-    kept = _between(rows, sources=("consumer",), targets=("driving", "indoor"))
-    if not kept:
-        return _nothing("no consumer source on a driving or indoor target")
-    mean = np.mean([r["gain"] for r in kept])
-    text = f"{_count(kept, 'P')} of {len(kept)} pairs positive, mean {mean:+.1f} %"
-    verdict = _by_share(kept)
-    return text, len(kept), WEAKLY if verdict == NOT and mean > 0 else verdict
-
-
-def _a7(rows: Rows) -> tuple[str, int, str]:
-    kept = shares.select(rows, "within", "within")
-    if not kept:
-        return _nothing("no source of the target's domain and task type")
-    best = shares.best(kept)
-    text = f"{_share(kept, 'P'):.0f} % of pairs positive{_surely_positive(kept)}; "
-    text += f"best source: {_shares(best)} of targets{_surely_positive(best)}"
-    return text, len(kept), _by_share(kept)
-
-
-def _a8(rows: Rows, size: str = "target_set_images") -> tuple[str, int, str]:
-    """Compares the images of a source with those of its target, in column `size`."""
-    kept = shares.select(rows, "within", "within")
-    sized = [r for r in kept if r["source_images"] and r[size]]
-    larger = [r for r in sized if r["source_images"] > r[size]]
-    smaller = [r for r in sized if r["source_images"] < r[size]]
-    if not larger or not smaller:
-        why = "sources are all larger or all smaller than their targets"
-        return _nothing(why if sized else "sizes are unknown")
-    parts = _share(larger, "P"), _share(smaller, "P")
-    text = f"{parts[0]:.0f} % of {len(larger)} positive from larger, "
-    text += f"{parts[1]:.0f} % of {len(smaller)} from smaller"
-    held = HELD if parts[0] >= 2 * parts[1] else WEAKLY
-    verdict = held if parts[0] > parts[1] else NOT
-    return text, len(sized), _if_any_sure([*larger, *smaller], verdict)
-
-
-def _surely(row: Mapping[str, Any], way: str) -> bool:
-    """Whether a gain is sure and has the sign of `way`, up or down."""
-    return row["significant"] and (row["gain"] > 0) == (way == "up")
-
-
-def _could_be_positive(row: Mapping[str, Any]) -> bool:
-    """Whether the interval reaches P; without an interval, whether the mean is P."""
-    high = row["gain_high"]
-    if high is None:
-        return row["mean_effect"] in ("P", "VP") or (
-            row["several"] and row["value"] > 0
-        )
-    return gains.effect(high) in ("P", "VP")
-
-
-def _by_share(rows: Rows) -> str:
-    """The verdict on "half of the rows are P": surely, by the mean, or possibly."""
-    if _sure_share(rows) >= 50:
-        return HELD
-    if _share(rows, "P") >= 50:
-        return WEAKLY
-    possible = sum(_could_be_positive(row) for row in rows)
-    return UNDECIDED if 2 * possible >= len(rows) else NOT
-
-
-def _if_any_sure(rows: Rows, verdict: str) -> str:
-    """The verdict; undecided where there are several seeds and no gain is sure."""
-    several = any(row["several"] for row in rows)
-    sure = any(row["significant"] or row["value"] <= 0 for row in rows)
-    return UNDECIDED if several and not sure else verdict
-
-
-def _half_width(values: Sequence[float]) -> float | None:
-    """Half of the 95 % t interval of a mean; None with fewer than two values."""
-    if len(values) < 2:
-        return None
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(layout.half_width(error, len(values) - 1))
-
-
-def _share(rows: Rows, level: str) -> float:
-    return shares.share(rows, level, "mean_effect")
-
-
-def _sure_share(rows: Rows) -> float:
-    return shares.share(rows, "P", "effect")
-
-
-def _surely_positive(rows: Rows) -> str:
-    """', 40 % surely'; '' with one seed, which has no interval."""
-    several = any(row["several"] for row in rows)
-    return f", {_sure_share(rows):.0f} % surely" if several else ""
-
-
-def _shares(rows: Rows) -> str:
-    return f"{_share(rows, 'P'):.0f} % ({_share(rows, 'VP'):.0f} %)"
-
-
-def _sides(rows: Rows) -> str:
-    return f"{_share(rows, 'P'):.0f}/{_share(rows, 'N'):.0f} %"
-
-
-def _count(rows: Rows, level: str) -> int:
-    return round(_share(rows, level) * len(rows) / 100)
-
-
-def _between(rows: Rows, sources: Sequence[str], targets: Sequence[str]) -> Rows:
-    kept = shares.select(rows, "all", "within")
-    kept = [r for r in kept if r["source_domain"] in sources]
-    return [r for r in kept if r["target_domain"] in targets]
-
-
-def _means(rows: Rows) -> dict[tuple, float]:
-    """{target cell: mean gain over its sources}."""
-    return {
-        target: float(np.mean([row["gain"] for row in group]))
-        for target, group in shares.by_target(rows).items()
+    Groups share one variance, of the values around their group's mean: three groups of
+    three values leave six degrees of freedom. Without one there is no interval.
+    """
+    values = {key: np.asarray(some, float) for key, some in groups.items()}
+    dof = sum(len(some) - 1 for some in values.values())
+    squares = sum(((some - some.mean()) ** 2).sum() for some in values.values())
+    deviation = math.sqrt(squares / dof) if dof else math.nan
+    each = {
+        key: _interval(some.mean(), deviation / math.sqrt(len(some)), dof)
+        for key, some in values.items()
     }
+    shares = sum(1 / len(some) for some in values.values())
+    centre = np.mean([one.mean for one in each.values()])
+    return each, _interval(centre, deviation * math.sqrt(shares) / len(values), dof)
 
 
-HALF = (
-    "held: at least half P with an interval that leaves out 0 (with one seed: by the "
-    "mean); weakly: at least half P by the mean; undecided: at least half have P "
-    "within their interval"
+def _interval(mean: float, error: float, dof: int) -> Interval:
+    if not dof:
+        return Interval(float(mean), None, None)
+    half = float(layout.half_width(error, dof))
+    return Interval(float(mean), float(mean) - half, float(mean) + half)
+
+
+ABOVE = (
+    "held: the 95 % interval of the mean difference is above 0, and so is the mean of "
+    "each cell; weakly: only the interval is; not: the interval is below {margin}; "
+    "undecided: none of these; with one seed the means decide"
 )
-UNSURE = "; undecided: no interval behind it leaves out 0"
-LARGER = (
-    "held: P share from larger sources at least twice that from smaller; "
-    "weakly: it is higher" + UNSURE
-)
-CLAIMS = (
-    Claim(
-        "A1",
-        "The pretrained start always beats training from scratch.",
-        "always; by 5 to 46 % with the full target set",
-        "held: better on every target, and surely on half (a random start that learned "
-        "nothing is sure); weakly: better on half of the targets; undecided: sure on "
-        "none, either way",
-        _a1,
-    ),
-    Claim(
-        "A2",
-        "For most targets some source brings more than the pretraining alone.",
-        "small targets 85 % (67 %), full targets 56 % (19 %)",
-        HALF,
-        _a2,
-    ),
-    Claim(
-        "A3",
-        "The image domain strongly affects gains.",
-        "within the task, small: within domain P/N 69/17 %, cross domain 14/55 %",
-        "held: 95 % t interval over targets of (mean within - mean cross) above 0; "
-        "weakly: the difference is positive; undecided: it is not, but its interval "
-        "reaches above 0, or with one target no interval of its cells leaves out 0",
-        _a3,
-    ),
-    Claim(
-        "A3, task",
-        "The image domain matters more than the task type.",
-        "within domain, cross task P/N 43/37 %; cross domain, within task 14/55 %",
-        "held: more P and fewer N in the first; weakly: one of the two" + UNSURE,
-        _a3_task,
-    ),
-    Claim(
-        "A4, into",
-        "No driving or indoor source helps a consumer target.",
-        "none is positive",
-        "held: no pair has P within its interval (with one seed: by the mean); weakly: "
-        "none is P by the mean; undecided: some are, none surely",
-        _a4_into,
-    ),
-    Claim(
-        "A4, out of",
-        "Consumer sources include driving and indoor scenes and help such targets.",
-        "positive transfer on driving and indoor (Table 4a)",
-        f"{HALF}; weakly also: mean gain above 0",
-        _a4_out,
-    ),
-    Claim(
-        "A7",
-        "A source of the same domain and task type gives very positive transfer.",
-        "69 % of pairs; best source 73 % (64 %) of targets",
-        HALF,
-        _a7,
-    ),
-    Claim(
-        "A8",
-        "Transfer flows from larger to smaller datasets (within domain and task).",
-        "60 % positive from larger sources, 5 % from smaller",
-        "size of the target: all images of its set. " + LARGER,
-        _a8,
-    ),
-    Claim(
-        "A8, subset",
-        "The same, by the images that the target was trained on.",
-        "not in the paper",
-        "size of the target: the images trained on. " + LARGER,
-        lambda rows: _a8(rows, "target_images"),
-    ),
-)
+
+
+def above(groups: Groups, margin: float = 0.0) -> str:
+    """The verdict on `all of these differences are above 0`, by the rule ABOVE.
+
+    margin: the smallest difference that counts.
+    """
+    each, overall = means(groups)
+    every = all(one.mean > 0 for one in each.values())
+    if overall.low is None:
+        return HELD if every else WEAKLY if overall.mean > 0 else NOT
+    if overall.low > 0:
+        return HELD if every else WEAKLY
+    return NOT if overall.high < margin or overall.high <= 0 else UNDECIDED
+
+
+def both(verdicts: Iterable[str]) -> str:
+    """The verdict on a finding of several parts.
+
+    >>> both([HELD, WEAKLY]), both([HELD, NOT]), both([NOT, UNDECIDED])
+    ('held weakly', 'held weakly', 'did not hold')
+    >>> both([HELD, UNDECIDED])
+    'undecided'
+    """
+    found = set(verdicts)
+    if found == {HELD}:
+        return HELD
+    if NOT in found:
+        return WEAKLY if found & {HELD, WEAKLY} else NOT
+    return UNDECIDED if UNDECIDED in found else WEAKLY
+
+
+def shown(interval: Interval, form: str = "{:+.1f}") -> str:
+    """A mean with its interval.
+
+    >>> shown(Interval(2.0, 1.5, 2.5)), shown(Interval(2.0, None, None))
+    ('+2.0 (+1.5 to +2.5)', '+2.0')
+    """
+    if interval.low is None:
+        return form.format(interval.mean)
+    ends = (form.format(end) for end in (interval.low, interval.high))
+    return f"{form.format(interval.mean)} ({' to '.join(ends)})"
+
+
+def size(groups: Groups) -> int:
+    """The number of values in all groups."""
+    return sum(map(len, groups.values()))

@@ -1,9 +1,11 @@
 """Heat maps and learning curves as inline SVG; equal rows give equal bytes."""
 
+import contextlib
+import dataclasses
 import html
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -12,6 +14,7 @@ from matplotlib import colors, patches
 from matplotlib.backends import backend_svg
 from matplotlib.figure import Figure
 
+from jaxseg.report import curves as averages
 from jaxseg.report import shares, tables, texts
 
 GAIN_COLOURS = colors.LinearSegmentedColormap.from_list(  # negative, none, positive
@@ -29,7 +32,6 @@ DOMAIN_COLOURS = {  # Fig. 1 of the factors paper, deepened to be read as text
 }
 OTHER = "#5f6b7a"
 CURVES = {"baseline": "#5f6b7a", "random": "#d08a2e", "best": "#1b7f46"}
-Points = Sequence[tuple[int, int | float]]  # (step, value)
 INK, SOFT, FAINT = "#1d2733", "#5b6875", "#8793a1"
 CELL, TALL = 0.76, 0.42  # inches
 MINUS = "\N{MINUS SIGN}"
@@ -45,6 +47,20 @@ STYLE = {
     "xtick.color": FAINT,
     "ytick.color": FAINT,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyFigure:
+    """A figure of one study: SVG panels or sheets of pictures, each with a heading.
+
+    legend: (colour, what it stands for) of the panels.
+    """
+
+    title: str
+    note: str
+    panels: Sequence[tuple[str, str]] = ()
+    legend: Sequence[tuple[str, str]] = ()
+    sheets: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
 
 def heatmap(grid: tables.Grid) -> str:
@@ -72,27 +88,58 @@ def heatmap(grid: tables.Grid) -> str:
         return _svg(figure, titles)
 
 
-def curves(lines: Iterable[tuple[str, Points]], title: str) -> str:
+def curves(lines: Iterable[tuple[str, averages.Points]], title: str) -> str:
     """SVG of a small panel with lines (role, [(step, value)]) in the colours of CURVES.
 
     The page has the legend. A layout engine would take half of the time.
     """
+    with _panel(title) as (figure, axes):
+        for role, points in lines:
+            steps, values = np.asarray(_thinned(points)).T
+            style = {"lw": 1.6, "alpha": 0.8} | _marker(points)
+            axes.plot(steps, values, color=CURVES[role], **style)
+        return _finished(figure, axes, title, "step")
+
+
+def bands(
+    lines: Iterable[tuple[str, bool, averages.Band]], title: str, x: str = "step"
+) -> str:
+    """SVG of a small panel with lines (colour, dashed, band): the mean of several runs
+    in a band from the smallest to the largest.
+    """
+    with _panel(title) as (figure, axes):
+        for colour, dashed, band in lines:
+            style = {"lw": 1.6, "ls": "--" if dashed else "-"} | _marker(band.x)
+            axes.plot(band.x, band.mean, color=colour, **style)
+            range_ = {"alpha": 0.1 if dashed else 0.18, "lw": 0}
+            axes.fill_between(band.x, band.low, band.high, color=colour, **range_)
+        return _finished(figure, axes, title, x)
+
+
+@contextlib.contextmanager
+def _panel(title: str) -> Iterator[tuple[Figure, Any]]:
+    """A figure with one axes of the size of a panel, in STYLE."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure((3.5, 2.2))
         axes = figure.add_axes((0, 0.19, 1, 0.69))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eef1f4")
         axes.locator_params(nbins=5)
-        for role, points in lines:
-            marker = {"marker": "o", "markersize": 3.5} if len(points) < 12 else {}
-            steps, values = np.asarray(_thinned(points)).T
-            axes.plot(steps, values, color=CURVES[role], lw=1.6, alpha=0.8, **marker)
-        ticks = axes.yaxis.get_major_formatter().format_ticks(axes.get_yticks())
-        left = (0.12 + 0.085 * max(map(len, ticks))) / 3.5  # inches: tick, then digits
-        axes.set_position((left, 0.19, 0.985 - left, 0.69))
-        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
-        axes.set_xlabel("step", color=FAINT)
-        return _svg(figure, {})
+        yield figure, axes
+
+
+def _marker(points: Sequence) -> dict[str, Any]:
+    return {"marker": "o", "markersize": 3.5} if len(points) < 12 else {}
+
+
+def _finished(figure: Figure, axes, title: str, x: str) -> str:
+    """The SVG of a panel, its axes placed beside the numbers of the ticks."""
+    ticks = axes.yaxis.get_major_formatter().format_ticks(axes.get_yticks())
+    left = (0.12 + 0.085 * max(map(len, ticks))) / 3.5  # inches: tick, then digits
+    axes.set_position((left, 0.19, 0.985 - left, 0.69))
+    axes.set_title(title, loc="left", fontsize=9.5, color=INK)
+    axes.set_xlabel(x, color=FAINT)
+    return _svg(figure, {})
 
 
 def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
@@ -228,7 +275,7 @@ def _wrapped(name: str) -> list[str]:
     return [line.rstrip("_ ") for line in lines]
 
 
-def _thinned(points: Points) -> Points:
+def _thinned(points: averages.Points) -> averages.Points:
     """At most MAX_POINTS of the points, with the first and the last."""
     if len(points) <= MAX_POINTS:
         return points

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxseg.core import text
 from jaxseg.report import (
+    absolute,
     claims,
     costs,
     figures,
@@ -19,6 +20,7 @@ from jaxseg.report import (
     tables,
     workdir,
 )
+from jaxseg.report.view import View
 
 
 def render(report) -> str:
@@ -42,7 +44,7 @@ def render(report) -> str:
     }
     colours = figures.DOMAIN_COLOURS
     page = environment.get_template("index.html").render(
-        studies=[_study(report, study) for study in report.studies if not study.error],
+        studies=[_study(report, view) for view in report.views if not view.study.error],
         unread=[study for study in report.studies if study.error],
         colour=lambda domain: colours.get(domain, figures.OTHER),
         made=costs.provenance(report.studies),
@@ -54,6 +56,7 @@ def render(report) -> str:
             claims.WEAKLY: "weak",
             claims.NOT: "bad",
             claims.UNDECIDED: "open",
+            claims.UNLEARNED: "weak",
             claims.UNMEASURED: "none",
         },
     )
@@ -151,9 +154,9 @@ def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
     )
 
 
-def _study(report, study: workdir.Study) -> dict[str, Any]:
+def _study(report, view: View) -> dict[str, Any]:
     """What the page shows of one study."""
-    results = [row for row in report.results if row["study"] == study.name]
+    study, results = view.study, view.results
     grids = [grid for grid in report.grids if grid.study == study.name]
     stages = costs.stages(study)
     return {
@@ -161,9 +164,16 @@ def _study(report, study: workdir.Study) -> dict[str, Any]:
         "config": study.config + (f":{study.argument}" if study.argument else ""),
         "created": study.created,
         "counts": study.counts(),
-        "datasets": _datasets(results, rows.planned(study)),
+        "datasets": _datasets(results, view.cells),
         "grids": [_grid(grid, results, study.left_out) for grid in grids],
         "claims": [line for line in report.claims if line["study"] == study.name],
+        "paper": view.own.PAPER if view.own else "",
+        "tables": [
+            (table, absolute.legend(table))
+            for table in report.tables
+            if table.study == study.name
+        ],
+        "figures": view.own.figures(view) if view.own else (),
         "results": [_result(row) for row in results],
         "stages": stages,
         "longest": max((stage["seconds"] or 0 for stage in stages), default=0) or 1,
@@ -219,8 +229,9 @@ def _grid(
         "pairs": len(shares.measured(gain_rows)),
         "chance": shares.chance(gain_rows),
         "notes": grid.notes(),
+        "absolute": absolute.twin(grid) if grid.compares else None,
         "curves": [
-            (target, pictures.curves(starts), [entry[:2] for entry in starts])
+            (target, pictures.panels(starts), [entry[:2] for entry in starts])
             for target, starts in shown
         ],
         "roles": _roles([starts for _, starts in shown]),

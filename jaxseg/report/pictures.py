@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import image_files, images
-from jaxseg.report import figures, gains, shares, tables, workdir
+from jaxseg.report import curves, figures, gains, shares, tables, workdir
 
 EXAMPLES = 3  # per target
 WIDEST = 320  # pixels of an embedded picture: larger ones are scaled down
@@ -31,22 +31,22 @@ def starts(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> S
     return [(role, s, by_source[s]) for s, role in chosen.items() if s in by_source]
 
 
-def curves(starts: Starts) -> dict[str, str]:
+def panels(starts: Starts) -> dict[str, str]:
     """{"loss": svg, "metric": svg}: training loss and headline metric by step."""
     losses, values, metric = [], [], ""
     for role, _, rows in starts:
         for row in rows:
             metric = row["metric"]
             lines = row["stage"].result.lines("metrics.jsonl")
-            losses.append((role, _series(lines, "train", lambda x: x.get("loss"))))
-            values.append((role, evaluated(lines, metric)))
-    panels = {
+            losses.append((role, curves.losses(lines)))
+            values.append((role, curves.evaluated(lines, metric)))
+    both = {
         "loss": (losses, "training loss"),
         "metric": (values, tables.shown(metric)),
     }
     return {
         name: figures.curves([line for line in lines if line[1]], title)
-        for name, (lines, title) in panels.items()
+        for name, (lines, title) in both.items()
         if any(len(line[1]) > 1 for line in lines)
     }
 
@@ -57,22 +57,36 @@ def examples(starts: Starts) -> dict[str, Any] | None:
     None where no artifact has samples. All are of the first seed.
     """
     shown = [m for m in starts if m[0] in ("baseline", "best")] or starts
-    shown = [(role, source, rows[0]["stage"].result) for role, source, rows in shown]
-    shown = [entry for entry in shown if _sample_names(entry[2])]
+    return sheet(
+        [
+            (f"{_ROLES[role]}: {source}", rows[0]["stage"].result)
+            for role, source, rows in shown
+        ]
+    )
+
+
+def sheet(
+    shown: Sequence[tuple[str, workdir.Artifact]], *, predictions: bool = True
+) -> dict[str, Any] | None:
+    """A row of pictures for each example: image, truth and a prediction of each
+    artifact below its head. None where no artifact has samples.
+
+    predictions: False for image and truth of the first artifact alone.
+    """
+    shown = [entry for entry in shown if _sample_names(entry[1])]
     if not shown:
         return None
-    first = shown[0][2]
+    first = shown[0][1]
+    shown = shown if predictions else []
     lines = []
     for name in _sample_names(first)[:EXAMPLES]:
         line = [_uri(first, f"{name}_image.png"), _uri(first, f"{name}_truth.png")]
-        line += [_uri(result, f"{name}_prediction.png") for _, _, result in shown]
+        line += [_uri(result, f"{name}_prediction.png") for _, result in shown]
         lines.append(line)
-    heads = [f"{_ROLES[role]}: {source}" for role, source, _ in shown]
-    values = [_value(result) for _, _, result in shown]
     return {
-        "heads": ["image", "truth", *heads],
-        "values": ["", "", *values],
-        "keys": ["", "", *(result.key for _, _, result in shown)],
+        "heads": ["image", "truth", *(head for head, _ in shown)],
+        "values": ["", "", *(_value(result) for _, result in shown)],
+        "keys": ["", "", *(result.key for _, result in shown)],
         "lines": lines,
         "legend": list(zip(first.manifest["classes"], first.manifest["palette"])),
     }
@@ -104,22 +118,6 @@ def _best(grid: tables.Grid, target: tables.Axis, by_source: Mapping) -> list[st
     others = [row for row in others if row["source"] not in known]
     value = lambda row: row["value"] if row["higher_is_better"] else -row["value"]
     return [max(others, key=value)["source"]] if others else []
-
-
-def _series(lines, kind: str, read) -> figures.Points:
-    """[(step, value)] of the log lines of one kind in which `read` gives a value."""
-    points = [(line["step"], read(line)) for line in lines if line["kind"] == kind]
-    return [(step, value) for step, value in points if value is not None]
-
-
-def evaluated(lines, metric: str) -> figures.Points:
-    """[(step, value)] of the first evaluation of a log; others run at the end only."""
-    of = next((line["split"] for line in lines if line["kind"] == "evaluation"), None)
-    read = lambda line: line["metrics"].get(metric) if line["split"] == of else None
-    first: dict[int, float] = {}  # the kept weights are measured again at the end
-    for step, value in _series(lines, "evaluation", read):
-        first.setdefault(step, value)
-    return list(first.items())
 
 
 def _sample_names(result: workdir.Artifact) -> list[str]:

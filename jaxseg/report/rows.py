@@ -76,6 +76,42 @@ def planned(study: workdir.Study) -> list[dict[str, Any]]:
     ]
 
 
+def metrics(study: workdir.Study) -> list[dict[str, Any]]:
+    """A row for each metric of each evaluation of a finished stage under each of its
+    columns: these, metric, value, protocol, evaluation, split, higher_is_better, floor
+    (None: not known), `reported` (of the evaluation that tables show), artifact, stage.
+    """
+    return [
+        dict(columns) | _metric(stage, metric)
+        for stage in study.stages
+        if stage.kind in ("train", "select") and stage.result
+        for columns in _columns(study, stage)
+        for metric in stage.result.manifest["metrics"]
+        if metric["value"] is not None
+    ]
+
+
+def measurements(study: workdir.Study) -> list[dict[str, Any]]:
+    """The rows of finished `measure` stages, with `analysis`, `stage` and the columns
+    of the stage, if any, under each of them.
+    """
+    return [
+        dict(columns) | {"analysis": stage.artifact.analysis, "stage": stage} | row
+        for stage in study.stages
+        if stage.kind == "measure" and stage.artifact
+        for columns in stage.columns or [{}]
+        for row in stage.artifact.lines("rows.jsonl")
+    ]
+
+
+def _metric(stage: workdir.Stage, metric: Mapping[str, Any]) -> dict[str, Any]:
+    """One metric of a stage that has a headline, as `metrics` gives it."""
+    names = ("value", "protocol", "evaluation", "split", "higher_is_better", "floor")
+    reported = metric.get("evaluation") == _headline(stage).get("evaluation")
+    row = {name: metric.get(name) for name in names} | {"metric": metric["name"]}
+    return row | {"reported": reported, "artifact": stage.result.key, "stage": stage}
+
+
 def _headline(stage: workdir.Stage) -> Mapping[str, Any]:
     return (stage.result and stage.result.headline) or {}
 

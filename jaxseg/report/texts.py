@@ -96,35 +96,41 @@ def latex(grid: tables.Grid) -> str:
     """A LaTeX tabular (booktabs) with sure gains in bold; title, legend and notes are
     comments above it.
     """
-    spans = ["", "", _tex(grid.metric)] + [
-        rf"\multicolumn{{{end - first}}}{{c}}{{{_tex(domain)}}}"
+    spans = ["", "", tex(grid.metric)] + [
+        rf"\multicolumn{{{end - first}}}{{c}}{{{tex(domain)}}}"
         for domain, first, end in tables.blocks(grid.sources)
     ]
     words = [grid.title, legend(grid).replace("* ", "bold: "), *grid.notes()]
     lines = [f"% {line}" for line in words]
     lines += [rf"\begin{{tabular}}{{ll{'r' * (len(grid.sources) + 1)}}}", r"\toprule"]
-    lines += [_tex_row(spans), _tex_row(map(_tex, header(grid))), r"\midrule"]
+    lines += [tex_row(spans), tex_row(map(tex, header(grid))), r"\midrule"]
     domain = None
     for line in texts(grid):
         if domain not in (None, line[0]):
             lines.append(r"\addlinespace")
         domain = line[0]
-        lines.append(_tex_row(_tex_cell(cell) for cell in line))
+        lines.append(tex_row(_tex_cell(cell) for cell in line))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _tex_row(cells: Iterable[str]) -> str:
+def tex_row(cells: Iterable[str]) -> str:
+    """One row of a LaTeX tabular."""
     return " & ".join(cells) + r" \\"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    r"""A text with the special characters of LaTeX escaped.
+
+    >>> print(tex("chairs_64: 5 ± 1 %"))
+    chairs\_64: 5 $\pm$ 1 \%
+    """
     for special in "&%$#_{}":
         text = text.replace(special, "\\" + special)
-    return text
+    return text.replace("±", r"$\pm$")
 
 
 def _tex_cell(text: str) -> str:
-    return rf"\textbf{{{text[:-1]}}}" if text.endswith("*") else _tex(text)
+    return rf"\textbf{{{text[:-1]}}}" if text.endswith("*") else tex(text)
 
 
 def terminal(grid: tables.Grid, width: int = 100) -> str:

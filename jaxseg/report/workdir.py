@@ -58,6 +58,11 @@ class Artifact:
         """The metric that stands for this artifact; None where it measured none."""
         return manifest.headline(self.manifest)
 
+    @property
+    def analysis(self) -> str:
+        """The name of the analysis that a measurement ran."""
+        return self.manifest["spec"]["analysis"]["name"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:

@@ -25,6 +25,7 @@ def test_the_files(study):
         "gains.csv",
         "index.html",
         "results.csv",
+        "tables.csv",
         "tables.md",
         "tables.tex",
     ]

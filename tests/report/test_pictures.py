@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jaxseg.report import figures, pictures
+from jaxseg.report import curves, figures
 
 
 def test_a_curve_is_of_one_evaluation():
@@ -18,8 +18,8 @@ def test_a_curve_is_of_one_evaluation():
             ("evaluation", 2, "validation", 0.7),
         ]
     ]
-    assert pictures.evaluated(lines, "miou") == [(1, 0.1), (2, 0.2)]
-    assert pictures.evaluated(lines[:1], "miou") == []
+    assert curves.evaluated(lines, "miou") == [(1, 0.1), (2, 0.2)]
+    assert curves.evaluated(lines[:1], "miou") == []
 
 
 def test_the_weights_that_are_kept_are_no_second_point_of_the_last_step():
@@ -27,7 +27,7 @@ def test_the_weights_that_are_kept_are_no_second_point_of_the_last_step():
         {"kind": "evaluation", "step": step, "split": "x", "metrics": {"miou": value}}
         for step, value in [(1, 0.3), (2, 0.2), (2, 0.3)]
     ]
-    assert pictures.evaluated(lines, "miou") == [(1, 0.3), (2, 0.2)]
+    assert curves.evaluated(lines, "miou") == [(1, 0.3), (2, 0.2)]
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.0123, 12345.0])

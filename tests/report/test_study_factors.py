@@ -1,6 +1,8 @@
 import pytest
 
-from jaxseg.report import claims, gains
+from jaxseg.report import claims, gains, workdir
+from jaxseg.report.studies import factors
+from jaxseg.report.view import View
 from tests.report.test_shares import row, sure
 
 WIDE = {"low": -60, "high": 90}
@@ -12,7 +14,12 @@ def verdicts(found):
 
 
 def lines(found):
-    return claims.table([{**r, "study": "factors", "setting": "small"} for r in found])
+    return claims.table(view([{**r, "setting": "small"} for r in found]))
+
+
+def view(found, study="factors:paper"):
+    """What a report knows of a study with these gains and nothing else."""
+    return View(workdir.Study(study, "", "", "", ()), [], found)
 
 
 def random(value, baseline=0.5, **more):
@@ -23,14 +30,24 @@ def random(value, baseline=0.5, **more):
 
 
 def test_only_a_factors_study_is_held_to_them():
-    assert (
-        claims.table([row(5, "driving") | {"study": "own", "setting": "small"}]) == []
-    )
+    found = [row(5, "driving") | {"setting": "small"}]
+    assert claims.table(view(found, study="own")) == []
+    assert claims.table(view([])) == []
+
+
+def test_the_settings_of_a_study_are_told_apart():
+    found = [sure(30, "driving") | {"setting": s} for s in ("small", "full")]
+    table = claims.table(view([*found, found[0]]))
+    a7 = [line for line in table if line["claim"] == "A7"]
+    assert [(line["setting"], line["count"]) for line in a7] == [
+        ("full", 1),
+        ("small", 2),
+    ]
 
 
 def test_every_claim_of_an_empty_study_is_not_measured():
     found = verdicts([row(None, "driving")])
-    assert len(found) == len(claims.CLAIMS)
+    assert len(found) == len(factors.CLAIMS)
     assert set(found.values()) == {claims.UNMEASURED}
 
 

@@ -1,0 +1,165 @@
+"""Tables of measured values, mean and standard deviation over seeds.
+
+The number that a paper prints stands in a column of its own beside the measured one.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxseg.report import rows, tables, texts
+
+COLUMNS = ["study", "table", "row", "column", "mean", "std", "count", "paper"]
+
+
+class Column(NamedTuple):
+    """A column of measured values; form: how a number of it is written."""
+
+    name: str
+    form: str = "{:.2f}"
+
+
+Place = tuple[tuple[str, ...], str]  # (labels of the row, name of the column)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of a study.
+
+    heads: what the labels of a row are. values: {place: one for each seed}, empty where
+    nothing was measured. paper: {place: the printed number}.
+    """
+
+    study: str
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
+    columns: Sequence[Column]
+    values: Mapping[Place, Sequence[float]]
+    paper: Mapping[Place, float] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def header(self) -> list[str]:
+        """The names of all columns, as in `body`."""
+        return [
+            *self.heads,
+            *(name for column in self.columns for name in self._names(column)),
+        ]
+
+    @property
+    def body(self) -> list[list[str]]:
+        """A line of texts for each row."""
+        return [
+            [*row, *(text for c in self.columns for text in self._cells(row, c))]
+            for row in self.rows
+        ]
+
+    @property
+    def measured(self) -> bool:
+        """Whether any cell has a value."""
+        return any(len(values) for values in self.values.values())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Rows of COLUMNS: one for each cell with a value or a number of the paper."""
+        return [
+            {"study": self.study, "table": self.title, "row": ", ".join(row)}
+            | {"column": column.name, "paper": self.paper.get((row, column.name))}
+            | _statistics(self.values.get((row, column.name), ()))
+            for row in self.rows
+            for column in self.columns
+            if self.values.get((row, column.name)) or (row, column.name) in self.paper
+        ]
+
+    def _names(self, column: Column) -> list[str]:
+        compared = any(name == column.name for _, name in self.paper)
+        return [column.name] + [f"{column.name}, paper"] * compared
+
+    def _cells(self, row: tuple[str, ...], column: Column) -> list[str]:
+        place = row, column.name
+        texts = [cell(self.values.get(place, ()), column.form)]
+        if len(self._names(column)) > 1:
+            known = self.paper.get(place)
+            texts.append("" if known is None else column.form.format(known))
+        return texts
+
+
+def cell(values: Sequence[float], form: str = "{:.2f}") -> str:
+    """Mean, standard deviation and number of values; '' without any.
+
+    >>> cell([0.5]), cell([1.0, 2.0, 3.0])
+    ('0.50', '2.00 ± 1.00 (3)')
+    """
+    if not len(values):
+        return ""
+    mean = form.format(np.mean(values))
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {form.format(np.std(values, ddof=1))} ({len(values)})"
+
+
+def twin(grid: tables.Grid) -> Table:
+    """The values behind a gain table: targets by baseline and sources.
+
+    Means are arithmetic; gains compare geometric ones.
+    """
+    values = {}
+    for (target, source), row in grid.cells.items():
+        sides = {grid.baseline: row["baseline_rows"], source.heading: row["rows"]}
+        for name, seeds in sides.items():
+            values[(target.domain, target.heading), name] = [
+                seeds[seed]["value"] for seed in sorted(seeds)
+            ]
+    names = [grid.baseline, *(source.heading for source in grid.sources)]
+    return Table(
+        grid.study,
+        f"{grid.title}, absolute",
+        ("domain", "target"),
+        [(target.domain, target.heading) for target in grid.targets],
+        [Column(name, "{:.3f}") for name in names],
+        values,
+    )
+
+
+def csv(several: Iterable[Table]) -> str:
+    """The text of tables.csv."""
+    lines = [line for table in several for line in table.lines()]
+    return rows.write_csv(lines, COLUMNS)
+
+
+def markdown(table: Table) -> str:
+    """A Markdown table below its title; then legend and notes."""
+    left = len(table.heads)
+    rule = ["---"] * left + ["---:"] * (len(table.header) - left)
+    lines = [table.header, rule, *table.body]
+    text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    notes = [f"- {note}" for note in table.notes]
+    return "\n".join([f"## {table.title}", "", text, legend(table), "", *notes, ""])
+
+
+def legend(table: Table) -> str:
+    """One line that explains the numbers of a table."""
+    text = "mean ± standard deviation over seeds (their number)"
+    return text + "; beside it what the paper prints" * bool(table.paper)
+
+
+def latex(table: Table) -> str:
+    """A LaTeX tabular (booktabs); title, legend and notes are comments above it."""
+    left = len(table.heads)
+    align = "l" * left + "r" * (len(table.header) - left)
+    lines = [f"% {line}" for line in (table.title, legend(table), *table.notes)]
+    lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
+    lines += [texts.tex_row(map(texts.tex, table.header)), r"\midrule"]
+    lines += [texts.tex_row(map(texts.tex, line)) for line in table.body]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _statistics(values: Sequence[float]) -> dict[str, Any]:
+    several = len(values) > 1
+    return {
+        "mean": float(np.mean(values)) if len(values) else None,
+        "std": float(np.std(values, ddof=1)) if several else None,
+        "count": len(values),
+    }

@@ -1,0 +1,75 @@
+"""Curves of trainings by step, from metrics.jsonl, and their averages over runs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Points = Sequence[tuple[int | float, int | float]]  # (step, value), by step
+Lines = Iterable[Mapping[str, Any]]  # of metrics.jsonl
+CLOSE = 0.99  # of the best value: a run that has converged
+
+
+class Band(NamedTuple):
+    """Several runs as one curve: at each x mean, smallest and largest, [points]."""
+
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    runs: int
+
+
+def losses(lines: Lines) -> Points:
+    """[(step, training loss)]."""
+    return _series(lines, "train", lambda line: line.get("loss"))
+
+
+def evaluated(lines: Lines, metric: str) -> Points:
+    """[(step, value)] of the first evaluation of a log; others run at the end only."""
+    lines = list(lines)
+    of = next((line["split"] for line in lines if line["kind"] == "evaluation"), None)
+    read = lambda line: line["metrics"].get(metric) if line["split"] == of else None
+    first: dict[int, float] = {}  # the kept weights are measured again at the end
+    for step, value in _series(lines, "evaluation", read):
+        first.setdefault(step, value)
+    return list(first.items())
+
+
+def average(runs: Sequence[Points]) -> Band:
+    """Mean and range of runs at each step that one of them has.
+
+    Between its own steps a run is a straight line; after its end it keeps its last
+    value, as the weights of a run that stopped early do; before its first step it does
+    not count.
+
+    >>> band = average([[(1, 0.2), (3, 0.4)], [(1, 0.4), (2, 0.9)]])
+    >>> [round(float(value), 2) for value in band.mean], band.runs
+    ([0.3, 0.6, 0.65], 2)
+    """
+    steps = np.array(sorted({step for points in runs for step, _ in points}), float)
+    table = [
+        np.interp(steps, *np.array(points, float).T, left=np.nan) for points in runs
+    ]
+    ends = [reduce(table, axis=0) for reduce in (np.nanmean, np.nanmin, np.nanmax)]
+    return Band(steps, *ends, len(runs))
+
+
+def reached(points: Points, bar: float) -> int | float | None:
+    """The first step with a value of at least `bar`; None: never.
+
+    >>> reached([(10, 0.2), (20, 0.7), (30, 0.6)], bar=0.5)
+    20
+    """
+    return next((step for step, value in points if value >= bar), None)
+
+
+def close(points: Points) -> float:
+    """99 % of the best value of a run: what it has when it has converged."""
+    return CLOSE * max(value for _, value in points)
+
+
+def _series(lines: Lines, kind: str, read) -> Points:
+    """[(step, value)] of the log lines of one kind in which `read` gives a value."""
+    points = [(line["step"], read(line)) for line in lines if line["kind"] == kind]
+    return [(step, value) for step, value in points if value is not None]
