@@ -18,8 +18,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.report",
         description="Rebuilds report/ of a workdir from its files alone: results.csv, "
-        "gains.csv, claims.csv, tables.csv, tables.md, tables.tex, index.html. Needs no "
-        "accelerator and no JAX. Exit codes: 0 everything was used, 1 something was "
+        "gains.csv, claims.csv, tables.csv, tables.md, tables.tex, index.html. Needs "
+        "no accelerator and no JAX. Exit codes: 0 everything was used, 1 something was "
         "left out and is named (damaged, or made of other data), 2 a mistake.",
     )
     parser.add_argument("--workdir", required=True, help="the workdir of a run")
