@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any
 
-from jaxseg.core import binding, jsonl, lookup
+from jaxseg.core import binding, errors, jsonl, lookup
 from jaxseg.data.spec import DataSpec
 from jaxseg.transfer import artifact
 from jaxseg.transfer import stage as stages
@@ -44,10 +44,16 @@ class Measure(stages.Kind):
     def check_parents(
         self, spec: MeasureSpec, parents: Mapping[str, stages.Stage], where: str
     ) -> None:
-        """UserError unless there are exactly those that the analysis names."""
-        roles = spec.module.ROLES
-        if set(parents) != set(roles):
-            given = ", ".join(parents) or "none"
+        """UserError unless there are exactly those that the analysis names; where its
+        ROLES are None, any two or more.
+        """
+        roles, given = spec.module.ROLES, ", ".join(parents) or "none"
+        if roles is None and len(parents) < 2:
+            raise errors.UserError(
+                f"{where}/parents: found {given}; {spec.analysis.name} compares two or "
+                "more. Fix: parents={role: stage, ...}"
+            )
+        if roles is not None and set(parents) != set(roles):
             raise lookup.unknown(given, roles, kind="parent", where=where)
 
     def reads(self, spec: MeasureSpec) -> dict[str, DataSpec]:
