@@ -40,6 +40,7 @@ class Table:
     values: Mapping[Place, Sequence[float]]
     paper: Mapping[Place, float] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
+    over: str = "seeds"  # what the values of a cell differ in
 
     @property
     def header(self) -> list[str]:
@@ -56,6 +57,12 @@ class Table:
             [*row, *(text for c in self.columns for text in self._cells(row, c))]
             for row in self.rows
         ]
+
+    @property
+    def legend(self) -> str:
+        """What explains the numbers."""
+        text = f"mean ± standard deviation over {self.over} (their number)"
+        return text + "; beside it what the paper prints" * bool(self.paper)
 
     @property
     def measured(self) -> bool:
@@ -79,11 +86,11 @@ class Table:
 
     def _cells(self, row: tuple[str, ...], column: Column) -> list[str]:
         place = row, column.name
-        texts = [cell(self.values.get(place, ()), column.form)]
+        line = [cell(self.values.get(place, ()), column.form)]
         if len(self._names(column)) > 1:
             known = self.paper.get(place)
-            texts.append("" if known is None else column.form.format(known))
-        return texts
+            line.append("" if known is None else column.form.format(known))
+        return line
 
 
 def cell(values: Sequence[float], form: str = "{:.2f}") -> str:
@@ -136,20 +143,14 @@ def markdown(table: Table) -> str:
     lines = [table.header, rule, *table.body]
     text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
     notes = [f"- {note}" for note in table.notes]
-    return "\n".join([f"## {table.title}", "", text, legend(table), "", *notes, ""])
-
-
-def legend(table: Table) -> str:
-    """One line that explains the numbers of a table."""
-    text = "mean ± standard deviation over seeds (their number)"
-    return text + "; beside it what the paper prints" * bool(table.paper)
+    return "\n".join([f"## {table.title}", "", text, table.legend, "", *notes, ""])
 
 
 def latex(table: Table) -> str:
     """A LaTeX tabular (booktabs); title, legend and notes are comments above it."""
     left = len(table.heads)
     align = "l" * left + "r" * (len(table.header) - left)
-    lines = [f"% {line}" for line in (table.title, legend(table), *table.notes)]
+    lines = [f"% {line}" for line in (table.title, table.legend, *table.notes)]
     lines += [rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
     lines += [texts.tex_row(map(texts.tex, table.header)), r"\midrule"]
     lines += [texts.tex_row(map(texts.tex, line)) for line in table.body]

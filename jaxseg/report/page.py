@@ -168,11 +168,7 @@ def _study(report, view: View) -> dict[str, Any]:
         "grids": [_grid(grid, results, study.left_out) for grid in grids],
         "claims": [line for line in report.claims if line["study"] == study.name],
         "paper": view.own.PAPER if view.own else "",
-        "tables": [
-            (table, absolute.legend(table))
-            for table in report.tables
-            if table.study == study.name
-        ],
+        "tables": [own for own in report.tables if own.study == study.name],
         "figures": view.own.figures(view) if view.own else (),
         "results": [_result(row) for row in results],
         "stages": stages,

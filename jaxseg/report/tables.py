@@ -18,6 +18,8 @@ DOMAINS = (  # in the order of rows and columns
 METRICS = {
     "miou": "mIoU",
     "iou_pooled": "IoU",
+    "iou_per_image": "IoU per image",
+    "dice_per_image": "Dice per image",
     "top1": "top-1",
     "pixel_accuracy": "pixel accuracy",
     "rmse": "RMSE",

@@ -76,7 +76,7 @@ class Workdir:
 
     def done(self, name, value, columns=(), kind="train", parents=(), **more) -> str:
         """A finished stage; `more`: metric, higher, floor, protocol, files, winner,
-        seconds, receipt, licences."""
+        seconds, steps, receipt, licences, spec, others ({metric: value} beside it)."""
         key = self.stage(name, columns, kind, parents)
         folder = self.folder / "artifacts" / key[:20]
         folder.mkdir(parents=True)
@@ -195,18 +195,23 @@ def _manifest(key, name, kind, value, more) -> dict:
         "value": value,
         "protocol": more.get("protocol", "whole 64x64, labels at original size"),
         "split": "validation",
+        "evaluation": "validation",
         "dataset": "worlds/driving_night",
         "headline": True,
         "higher_is_better": more.get("higher", True),
         **({"floor": more["floor"]} if "floor" in more else {}),
     }
+    others = [
+        metric | {"name": name, "value": other, "headline": False}
+        for name, other in more.get("others", {}).items()
+    ]
     seconds = more.get("seconds", 4.0)
     return {
         "schema": 1,
         "key": key,
         "name": name,
         "kind": kind,
-        "spec": {"lr": more.get("lr")},
+        "spec": {"lr": more.get("lr"), **more.get("spec", {})},
         "parents": {},
         "versions": {"train": 1, "hrnet": 1, "worlds": 3},
         "packages": {"jax": "0.7.0", "flax": "0.11.0"},
@@ -215,9 +220,9 @@ def _manifest(key, name, kind, value, more) -> dict:
         "classes": CLASSES,
         "palette": PALETTE,
         "heads": ["segmentation"],
-        "metrics": [] if kind in ("select", "measure") else [metric],
+        "metrics": [] if kind in ("select", "measure") else [metric, *others],
         "winner": more.get("winner"),
-        "steps": 150,
+        "steps": more.get("steps", 150),
         "best_step": None,
         "seconds": seconds,
         "timing": {

@@ -12,6 +12,7 @@ set: the validation IoU between steps is the curve of Fig. 6. Columns of a cell:
   setting   "composites" (section 5.2) or "objects" (section 5.3)
   target    "chairs/32", "chairs/64", "chairs/128", "chairs/256" of the composites;
             "car", "horse", "airplane" or any other name of a set of objects
+  samples   (of the stage) 3 or more at seed 0: Figs. 3 to 5 are drawn from them
   source    "random", "chairs" or "scene_chairs" (COCO chairs' stand-in); composites
             start from "random"
   baseline  "random" of objects; no baseline of composites
@@ -39,3 +40,101 @@ role="measure", variant="U-Net", setting="objects" and the target:
             pixel of the test images. Rows {metric, value}, of the names of
             `metrics.binary`.
 """
+
+from jaxseg.report import claims
+from jaxseg.report.studies import _chairs_claims as measures
+from jaxseg.report.studies import _chairs_figures, _chairs_tables
+
+PAPER = "Pinto-Alva et al., Chair Segments, arXiv 2012.01250"
+POINTS = claims.ABOVE.format(margin="1 point")
+TIMES = claims.ABOVE.format(margin="5 %")
+EACH = (
+    "; each part is judged so: held: all; weakly: all at least weakly, or only some of "
+    "them; not: one not and none held; undecided: one undecided and none not"
+)
+GATE = "; pretext not learned: the U-Net's source is no better than a constant answer"
+CLAIMS = (
+    claims.Claim(
+        "C1",
+        "The U-Net beats the FCNs at 64 px.",
+        "IoU 85.08 against 61.09 (VGG-16), 60.19 (ResNet-50), 61.62 (ResNet-101)",
+        "differences of IoU by seed, a part for each FCN; " + POINTS + EACH,
+        measures.c1,
+    ),
+    claims.Claim(
+        "C2",
+        "IoU grows with resolution, by less each time (U-Net).",
+        "77.59, 85.08, 89.79, 91.68 at 32, 64, 128, 256 px; not so for the FCNs",
+        "differences of neighbouring resolutions, and differences of these, by seed; "
+        + POINTS
+        + EACH,
+        measures.c2,
+    ),
+    claims.Claim(
+        "C3",
+        "The order of the models is kept over resolutions.",
+        "kept (Fig. 4); in Table 1 VGG-16 and ResNet-50 change places at 256 px",
+        "each pair of models at each other resolution against 64 px, by seed; held: "
+        "all keep the order of their means, half of them surely; weakly: none is "
+        "surely turned, half surely kept; not: one is surely turned; undecided: fewer "
+        "than half surely kept; with one seed: all, more than half, or not",
+        measures.c3,
+    ),
+    claims.Claim(
+        "C4",
+        "For the U-Net chairs beat chairs in scenes as a source, and these scratch.",
+        "IoU on car, horse, airplane: 88.22, 70.47, 71.59 from chairs; 87.17, 68.61, "
+        "68.05 from COCO chairs; 86.16, 66.41, 64.93 from scratch",
+        "differences of IoU by seed of each set; " + POINTS + EACH + GATE,
+        measures.gated(("chairs", "scene_chairs"), measures.c4),
+    ),
+    claims.Claim(
+        "C5",
+        "From chairs the U-Net converges faster and ends higher.",
+        "both (Fig. 6, mean of two runs)",
+        "higher: differences of IoU by seed of each set, 1 point counts; faster: ratio "
+        "of the steps to 99 % of the best validation IoU of the random start of the "
+        "same seed, 5 % counts; " + claims.ABOVE.format(margin="that") + EACH + GATE,
+        measures.gated(("chairs",), measures.c5),
+    ),
+    claims.Claim(
+        "C6",
+        "Two fine-tuned models are nearer to each other than two random starts.",
+        "L2 distance 373.94 against 637.05",
+        "log ratio of distances, of seeds 0 and 1, 2 and 3, ... of each set: no model "
+        "is in two pairs; " + TIMES + GATE,
+        measures.gated(("chairs",), measures.c6),
+    ),
+    claims.Claim(
+        "C7",
+        "A fine-tuned model is nearer to the pretrained one than a random start.",
+        "L2 distance 313.06 against 549.94",
+        "log ratio of distances, by seed of each set; " + TIMES + GATE,
+        measures.gated(("chairs",), measures.c7),
+    ),
+    claims.Claim(
+        "C8",
+        "No barrier lies between fine-tuned models, one between random starts.",
+        "Fig. 7, by eye",
+        "a barrier: IoU on the straight path falls by more than 10 % below the line "
+        "between its ends, with re-estimated batch statistics; seeds 0 and 1, 2 and 3, "
+        "... of each set; two parts: the mean fall is below 10 % between fine-tuned "
+        "models, and above it between random starts; "
+        + claims.ABOVE.format(margin="0")
+        + EACH
+        + GATE,
+        measures.gated(("chairs",), measures.c8),
+    ),
+    claims.Claim(
+        "C9",
+        "Pretraining on chairs helps most cells of the FCNs.",
+        "IoU rises in 5 of 9; not for VGG-16 on horse and airplane, nor for ResNet-101 "
+        "on car and airplane (whose IoU is misprinted)",
+        "differences of IoU by seed, each FCN on each set; held: more than half surely "
+        "better (with one seed: better by the mean); weakly: more than half by the "
+        "mean, and more surely better than surely worse; not: half or more surely "
+        "worse; undecided: else; pretext not learned: no FCN learned chairs",
+        measures.c9,
+    ),
+)
+tables, figures = _chairs_tables.tables, _chairs_figures.figures_of

@@ -1,0 +1,263 @@
+"""What C1 to C9 of `studies/chairs.py` measured, and their verdicts.
+
+Differences are of IoU in per cent, between runs of the same seed.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Mapping
+
+from jaxseg.report import claims, curves
+from jaxseg.report.studies import _chairs_cells as cells
+from jaxseg.report.view import View
+
+POINT = 1.0  # of IoU: the smallest difference that counts
+RATIO = 1.05  # of distances and of steps: the smallest that counts
+BARRIER = 10.0  # per cent of IoU lost on the path, from which there is a barrier
+FASTER = "steps of the random start over those of the pretrained"
+
+
+def c1(view: View) -> claims.Result:
+    """The U-Net minus each FCN; they share the U-Net, so that each is judged alone."""
+    at = lambda model: cells.values(view, cells.composites(model, 64))
+    ours = at(cells.UNET)
+    parts = {f"over {m}": {"": cells.paired(ours, at(m))} for m in cells.FCNS}
+    parts = {name: part for name, part in parts.items() if part[""]}
+    return _parts(parts) if parts else claims.nothing("no U-Net beside an FCN at 64 px")
+
+
+def c2(view: View) -> claims.Result:
+    """Differences of neighbouring sizes, and differences of these."""
+    at = {s: cells.values(view, cells.composites(cells.UNET, s)) for s in cells.SIZES}
+    sizes = [size for size in cells.SIZES if at[size]]
+    if len(sizes) < 3:
+        return claims.nothing("fewer than three resolutions of the U-Net")
+    growth = {
+        (small, large): cells.paired(at[large], at[small])
+        for small, large in itertools.pairwise(sizes)
+    }
+    less = {
+        (small, middle, large): [
+            2 * at[middle][seed] - at[small][seed] - at[large][seed]
+            for seed in sorted(set(at[small]) & set(at[middle]) & set(at[large]))
+        ]
+        for small, middle, large in zip(sizes, sizes[1:], sizes[2:])
+    }
+    return _parts({"grows": cells.filled(growth), "by less": cells.filled(less)})
+
+
+def c3(view: View) -> claims.Result:
+    """Pairs of models at each size, against the order of their means at 64 px."""
+    groups = _ordered(view)
+    if not groups:
+        return claims.nothing("no two models at 64 px and another resolution")
+    each, _ = claims.means(groups)
+    kept = sum(one.mean > 0 for one in each.values())
+    text = f"{kept} of {len(each)} pairs of models keep the order of 64 px"
+    if any(one.low is None for one in each.values()):
+        some = claims.WEAKLY if 2 * kept > len(each) else claims.NOT
+        verdict = claims.HELD if kept == len(each) else some
+        return text, claims.size(groups), verdict
+    surely = sum(one.low > 0 for one in each.values())
+    turned = [place for place, one in each.items() if one.high < 0]
+    text += f", {surely} surely"
+    text += "".join(f"; {b} is ahead of {a} at {size} px" for a, b, size in turned)
+    verdict = claims.HELD if kept == len(each) else claims.WEAKLY
+    if 2 * surely < len(each):
+        verdict = claims.UNDECIDED
+    return text, claims.size(groups), claims.NOT if turned else verdict
+
+
+def _ordered(view: View) -> claims.Groups:
+    """{(better, worse, size): differences} of models that differ in mean at 64 px."""
+    at = {
+        (model, size): cells.values(view, cells.composites(model, size))
+        for model in cells.MODELS
+        for size in cells.SIZES
+    }
+    return cells.filled(
+        {
+            (one, other, size): cells.paired(at[one, size], at[other, size])
+            for one, other in itertools.permutations(cells.MODELS, 2)
+            if sum(cells.paired(at[one, 64], at[other, 64])) > 0
+            for size in cells.SIZES
+            if size != 64
+        }
+    )
+
+
+def c4(view: View) -> claims.Result:
+    """Chairs minus scene chairs, and scene chairs minus random weights, of each set."""
+    at = lambda *place: cells.values(view, cells.objects(cells.UNET, *place))
+    order = ("chairs", "scene_chairs", "random")
+    parts = {
+        f"{better} over {worse}": cells.filled(
+            {t: cells.paired(at(t, better), at(t, worse)) for t in cells.targets(view)}
+        )
+        for better, worse in itertools.pairwise(order)
+    }
+    return _parts(parts)
+
+
+def c5(view: View) -> claims.Result:
+    """Final IoU, and logarithms of the ratio of steps to one bar, of each set."""
+    higher: dict[str, list[float]] = {}
+    faster: dict[str, list[float]] = {}
+    at = functools.partial(cells.objects, cells.UNET)
+    for target in cells.targets(view):
+        pretrained, scratch = (
+            {row["seed"]: row for row in cells.runs(view, at(target, source))}
+            for source in ("chairs", "random")
+        )
+        for seed in sorted(set(pretrained) & set(scratch)):
+            pair = pretrained[seed], scratch[seed]
+            difference = 100 * (pair[0]["value"] - pair[1]["value"])
+            higher.setdefault(target, []).append(difference)
+            lines = [view.curve(row, cells.IOU) for row in pair]
+            if all(lines):
+                faster.setdefault(target, []).append(head_start(*lines))
+    return _parts({"ends higher": higher, FASTER: faster})
+
+
+def head_start(pretrained: curves.Points, scratch: curves.Points) -> float:
+    """log(steps of the random start / steps of the pretrained one) to 99 % of the best
+    value of the random start. A run that never comes there takes all steps of both.
+
+    >>> round(math.exp(head_start([(5, 0.7), (10, 0.8)], [(5, 0.1), (10, 0.7)])), 2)
+    2.0
+    """
+    bar = curves.close(scratch)
+    last = max(pretrained[-1][0], scratch[-1][0])
+    steps = [curves.reached(points, bar) or last for points in (pretrained, scratch)]
+    return math.log(steps[1] / steps[0])
+
+
+def c6(view: View) -> claims.Result:
+    """Pairs of seeds 0 and 1, 2 and 3, ...: no model is in two of them."""
+    apart = lambda numbers: numbers[0] % 2 == 0 and numbers[1] == numbers[0] + 1
+    return _nearer(view, "Ft-Ft", "Ri-Ri", apart)
+
+
+def c7(view: View) -> claims.Result:
+    """Every fine-tuned model and random start with the model P."""
+    return _nearer(view, "Ft-P", "Ri-P", lambda numbers: True)
+
+
+def _nearer(
+    view: View, near: str, far: str, counted: Callable[[tuple[int, ...]], bool]
+) -> claims.Result:
+    """Whether pairs of one kind are nearer than those of another, by log of distance.
+
+    The sets of objects are one group where each has a single pair.
+    """
+    found = cells.distances(view)
+    shared = [p for p in found[near] if p in found[far] and counted(p[1])]
+    if not shared:
+        return claims.nothing(f"no distances of {near} beside {far}")
+    mean = lambda kind: sum(found[kind][place] for place in shared) / len(shared)
+    text = f"{near} {mean(near):.4g}, {far} {mean(far):.4g}"
+    groups: dict[str, list[float]] = {}
+    for place in shared:
+        log = math.log(found[far][place] / found[near][place])
+        groups.setdefault(place[0], []).append(log)
+    if len(groups) == len(shared):
+        groups = {"": list(itertools.chain(*groups.values()))}
+    text += f"; {far} is {_times(claims.means(groups)[1])} as far"
+    return text, len(shared), claims.above(groups, math.log(RATIO))
+
+
+def c8(view: View) -> claims.Result:
+    """The largest fall of IoU on each path, against BARRIER."""
+    found = {kind: cells.paths(view, kind) for kind in ("Ft-Ft", "Ri-Ri")}
+    shared = sorted(set(found["Ft-Ft"]) & set(found["Ri-Ri"]))
+    if not shared:
+        return claims.nothing("no path between fine-tuned models and random starts")
+    words, verdicts = [], []
+    for kind, sign in (("Ft-Ft", -1), ("Ri-Ri", 1)):
+        ways = [cells.fair(found[kind][place]) for place in shared]
+        drops = [cells.drop(rows) for rows in ways]
+        barrier = sum(rows[0]["barrier"] for rows in ways) / len(ways)
+        fall = claims.shown(claims.means({"": drops})[1], "{:.1f}")
+        words.append(
+            f"{kind}: IoU falls by {fall} %, barrier of the loss {barrier:.3g}"
+        )
+        verdicts.append(claims.above({"": [sign * (d - BARRIER) for d in drops]}))
+    return "; ".join(words), len(shared), claims.both(verdicts)
+
+
+def c9(view: View) -> claims.Result:
+    """Chairs minus random weights in each cell of an FCN that learned chairs."""
+    lost = {m: cells.unlearned(view, m, "chairs") for m in cells.FCNS}
+    words = "; ".join(filter(None, lost.values()))
+    at = lambda *place: cells.values(view, cells.objects(*place))
+    groups = cells.filled(
+        {
+            (model, t): cells.paired(at(model, t, "chairs"), at(model, t, "random"))
+            for model in cells.FCNS
+            if not lost[model]
+            for t in cells.targets(view)
+        }
+    )
+    if not groups and words:
+        return words, sum(map(bool, lost.values())), claims.UNLEARNED
+    if not groups:
+        return claims.nothing("no FCN from chairs beside one from random weights")
+    each, _ = claims.means(groups)
+    worse = [f"{model} on {t}" for (model, t), one in each.items() if one.mean <= 0]
+    text = f"better in {len(each) - len(worse)} of {len(each)} cells"
+    text += f", not {', '.join(worse)}" * bool(worse)
+    text = "; ".join(filter(None, [text, words]))
+    return text, claims.size(groups), _most(each, len(each) - len(worse))
+
+
+def _most(each: Mapping[tuple, claims.Interval], better: int) -> str:
+    """The verdict on `most of these are above 0`."""
+    half = len(each) / 2
+    if any(one.low is None for one in each.values()):
+        return claims.HELD if better > half else claims.NOT
+    up = sum(one.low > 0 for one in each.values())
+    down = sum(one.high < 0 for one in each.values())
+    if better > half:
+        weaker = claims.WEAKLY if up > down else claims.UNDECIDED
+        return claims.HELD if up > half else weaker
+    return claims.NOT if down >= half else claims.UNDECIDED
+
+
+def _parts(parts: Mapping[str, claims.Groups]) -> claims.Result:
+    """The result of a finding of several parts; the count is of the smallest."""
+    missing = [name for name, groups in parts.items() if not groups]
+    if missing:
+        return claims.nothing(f"no two cells for: {', '.join(missing)}")
+    words, verdicts = [], []
+    for name, groups in parts.items():
+        each, mean = claims.means(groups)
+        text = _times(mean) if name == FASTER else claims.shown(mean)
+        above = sum(one.mean > 0 for one in each.values())
+        text += f" in {above} of {len(each)} cells" * (len(each) > 1)
+        words.append(f"{name}: {text}")
+        margin = math.log(RATIO) if name == FASTER else POINT
+        verdicts.append(claims.above(groups, margin))
+    count = min(map(claims.size, parts.values()))
+    return "; ".join(words), count, claims.both(verdicts)
+
+
+def _times(logs: claims.Interval) -> str:
+    """An interval of logarithms of ratios as ratios."""
+    ends = (None if log is None else math.exp(log) for log in logs)
+    return claims.shown(claims.Interval(*ends), "{:.2f}") + " times"
+
+
+def gated(
+    sources: tuple[str, ...], measure: Callable[[View], claims.Result]
+) -> Callable[[View], claims.Result]:
+    """The measure, where the U-Net has learned something on these sources."""
+
+    def result(view: View) -> claims.Result:
+        lost = [cells.unlearned(view, cells.UNET, source) for source in sources]
+        words = [text for text in lost if text]
+        if words:
+            return "; ".join(words), len(words), claims.UNLEARNED
+        return measure(view)
+
+    return result
