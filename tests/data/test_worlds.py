@@ -12,7 +12,7 @@ import pytest
 from jaxseg.data import dataset
 from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import worlds
-from jaxseg.data.render import canvas, store
+from jaxseg.data.render import canvas, objects, store
 
 SCENES = [name for name, facts in worlds.DATASETS.items() if "boxes" in facts.fields]
 TRIMAPS = ("trimap_dogs", "trimap_insects")
@@ -206,6 +206,40 @@ def test_an_index_gives_the_same_pixels_in_another_process():
     ).stdout
     images = [worlds.render(n, "train", 1)["image"] for n in worlds.DATASETS]
     assert out.strip() == str([zlib.crc32(image.tobytes()) for image in images])
+
+
+@pytest.mark.parametrize("name", worlds.OBJECTS)
+def test_a_picture_shows_one_kind_of_thing_before_a_background(name, cache):
+    """Of any test image some pixels are the thing, most are not (Object Discovery)."""
+    facts = worlds.DATASETS[name]
+    assert facts.num_classes == 2 and facts.classes[0] == "background"
+    assert facts.splits == {"train": 2000, "validation": 200, "test": 400}
+    source = source_lib.open(f"worlds/{name}", split="test", count=20)
+    examples = [source[index] for index in range(20)]
+    shares = [(example["segmentation"] == 1).mean() for example in examples]
+    assert min(shares) > 0.02 and max(shares) < 0.5
+    assert 0.08 < np.mean(shares) < 0.25
+    assert all(set(np.unique(e["segmentation"])) == {0, 1} for e in examples)
+    mean = np.mean([example["image"].mean((0, 1)) for example in examples], axis=0)
+    assert np.abs(mean - facts.mean).max() < 25
+
+
+def test_a_chair_in_a_room_stands_where_it_is_placed():
+    """Shown whole at the lower edge, cut at the left; its colour is not the room's."""
+    picture = canvas.Canvas(64, ("background", "chair"))
+    picture.paint(picture.y - 2, (0, 0, 0), "background", depth=4.0)
+    objects.chair(picture, np.random.default_rng(0), 0.5, 1.0, 0.5)
+    mask = picture.example()["segmentation"] == 1
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    assert rows[0] >= 32 and rows[-1] <= 63 and max(np.ptp(rows), np.ptp(cols)) >= 28
+    assert cols[0] >= 16 and cols[-1] < 48
+    assert picture.image[:, mask].mean() > 0.1
+    outside = picture.image[:, :16].max()
+    assert outside == 0
+    edge = canvas.Canvas(64, ("background", "chair"))
+    objects.chair(edge, np.random.default_rng(0), 0.0, 1.0, 0.5)
+    cut = edge.example()["segmentation"] == 1
+    np.testing.assert_array_equal(cut[:, :16], mask[:, 32:48])
 
 
 def test_another_size_shows_the_same_scene():

@@ -1,7 +1,8 @@
 """Embedded worlds: rendered scenes of seven domains, two data sets each.
 
 Single studies also need: `trimap_*`, `binary_*` and `breeds_*`, the same
-pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of.
+pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of;
+`objects_*`, foreground and background of one kind of thing, and chairs in rooms.
 
 Deterministic by (variant, split, index), rendered once into the user's cache. They show
 and test transfer between domains and do not replace real data.
@@ -223,7 +224,7 @@ def _extra(field, domain, classes, mean, std, splits, ids=None) -> Dataset:
     return Dataset(
         fields=("image", field),
         domain=domain,
-        splits=dict(zip(("train", "validation"), splits)),
+        splits=dict(zip(("train", "validation", "test"), splits)),
         version=1,
         size=(SIZE, SIZE),
         classes=tuple(classes),
@@ -271,6 +272,19 @@ DATASETS |= {
         (52.1, 53.7, 52.7),
         (4000, 400),
     ),
+}
+# One kind of thing, for the study of chair segments: (thing, mean, std).
+OBJECTS = {
+    "objects_car": ("car", (105.8, 114.5, 111.1), (44.8, 49.5, 57.1)),
+    "objects_horse": ("horse", (119.4, 130.5, 114.1), (46.6, 49.2, 63.7)),
+    "objects_airplane": ("airplane", (147.0, 160.7, 165.9), (42.9, 41.6, 56.4)),
+    "objects_chairs": ("chair", (120.1, 122.6, 110.3), (67.3, 69.4, 65.3)),
+}
+DATASETS |= {
+    name: _extra(
+        "segmentation", "consumer", ("background", thing), *of, (2000, 200, 400)
+    )
+    for name, (thing, *of) in OBJECTS.items()
 }
 
 

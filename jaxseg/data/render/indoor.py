@@ -187,7 +187,8 @@ def furnish(canvas, rng, room, pieces, count) -> None:
         draw(canvas, rng, room, x, z, label)
 
 
-def _lamp_light(canvas, rng, warm) -> None:
+def lamp_light(canvas, rng, warm) -> None:
+    """Light that fades from a lamp; warm: its hue, saturation and value."""
     x, y = rng.uniform(0.2, 0.8), rng.uniform(0.0, 0.4)
     away = (canvas.x - x) ** 2 + (canvas.y - y) ** 2
     camera.light(canvas, 0.62 + 0.6 * np.exp(-away * 3))
@@ -208,7 +209,7 @@ def home(canvas, rng) -> None:
         figures.quadruped(canvas, rng, rng.uniform(0.15, 0.85), shape.row(z),
                           0.6 * shape.scale(z), "cat", z, coat,
                           rng.choice((-1, 1)))  # fmt: skip
-    _lamp_light(canvas, rng, (rng.uniform(0.06, 0.13), rng.uniform(0.15, 0.35), 1.05))
+    lamp_light(canvas, rng, (rng.uniform(0.06, 0.13), rng.uniform(0.15, 0.35), 1.05))
 
 
 def office(canvas, rng) -> None:
@@ -222,7 +223,7 @@ def office(canvas, rng) -> None:
         figures.person(canvas, rng, rng.uniform(0.15, 0.85), shape.row(z),
                        rng.uniform(1.55, 1.85) * shape.scale(z), "employee",
                        z)  # fmt: skip
-    _lamp_light(canvas, rng, (rng.uniform(0.3, 0.55), rng.uniform(0.05, 0.2), 1.1))
+    lamp_light(canvas, rng, (rng.uniform(0.3, 0.55), rng.uniform(0.05, 0.2), 1.1))
 
 
 def _desk(canvas, rng, room, x, z, label) -> None:
