@@ -30,7 +30,26 @@ IGNORE = 65535  # in memory, for any data set; in files: `Dataset.file_ignore`
 LOOKED_UP = 1 << 20  # ids below are mapped by a lookup table
 # One row per object; one size per example, [H, W] or [H, W, C].
 OBJECT_FIELDS = ("boxes", "box_labels", "crowd", "difficult", "area", "keypoints")
-PIXEL_FIELDS = ("image", "segmentation", "depth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """What transforms do to a field with a value for each pixel, besides moving it."""
+
+    smooth: bool = False  # an image: antialiased when resized; else by nearest pixel
+    colors: bool = False  # changed by photometric transforms
+    outside: int | None = None  # the value beyond the border; None: the mean of the set
+
+
+# Every transform reads this table: a further field with pixels is an entry here.
+PIXEL_FIELDS = {
+    "image": Pixels(smooth=True, colors=True),
+    "clean": Pixels(smooth=True),  # of training: the image before any change of colors
+    "segmentation": Pixels(outside=IGNORE),
+    "depth": Pixels(outside=0),
+}
+IMAGE_FIELDS = tuple(name for name, kind in PIXEL_FIELDS.items() if kind.smooth)
+LABEL_MAPS = tuple(name for name, kind in PIXEL_FIELDS.items() if not kind.smooth)
 CLASS_FIELDS = ("segmentation", "box_labels", "label")  # hold ids of classes
 NUMBERS = {"segmentation": "int32 [height, width]"}
 NUMBERS |= {"depth": "float32 [height, width]", "boxes": "float32 [objects, 4]"}
@@ -38,7 +57,7 @@ NUMBERS |= {"box_labels": "int32 [objects]", "area": "float32 [objects]"}
 NUMBERS |= {"keypoints": "float32 [objects, points, 3]"}
 NUMBERS |= dict.fromkeys(("crowd", "difficult"), "bool [objects]")
 NUMBERS |= {"label": "int32 []", "labels": "int32 [classes]"}
-FIELDS = (*PIXEL_FIELDS, *OBJECT_FIELDS, "label", "labels")
+FIELDS = ("image", *LABEL_MAPS, *OBJECT_FIELDS, "label", "labels")
 DOMAINS = ("consumer", "driving", "indoor", "aerial", "underwater", "closeups")
 DOMAINS += ("synthetic", "websearch", "own")
 
@@ -181,7 +200,7 @@ def _check_numbers(example: Example, facts: Dataset, where: str) -> None:
 
 def _check_sizes(example: Example, where: str) -> None:
     height, width = example["image"].shape[:2]
-    for name in ("segmentation", "depth"):
+    for name in LABEL_MAPS:
         if name in example and example[name].shape != (height, width):
             size = " x ".join(map(str, example[name].shape))
             raise errors.UserError(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxseg.core import errors, images
 from jaxseg.core.images import Size
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS, Dataset
+from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS, PIXEL_FIELDS, Dataset
 
 Rng = np.random.Generator
 
@@ -31,13 +31,12 @@ def pad_pixels(
     fill: Sequence[float] = (0.0,),
 ) -> dict[str, np.ndarray]:
     """Image, labels and depth in the top left corner of a canvas (height, width)."""
-    values = {"image": np.rint(fill), "segmentation": IGNORE, "depth": 0}
     padded = {}
     for name, array in pixels.items():
         padded[name] = array
         if array.shape[:2] != tuple(size):
             height, width = array.shape[:2]
-            nothing = np.asarray(values[name]).astype(array.dtype)
+            nothing = np.asarray(outside(name, fill)).astype(array.dtype)
             line = np.empty((size[1], *array.shape[2:]), array.dtype)
             line[:] = nothing
             padded[name] = np.empty((*size, *array.shape[2:]), array.dtype)
@@ -45,6 +44,12 @@ def pad_pixels(
             padded[name][:height, width:] = line[width:]
             padded[name][:height, :width] = array
     return padded
+
+
+def outside(name: str, fill: Sequence[float]) -> np.ndarray | int:
+    """What a field with pixels holds beyond the border; fill: of images."""
+    value = PIXEL_FIELDS[name].outside
+    return np.rint(fill) if value is None else value
 
 
 def object_corners(example: Example) -> np.ndarray:
@@ -157,10 +162,10 @@ def rotate(
     of that box in the canvas are dropped from all fields, as in `move_objects`.
     """
     size = example["image"].shape[:2]
-    turned = {"image": images.rotate(example["image"], degrees, np.rint(fill))}
-    for name, nothing in (("segmentation", IGNORE), ("depth", 0)):
-        if name in example:
-            turned[name] = images.rotate_ids(example[name], degrees, nothing)
+    turned = {}
+    for name in PIXEL_FIELDS.keys() & example.keys():
+        turn = images.rotate if PIXEL_FIELDS[name].smooth else images.rotate_ids
+        turned[name] = turn(example[name], degrees, outside(name, fill))
     objects = {name: example[name] for name in OBJECT_FIELDS if name in example}
     if not objects:
         return example | turned

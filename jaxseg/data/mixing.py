@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxseg.core import errors, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import parallel, pipeline, subsets
+from jaxseg.data import draws, parallel, pipeline, subsets
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.source import Source
 
@@ -29,6 +29,8 @@ def mixed_batches(
     seed: int,
     fields: Sequence[str],
     unit: str = "batch",
+    views: int = 1,
+    clean: bool = False,
     start: int = 0,
     threads: int = 2,
     workers: int = 0,
@@ -44,7 +46,7 @@ def mixed_batches(
     make = MixedBatches(
         # With one seed, sources of equal length would get the same augmentation.
         tuple(
-            pipeline.Draw.of(source, transforms, (seed, place), fields)
+            draws.Draw.of(source, transforms, (seed, place), fields, views, clean)
             for place, source in enumerate(sources)
         ),
         Schedule(apportion(weights), seed),
@@ -78,7 +80,7 @@ class Schedule:
 class MixedBatches:
     """Batch number n of several sources and the ids in it."""
 
-    draws: tuple[pipeline.Draw, ...]
+    draws: tuple[draws.Draw, ...]
     schedule: Schedule
     whole: bool  # a batch is of one source
     batch_size: int

@@ -1,11 +1,11 @@
 """Batches from a source: shuffled, sharded, transformed and stacked in threads (grain).
 
 The position of the training stream is one integer, the number of batches taken. The
-augmentation of an example depends only on (seed, its place in the stream).
+augmentation of an example depends only on (seed, its place in the stream); with several
+views, on the number of the view as well.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 
 import grain
@@ -13,16 +13,21 @@ import numpy as np
 
 from jaxseg.core import errors
 from jaxseg.core.types import Batch, Example
-from jaxseg.data import geometry, parallel
+from jaxseg.data import draws, geometry, parallel
 from jaxseg.data import transforms as transforms_lib
-from jaxseg.data.dataset import IGNORE, OBJECT_FIELDS
+from jaxseg.data.dataset import (
+    IGNORE,
+    IMAGE_FIELDS,
+    LABEL_MAPS,
+    OBJECT_FIELDS,
+)
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
 MAX_OBJECTS = 100  # per image in training, as many as COCO's evaluation uses
 # Labels that evaluation compares at the original size, and their padding values.
-AS_THEY_ARE = ("segmentation", "depth", *OBJECT_FIELDS)
+AS_THEY_ARE = (*LABEL_MAPS, *OBJECT_FIELDS)
 NOTHING = {"segmentation": IGNORE, "depth": 0, "box_labels": -1}
 LABEL_SIDE = 128  # of the smallest common label size, see `common_size`
 OBJECT_STEP = 64  # fewest rows of objects; the others follow in `round_up`
@@ -35,6 +40,8 @@ def train_batches(
     batch_size: int,
     seed: int,
     fields: Sequence[str],
+    views: int = 1,
+    clean: bool = False,
     start: int = 0,
     threads: int = 2,
     workers: int = 0,
@@ -44,10 +51,12 @@ def train_batches(
     """Endless (batch, ids): normalized float32 [B, H, W, C] and the other `fields`.
 
     Each epoch has an order of its own and a batch may cross into the next, so that no
-    example is dropped. start: batches already taken. workers: processes that make the
-    batches instead of threads, for images so large that threads wait for each other.
-    shard (p, n): rows p::n of each batch of `batch_size`, so that n processes together
-    get the same batches as one.
+    example is dropped. views: above 1, each record is drawn so often: `image` is then
+    [B, V, H, W, C], and so are maps of labels. clean: adds `clean`, like `image` and
+    moved with it, but without the transforms of colors (blur, jitter). start: batches
+    already taken. workers: processes that make the batches instead of threads, for
+    images so large that threads wait for each other. shard (p, n): rows p::n of each
+    batch of `batch_size`, so that n processes together get the same batches as one.
 
     >>> from jaxseg.data import source as source_lib
     >>> data = source_lib.open("worlds/driving_day", split="train", count=4)
@@ -56,7 +65,7 @@ def train_batches(
     >>> batch["image"].shape
     (2, 64, 64, 3)
     """
-    draw = Draw.of(source, transforms, (seed,), fields)
+    draw = draws.Draw.of(source, transforms, (seed,), fields, views=views, clean=clean)
     make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))
     return parallel.ahead(
         make, start, source.name, threads=threads, workers=workers, prefetch=prefetch
@@ -64,45 +73,10 @@ def train_batches(
 
 
 @dataclasses.dataclass(frozen=True)
-class Draw:
-    """Example number n of the endless stream of one source; the image still 8 bits."""
-
-    source: Source
-    steps: tuple[transforms_lib.Transform, ...]
-    normalize: Normalize
-    seed: tuple[int, ...]
-    fields: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        source: Source,
-        transforms: Sequence[transforms_lib.Transform],
-        seed: tuple[int, ...],
-        fields: Sequence[str],
-    ) -> "Draw":
-        """The stream of a source with these transforms."""
-        _check_fields(fields, source)
-        filled = [step.for_dataset(source.dataset) for step in transforms]
-        steps = tuple(transforms_lib.fuse(filled))
-        normalize = Normalize.of(source.dataset)
-        return cls(source, steps, normalize, seed, tuple(fields))
-
-    def __call__(self, number: int) -> Example:
-        epoch, index = divmod(number, len(self.source))
-        order = epoch_order(self.seed[0], epoch, len(self.source))
-        example = _needed(self.source[int(order[index])], self.fields)
-        rng = np.random.default_rng([self.seed[0], number, *self.seed[1:]])
-        for step in self.steps:
-            example = step(example, rng)
-        return example
-
-
-@dataclasses.dataclass(frozen=True)
 class TrainBatches:
     """Batch number n of one source and the ids in it, as one of several processes."""
 
-    draw: Draw
+    draw: draws.Draw
     batch_size: int
     shard: tuple[int, int]
 
@@ -112,7 +86,7 @@ class TrainBatches:
         return collate([(self.draw, self.draw(row)) for row in rows])
 
 
-def collate(drawn: Sequence[tuple[Draw, Example]]) -> tuple[Batch, list[str]]:
+def collate(drawn: Sequence[tuple[draws.Draw, Example]]) -> tuple[Batch, list[str]]:
     """A training batch of examples, each with its `Draw`, and their ids."""
     examples = pad_objects([example for _, example in drawn], limit=MAX_OBJECTS)
     ids = [example["id"] for example in examples]
@@ -142,14 +116,14 @@ def eval_batches(
     with IGNORE and 0 to a common one, boxes and keypoints relative to the whole image.
     """
     place, num_shards = check_shard(shard, batch_size)
-    _check_fields(fields, source)
+    draws.check_fields(fields, source)
     letterbox = transforms_lib.Letterbox(*size, fill=normalize.mean)
     rows = batch_size // num_shards
 
     def prepare(index: int) -> Example:
         if index >= len(source):
             return {}
-        example = _needed(source[index], fields)
+        example = draws.needed(source[index], fields)
         labels = {"label_size": np.array(example["image"].shape[:2], np.int32)}
         for name in AS_THEY_ARE:
             if name in example:
@@ -158,10 +132,7 @@ def eval_batches(
 
     def collate(examples: Sequence[Example]) -> Batch:
         real = [example for example in examples if example]
-        filler = (real or [prepare(len(source) - 1)])[0] | {"valid": np.array(False)}
-        for name, nothing in NOTHING.items():
-            if name in filler:
-                filler[name] = np.full_like(filler[name], nothing)
+        filler = without_labels((real or [prepare(len(source) - 1)])[0])
         full = real + [filler] * (rows - len(real))
         extra = ("valid", "scaled", "label_size")
         full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
@@ -173,11 +144,47 @@ def eval_batches(
     return parallel.in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
 
 
+def once(
+    draw: draws.Draw,
+    *,
+    batch_size: int,
+    threads: int = 2,
+    prefetch: int = PREFETCH,
+    shard: tuple[int, int] = (0, 1),
+) -> Iterator[Batch]:
+    """Every example of a draw once, in order, transformed by draw number n for example
+    n. Adds valid bool [B], False for the rows that fill up the last batch.
+    """
+    place, num_shards = check_shard(shard, batch_size)
+    count, rows = len(draw.source), batch_size // num_shards
+
+    def prepare(index: int) -> Example:
+        example = draw.of_record(min(index, count - 1), index)
+        filler = index >= count
+        return (
+            without_labels(example) if filler else example | {"valid": np.array(True)}
+        )
+
+    def batch(examples: Sequence[Example]) -> Batch:
+        full = pad_objects(examples, limit=MAX_OBJECTS)
+        return stack(full, (*draw.fields, "valid"), [draw.normalize] * rows)
+
+    total = -(-count // batch_size) * batch_size
+    indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
+    return parallel.in_threads(indices.batch(rows, batch_fn=batch), threads, prefetch)
+
+
+def without_labels(example: Example) -> Example:
+    """A row that fills up a batch: `valid` is False, labels say nothing."""
+    empty = {n: np.full_like(example[n], x) for n, x in NOTHING.items() if n in example}
+    return example | empty | {"valid": np.array(False)}
+
+
 def pad_labels(
     examples: Sequence[Example], usual: tuple[int, int] | None
 ) -> list[Example]:
     """Segmentation and depth padded to one size, that of `common_size`."""
-    names = [name for name in ("segmentation", "depth") if name in examples[0]]
+    names = [name for name in LABEL_MAPS if name in examples[0]]
     if not names:
         return list(examples)
     common = common_size([example[names[0]].shape for example in examples], usual)
@@ -235,15 +242,6 @@ def box_areas(boxes: np.ndarray) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
-@functools.lru_cache(maxsize=8)
-def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
-    """int [length], the order of the examples in an epoch.
-
-    grain's own shuffle is slow for small data sets: 2 ms per example for 20 examples.
-    """
-    return np.random.default_rng([seed, epoch, length]).permutation(length)
-
-
 def round_up(length: int) -> int:
     """The next of 64, 128, 192, 256, 384, 512, 768, ...: few shapes to compile."""
     step = OBJECT_STEP
@@ -257,29 +255,21 @@ def stack(
 ) -> Batch:
     """The `fields` of some examples with a leading batch axis.
 
-    steps: one for each example, which writes its image directly into the batch.
+    steps: one for each example, which writes its images directly into the batch.
     """
     for name in fields:
-        shapes = sorted({np.shape(example[name]) for example in examples})
-        if len(shapes) > 1:
-            raise errors.UserError(
-                f"{name}: examples of one batch have the shapes {shapes}. Fix: end the "
-                "transforms with crop (or letterbox), which makes them alike."
-            )
-    written = ("image",) if steps and "image" in fields else ()
+        draws.check_alike(name, [example[name] for example in examples])
+    written = [name for name in IMAGE_FIELDS if steps and name in fields]
     rest = [name for name in fields if name not in written]
     batch = {name: np.stack([example[name] for example in examples]) for name in rest}
-    if written:
-        shape = (len(examples), *examples[0]["image"].shape)
-        batch["image"] = np.empty(shape, np.float32)
-        for example, normalize, out in zip(examples, steps, batch["image"]):
-            normalize(example["image"], out, name=example["id"])
+    for name in written:
+        shape = (len(examples), *examples[0][name].shape)
+        batch[name] = np.empty(shape, np.float32)
+        for example, normalize, out in zip(examples, steps, batch[name]):
+            views = (x.reshape(-1, *shape[-3:]) for x in (example[name], out))
+            for image, place in zip(*views):
+                normalize(image, place, name=example["id"])
     return batch
-
-
-def _needed(example: Example, fields: Sequence[str]) -> Example:
-    """Only the needed fields: boxes that no task uses must not influence the crops."""
-    return {name: example[name] for name in {"image", "id", *fields}}
 
 
 def check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
@@ -290,13 +280,3 @@ def check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
             f"(this is number {place}). Fix: set a multiple of {num_shards}."
         )
     return place, num_shards
-
-
-def _check_fields(fields: Sequence[str], source: Source) -> None:
-    known = source.dataset.fields
-    missing = [name for name in fields if name not in known]
-    if missing:
-        raise errors.UserError(
-            f"{source.name} has no {', '.join(missing)}; it has {', '.join(known)}. "
-            "Fix: choose a task that these suffice for, or another dataset."
-        )

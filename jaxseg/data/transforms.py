@@ -7,7 +7,7 @@ factor is 1, a crop is central. A padded image lies in the top left corner.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -260,7 +260,7 @@ class Blur(Transform):
         if rng is None or rng.random() >= self.probability:
             return example
         width = rng.uniform(0, self.sigma)
-        return example | {"image": images.blur(example["image"], width)}
+        return recolored(example, lambda image: images.blur(image, width))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,7 +276,7 @@ class Jitter(Transform):
             return example
         spreads = (self.brightness, self.contrast, self.saturation)
         factors = [float(rng.uniform(1 - x, 1 + x)) for x in spreads]
-        return example | {"image": images.jitter(example["image"], *factors)}
+        return recolored(example, lambda image: images.jitter(image, *factors))
 
 
 TRANSFORMS = {
@@ -338,8 +338,14 @@ def scale_to(example: Example, size: Size, window: Window | None = None) -> Exam
 
     Depth keeps its metres; boxes and keypoints are relative and stay as they are.
     """
-    scaled = {"image": images.resize(example["image"], size, window)}
-    for name in ("segmentation", "depth"):
-        if name in example:
-            scaled[name] = images.resize_ids(example[name], size, window)
+    scaled = {}
+    for name in PIXEL_FIELDS.keys() & example.keys():
+        resize = images.resize if PIXEL_FIELDS[name].smooth else images.resize_ids
+        scaled[name] = resize(example[name], size, window)
     return example | scaled
+
+
+def recolored(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> Example:
+    """The example with `change` made to the fields that have its colors."""
+    changed = [name for name, kind in PIXEL_FIELDS.items() if kind.colors]
+    return example | {n: change(example[n]) for n in changed if n in example}

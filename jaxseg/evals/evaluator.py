@@ -128,12 +128,18 @@ class Evaluator:
 
     def _outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         """(batch, (predictions, counts)): every example once, in order."""
-        labels = self._task.fields[0]
         for views in self._views():
             batch = views[-1]
-            out = batch[labels].shape[1:3] if self._task.dense else None
+            out = self._label_size(batch) if self._task.dense else None
             seen = [_without_objects(view) for view in views]
             yield batch, self._predictor.run(variables, seen, out)
+
+    def _label_size(self, batch: Batch) -> tuple[int, int]:
+        """(height, width) of the maps that predictions are compared with."""
+        if self._task.label_field is not None:
+            return batch[self._task.label_field].shape[1:3]
+        sizes = [tuple(size) for size in batch["label_size"].tolist()]
+        return pipeline.common_size(sizes, self.source.dataset.size)
 
     def _views(self) -> Iterator[tuple[Batch, ...]]:
         """Batches as `Predictor.run` takes them, with labels."""

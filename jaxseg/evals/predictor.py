@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -48,6 +49,11 @@ class Predictor:
     how: protocol.Protocol = protocol.WHOLE
 
     def __post_init__(self):
+        if not isinstance(self._task, tasks.Task):
+            raise errors.UserError(
+                f"task {self._task.name!r} predicts nothing, it only trains. Fix: use "
+                "the features of its backbone, or train a task on them"
+            )
         protocol.check(self.how, self._task, "protocol")
 
     def __call__(self, variables: Variables, images: Sequence[np.ndarray]) -> list:
@@ -85,12 +91,13 @@ class Predictor:
         if self._sliding:
             return self._judge(self._of_windows(variables, views[0], out), views[0])
         if self.how.averages:
-            total = 0.0
+            total = None
             for view in views:
                 batch = self.put(view)
                 for flip in self._flips:
-                    total = total + self._scores(variables, batch, flip, out)
-            return self._judge(total / self._num_views, batch)
+                    total = _added(total, self._scores(variables, batch, flip, out))
+            mean = jax.tree.map(lambda x: x / self._num_views, total)
+            return self._judge(mean, batch)
         (view,) = views
         batch = self.put(view)
         outputs = self._outputs(variables, batch)
@@ -167,7 +174,7 @@ class Predictor:
 
     def _of_windows(
         self, variables: Variables, batch: Batch, out: protocol.Size
-    ) -> np.ndarray:
+    ) -> Any:
         """float32 [1, *out, K]: mean scores of one image over windows and views."""
         if jax.process_count() > 1:
             raise errors.UserError(
@@ -175,17 +182,18 @@ class Predictor:
                 "Fix: evaluate afterwards with python -m jaxseg.evaluate"
             )
         (image,) = batch["image"]
-        size, total = image.shape[:2], 0.0
+        size, total = image.shape[:2], None
         for scale in self.how.scales:
             scaled = image_lib.resize(image, image_lib.scaled_size(size, scale))
             seen = self.normalize(scaled)
             for flip in self._flips:
                 scores = self._mean_of_windows(variables, _mirrored(seen, flip))
-                total = total + enlarge(_mirrored(scores, flip), size)
+                total = _added(total, _enlarged(scores, flip, size))
         after = [(0, 0), *((0, n) for n in np.subtract(out, size)), (0, 0)]
-        return np.pad(total[None] / self._num_views, after)
+        pad = lambda maps: np.pad(maps[None] / self._num_views, after)
+        return jax.tree.map(pad, total)
 
-    def _mean_of_windows(self, variables: Variables, image: np.ndarray) -> np.ndarray:
+    def _mean_of_windows(self, variables: Variables, image: np.ndarray) -> Any:
         """float32 [H, W, K] of a normalized image [H, W, C]."""
         shape = tuple(np.maximum(image.shape[:2], self.size).tolist())
         padded = np.zeros((*shape, image.shape[2]), np.float32)  # 0 is the mean
@@ -199,13 +207,15 @@ class Predictor:
             batch = self.put({"image": windows})
             run = self._program("windows", self.model)
             run = run.compiled(variables, batch, key=batch)
-            scores = np.asarray(jax.device_get(run(variables, batch)), np.float32)
+            scores = jax.device_get(run(variables, batch))
             if total is None:
-                total = np.zeros((*shape, scores.shape[-1]), np.float32)
-            for place, one in zip(group, scores):
-                total[place] += one
+                empty = lambda x: np.zeros((*shape, x.shape[-1]), np.float32)
+                total = jax.tree.map(empty, scores)
+            jax.tree.map(functools.partial(_add_windows, group), total, scores)
+            for place in group:
                 count[place] += 1
-        return (total / count)[: image.shape[0], : image.shape[1]]
+        rows, columns = image.shape[:2]
+        return jax.tree.map(lambda x: (x / count)[:rows, :columns], total)
 
     def _places(self, shape: protocol.Size) -> Iterator[tuple[slice, slice]]:
         """Of the windows in an image."""
@@ -252,28 +262,38 @@ def _program(key: str) -> compiled.Program:
         model, _ = build.network(model, section, num_outputs)
 
     def network(variables: Variables, batch: Batch) -> Any:
-        image = batch["image"]
-        image = mirror(image, batch["scaled"][:, 1]) if flip else image
-        return model.apply(variables, image, train=False, head=task.name)
+        if flip:
+            image = mirror(batch["image"], batch["scaled"][:, 1])
+            batch = batch | {"image": image}
+        # One key for all batches: a prediction does not depend on its place in a list.
+        return task.predict(model, variables, batch, jax.random.PRNGKey(0))
 
     def windows(variables: Variables, batch: Batch) -> Array:
         return task.scores(network(variables, batch))
 
-    def scores(outputs: Any, batch: Batch) -> Array:
+    def resized(outputs: Any, batch: Batch) -> Any:
         sizes = (batch["scaled"], batch["label_size"])
-        maps = task.scores(images_jnp.resize_to(outputs, *sizes, tuple(out)))
-        return mirror(maps, batch["label_size"][:, 1]) if flip else maps
+        resize = lambda maps: images_jnp.resize_to(maps, *sizes, tuple(out))
+        return _of_maps(resize, outputs)
+
+    def scores(outputs: Any, batch: Batch) -> Any:
+        maps, widths = task.scores(resized(outputs, batch)), batch["label_size"][:, 1]
+        return _of_maps(lambda x: mirror(x, widths), maps) if flip else maps
 
     def judge(outputs: Any, batch: Batch) -> tuple[Any, Any]:
         if out is not None:
-            sizes = (batch["scaled"], batch["label_size"])
-            outputs = images_jnp.resize_to(outputs, *sizes, tuple(out))
+            outputs = resized(outputs, batch)
         predictions = task.decode(outputs)
-        counted = task.fields[0] in batch
+        counted = (task.label_field or "valid") in batch
         return predictions, task.update(predictions, batch) if counted else None
 
     functions = (network, windows, scores, judge)
     return compiled.Program({f.__name__: f for f in functions}[kind])
+
+
+def _of_maps(function: Callable[[Array], Array], outputs: Any) -> Any:
+    """The function of every map [B, h, w, K] of what a head returns."""
+    return jax.tree.map(lambda x: function(x) if x.ndim == 4 else x, outputs)
 
 
 def enlarge(maps: np.ndarray, size: protocol.Size) -> np.ndarray:
@@ -301,6 +321,22 @@ def mirror(maps: Array, widths: Array) -> Array:
     ends = widths[:, None]
     order = jnp.where(columns < ends, ends - 1 - columns, columns)
     return jnp.take_along_axis(maps, order[:, None, :, None], axis=2)
+
+
+def _added(total: Any, scores: Any) -> Any:
+    """Arrays, or trees of them, added; total: None for the first."""
+    return scores if total is None else jax.tree.map(operator.add, total, scores)
+
+
+def _add_windows(places: Sequence[Any], total: np.ndarray, scores: np.ndarray) -> None:
+    """Adds the windows of a batch to the map, in its memory."""
+    for place, one in zip(places, scores):
+        total[place] += one
+
+
+def _enlarged(scores: Any, flip: bool, size: protocol.Size) -> Any:
+    """Each map turned back and at the size of the image."""
+    return jax.tree.map(lambda x: enlarge(_mirrored(x, flip), size), scores)
 
 
 def _mirrored(maps: np.ndarray, flip: bool) -> np.ndarray:

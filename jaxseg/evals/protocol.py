@@ -101,7 +101,7 @@ def bind(section: Any, where: str) -> dict[str, Any] | None:
 
 def check(how: Protocol, task: Any, where: str) -> None:
     """UserError where the scores of a task without maps would be averaged."""
-    if how.averages and not task.dense:
+    if how.averages and not getattr(task, "dense", False):
         raise errors.UserError(
             f"{where}: found mode {how.mode!r}, scales {list(how.scales)}, flip "
             f"{how.flip} for task {task.name!r}; only tasks that predict maps "

@@ -55,13 +55,18 @@ def _score(task: tasks.Task, source: Source) -> float | None:
 
 
 def _task(name: str, facts: Dataset) -> tasks.Task | None:
-    """The task for this data set; None where the data set lacks its fields."""
+    """The task for this data set; None where the data set lacks its fields, or where
+    nothing is compared with a label.
+    """
     module = lookup.load("jaxseg.tasks", name)
     given = {"num_outputs": 1}
     section = binding.bind(
         module.build, section={"name": name}, where=name, given=given, named=True
     )
-    section |= build.task(section, 1).options_for(facts)
+    built = build.task(section, 1)
+    if not isinstance(built, tasks.Task) or built.label_field is None:
+        return None
+    section |= built.options_for(facts)
     if not set(build.task(section, 1).fields) <= set(facts.fields):
         return None
     section = module.resolve(section, facts)

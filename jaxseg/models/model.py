@@ -13,6 +13,7 @@ from jaxseg.models import initial, ops
 
 BACKBONES = "jaxseg.models.backbones"
 HEADS = "jaxseg.models.heads"
+KEYS = ("backbone", "head", "heads", "dtype")  # of a model section
 DTYPES = ("bfloat16", "float32")
 LARGEST = 10_000  # width or number of blocks
 # Fields that may differ where weights are copied: they are of training alone. A
@@ -37,20 +38,26 @@ class Model(nn.Module):
         image: Float[Array, "b h w c"],
         *,
         train: bool,
-        head: str | None = None,
+        head: str | tuple[str, ...] | None = None,
         **inputs: Any,
     ) -> Any:
-        """Output of `head`; of the only one where there is no choice.
+        """Output of `head`, an array or what else it returns (a dict, a tuple).
 
-        inputs: what else a backbone takes, such as the mask of a ViT.
+        head: None: the only one there is; several names: {name: output}, the backbone
+        runs once. inputs: what else a backbone takes, such as the mask of a ViT.
         """
         padded = ops.pad_to_multiple(image, self.backbone.multiple)
         maps = self.backbone(padded, train=train, **inputs)
         if self.is_initializing():  # all heads get parameters
-            for module in self.heads.values():
-                module(maps, padded.shape[1:3], train=train)
-        output = self._head(head)(maps, padded.shape[1:3], train=train)
-        return _crop(output, padded.shape, image.shape)
+            head = tuple(self.heads)
+
+        def output(name: str | None) -> Any:
+            made = self._head(name)(maps, padded.shape[1:3], train=train)
+            return _crop(made, padded.shape, image.shape)
+
+        if isinstance(head, tuple):
+            return {name: output(name) for name in head}
+        return output(head)
 
     def features(
         self, image: Float[Array, "b h w c"], *, train: bool = False
@@ -63,7 +70,7 @@ class Model(nn.Module):
         return tuple(_crop(x, padded.shape, image.shape) for x in maps)
 
     def _head(self, name: str | None) -> nn.Module:
-        if name is None and len(self.heads) != 1 and not self.is_initializing():
+        if name is None and len(self.heads) != 1:
             raise ValueError(f"which head? This model has {', '.join(self.heads)}")
         return lookup.pick(self.heads, name or next(iter(self.heads)), kind="head")
 
@@ -88,9 +95,9 @@ def build_model(
 ) -> Model:
     """Model of a config section {"backbone": {...}, "head": {...}, "dtype": ...}.
 
-    `head_outputs` names the heads (one per task) and their numbers of outputs; the one
-    head section serves them all. "dtype" is that of computations; parameters, batch
-    statistics and outputs stay float32.
+    `head_outputs` names the heads and their numbers of outputs. The section "head"
+    serves them all; in its place "heads" has one for each, {name: section}. "dtype" is
+    that of computations; parameters, batch statistics and outputs stay float32.
 
     >>> section = {"backbone": {"name": "unet", "variant": "tiny"}}
     >>> section["head"] = {"name": "linear"}
@@ -98,40 +105,91 @@ def build_model(
     >>> sorted(init(model, (64, 64, 3), seed=0)["params"])
     ['backbone', 'heads_segmentation']
     """
-    section = {"dtype": "float32"} | dict(section)
-    backbone, head, dtype = (section.pop(k) for k in ("backbone", "head", "dtype"))
-    if section:
-        raise lookup.unknown(
-            next(iter(section)), ("backbone", "head", "dtype"), kind="model key"
-        )
-    _check_dtype(dtype)
+    dtype = section.get("dtype", "float32")
     heads = {
-        name: _build(HEADS, head, dtype, num_outputs=outputs)
-        for name, outputs in head_outputs.items()
+        name: _build(HEADS, own, dtype, num_outputs=head_outputs[name])
+        for name, own in _sections_of_heads(section, head_outputs).items()
     }
     # Frozen, so that a model hashes and equal models share compiled programs.
     frozen = flax.core.FrozenDict(heads)
-    return Model(backbone=_build(BACKBONES, backbone, dtype), heads=frozen)
+    return Model(backbone=build_backbone(section), heads=frozen)
+
+
+def build_backbone(section: Mapping[str, Any]) -> nn.Module:
+    """The backbone of a model section."""
+    _check_keys(section, "model key")
+    dtype = section.get("dtype", "float32")
+    _check_dtype(dtype)
+    return _build(BACKBONES, section["backbone"], dtype)
 
 
 def bind_model(section: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """A model section with all fields of its backbone and its head written in."""
-    known = {"backbone": None, "head": None, "dtype": "float32"}
-    unknown = [key for key in section if key not in known]
-    if unknown:
-        raise lookup.unknown(unknown[0], known, kind="key", where=where)
-    bound = known | dict(section)
-    _check_dtype(bound["dtype"], where)
-    for part, package in (("backbone", BACKBONES), ("head", HEADS)):
-        place = f"{where}/{part}"
-        with errors.located(place):
-            build = lookup.load(package, binding.name_of(bound[part], place)).build
-        given = {"dtype": "float32", "num_outputs": 1}
-        bound[part] = binding.bind(
-            build, section=bound[part], where=place, given=given, named=True
+    """A model section with all fields of its backbone and its heads written in.
+
+    It keeps the form it has, one `head` for all or `heads` by name.
+    """
+    _check_keys(section, "key", where)
+    dtype = section.get("dtype", "float32")
+    _check_dtype(dtype, where)
+    backbone = _bound(BACKBONES, section.get("backbone"), f"{where}/backbone")
+    if "heads" not in section:
+        head = _bound(HEADS, section.get("head"), f"{where}/head")
+        return {"backbone": backbone, "head": head, "dtype": dtype}
+    heads = section["heads"]
+    if not isinstance(heads, Mapping) or not heads or "head" in section:
+        both = ", and head as well" if "head" in section else ""
+        raise errors.UserError(
+            f"{where}/heads: found {heads!r}{both}; allowed: {{name: section}} of each "
+            "head, or `head` alone for all of them"
         )
-        _check_numbers(bound[part], place)
+    heads = {n: _bound(HEADS, own, f"{where}/heads/{n}") for n, own in heads.items()}
+    return {"backbone": backbone, "heads": heads, "dtype": dtype}
+
+
+def _bound(package: str, section: Any, where: str) -> dict[str, Any]:
+    """The section of a backbone or a head with all fields."""
+    with errors.located(where):
+        build = lookup.load(package, binding.name_of(section, where)).build
+    given = {"dtype": "float32", "num_outputs": 1}
+    bound = binding.bind(build, section=section, where=where, given=given, named=True)
+    _check_numbers(bound, where)
     return bound
+
+
+def head_sections(section: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those of all heads, in the order of the section; one where `head` serves all."""
+    return list(section["heads"].values()) if "heads" in section else [section["head"]]
+
+
+def section_of(section: Mapping[str, Any], top: str) -> Mapping[str, Any]:
+    """Of a model section the part whose parameters lie below `top`.
+
+    top: the first part of a path, "backbone" or "heads_<name>".
+
+    >>> model = {"backbone": {"name": "unet"}, "heads": {"depth": {"name": "linear"}}}
+    >>> section_of(model, "heads_depth")
+    {'name': 'linear'}
+    """
+    if top == "backbone" or "heads" not in section:
+        return section["backbone" if top == "backbone" else "head"]
+    return lookup.pick(section["heads"], top.removeprefix("heads_"), kind="head")
+
+
+def _sections_of_heads(
+    section: Mapping[str, Any], asked: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """{name: section} of the heads that are asked for; UserError unless all and no
+    others have one.
+    """
+    if "heads" not in section:
+        return dict.fromkeys(asked, section.get("head"))
+    heads = section["heads"]
+    if set(heads) != set(asked):
+        raise errors.UserError(
+            f"model/heads: found {', '.join(heads)}; the task asks for "
+            f"{', '.join(asked)}. Fix: a section for each of these, or `head` for all"
+        )
+    return {name: heads[name] for name in asked}
 
 
 def _check_numbers(section: Mapping[str, Any], where: str) -> None:
@@ -146,21 +204,23 @@ def _check_numbers(section: Mapping[str, Any], where: str) -> None:
 
 
 def unlike(
-    part: str,
+    tops: tuple[str, str],
     here: Mapping[str, Any],
     there: Mapping[str, Any],
     image_shape: tuple[int, ...],
     allow: Collection[str] = (),
 ) -> list[str]:
-    """Fields of "backbone" or "head", of one name in two bound model sections, in which
-    they differ although the weights of one fit the other: the same weights compute
+    """Fields in which the backbones or two heads of one name in two bound model
+    sections differ although the weights of one fit the other: the same weights compute
     another function.
 
-    Fields that change a shape are left out, since a comparison of leaves shows them;
-    so are those in `allow`.
+    tops: where they lie `here` and `there`, see `section_of`. Fields that change a
+    shape are left out, since a comparison of leaves shows them; so are those in
+    `allow`.
     """
-    own, other = here[part], there[part]
-    package = {"backbone": BACKBONES, "head": HEADS}[part]
+    own, other = section_of(here, tops[0]), section_of(there, tops[1])
+    of_backbone = tops[0] == "backbone"
+    package = BACKBONES if of_backbone else HEADS
     free = (*FREE, *getattr(lookup.load(package, own["name"]), "FREE", ()))
     differing = [
         field
@@ -169,11 +229,14 @@ def unlike(
     ]
 
     def shapes(**changes: Any) -> dict[str, Any]:
-        section = dict(here) | {part: dict(own) | changes}
-        model = build_model(section, head_outputs={"any": 1})
-        module = model.backbone if part == "backbone" else model
+        section = {key: here[key] for key in ("backbone", "dtype")}
+        section["backbone" if of_backbone else "head"] = dict(own) | changes
+        backbone = build_backbone(section)
+        module = backbone
+        if not of_backbone:
+            module = build_model(section, head_outputs={"any": 1})
         *size, channels = image_shape[-3:]  # padded as the model does
-        size = [n + -n % model.backbone.multiple for n in size]
+        size = [n + -n % backbone.multiple for n in size]
         return trees.flatten(initial.shapes(module, (*size, channels)))
 
     return [field for field in differing if shapes(**{field: other[field]}) == shapes()]
@@ -181,6 +244,12 @@ def unlike(
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _check_keys(section: Mapping[str, Any], kind: str, where: str = "") -> None:
+    for key in section:
+        if key not in KEYS:
+            raise lookup.unknown(key, KEYS, kind=kind, where=where)
 
 
 def _check_dtype(dtype: Any, where: str = "") -> None:

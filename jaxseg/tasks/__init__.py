@@ -1,3 +1,3 @@
-"""Tasks, one in each file: fields of a batch, loss, predictions, metric."""
+"""Objectives and tasks, one in each file: fields, loss, predictions, metric."""
 
-SHARED = ("build", "targets")  # modules that are no tasks
+SHARED = ("build", "objective", "targets")  # modules that are no tasks

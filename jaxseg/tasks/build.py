@@ -6,7 +6,7 @@ from typing import Any
 from jaxseg.core import binding, lookup, memo
 from jaxseg.data.dataset import Dataset
 from jaxseg.models import model as models
-from jaxseg.tasks import task as tasks
+from jaxseg.tasks import objective
 
 
 def bind(section: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -19,8 +19,9 @@ def bind(section: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 @memo.by_content
-def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:
-    """The task of a resolved section, for a head with that many outputs.
+def task(section: Mapping[str, Any], num_outputs: int) -> objective.Objective:
+    """The task of a resolved section, or the objective, for a first head with that many
+    outputs.
 
     >>> task({"name": "segmentation", "ignored": [0]}, num_outputs=3).headline
     'miou'
@@ -32,12 +33,12 @@ def task(section: Mapping[str, Any], num_outputs: int) -> tasks.Task:
 
 def network(
     model: Mapping[str, Any], section: Mapping[str, Any], num_outputs: int
-) -> tuple[models.Model, tasks.Task]:
-    """The model with the head of a task, and the task, of resolved sections."""
+) -> tuple[models.Model, objective.Objective]:
+    """The model with the heads of a task, and the task, of resolved sections."""
     built = task(section, num_outputs)
-    return models.build_model(model, head_outputs={built.name: num_outputs}), built
+    return models.build_model(model, head_outputs=built.heads), built
 
 
 def outputs(section: Mapping[str, Any], facts: Dataset) -> int:
-    """How many outputs the head of a task needs for a data set."""
+    """How many outputs the first head of a task needs for a data set."""
     return task(section, 1).outputs(facts)

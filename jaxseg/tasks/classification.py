@@ -42,6 +42,7 @@ class Classification(OfImages):
     label_smoothing: float = 0.0
 
     fields = ("label",)
+    label_field = "label"
     headline = "top1"
 
     def loss(
@@ -88,6 +89,7 @@ class MultiLabel(OfImages):
     """Any number of classes per image: a sigmoid for each; mean average precision."""
 
     fields = ("labels",)
+    label_field = "labels"
     headline = "map"
 
     def loss(

@@ -26,6 +26,7 @@ class Depth(task.Task):
 
     name = "depth"
     fields = ("depth",)
+    label_field = "depth"
     drawn = ("depth",)
     headline = "rmse"
     perfect = "delta1"

@@ -39,6 +39,7 @@ class Detection(task.Task):
 
     name = "detection"
     fields = ("boxes", "box_labels")
+    label_field = "box_labels"
     optional = ("crowd", "difficult")
     judging = ("area",)
     drawn = ("boxes", "box_labels")

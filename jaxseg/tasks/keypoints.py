@@ -32,6 +32,7 @@ class Keypoints(task.Task):
 
     name = "keypoints"
     fields = ("boxes", "box_labels", "keypoints")
+    label_field = "keypoints"
     optional = ("crowd",)
     judging = ("area",)
     drawn = ("keypoints",)

@@ -37,6 +37,7 @@ class Segmentation(task.Task):
 
     name = "segmentation"
     fields = ("segmentation",)
+    label_field = "segmentation"
     drawn = ("segmentation",)
 
     def outputs(self, facts: Dataset) -> int:

@@ -1,8 +1,4 @@
-"""What a task is: the only place that knows batch keys, outputs, loss and metrics.
-
-A file in `tasks/` has VERSION, `build(num_outputs, ...)` and `resolve(section, facts)`,
-which writes into the section what the data set decides.
-"""
+"""What a task is: the only place that knows batch keys, outputs, loss and metrics."""
 
 from __future__ import annotations
 
@@ -13,39 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxseg.core import errors
-from jaxseg.core.types import Array, Batch, Example, Logs, Totals, Variables
+from jaxseg.core.types import Batch, Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.metrics import metric
+from jaxseg.tasks import objective
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """One kind of prediction. Its fields are all that its programs depend on.
+class Task(objective.Objective):
+    """One kind of prediction: an objective, and how predictions are made and judged."""
 
-    Class names are no field: data sets with as many classes share programs.
-    """
-
-    num_outputs: int
-
-    name: ClassVar[str]  # also the name of the head: `heads_<name>`
-    fields: ClassVar[tuple[str, ...]]  # that an example must have besides its image
     headline: ClassVar[str]  # the metric that gains are computed from
     higher_is_better: ClassVar[bool] = True
     dense: ClassVar[bool] = True  # predictions are maps at the image's resolution
     drawn: ClassVar[tuple[str, ...]] = ()  # fields of the truth that pictures show
-    optional: ClassVar[tuple[str, ...]] = ()  # fields used where a data set has them
-    judging: ClassVar[tuple[str, ...]] = ()  # such fields that only the metric uses
+    judging: ClassVar[tuple[str, ...]] = ()  # optional fields that only the metric uses
     perfect: ClassVar[str | None] = None  # the metric that is 1 without an error; None:
     # the headline
-
-    def outputs(self, facts: Dataset) -> int:
-        """How many outputs the head needs for this data set."""
-        return facts.num_classes
-
-    def fields_of(self, facts: Dataset) -> tuple[str, ...]:
-        """The fields that training reads besides the image."""
-        there = [name for name in self.optional if name in facts.fields]
-        return (*self.fields, *there)
 
     def judged_fields_of(self, facts: Dataset) -> tuple[str, ...]:
         """The fields that evaluation reads besides the image."""
@@ -58,52 +38,6 @@ class Task:
         state: of the metric, over all examples. The words may depend on its truths,
         not on its predictions.
         """
-        return ()
-
-    def measured(self, source: Any) -> dict[str, Any]:
-        """Options measured on the training examples; they go to the manifest."""
-        return {}
-
-    def prepare(self, batch: Batch, rng: Array) -> Batch:
-        """The batch as the loss needs it (targets, masks, views), made on device."""
-        return batch
-
-    def apply(
-        self, model: Any, variables: Variables, batch: Batch, rng: Array
-    ) -> tuple[Array, dict[str, Any]]:
-        """Forward pass in training mode: (outputs, updated collections)."""
-        return model.apply(
-            variables,
-            batch["image"],
-            train=True,
-            head=self.name,
-            mutable=["batch_stats"],
-            rngs={"dropout": rng},
-        )
-
-    def active(self, batch: Batch) -> tuple[str, ...] | None:
-        """Prefixes of the leaves this batch trains; None: all of them."""
-        return None
-
-    def totals(self, batch: Batch) -> Totals:
-        """What the losses of a batch are divided by; depends on its targets alone."""
-        return {"images": len(batch["image"])}
-
-    def loss(
-        self, outputs: Any, batch: Batch, totals: Totals | None = None
-    ) -> tuple[Array, Logs]:
-        """(loss, further scalars to log) of a whole batch, or of a part of one.
-
-        totals: of the whole batch; None: the batch is whole. Losses and logs are sums
-        divided by totals, so those of the parts add up to those of the whole. A loss
-        over all images together cannot be split: it is weighted by the part's share of
-        the images and named in `unsplit`.
-        """
-        raise NotImplementedError(type(self).__name__)
-
-    @property
-    def unsplit(self) -> tuple[str, ...]:
-        """The losses that each microbatch computes for itself, in words."""
         return ()
 
     def scores(self, outputs: Any) -> Any:
@@ -136,12 +70,16 @@ class Task:
 
     def perfect_predictions(self, batch: Batch) -> Any:
         """What `decode` gives of a batch without any error, NumPy on the host."""
-        truth = batch[self.fields[0]]
+        if self.label_field is None:
+            raise NotImplementedError(type(self).__name__)
+        truth = batch[self.label_field]
         return np.where(truth == IGNORE, 0, truth)
 
     def is_labelled(self, batch: Batch) -> bool:
         """Whether the metric counts anything of a batch."""
-        truth = batch[self.fields[-1]]
+        if self.label_field is None:
+            return bool(batch["valid"].any())
+        truth = batch[self.label_field]
         return bool(((truth >= 0) & (truth != IGNORE))[batch["valid"]].any())
 
     def truth(self, example: Example) -> Example:

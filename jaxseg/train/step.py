@@ -9,7 +9,7 @@ import optax
 
 from jaxseg.core.types import Array, Batch, Logs
 from jaxseg.models import freezing
-from jaxseg.tasks import task as tasks
+from jaxseg.tasks import objective
 from jaxseg.train import optim, state
 
 
@@ -19,7 +19,7 @@ def train_step(
     lr: Array,
     *,
     model: Any,
-    task: tasks.Task,
+    task: objective.Objective,
     tx: optax.GradientTransformation,
     accumulate: int = 1,
     lr_multipliers: optim.Pairs = (),

@@ -61,8 +61,10 @@ def words(spec: TrainSpec, name: str) -> str:
 
     The same for all runs of a spec, whenever patience ended them: rows compare.
     """
+    if not spec.chooses:
+        return ""
     data, chosen = spec.evaluations[name], spec.evaluations[spec.chooser]
-    if not spec.chooses or not data.overlaps(chosen):
+    if not data.overlaps(chosen):
         return ""
     count = -(-spec.steps // spec.eval_every)  # the last step has one as well
     if count == 1:

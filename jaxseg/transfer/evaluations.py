@@ -8,15 +8,25 @@ import jax
 
 from jaxseg.core import jsonl
 from jaxseg.core.types import Variables
+from jaxseg.data import transforms
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.evals import evaluator as evaluators
-from jaxseg.evals import predictor, protocol
+from jaxseg.evals import loss, predictor, protocol
+from jaxseg.tasks import objective
 from jaxseg.tasks import task as tasks
 from jaxseg.train import hooks, mesh
 from jaxseg.transfer import choosing, samples
 from jaxseg.transfer.spec import EvalSpec, TrainSpec
+
+NO_EVALUATION: dict[str, Any] = dict(  # between steps
+    when=lambda step: False,
+    evaluate=lambda variables, step: 0.0,
+    higher_is_better=True,
+    patience=None,
+    what="",
+)
 
 
 class Evaluations:
@@ -29,7 +39,7 @@ class Evaluations:
     def __init__(
         self,
         spec: TrainSpec,
-        task: tasks.Task,
+        task: objective.Objective,
         normalize: Normalize,
         devices: jax.sharding.Mesh,
         log: Path,
@@ -51,6 +61,8 @@ class Evaluations:
     ) -> dict[str, Any]:
         """Arguments of `train.hooks.Evaluate`: the evaluation that chooses weights."""
         name = self.spec.chooser
+        if name is None:
+            return NO_EVALUATION
         evaluator = self.evaluators[name]
 
         def measure(variables: Variables, step: int) -> float:
@@ -85,7 +97,8 @@ class Evaluations:
         self, variables: Variables, facts: Dataset, folder: Path, step: int
     ) -> None:
         """Samples of the headline's images, where the task can be drawn."""
-        if self.spec.samples and self.task.drawn:
+        drawn = getattr(self.task, "drawn", ())  # an objective alone has none
+        if self.spec.samples and drawn and self.spec.headline is not None:
             headline = self.evaluators[self.spec.headline]
             predictions = headline.predictions(variables, self.spec.samples)
             samples.write(predictions, self.task, facts, folder, step)
@@ -127,15 +140,24 @@ class Evaluations:
 
     def _evaluator(
         self, data: EvalSpec, normalize: Normalize, devices: jax.sharding.Mesh
-    ) -> evaluators.Evaluator:
-        predict = predictor.Predictor(
+    ) -> evaluators.Evaluator | loss.LossEvaluator:
+        source, how = data.open(), protocol.build(**data.protocol or {})
+        options: dict[str, Any] = dict(
             model=self.spec.model,
             task=self.spec.task,
             num_outputs=self.task.num_outputs,
             size=tuple(data.size),
-            normalize=normalize,
             batch_size=mesh.round_up(self.spec.batch_size, devices),
             put=lambda batch: mesh.put_batch(batch, devices),
-            how=protocol.build(**data.protocol or {}),
         )
-        return evaluators.Evaluator(predict, data.open(), self.spec.run.threads)
+        if isinstance(self.task, tasks.Task):
+            predict = predictor.Predictor(normalize=normalize, how=how, **options)
+            return evaluators.Evaluator(predict, source, self.spec.run.threads)
+        own = Normalize.of(source.dataset)
+        return loss.LossEvaluator(
+            source=source,
+            normalize=own if how.normalization == "target" else normalize,
+            transforms=[transforms.build(step) for step in self.spec.data.augment],
+            threads=self.spec.run.threads,
+            **options,
+        )

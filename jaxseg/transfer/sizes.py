@@ -66,4 +66,4 @@ def _backbone(spec: TrainSpec) -> Any:
 
 @memo.by_content
 def _built(model: Mapping[str, Any]) -> Any:
-    return models.build_model(model, head_outputs={}).backbone
+    return models.build_backbone(model)

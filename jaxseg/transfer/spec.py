@@ -151,7 +151,8 @@ class TrainSpec(binding.Spec):
     """A training.
 
     starts: transplants, in order. evaluations: {name: data section}; keys left out are
-    those of `data`. headline: the one that tables show; choose_by: the one that `keep`
+    those of `data`; {}: none. headline: the one that tables show, None: no metric of
+    this training is in tables; choose_by: the one that `keep`
     and `patience` look at; None: the headline, and then its protocol says that its own
     images chose the weights.
     batch_size: of all devices and accumulated microbatches together. accumulate:
@@ -176,7 +177,7 @@ class TrainSpec(binding.Spec):
     steps: Annotated[int, at_least(1), at_most(STEPS)]
     starts: tuple[StartSpec, ...] = ()
     evaluations: Mapping[str, EvalSpec]
-    headline: str = "validation"
+    headline: str | None = "validation"
     choose_by: str | None = None
     batch_size: Annotated[int, at_least(1), at_most(BATCH)] = 16
     lr: Annotated[float, at_least(0)] = 1e-3
@@ -204,6 +205,12 @@ class TrainSpec(binding.Spec):
             name, known = getattr(self, field), self.evaluations
             if name is not None and name not in known:
                 raise lookup.unknown(name, known, kind="evaluation", where=field)
+        if self.chooser is None and (self.chooses or self.eval_every):
+            raise errors.UserError(
+                "choose_by: found None without a headline, but evaluations between "
+                "steps (eval_every, patience, keep='best') need one. Fix: "
+                "choose_by='NAME' of an evaluation."
+            )
         if self.chooses and self.eval_every == 0:
             field = "patience" if self.patience is not None else "keep='best'"
             raise errors.UserError(
@@ -218,9 +225,9 @@ class TrainSpec(binding.Spec):
         return Network.of(self.model, self.task, outputs, self.data.shape)
 
     @property
-    def chooser(self) -> str:
+    def chooser(self) -> str | None:
         """The evaluation that `keep` and `patience` look at, and that runs between
-        steps.
+        steps; None: none does.
         """
         return self.choose_by or self.headline
 
@@ -243,6 +250,7 @@ def bind_training(section: Mapping[str, Any], where: str) -> TrainSpec:
         data = train_data(data, f"{where}/data")
         given = section.get("evaluations")
         given = {"validation": {}} if given is None else given
+        filled |= {"headline": None} if given == {} and "headline" not in filled else {}
         if isinstance(given, Mapping):
             given = {
                 name: evaluation(data, own, f"{where}/evaluations/{name}")

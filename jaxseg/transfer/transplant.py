@@ -10,7 +10,6 @@ from jaxseg.models import model as models
 from jaxseg.transfer.spec import StartSpec
 
 SHOWN = 20  # leaves that an error lists
-MODULES = ("backbone", "head")  # of a model section; prefixes begin with them
 FIX = (
     "Fix: same name and variant on both sides, or reinit=[...] with a regex for the "
     "target leaves that shall start fresh."
@@ -117,8 +116,10 @@ def check_names(
     """TransplantError where model section `there` has another backbone or head than
     `here`: leaves that fit all the same would be those of another network.
     """
-    for part, rule in _parts(take):
-        own, other = here[part]["name"], there[part]["name"]
+    for (to, frm), rule in _parts(take):
+        part = "backbone" if to == "backbone" else "head"
+        own = models.section_of(here, to)["name"]
+        other = models.section_of(there, frm)["name"]
         if own != other:
             raise TransplantError(
                 f"transplant {rule}: another {part}, its weights do not fit: {own!r} "
@@ -138,29 +139,34 @@ def check_function(
 
     allow: fields of the backbone or the head that may differ all the same.
     """
-    known = {field for part in MODULES for field in here[part]} - {"name"}
+    parts = (here["backbone"], *models.head_sections(here))
+    known = {field for part in parts for field in part} - {"name"}
     for field in allow:
         if field not in known:
             raise TransplantError(str(lookup.unknown(field, known, kind="allow")))
-    for part, rule in _parts(take):
-        for field in models.unlike(part, here, there, image_shape, allow):
+    for (to, frm), rule in _parts(take):
+        part = "backbone" if to == "backbone" else "head"
+        own, other = models.section_of(here, to), models.section_of(there, frm)
+        for field in models.unlike((to, frm), here, there, image_shape, allow):
             raise TransplantError(
                 f"transplant {rule}: the weights fit, but would compute something "
-                f"else: {field} of the {part} is {here[part][field]!r} here and "
-                f"{there[part][field]!r} in the source. Fix: the same {field}, or "
+                f"else: {field} of the {part} is {own[field]!r} here and "
+                f"{other[field]!r} in the source. Fix: the same {field}, or "
                 f"allow=[{field!r}] in this start if that is meant."
             )
 
 
-def _parts(take: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(part of a model section, first rule that takes it from the same part)."""
-    rules = {
-        part: f"{{{to} <- {frm}}}"
-        for to, frm in reversed(take.items())
-        for part in MODULES
-        if to.startswith(part) and frm.startswith(part)
-    }
-    return [(part, rules[part]) for part in MODULES if part in rules]
+def _parts(take: Mapping[str, str]) -> list[tuple[tuple[str, str], str]]:
+    """((top here, top there), first rule between these) of the rules between backbones
+    and between heads.
+    """
+    rules: dict[tuple[str, str], str] = {}
+    for to, frm in take.items():
+        tops = to.split("/")[0], frm.split("/")[0]
+        heads = all(top.startswith("heads_") for top in tops)
+        if heads or tops == ("backbone", "backbone"):
+            rules.setdefault(tops, f"{{{to} <- {frm}}}")
+    return list(rules.items())
 
 
 def _pair(

@@ -54,6 +54,11 @@ class Select(stages.Kind):
                 raise lookup.unknown(
                     spec.evaluation, known, kind="evaluation", where=candidate.name
                 )
+            if getattr(candidate.spec, "headline", "") is None:
+                raise errors.UserError(
+                    f"{where}: {candidate.name} has no headline, whose metric decides. "
+                    "Fix: headline='NAME' of an evaluation there."
+                )
             if refits(spec, candidate) and candidate.spec.headline not in unseen(
                 candidate.spec
             ):

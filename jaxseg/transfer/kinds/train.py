@@ -61,11 +61,12 @@ class Train(stages.Kind):
         starts.check(spec, spec.network, parents)
 
     def versions(self, spec: TrainSpec) -> dict[str, int]:
-        """Of task, backbone and head."""
+        """Of task, backbone and heads."""
+        heads = models.head_sections(spec.model)
         parts = (
             ("tasks", "jaxseg.tasks", spec.task),
             ("backbones", models.BACKBONES, spec.model["backbone"]),
-            ("heads", models.HEADS, spec.model["head"]),
+            *(("heads", models.HEADS, head) for head in heads),
         )
         return {
             f"{folder}/{section['name']}": lookup.load(package, section["name"]).VERSION
@@ -97,7 +98,7 @@ class Train(stages.Kind):
         parameters, size = spec.network.size()
         evaluations = spec.evaluations.items()
         images = {name: data.images(data.facts())[0] for name, data in evaluations}
-        again = choosing.during(spec) * images[spec.chooser]
+        again = choosing.during(spec) * images.get(spec.chooser, 0)
         return {
             "parameters": parameters,
             "steps": spec.steps,
@@ -134,8 +135,10 @@ def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
         spec, task=task, data=data, evaluations=evaluations, run=run, choose_by=own
     )
     if spec.eval_every is None:
-        seen = evaluations[spec.chooser]
-        period = choosing.period(spec, seen.images(seen.facts())[0])
+        period = 0
+        if spec.chooser is not None:
+            seen = evaluations[spec.chooser]
+            period = choosing.period(spec, seen.images(seen.facts())[0])
         spec = dataclasses.replace(spec, eval_every=period)
     return spec
 
@@ -181,7 +184,7 @@ def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
     suitability.check_fields(spec.task, spec.data.name, facts, where)
     sizes.check(spec, where)
     task = build.task(spec.task, 1)
-    if spec.mixup and "label" not in task.fields:
+    if spec.mixup and task.label_field != "label":
         raise errors.UserError(
             f"{where}/mixup: found {spec.mixup} with task {task.name!r}; allowed is "
             "0, for only classification with one class an image can be mixed"
