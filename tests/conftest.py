@@ -1,6 +1,8 @@
 """All tests: warnings are errors, no silent broadcasting of ranks, two fake devices."""
 
+import importlib
 import os
+import sys
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import jax
 import pytest
+
+from jaxseg.core import lookup
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -34,3 +38,33 @@ def real_data():
     if not folder:
         pytest.skip("JAXSEG_TEST_DATA is not set: no real data on this machine")
     return Path(folder)
+
+
+@pytest.fixture
+def add(tmp_path, monkeypatch):
+    """`add(package, name, source)` adds a module to a package of jaxseg."""
+    added = []
+
+    def write(package, name, source):
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(source.lstrip())
+        parent = importlib.import_module(package)
+        monkeypatch.setattr(parent, "__path__", [*parent.__path__, str(folder)])
+        added.append((parent, name))
+        forget()
+
+    yield write
+    for parent, name in added:
+        sys.modules.pop(f"{parent.__name__}.{name}", None)
+        vars(parent).pop(name, None)
+    forget()
+
+
+def forget():
+    """What was looked up once is looked up again."""
+    from jaxseg.models.pretrained import convert
+
+    importlib.invalidate_caches()
+    lookup._names.cache_clear()
+    convert.architectures.cache_clear()

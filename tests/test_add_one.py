@@ -4,7 +4,6 @@ Each test writes such a file into a temporary folder that belongs to the package
 long as the test runs, and uses the part by its name.
 """
 
-import importlib
 import json
 import sys
 import textwrap
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from jaxseg import main
-from jaxseg.core import jsonl, lookup
+from jaxseg.core import jsonl
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.models import initial
@@ -273,34 +272,6 @@ def get_config(arg=""):
     )
     return common.study("own", {"model": stage})
 '''
-
-
-@pytest.fixture
-def add(tmp_path, monkeypatch):
-    """`add(package, name, source)` adds a module to a package of jaxseg."""
-    added = []
-
-    def write(package, name, source):
-        folder = tmp_path / package
-        folder.mkdir()
-        (folder / f"{name}.py").write_text(source.lstrip())
-        parent = importlib.import_module(package)
-        monkeypatch.setattr(parent, "__path__", [*parent.__path__, str(folder)])
-        added.append((parent, name))
-        forget()
-
-    yield write
-    for parent, name in added:
-        sys.modules.pop(f"{parent.__name__}.{name}", None)
-        vars(parent).pop(name, None)
-    forget()
-
-
-def forget():
-    """What was looked up once is looked up again."""
-    importlib.invalidate_caches()
-    lookup._names.cache_clear()
-    convert.architectures.cache_clear()
 
 
 @pytest.fixture

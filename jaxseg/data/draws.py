@@ -68,7 +68,8 @@ class Draw:
             return views[0]
         several = {
             name: [view[name] for view in views]
-            for name in PIXEL_FIELDS.keys() & given.keys()
+            for name in PIXEL_FIELDS
+            if name in given
         }
         for name, arrays in several.items():
             check_alike(name, arrays)

@@ -163,9 +163,10 @@ def rotate(
     """
     size = example["image"].shape[:2]
     turned = {}
-    for name in PIXEL_FIELDS.keys() & example.keys():
-        turn = images.rotate if PIXEL_FIELDS[name].smooth else images.rotate_ids
-        turned[name] = turn(example[name], degrees, outside(name, fill))
+    for name, kind in PIXEL_FIELDS.items():
+        if name in example:
+            turn = images.rotate if kind.smooth else images.rotate_ids
+            turned[name] = turn(example[name], degrees, outside(name, fill))
     objects = {name: example[name] for name in OBJECT_FIELDS if name in example}
     if not objects:
         return example | turned

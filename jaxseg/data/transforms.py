@@ -338,14 +338,14 @@ def scale_to(example: Example, size: Size, window: Window | None = None) -> Exam
 
     Depth keeps its metres; boxes and keypoints are relative and stay as they are.
     """
-    scaled = {}
-    for name in PIXEL_FIELDS.keys() & example.keys():
+    scaled = dict(example)
+    for name in (name for name in PIXEL_FIELDS if name in example):
         resize = images.resize if PIXEL_FIELDS[name].smooth else images.resize_ids
         scaled[name] = resize(example[name], size, window)
-    return example | scaled
+    return scaled
 
 
 def recolored(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> Example:
     """The example with `change` made to the fields that have its colors."""
-    changed = [name for name, kind in PIXEL_FIELDS.items() if kind.colors]
-    return example | {n: change(example[n]) for n in changed if n in example}
+    colors = [n for n, kind in PIXEL_FIELDS.items() if kind.colors and n in example]
+    return example | {name: change(example[name]) for name in colors}

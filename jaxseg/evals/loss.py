@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxseg.core import compiled, hashing
 from jaxseg.core.types import Array, Batch, Variables
-from jaxseg.data import draws, pipeline, transforms
+from jaxseg.data import draws, pipeline
+from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.evals import protocol
@@ -48,7 +49,7 @@ class LossEvaluator:
     size: protocol.Size  # (height, width) of the letterbox
     normalize: Normalize  # by the mean and std of the images of training
     source: Source
-    transforms: Sequence[transforms.Transform] = ()  # those of training
+    transforms: Sequence[transforms_lib.Transform] = ()  # those of training
     batch_size: int = 1
     put: Callable[[Batch], Batch] = jax.device_put  # NumPy -> arrays on the devices
     threads: int = 2  # that read examples
@@ -85,7 +86,7 @@ class LossEvaluator:
     def _batches(self) -> Iterator[Batch]:
         own, drawn = self._objective, self.transforms
         if own.views == 1:
-            drawn = [transforms.Letterbox(*self.size)]
+            drawn = [transforms_lib.Letterbox(*self.size)]
         draw = draws.Draw.of(
             self.source,
             drawn,

@@ -49,9 +49,10 @@ class Predictor:
     how: protocol.Protocol = protocol.WHOLE
 
     def __post_init__(self):
-        if not isinstance(self._task, tasks.Task):
+        built = build.task(self.task, self.num_outputs)
+        if not isinstance(built, tasks.Task):
             raise errors.UserError(
-                f"task {self._task.name!r} predicts nothing, it only trains. Fix: use "
+                f"task {built.name!r} predicts nothing, it only trains. Fix: use "
                 "the features of its backbone, or train a task on them"
             )
         protocol.check(self.how, self._task, "protocol")

@@ -122,3 +122,60 @@ def test_every_module_that_owns_parameters_is_named():
 
 def test_model_is_a_linen_module():
     assert isinstance(build(), nn.Module)
+
+
+HEADS = {"a": {"name": "linear"}, "b": {"name": "centernet"}}
+
+
+def test_heads_of_their_own_in_one_pass():
+    """The output of each is that of the head alone; a dict is cropped like an array."""
+    section = {"backbone": TINY, "heads": HEADS}
+    built = model.build_model(section, head_outputs={"a": 3, "b": 4})
+    variables = model.init(built, (64, 64, 3), seed=0)
+    assert set(variables["params"]) == {"backbone", "heads_a", "heads_b"}
+    image = random_image(1, 65, 97, 3)
+
+    @jax.jit
+    def apply(x):
+        one = lambda head: built.apply(variables, x, train=False, head=head)
+        return one(("a", "b")), {"a": one("a"), "b": one("b")}
+
+    both, alone = apply(image)
+    assert both["a"].shape == (1, 65, 97, 3)
+    assert {name: x.shape for name, x in both["b"].items()} == {
+        "heat": (1, 17, 25, 4),
+        "offset": (1, 17, 25, 2),
+        "size": (1, 17, 25, 2),
+    }
+    jax.tree.map(np.testing.assert_array_equal, both, alone)
+
+
+@pytest.mark.parametrize(
+    "section, message",
+    [
+        ({"heads": {"a": HEADS["a"]}}, "found a; the task asks for a, b"),
+        ({"heads": HEADS | {"c": HEADS["a"]}}, "found a, b, c; the task asks for a, b"),
+    ],
+)
+def test_heads_are_those_that_are_asked_for(section, message):
+    with pytest.raises(errors.UserError, match=message):
+        model.build_model({"backbone": TINY} | section, head_outputs={"a": 3, "b": 4})
+
+
+def test_sections_of_heads_are_bound_by_name():
+    bound = model.bind_model({"backbone": TINY, "heads": HEADS}, where="x")
+    assert set(bound) == {"backbone", "heads", "dtype"}
+    alone = model.bind_model({"backbone": TINY, "head": HEADS["b"]}, where="x")
+    assert set(alone) == {"backbone", "head", "dtype"}
+    assert (
+        bound["heads"]["b"] == alone["head"] and bound["backbone"] == alone["backbone"]
+    )
+    assert model.section_of(alone, "heads_any") == alone["head"]
+    with pytest.raises(errors.UserError, match=r"x/heads: found .* and head as well"):
+        model.bind_model({"backbone": TINY, "heads": HEADS} | {"head": {}}, where="x")
+    with pytest.raises(
+        errors.UserError, match=r"x/heads: found \{\}; allowed: \{name: sec"
+    ):
+        model.bind_model({"backbone": TINY, "heads": {}}, where="x")
+    with pytest.raises(errors.UserError, match=r"x/heads/a: .*'name'"):
+        model.bind_model({"backbone": TINY, "heads": {"a": {}}}, where="x")

@@ -272,6 +272,31 @@ def test_a_decoder_is_compared_where_it_is_taken():
     function(HRNET, {"heads_x/decoder": "backbone"}, head={"up": "bilinear"})
 
 
+def test_heads_of_their_own_are_compared_by_their_names():
+    """Both of a and b are decoders; only those of a are alike."""
+    decoder = {"name": "unet"}
+    there = {"a": decoder, "b": decoder | {"up": "bilinear"}}
+    here = RESNET | {"head": decoder}
+    section = {"backbone": RESNET["backbone"], "heads": there}
+    here, there = (models.bind_model(m, where="m") for m in (here, section))
+
+    def check(frm):
+        take = {"heads_x/decoder": f"heads_{frm}/decoder"}
+        transplant.check_names(take, here, there)
+        transplant.check_function(take, here, there, (64, 64, 3), ())
+        transplant.check_function(
+            {v: k for k, v in take.items()}, there, here, (64,) * 3
+        )
+
+    check("a")
+    with pytest.raises(transplant.TransplantError, match="up of the head is 'nearest'"):
+        check("b")
+    linear = models.bind_model(RESNET | {"head": {"name": "linear"}}, where="m")
+    with pytest.raises(transplant.TransplantError, match="another head, its weights"):
+        transplant.check_names({"heads_a": "heads_a"}, there, linear)
+    transplant.check_names({"backbone": "backbone"}, there, linear)
+
+
 def test_what_is_usual_or_of_training_alone_may_differ():
     function(RESNET, output_stride=8, remat=True, head={"dropout": 0.5})
     function(HRNET, remat=True)

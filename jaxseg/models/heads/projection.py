@@ -36,5 +36,6 @@ class ProjectionHead(nn.Module):
 
 
 def build(num_outputs: int = 128, **fields) -> ProjectionHead:
-    """A head with `num_outputs` dimensions."""
+    """A head with `num_outputs` dimensions; hidden: a list from a config as well."""
+    fields |= {"hidden": tuple(fields.get("hidden", ProjectionHead.hidden))}
     return ProjectionHead(num_outputs, **fields)
