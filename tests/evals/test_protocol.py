@@ -12,7 +12,7 @@ from jaxseg.data.datasets import worlds
 from jaxseg.data.normalization import Normalize
 from jaxseg.evals import evaluator as evaluators
 from jaxseg.evals import predictor, protocol
-from jaxseg.tasks import build, classification, depth
+from jaxseg.tasks import build, classification, depth, segmentation
 from tests import tiny
 from tests.evals import test_evaluator as made_up
 
@@ -331,3 +331,43 @@ def test_a_stage_with_a_bad_one_is_refused():
             task={"name": "detection"},
             model=tiny.MODEL | {"head": {"name": "centernet"}},
         )
+
+
+class Both(segmentation.Segmentation):
+    """Predicts by the first of two heads; the other gives labels to no one."""
+
+    @property
+    def heads(self):
+        return {"logits": 3, "more": 3}
+
+    def scores(self, outputs):
+        return {"logits": super().scores(outputs["logits"]), "more": outputs["more"]}
+
+    def decode(self, outputs):
+        assert outputs["more"].shape == outputs["logits"].shape
+        return super().decode(outputs["logits"])
+
+
+class TwoHeads(Uneven):
+    """What a model of two heads returns: each by its name."""
+
+    def apply(self, variables, image, train, head):
+        assert head == ("logits", "more")
+        logits = super().apply(variables, image, train, head)
+        return {"logits": logits, "more": -logits}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"flip": True, "scales": [1.0, 2.0]}, SLIDING | {"flip": True}],
+)
+def test_maps_of_several_heads_go_the_way_of_one(evaluator, monkeypatch, how):
+    source = Source([(32, 32), (40, 30), (64, 64)])
+    wanted = evaluator(source, network=Uneven, **how)
+    expected, maps = wanted({}), answers(wanted)
+    monkeypatch.setattr(build, "task", lambda section, n: Both(n))
+    predictor._program.cache_clear()
+    found = evaluator(source, network=TwoHeads, **how)
+    assert found({}) == expected
+    for one, other in zip(answers(found), maps, strict=True):
+        np.testing.assert_array_equal(one, other)
