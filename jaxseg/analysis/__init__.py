@@ -1,3 +1,3 @@
 """Analyses, one in a file: Spec, ROLES, reads(spec), run(models, spec, sources)."""
 
-SHARED = ("features",)  # used by several, itself none
+SHARED = ("batch_statistics", "features")  # used by several, itself none
