@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxseg.report import rows, tables, texts
+from jaxseg.report import gains, rows, tables, texts
 
 COLUMNS = ["study", "table", "row", "column", "mean", "std", "count", "paper"]
 
@@ -37,8 +37,8 @@ class Table:
     heads: Sequence[str]
     rows: Sequence[tuple[str, ...]]
     columns: Sequence[Column]
-    values: Mapping[Place, Sequence[float]]
-    paper: Mapping[Place, float] = dataclasses.field(default_factory=dict)
+    values: Mapping[Place, Sequence[gains.Number]]
+    paper: Mapping[Place, gains.Number] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     over: str = "seeds"  # what the values of a cell differ in
 
@@ -61,7 +61,9 @@ class Table:
     @property
     def legend(self) -> str:
         """What explains the numbers."""
+        several = any(len(values) > 1 for values in self.values.values())
         text = f"mean ± standard deviation over {self.over} (their number)"
+        text = text if several else "one value in each cell"
         return text + "; beside it what the paper prints" * bool(self.paper)
 
     @property
@@ -93,7 +95,7 @@ class Table:
         return line
 
 
-def cell(values: Sequence[float], form: str = "{:.2f}") -> str:
+def cell(values: Sequence[gains.Number], form: str = "{:.2f}") -> str:
     """Mean, standard deviation and number of values; '' without any.
 
     >>> cell([0.5]), cell([1.0, 2.0, 3.0])
@@ -157,7 +159,7 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _statistics(values: Sequence[float]) -> dict[str, Any]:
+def _statistics(values: Sequence[gains.Number]) -> dict[str, Any]:
     several = len(values) > 1
     return {
         "mean": float(np.mean(values)) if len(values) else None,

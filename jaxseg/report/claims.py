@@ -6,6 +6,7 @@ intervals are too wide to say; with one seed there are none, and the means decid
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -30,7 +31,9 @@ HELD, WEAKLY, NOT = "held", "held weakly", "did not hold"
 UNDECIDED, UNMEASURED = "undecided", "not measured"
 UNLEARNED = "pretext not learned"
 Result = tuple[str, int, str]  # what was measured, count, verdict
-Groups = Mapping[Any, Sequence[float]]  # {cell: its values, one for each seed or pair}
+Groups = Mapping[
+    Any, Sequence[int | float]
+]  # {cell: its values, one for each seed or pair}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +106,23 @@ def _interval(mean: float, error: float, dof: int) -> Interval:
 
 
 ABOVE = (
-    "held: the 95 % interval of the mean difference is above 0, and so is the mean of "
-    "each cell; weakly: only the interval is; not: the interval is below {margin}; "
-    "undecided: none of these; with one seed the means decide"
+    "held: the 95 % interval of the mean difference lies above 0, and each cell's mean "
+    "does; weakly: only the interval does; not: the interval lies below {margin}; "
+    "undecided: otherwise. With one seed the means decide"
 )
+JOINT = ". Of the parts the worst decides, from not over undecided and weakly to held"
+PARTLY = JOINT + "; but weakly where some parts are not and others are"
 
 
-def above(groups: Groups, margin: float = 0.0) -> str:
+def above(groups: Groups, margin: float = 0.0, *, one_sample: bool = False) -> str:
     """The verdict on `all of these differences are above 0`, by the rule ABOVE.
 
-    margin: the smallest difference that counts.
+    margin: the smallest difference that counts. one_sample: the interval is of all
+    values together, whatever their group; else of the groups' means, as in `means`.
     """
     each, overall = means(groups)
+    if one_sample:
+        overall = means({"": list(itertools.chain(*groups.values()))})[1]
     every = all(one.mean > 0 for one in each.values())
     if overall.low is None:
         return HELD if every else WEAKLY if overall.mean > 0 else NOT
@@ -123,20 +131,20 @@ def above(groups: Groups, margin: float = 0.0) -> str:
     return NOT if overall.high < margin or overall.high <= 0 else UNDECIDED
 
 
-def both(verdicts: Iterable[str]) -> str:
-    """The verdict on a finding of several parts.
+def joint(verdicts: Iterable[str], *, partly: bool = False) -> str:
+    """The verdict on a finding of several parts, by the rule JOINT or PARTLY.
 
-    >>> both([HELD, WEAKLY]), both([HELD, NOT]), both([NOT, UNDECIDED])
-    ('held weakly', 'held weakly', 'did not hold')
-    >>> both([HELD, UNDECIDED])
-    'undecided'
+    >>> joint([HELD, WEAKLY]), joint([HELD, UNDECIDED])
+    ('held weakly', 'undecided')
+    >>> joint([HELD, NOT]), joint([HELD, NOT], partly=True)
+    ('did not hold', 'held weakly')
     """
     found = set(verdicts)
-    if found == {HELD}:
-        return HELD
     if NOT in found:
-        return WEAKLY if found & {HELD, WEAKLY} else NOT
-    return UNDECIDED if UNDECIDED in found else WEAKLY
+        return WEAKLY if partly and found & {HELD, WEAKLY} else NOT
+    if UNDECIDED in found:
+        return UNDECIDED
+    return HELD if found == {HELD} else WEAKLY
 
 
 def shown(interval: Interval, form: str = "{:+.1f}") -> str:

@@ -96,7 +96,7 @@ def curves(lines: Iterable[tuple[str, averages.Points]], title: str) -> str:
     with _panel(title) as (figure, axes):
         for role, points in lines:
             steps, values = np.asarray(_thinned(points)).T
-            style = {"lw": 1.6, "alpha": 0.8} | _marker(points)
+            style = {"lw": 1.6, "alpha": 0.8} | _marker(len(points))
             axes.plot(steps, values, color=CURVES[role], **style)
         return _finished(figure, axes, title, "step")
 
@@ -109,7 +109,7 @@ def bands(
     """
     with _panel(title) as (figure, axes):
         for colour, dashed, band in lines:
-            style = {"lw": 1.6, "ls": "--" if dashed else "-"} | _marker(band.x)
+            style = {"lw": 1.6, "ls": "--" if dashed else "-"} | _marker(len(band.x))
             axes.plot(band.x, band.mean, color=colour, **style)
             range_ = {"alpha": 0.1 if dashed else 0.18, "lw": 0}
             axes.fill_between(band.x, band.low, band.high, color=colour, **range_)
@@ -128,8 +128,8 @@ def _panel(title: str) -> Iterator[tuple[Figure, Any]]:
         yield figure, axes
 
 
-def _marker(points: Sequence) -> dict[str, Any]:
-    return {"marker": "o", "markersize": 3.5} if len(points) < 12 else {}
+def _marker(points: int) -> dict[str, Any]:
+    return {"marker": "o", "markersize": 3.5} if points < 12 else {}
 
 
 def _finished(figure: Figure, axes, title: str, x: str) -> str:

@@ -167,6 +167,7 @@ def _study(report, view: View) -> dict[str, Any]:
         "datasets": _datasets(results, view.cells),
         "grids": [_grid(grid, results, study.left_out) for grid in grids],
         "claims": [line for line in report.claims if line["study"] == study.name],
+        "lead": view.own.LEAD if view.own else "gains",
         "paper": view.own.PAPER if view.own else "",
         "tables": [own for own in report.tables if own.study == study.name],
         "figures": view.own.figures(view) if view.own else (),

@@ -26,9 +26,12 @@ class View:
 
     @property
     def own(self) -> ModuleType | None:
-        """The file in `studies` of this study's name; None where it has none."""
+        """The file in `studies` of this study's name; None where it has none, or where
+        its plan cannot be read.
+        """
         name = self.study.name.split(":")[0]
-        return lookup.load(STUDIES, name) if name in lookup.names(STUDIES) else None
+        known = not self.study.error and name in lookup.names(STUDIES)
+        return lookup.load(STUDIES, name) if known else None
 
     @property
     def settings(self) -> list[str]:

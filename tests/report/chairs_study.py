@@ -41,9 +41,9 @@ def write(folder, seeds=3):
         for size, value in zip((32, 64, 128), line):
             for seed in range(seeds) if value else ():
                 place = (model, "composites", f"chairs/{size}", "random", seed)
-                _train(made, columns(*place), value + 0.004 * seed)
+                train(made, columns(*place), value + 0.004 * seed)
     scenes = columns("U-Net", "full", "scene_chairs", "random", 0, role="source")
-    _train(made, scenes, 0.7)
+    train(made, scenes, 0.7)
     for model, starts in STARTS.items():
         for target, value in OBJECTS.items():
             for source, more in starts.items():
@@ -51,7 +51,7 @@ def write(folder, seeds=3):
                     place = (model, "objects", target, source, seed)
                     own = columns(*place, baseline="random")
                     early = 150 if source == "random" else 100
-                    _train(made, own, value + more + 0.004 * seed, steps=early)
+                    train(made, own, value + more + 0.004 * seed, steps=early)
     for target in OBJECTS:
         _measured(made, "parameter_distance", target, _distances(seeds))
         for kind, fall in (("Ft-Ft", 0.0), ("Ri-Ri", 0.5)):
@@ -62,7 +62,7 @@ def write(folder, seeds=3):
     return made.plan()
 
 
-def _train(made, own, value, steps=150):
+def train(made, own, value, steps=150):
     others = {"dice_per_image": value + 0.05, "pixel_accuracy": value + 0.1}
     ids, image = np.zeros((8, 8), int), np.full((8, 8, 3), 90, np.uint8)
     files = workdirs.samples(ids, image, ids) if own["seed"] == 0 else {}

@@ -16,7 +16,8 @@ IOU, DICE, PRECISION = "iou_per_image", "dice_per_image", "pixel_accuracy"
 KINDS = ("Ft-Ft", "Ri-Ri", "Ft-P", "Ri-P")  # pairs of models, Table 5
 ROLES = ("Ft", "Ri", "P")  # fine-tuned, from random weights, the pretrained model
 REESTIMATED, RAW = "re-estimated", "raw"  # batch statistics on the path
-Seeds = Mapping[int, float]
+Number = gains.Number
+Seeds = Mapping[int, Number]
 Paths = dict[tuple[str, int], dict[str, list[Mapping[str, Any]]]]
 
 
@@ -42,12 +43,12 @@ def values(own: view.View, columns: Mapping[str, Any], metric: str = IOU) -> See
     return {row["seed"]: 100 * row["value"] for row in runs(own, columns, metric)}
 
 
-def paired(one: Seeds, other: Seeds) -> list[float]:
+def paired(one: Seeds, other: Seeds) -> list[Number]:
     """The differences on the seeds that two cells share."""
     return [one[seed] - other[seed] for seed in sorted(set(one) & set(other))]
 
 
-def filled(groups: Mapping[Any, Sequence[float]]) -> dict[Any, Sequence[float]]:
+def filled(groups: Mapping[Any, Sequence[Number]]) -> dict[Any, Sequence[Number]]:
     """The groups that have a value."""
     return {key: some for key, some in groups.items() if some}
 
@@ -68,9 +69,9 @@ def unlearned(own: view.View, model: str, source: str) -> str:
     return "; ".join(words.format(model, row["value"], source) for row in lost)
 
 
-def distances(own: view.View, layer: str = "total") -> dict[str, dict[tuple, float]]:
+def distances(own: view.View, layer: str = "total") -> dict[str, dict[tuple, Number]]:
     """{kind: {(target, numbers of the models): L2 distance}} for each of KINDS."""
-    found: dict[str, dict[tuple, float]] = {kind: {} for kind in KINDS}
+    found: dict[str, dict[tuple, Number]] = {kind: {} for kind in KINDS}
     rows = view.where(own.measurements, analysis="parameter_distance", layer=layer)
     for row in rows:
         ends = [_role(row, end) for end in "ab"]

@@ -24,7 +24,9 @@ def c1(view: View) -> claims.Result:
     ours = at(cells.UNET)
     parts = {f"over {m}": {"": cells.paired(ours, at(m))} for m in cells.FCNS}
     parts = {name: part for name, part in parts.items() if part[""]}
-    return _parts(parts) if parts else claims.nothing("no U-Net beside an FCN at 64 px")
+    if not parts:
+        return claims.nothing("no U-Net beside an FCN at 64 px")
+    return _parts(parts, partly=True)
 
 
 def c2(view: View) -> claims.Result:
@@ -44,7 +46,10 @@ def c2(view: View) -> claims.Result:
         ]
         for small, middle, large in zip(sizes, sizes[1:], sizes[2:])
     }
-    return _parts({"grows": cells.filled(growth), "by less": cells.filled(less)})
+    parts = {"grows": cells.filled(growth), "by less": cells.filled(less)}
+    text, count, verdict = _parts(parts, partly=True)
+    falls = count and claims.above(parts["grows"], POINT) == claims.NOT
+    return text, count, claims.NOT if falls else verdict
 
 
 def c3(view: View) -> claims.Result:
@@ -97,13 +102,13 @@ def c4(view: View) -> claims.Result:
         )
         for better, worse in itertools.pairwise(order)
     }
-    return _parts(parts)
+    return _parts(parts, partly=True)
 
 
 def c5(view: View) -> claims.Result:
     """Final IoU, and logarithms of the ratio of steps to one bar, of each set."""
-    higher: dict[str, list[float]] = {}
-    faster: dict[str, list[float]] = {}
+    higher: dict[str, list[cells.Number]] = {}
+    faster: dict[str, list[cells.Number]] = {}
     at = functools.partial(cells.objects, cells.UNET)
     for target in cells.targets(view):
         pretrained, scratch = (
@@ -147,24 +152,21 @@ def c7(view: View) -> claims.Result:
 def _nearer(
     view: View, near: str, far: str, counted: Callable[[tuple[int, ...]], bool]
 ) -> claims.Result:
-    """Whether pairs of one kind are nearer than those of another, by log of distance.
-
-    The sets of objects are one group where each has a single pair.
-    """
+    """Whether pairs of one kind are nearer than those of another, by log ratio."""
     found = cells.distances(view)
     shared = [p for p in found[near] if p in found[far] and counted(p[1])]
     if not shared:
         return claims.nothing(f"no distances of {near} beside {far}")
     mean = lambda kind: sum(found[kind][place] for place in shared) / len(shared)
     text = f"{near} {mean(near):.4g}, {far} {mean(far):.4g}"
-    groups: dict[str, list[float]] = {}
+    groups: dict[str, list[cells.Number]] = {}
     for place in shared:
         log = math.log(found[far][place] / found[near][place])
         groups.setdefault(place[0], []).append(log)
-    if len(groups) == len(shared):
-        groups = {"": list(itertools.chain(*groups.values()))}
-    text += f"; {far} is {_times(claims.means(groups)[1])} as far"
-    return text, len(shared), claims.above(groups, math.log(RATIO))
+    every = list(itertools.chain(*groups.values()))
+    text += f"; {far} is {_times(claims.means({'': every})[1])} as far"
+    verdict = claims.above(groups, math.log(RATIO), one_sample=True)
+    return text, len(shared), verdict
 
 
 def c8(view: View) -> claims.Result:
@@ -182,8 +184,9 @@ def c8(view: View) -> claims.Result:
         words.append(
             f"{kind}: IoU falls by {fall} %, barrier of the loss {barrier:.3g}"
         )
-        verdicts.append(claims.above({"": [sign * (d - BARRIER) for d in drops]}))
-    return "; ".join(words), len(shared), claims.both(verdicts)
+        margins = {p: [sign * (d - BARRIER)] for p, d in zip(shared, drops)}
+        verdicts.append(claims.above(margins, one_sample=True))
+    return "; ".join(words), len(shared), claims.joint(verdicts)
 
 
 def c9(view: View) -> claims.Result:
@@ -224,7 +227,9 @@ def _most(each: Mapping[tuple, claims.Interval], better: int) -> str:
     return claims.NOT if down >= half else claims.UNDECIDED
 
 
-def _parts(parts: Mapping[str, claims.Groups]) -> claims.Result:
+def _parts(
+    parts: Mapping[str, claims.Groups], *, partly: bool = False
+) -> claims.Result:
     """The result of a finding of several parts; the count is of the smallest."""
     missing = [name for name, groups in parts.items() if not groups]
     if missing:
@@ -239,7 +244,7 @@ def _parts(parts: Mapping[str, claims.Groups]) -> claims.Result:
         margin = math.log(RATIO) if name == FASTER else POINT
         verdicts.append(claims.above(groups, margin))
     count = min(map(claims.size, parts.values()))
-    return "; ".join(words), count, claims.both(verdicts)
+    return "; ".join(words), count, claims.joint(verdicts, partly=partly)
 
 
 def _times(logs: claims.Interval) -> str:

@@ -98,7 +98,7 @@ def _1(view: View) -> Table:
     )
 
 
-def _per_run(view: View, found: views.Rows, measure: Callable) -> list[float]:
+def _per_run(view: View, found: views.Rows, measure: Callable) -> list[cells.Number]:
     """A measure of each run that has a curve, at the step of its convergence."""
     lines = [view.curve(run, cells.IOU) for run in found]
     measured = [
@@ -109,16 +109,16 @@ def _per_run(view: View, found: views.Rows, measure: Callable) -> list[float]:
     return [value for value in measured if value is not None]
 
 
-def _hours(run: Mapping, manifest: Mapping, step: float) -> float:
+def _hours(run: Mapping, manifest: Mapping, step: cells.Number) -> float:
     return manifest["seconds"] / 3600 * step / manifest["steps"]
 
 
-def _epochs(run: Mapping, manifest: Mapping, step: float) -> float | None:
+def _epochs(run: Mapping, manifest: Mapping, step: cells.Number) -> float | None:
     images = run.get("target_images")
     return step * manifest["spec"]["batch_size"] / images if images else None
 
 
-def _stopped(view: View, found: views.Rows) -> list[float]:
+def _stopped(view: View, found: views.Rows) -> list[cells.Number]:
     """[share of the runs that ended early, in per cent]; [] without a run."""
     manifests = [view.manifest(run) for run in found]
     early = sum(one["steps"] < one["spec"]["steps"] for one in manifests)
@@ -234,7 +234,7 @@ def _layers(view: View) -> Table:
 
 
 def _barriers(view: View) -> Table:
-    values: dict[tuple, list[float]] = {}
+    values: dict[tuple, list[cells.Number]] = {}
     for kind in ("Ft-Ft", "Ri-Ri"):
         for ways in cells.paths(view, kind).values():
             for statistics, path in ways.items():

@@ -13,19 +13,41 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.report import claims, gains, shares
-from jaxseg.report.view import View
+from jaxseg.report import absolute, claims, gains, shares
+from jaxseg.report.figures import StudyFigure
+from jaxseg.report.view import View, where
 
+LEAD = "gains"
 PAPER = "Mensink et al., arXiv 2103.13318"
 Rows = Sequence[Mapping[str, Any]]
 
 
-def tables(view: View) -> list:
-    """None beside those of every study."""
-    return []
+def tables(view: View) -> list[absolute.Table]:
+    """Table 9: distances between the sets of targets and of sources (Eq. 1)."""
+    found = where(view.measurements, analysis="domain_distance")
+    named = {
+        side: {cell[f"{side}_dataset"] for cell in view.cells}
+        & {row[side] for row in found}
+        for side in ("target", "source")
+    }
+    if not all(named.values()):
+        return []
+    return [
+        absolute.Table(
+            view.study.name,
+            "Table 9: distances between sets of images (Eq. 1)",
+            ("target",),
+            [(name,) for name in sorted(named["target"])],
+            [absolute.Column(name) for name in sorted(named["source"])],
+            {((row["target"],), row["source"]): [row["value"]] for row in found},
+            notes=(
+                "In features of the pretrained model; the paper's are multi-source.",
+            ),
+        )
+    ]
 
 
-def figures(view: View) -> list:
+def figures(view: View) -> list[StudyFigure]:
     """None beside those of every study."""
     return []
 

@@ -1,0 +1,460 @@
+"""Each claim of the chairs study gets each verdict; its tables and figures."""
+
+import csv
+from types import SimpleNamespace
+
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.report import build, claims, workdir
+from jaxseg.report.studies import _chairs_cells as cells
+from jaxseg.report.studies import chairs
+from jaxseg.report.view import View
+from tests.report import chairs_study, workdirs
+
+HELD, WEAKLY, NOT = claims.HELD, claims.WEAKLY, claims.NOT
+UNDECIDED, UNMEASURED = claims.UNDECIDED, claims.UNMEASURED
+UNLEARNED = claims.UNLEARNED
+SEEDS = (0.0, 0.01, 0.02)  # moves both sides of a difference alike
+NOISE = (0.3, -0.2, 0.0)
+VGG, R50, R101 = cells.FCNS
+SETS = cells.OBJECTS
+
+
+class Made:
+    """Hand-made rows of a chairs study."""
+
+    def __init__(self):
+        self.rows, self.measured, self.results = [], [], []
+
+    def runs(self, columns, value, noise=SEEDS, curve=((10, 1.0),)):
+        """A run for each of `noise`; curve: (step, share of the value)."""
+        for seed, more in enumerate(noise):
+            lines = [
+                {"kind": "evaluation", "split": "validation", "step": step}
+                | {"metrics": {cells.IOU: share * value}}
+                for step, share in curve
+            ]
+            result = SimpleNamespace(lines=lambda name, own=lines: own)
+            row = columns | {"role": "target", "metric": cells.IOU, "reported": True}
+            row |= {"seed": seed, "value": value + more}
+            self.rows.append(row | {"stage": SimpleNamespace(result=result)})
+        return self
+
+    def at(self, model, *values, sizes=cells.SIZES, noise=SEEDS):
+        """Composites of a model, at the first of the sizes."""
+        for size, value in zip(sizes, values):
+            self.runs(cells.composites(model, size), value, noise)
+        return self
+
+    def on(self, model, target, source, value, noise=SEEDS, curve=((10, 1.0),)):
+        """Objects of a model."""
+        return self.runs(cells.objects(model, target, source), value, noise, curve)
+
+    def source(self, model, learned, name="chairs"):
+        """The training of a source, above or at the floor."""
+        own = {"role": "source", "target": name, "variant": model}
+        if name == "chairs":
+            own = cells.composites(model, 64) | {"role": "target", "seed": 0}
+        value = 0.6 if learned else 0.3
+        own |= {"value": value, "floor": 0.3, "higher_is_better": True}
+        self.results.append(own)
+        return self
+
+    def distance(self, target, a, b, distance, layer="total"):
+        own = {"analysis": "parameter_distance", "target": target, "layer": layer}
+        own["stage"] = SimpleNamespace(name="distances")
+        self.measured.append(own | {"a": a, "b": b, "distance": distance})
+        return self
+
+    def path(self, target, kind, fall, seed=0, statistics=cells.REESTIMATED):
+        """A path whose IoU falls by so many per cent in its middle."""
+        own = {"analysis": "interpolation", "target": target, "pair": kind}
+        own |= {"seed": seed, "statistics": statistics, "metric": cells.IOU}
+        for t, value in ((0.5, 0.8 * (1 - fall / 100)), (1.0, 0.8), (0.0, 0.8)):
+            self.measured.append(own | {"t": t, "value": value, "barrier": fall / 50})
+        return self
+
+    def view(self):
+        study = workdir.Study("chairs:paper", "", "", "", ())
+        view = View(study, self.results, [])
+        lazily = {"metrics": self.rows, "cells": self.rows}
+        view.__dict__.update(lazily | {"measurements": self.measured})
+        return view
+
+    def line(self, name):
+        """The row of claims.csv of one claim."""
+        found = {line["claim"]: line for line in claims.table(self.view())}
+        return found[name]
+
+
+def verdict(made, name):
+    return made.line(name)["verdict"]
+
+
+def test_nothing_is_measured_in_an_empty_study():
+    found = claims.table(Made().view())
+    assert [line["claim"] for line in found] == [f"C{n}" for n in range(1, 10)]
+    assert {line["verdict"] for line in found} == {UNMEASURED}
+    assert {line["count"] for line in found} == {0}
+    assert all(line["rule"] and line["paper"] for line in found)
+
+
+@pytest.mark.parametrize(
+    "others, expected",
+    [
+        ((0.6, 0.6, 0.6), HELD),
+        ((0.6, 0.6, 0.9), WEAKLY),  # it beats two of the three
+        ((0.9, 0.9, 0.9), NOT),
+        ((), UNMEASURED),
+    ],
+)
+def test_c1(others, expected):
+    made = Made().at("U-Net", 0.85, sizes=[64])
+    for model, value in zip(cells.FCNS, others):
+        made.at(model, value, sizes=[64])
+    assert verdict(made, "C1") == expected
+
+
+def test_c1_counts_seeds_and_is_undecided_where_they_scatter():
+    made = Made().at("U-Net", 0.85, sizes=[64]).at(VGG, 0.6, sizes=[64])
+    line = made.line("C1")
+    assert line["count"] == 3
+    assert line["measured"] == "over FCN-VGG-16: +25.0 (+25.0 to +25.0)"
+    made.at(R50, 0.6, sizes=[64], noise=NOISE)
+    assert verdict(made, "C1") == UNDECIDED
+
+
+def test_with_one_seed_the_means_decide():
+    one = (0.0,)
+    made = Made().at("U-Net", 0.85, sizes=[64], noise=one)
+    made.at(VGG, 0.84, sizes=[64], noise=one)
+    line = made.line("C1")
+    assert (line["verdict"], line["count"]) == (HELD, 1)
+    assert line["measured"] == "over FCN-VGG-16: +1.0"
+    assert verdict(made.at(R50, 0.86, sizes=[64], noise=one), "C1") == WEAKLY
+
+
+@pytest.mark.parametrize(
+    "values, noise, expected",
+    [
+        ((0.7, 0.8, 0.85), SEEDS, HELD),
+        ((0.7, 0.75, 0.85), SEEDS, WEAKLY),  # it grows, by more
+        ((0.8, 0.7, 0.5), SEEDS, NOT),
+        ((0.7, 0.7, 0.7), SEEDS, NOT),
+        ((0.7, 0.8, 0.85), NOISE, HELD),  # the noise of all sizes is the same
+        ((0.7, 0.8), SEEDS, UNMEASURED),
+    ],
+)
+def test_c2(values, noise, expected):
+    assert verdict(Made().at("U-Net", *values, noise=noise), "C2") == expected
+
+
+def test_c2_is_undecided_where_seeds_scatter():
+    made = Made().at("U-Net", 0.7, 0.8)
+    made.at("U-Net", 0.85, sizes=[128], noise=NOISE)
+    assert verdict(made, "C2") == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    "at_32, noise, expected",
+    [
+        (0.5, SEEDS, HELD),
+        (0.55, (0.02, 0.005, 0.02), WEAKLY),  # VGG and ResNet-50 are not told apart
+        (0.65, SEEDS, NOT),
+    ],
+)
+def test_c3(at_32, noise, expected):
+    made = Made().at("U-Net", 0.7, 0.8).at(VGG, 0.55, 0.61)
+    made.at(R50, at_32, sizes=[32], noise=noise).at(R50, 0.60, sizes=[64])
+    line = made.line("C3")
+    assert line["verdict"] == expected and line["count"] == 9
+    turned = "FCN-ResNet-50 is ahead of FCN-VGG-16 at 32 px"
+    assert (turned in line["measured"]) == (expected == NOT)
+
+
+def test_c3_is_undecided_or_not_measured():
+    made = Made().at(VGG, 0.55, 0.61).at(R50, 0.60, sizes=[64])
+    assert verdict(made, "C3") == UNMEASURED
+    made.at(R50, 0.5, sizes=[32], noise=NOISE)
+    assert verdict(made, "C3") == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    "random, scenes, over, noise, expected",
+    [
+        (0.60, 0.65, 0.70, SEEDS, HELD),
+        (0.60, 0.65, 0.64, SEEDS, WEAKLY),  # both beat scratch, scenes are better
+        (0.70, 0.65, 0.60, SEEDS, NOT),
+        (0.60, 0.65, 0.70, NOISE, UNDECIDED),
+        (0.60, None, 0.70, SEEDS, UNMEASURED),
+    ],
+)
+def test_c4(random, scenes, over, noise, expected):
+    made = Made()
+    for target in SETS:
+        made.on("U-Net", target, "random", random)
+        if scenes:
+            made.on("U-Net", target, "scene_chairs", scenes)
+        made.on("U-Net", target, "chairs", over, noise)
+    line = made.line("C4")
+    assert line["verdict"] == expected
+    assert line["count"] == (0 if expected == UNMEASURED else 9)
+
+
+def test_c4_asks_for_each_set():
+    made = Made()
+    for target, value in zip(SETS, (0.9, 0.9, 0.64)):
+        for source, own in zip(
+            ("random", "scene_chairs", "chairs"), (0.6, 0.65, value)
+        ):
+            made.on("U-Net", target, source, own)
+    assert verdict(made, "C4") == WEAKLY
+
+
+FAST = ((5, 0.95), (10, 1.0))
+SLOW = ((10, 0.5), (20, 1.0))
+
+
+@pytest.mark.parametrize(
+    "value, curve, noise, expected",
+    [
+        (0.7, FAST, SEEDS, HELD),
+        (0.5, FAST, SEEDS, NOT),  # never where the random start comes
+        (0.7, ((20, 0.2), (40, 1.0)), SEEDS, NOT),  # higher, but slower
+        (0.7, FAST, NOISE, UNDECIDED),
+        (0.7, (), SEEDS, UNMEASURED),
+    ],
+)
+def test_c5(value, curve, noise, expected):
+    made = Made()
+    for target in SETS:
+        made.on("U-Net", target, "random", 0.6, curve=SLOW)
+        made.on("U-Net", target, "chairs", value, noise, curve)
+    assert verdict(made, "C5") == expected
+
+
+def test_c5_tells_the_head_start_and_asks_for_each_set():
+    made = Made()
+    for target, value in zip(SETS, (0.7, 0.7, 0.605)):
+        made.on("U-Net", target, "random", 0.6, curve=SLOW)
+        made.on("U-Net", target, "chairs", value, curve=FAST)
+    line = made.line("C5")
+    assert line["verdict"] == HELD and line["count"] == 9
+    # 0.99 x 0.6 = 0.594 is reached at steps 5, 5 and 10 instead of 20: 4, 4, 2 times
+    assert "3.17 (3.17 to 3.17) times in 3 of 3 cells" in line["measured"]
+    made = Made()
+    for target, value in zip(SETS, (0.7, 0.7, 0.595)):
+        made.on("U-Net", target, "random", 0.6, curve=SLOW)
+        made.on("U-Net", target, "chairs", value, curve=FAST)
+    assert verdict(made, "C5") == WEAKLY
+
+
+def distances(ft, ri, pairs=((0, 1),)):
+    """Ft-Ft and Ri-Ri of pairs of seeds, ft and ri: a value for each set and pair."""
+    made = Made()
+    places = [(target, pair) for target in SETS for pair in pairs]
+    for (target, (i, j)), near, far in zip(places, ft, ri, strict=True):
+        made.distance(target, f"Ft{i}", f"Ft{j}", near)
+        made.distance(target, f"Ri{j}", f"Ri{i}", far)
+    return made
+
+
+def test_c6():
+    line = distances((4, 4, 4), (6, 6, 6)).line("C6")
+    assert (line["verdict"], line["count"]) == (HELD, 3)
+    assert (
+        line["measured"]
+        == "Ft-Ft 4, Ri-Ri 6; Ri-Ri is 1.50 (1.50 to 1.50) times as far"
+    )
+    assert verdict(distances((6, 6, 6), (4, 4, 4)), "C6") == NOT
+    assert verdict(distances((4, 4, 4), (4, 6, 9)), "C6") == UNDECIDED
+    many = ((0, 1), (2, 3), (4, 5))
+    made = distances([4] * 9, [6] * 6 + [3.9] * 3, many)
+    assert (verdict(made, "C6"), made.line("C6")["count"]) == (WEAKLY, 9)
+    assert verdict(distances((4,) * 3, (6,) * 3, [(1, 2)]), "C6") == UNMEASURED
+
+
+def test_c7():
+    def made(ft, ri, last=None):
+        own = Made()
+        for target in SETS:
+            for seed in range(3):
+                far = last if last and target == SETS[-1] else ri
+                own.distance(target, "P", f"Ft{seed}", ft + seed / 100)
+                own.distance(target, f"Ri{seed}", "P", far + (seed == 1) * noise)
+        return own
+
+    noise = 0.0
+    assert verdict(made(3, 5), "C7") == HELD and made(3, 5).line("C7")["count"] == 9
+    assert verdict(made(3, 5, last=2.9), "C7") == WEAKLY
+    assert verdict(made(5, 3), "C7") == NOT
+    noise = 30.0
+    assert verdict(made(3.2, 3), "C7") == UNDECIDED
+
+
+def test_a_role_of_another_name_is_an_error():
+    made = Made().distance("car", "Ft0", "model", 3)
+    with pytest.raises(errors.UserError, match="role 'model' of a parent"):
+        made.line("C6")
+
+
+@pytest.mark.parametrize(
+    "tuned, random, expected",
+    [
+        ((0, 1, 0), (50, 60, 55), HELD),
+        ((20, 21, 20), (50, 60, 55), NOT),
+        ((0, 1, 0), (0, 1, 0), NOT),
+        ((0, 40, 0), (50, 60, 55), UNDECIDED),
+        ((), (), UNMEASURED),
+    ],
+)
+def test_c8(tuned, random, expected):
+    made = Made()
+    for target, near, far in zip(SETS, tuned, random):
+        made.path(target, "Ft-Ft", near).path(target, "Ri-Ri", far)
+        made.path(target, "Ft-Ft", 90, statistics=cells.RAW)  # is not looked at
+    line = made.line("C8")
+    assert line["verdict"] == expected and line["count"] == len(tuned)
+
+
+def test_c8_asks_for_each_pair_and_tells_the_barrier():
+    made = Made()
+    for target in SETS:
+        for seed in (0, 2, 4, 6):
+            odd = target == "car" and seed == 0
+            made.path(target, "Ft-Ft", 11 if odd else 5, seed)
+            made.path(target, "Ri-Ri", 50, seed)
+    line = made.line("C8")
+    assert (line["verdict"], line["count"]) == (WEAKLY, 12)
+    assert "Ft-Ft: IoU falls by 5.5 (4.4 to 6.6) %" in line["measured"]
+    assert line["measured"].endswith("barrier of the loss 1")
+
+
+@pytest.mark.parametrize(
+    "gains, expected, words",
+    [
+        ((5, 5, 5, 5), HELD, "better in 4 of 4 cells"),
+        ((5, 5, 5, 0.1, 0.1, -5, -0.1), WEAKLY, "better in 5 of 7 cells"),
+        ((-5, -5, 5, -0.1), NOT, "not FCN-VGG-16 on car, FCN-VGG-16 on horse"),
+        ((5, -5, 0.1), UNDECIDED, "better in 2 of 3 cells"),
+        ((), UNMEASURED, "no FCN"),
+    ],
+)
+def test_c9(gains, expected, words):
+    made = Made()
+    places = [(model, target) for model in cells.FCNS for target in SETS]
+    for (model, target), gain in zip(places, gains):
+        made.on(model, target, "random", 0.5)
+        noise = (0.01, 0.0, 0.02)  # differences scatter by 1 point: half-width about 1
+        made.on(model, target, "chairs", 0.5 + gain / 100, noise)
+    line = made.line("C9")
+    assert (line["verdict"], line["count"]) == (expected, 3 * len(gains))
+    assert words in line["measured"]
+
+
+def test_a_source_that_learned_nothing_decides_nothing():
+    made = Made().source("U-Net", learned=False)
+    for name in ("C4", "C5", "C6", "C7", "C8"):
+        line = made.line(name)
+        assert (line["verdict"], line["count"]) == (UNLEARNED, 1)
+    assert "U-Net scored 0.300 on chairs" in made.line("C5")["measured"]
+    assert verdict(made, "C1") == UNMEASURED
+    made = Made().source("U-Net", learned=True)
+    made.source("U-Net", learned=False, name="scene_chairs")
+    assert verdict(made, "C4") == UNLEARNED and verdict(made, "C5") == UNMEASURED
+
+
+def test_c9_leaves_out_an_fcn_that_learned_nothing():
+    made = Made().source(VGG, learned=False).on(VGG, "car", "random", 0.5)
+    made.on(VGG, "car", "chairs", 0.6)
+    assert verdict(made, "C9") == UNLEARNED
+    made.source(R50, learned=True).on(R50, "car", "random", 0.5)
+    line = made.on(R50, "car", "chairs", 0.6).line("C9")
+    assert (line["verdict"], line["count"]) == (HELD, 3)
+    assert "FCN-VGG-16 scored 0.300 on chairs" in line["measured"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = chairs_study.write(tmp_path_factory.mktemp("chairs"))
+    return folder, build.build(folder)
+
+
+def test_a_whole_study_holds_what_it_was_made_to(study):
+    report = study[1]
+    with open(report.files["claims.csv"], newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["claim"] for line in lines] == [c.name for c in chairs.CLAIMS]
+    assert {line["verdict"] for line in lines} == {HELD}
+    assert min(int(line["count"]) for line in lines) == 3
+    assert {line["setting"] for line in lines} == {""}
+
+
+def cells_of(report, title, row):
+    table = next(table for table in report.tables if table.title == title)
+    line = next(line for line in table.body if tuple(line[: len(row)]) == row)
+    return dict(zip(table.header, line))
+
+
+def test_tables_by_hand(study):
+    report = study[1]
+    one = cells_of(report, "Table 1: resolutions, chairs", ("U-Net", "32 px"))
+    assert one["IoU"] == "77.40 ± 0.40 (3)" and one["IoU, paper"] == "77.59"
+    # 150 steps of 10 images in 150 images; 4 seconds; all 150 steps were taken
+    assert one["epochs"] == "10.0 ± 0.0 (3)" and one["stopped early, %"] == "0"
+    assert one["hours"].startswith("0.00111 ±") and one["hours, paper"] == "0.4"
+    two = cells_of(report, "Table 2: models on chairs at 64 px", ("all background",))
+    assert (two["precision"], two["precision, paper"]) == ("78.00", "78.01")
+    assert two["IoU"] == two["IoU, paper"] == ""
+    row = ("U-Net", "Chair Segments")
+    three = cells_of(report, "Table 3: fine-tuning on objects", row)
+    assert three["car: IoU"] == "86.40 ± 0.40 (3)"
+    assert (
+        three["car: IoU, paper"] == "88.22"
+        and three["airplane: Dice, paper"] == "80.42"
+    )
+    four = cells_of(report, "Table 4: the literature", ("Yuan et al.",))
+    assert four["car: IoU"] == "" and four["car: IoU, paper"] == "0.72"
+    four = cells_of(report, "Table 4: the literature", ("U-Net",))
+    assert four["car: IoU"] == "0.80 ± 0.00 (3)"
+    five = "Table 5: L2 distances of parameters (U-Net)"
+    five = cells_of(report, five, ("segmentation",))
+    # 400 + 1, 400 + 2, 400 + 2 on each of three sets
+    assert five["Ft-Ft"] == "401.67 ± 0.50 (9)" and five["Ft-Ft, paper"] == "373.94"
+    layer = cells_of(report, "Table 5 by layer", ("params/backbone",))
+    assert layer["Ft-P"].startswith("240 ±")
+    path = cells_of(report, "Barriers of Fig. 7", ("Ri-Ri", "re-estimated"))
+    assert path["loss"] == "0.5 ± 0 (3)" and path["fall of IoU, %"] == "50.0 ± 0.0 (3)"
+
+
+def test_the_share_of_runs_that_stopped_early(tmp_path):
+    made = workdirs.Workdir(tmp_path, "chairs")
+    for seed, steps in enumerate((100, 150)):
+        place = ("U-Net", "composites", "chairs/64", "random", seed)
+        chairs_study.train(made, chairs_study.columns(*place), 0.8, steps)
+    report = build.build(made.plan())
+    one = cells_of(report, "Table 1: resolutions, chairs", ("U-Net", "64 px"))
+    assert one["stopped early, %"] == "50"
+    # converged at steps 100 and 150 of 10 images: 6.67 and 10 epochs
+    assert one["epochs"].startswith("8.3 ± 2.4")
+
+
+def test_the_page_shows_tables_figures_and_findings(study):
+    text = workdirs.html_text(study[0])
+    for part in (
+        "Table 5 by layer",
+        "Fig. 3: chairs, and chairs in scenes",
+        "Fig. 4: the models on chairs at 64 px",
+        "Fig. 6: fine-tuning of the U-Net",
+        "car: validation IoU, 3/3/3 runs",
+        "arXiv 2012.01250",
+        "not reproduced",
+    ):
+        assert part in text, part
+    heads = [
+        text.index(f"FCN-{name}<br>") for name in ("ResNet-50", "ResNet-101", "VGG-16")
+    ]
+    assert heads == sorted(heads)  # the rows of Fig. 4
+    for file in ("tables.md", "tables.tex", "tables.csv"):
+        assert "Table 2: models on chairs at 64 px" in study[1].files[file].read_text()

@@ -1,0 +1,126 @@
+import json
+
+import pytest
+
+from jaxseg.core import errors
+from jaxseg.report import build, claims, workdir
+from jaxseg.report.claims import HELD, NOT, UNDECIDED, WEAKLY
+from jaxseg.report.view import View, where
+from tests.report import workdirs
+
+
+def study(folder, **more):
+    """A cell of two metrics at two seeds, and a measurement of two rows."""
+    made = workdirs.Workdir(folder)
+    for seed in (0, 1):
+        label = workdirs.target("night", "day", seed)
+        made.cell(label, 0.4 + seed / 10, others={"pixel_accuracy": 0.9}, **more)
+    rows = [
+        {"target": "worlds/night", "source": "worlds/day", "value": 3.5},
+        {"target": "worlds/night", "source": "worlds/reef", "value": 4.0},
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    spec = {"analysis": {"name": "domain_distance"}}
+    given = {"kind": "measure", "spec": spec, "files": {"rows.jsonl": text}}
+    made.done("distances", None, [{"role": "measure", "pair": "a-b"}], **given)
+    made.stage("later", kind="measure")
+    return made
+
+
+def view(made):
+    return build.read(made.plan()).views[0]
+
+
+def test_all_metrics_of_every_stage(tmp_path):
+    found = view(study(tmp_path)).metrics
+    assert [(row["seed"], row["metric"], row["value"]) for row in found] == [
+        (0, "miou", 0.4),
+        (0, "pixel_accuracy", 0.9),
+        (1, "miou", 0.5),
+        (1, "pixel_accuracy", 0.9),
+    ]
+    assert all(row["reported"] and row["target"] == "night" for row in found)
+    assert {row["evaluation"] for row in found} == {"validation"}
+
+
+def test_measurements_have_the_columns_of_their_stage(tmp_path):
+    found = view(study(tmp_path)).measurements
+    assert [(row["source"], row["value"]) for row in found] == [
+        ("worlds/day", 3.5),
+        ("worlds/reef", 4.0),
+    ]
+    assert all(row["pair"] == "a-b" for row in found)
+    assert {row["analysis"] for row in found} == {"domain_distance"}
+
+
+def test_measurements_become_a_table(tmp_path):
+    made = study(tmp_path)
+    build.build(made.plan())
+    text = (tmp_path / "report" / "tables.csv").read_text()
+    assert "Table 9: distances between sets of images (Eq. 1)" in text
+    assert "worlds/night,worlds/day,3.5," in text
+    assert "worlds/reef" not in text  # no source of this plan
+    assert "Table 9" in workdirs.html_text(tmp_path)
+
+
+def test_curves_of_a_row(tmp_path):
+    own = view(study(tmp_path))
+    row = where(own.results, seed=1)[0]
+    assert own.curve(row, "miou")[-1] == (150, 0.5)
+    assert own.curve(row, "loss")[0] == (10, 2 / 1.25)
+    assert own.manifest(row)["steps"] == 150
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path):
+    made = study(tmp_path)
+    made.study = "mine"  # that of factors has read them for its table
+    own = view(made)
+    key = made.stages[2]["key"][:20]
+    workdirs.flip_byte(tmp_path / "artifacts" / key / "rows.jsonl")
+    assert len(own.metrics) == 4
+    with pytest.raises(errors.Damaged):
+        assert own.measurements
+
+
+def test_a_study_without_a_file_has_no_claims(tmp_path):
+    made = study(tmp_path)
+    made.study = "mine"
+    own = view(made)
+    assert own.own is None and claims.table(own) == []
+
+
+def test_a_plan_that_cannot_be_read_has_no_claims():
+    broken = workdir.Study("chairs", "", "", "", (), "no such version")
+    assert claims.table(View(broken, [], [])) == []
+
+
+def test_intervals_by_hand():
+    each, overall = claims.means({"a": [1.0, 3.0], "b": [5.0, 7.0]})
+    # squares 2 + 2, 2 degrees of freedom: deviation sqrt(2), t 4.3027
+    assert each["a"].mean == 2 and each["b"].mean == 6 and overall.mean == 4
+    assert each["a"].high - 2 == pytest.approx(4.3027 * 1.0, abs=1e-3)
+    assert overall.high - 4 == pytest.approx(4.3027 / 2**0.5, abs=1e-3)
+    assert claims.means({"a": [1.0], "b": [2.0]})[1] == (1.5, None, None)
+
+
+@pytest.mark.parametrize(
+    "groups, margin, expected",
+    [
+        ({"a": [1.0, 1.1], "b": [2.0, 2.1]}, 0.0, HELD),
+        ({"a": [-0.5, -0.4], "b": [9.0, 9.1]}, 0.0, WEAKLY),
+        ({"a": [-1.0, -1.1]}, 0.0, NOT),
+        ({"a": [0.1, 0.11, 0.09]}, 1.0, HELD),  # small, and surely above 0
+        ({"a": [0.3, -0.3, 0.1]}, 1.0, NOT),  # surely below what counts
+        ({"a": [0.3, -0.3, 0.1]}, 0.0, UNDECIDED),
+        ({"a": [1.0], "b": [2.0]}, 0.0, HELD),
+        ({"a": [-1.0], "b": [2.0]}, 0.0, WEAKLY),
+        ({"a": [-1.0], "b": [0.5]}, 0.0, NOT),
+    ],
+)
+def test_above(groups, margin, expected):
+    assert claims.above(groups, margin) == expected
+
+
+def test_one_sample_of_groups_of_one():
+    assert claims.above({"a": [1.0], "b": [9.0]}) == HELD
+    assert claims.above({"a": [1.0], "b": [9.0]}, one_sample=True) == UNDECIDED
