@@ -299,13 +299,8 @@ def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
     where = f"transform {section['name']!r}"
-    bound = binding.bind(
-        kind,
-        section=section,
-        where=where,
-        given=dict.fromkeys(FROM_DATASET),
-        named=True,
-    )
+    given = dict.fromkeys(FROM_DATASET)
+    bound = binding.bind(kind, section=section, where=where, given=given, named=True)
     for field, value in bound.items():
         low, high = (1, math.inf) if type(value) is int else (0, math.inf)
         low, high = (0, 1) if field in SHARES else (low, high)
