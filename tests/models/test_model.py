@@ -96,7 +96,7 @@ def test_equal_models_are_equal_keys():
     "section, message",
     [
         ({"backbone": {"name": "hrnt", "variant": "tiny"}}, "Did you mean 'hrnet'"),
-        ({"backbone": {"name": "hrnet", "variant": "w49"}}, "Known: tiny, w18"),
+        ({"backbone": {"name": "hrnet", "variant": "w49"}}, "Known: small, tiny, w18"),
         ({"backbone": TINY | {"fusion": "bilinar"}}, "Did you mean 'bilinear'"),
         ({"head": {"name": "linaer"}}, "Did you mean 'linear'"),
         ({"dtyp": "bfloat16"}, "Did you mean 'dtype'"),
