@@ -428,6 +428,13 @@ def test_tables_by_hand(study):
     assert path["loss"] == "0.5 ± 0 (3)" and path["fall of IoU, %"] == "50.0 ± 0.0 (3)"
 
 
+def test_what_is_drawn_is_not_taken_for_photographs(study):
+    tables = {table.title: table.notes for table in study[1].tables}
+    note = "Measured on images that jaxseg draws; the paper's are photographs."
+    assert note in tables["Table 1: resolutions, chairs"]  # of data set chairs/64
+    assert note not in tables["Table 3: fine-tuning on objects"]  # of data set car
+
+
 def test_the_share_of_runs_that_stopped_early(tmp_path):
     made = workdirs.Workdir(tmp_path, "chairs")
     for seed, steps in enumerate((100, 150)):

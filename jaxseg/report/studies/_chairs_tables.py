@@ -1,8 +1,9 @@
 """Tables 1 to 5 of the chairs study, with the paper's numbers."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
-from jaxseg.report import curves
+from jaxseg.report import curves, rows
 from jaxseg.report import view as views
 from jaxseg.report.absolute import Column, Table
 from jaxseg.report.studies import _chairs_cells as cells
@@ -55,8 +56,21 @@ TABLE_5 = {  # of KINDS in cells
 
 def tables(view: View) -> list[Table]:
     """Tables 1 to 5, distances per layer and barriers: those with a measured value."""
-    made = [table(view) for table in (_1, _2, _3, _4, _5, _layers, _barriers)]
-    return [table for table in made if table.measured]
+    made = [(table(view), "composites") for table in (_1, _2)]
+    made += [(table(view), "objects") for table in (_3, _4, _5, _layers, _barriers)]
+    return [
+        dataclasses.replace(table, notes=(*table.notes, *_drawn(view, setting)))
+        for table, setting in made
+        if table.measured
+    ]
+
+
+def _drawn(view: View, setting: str) -> list[str]:
+    """[a note] where jaxseg draws a set of this setting itself."""
+    planned = views.where(view.cells, setting=setting)
+    if not any(rows.embedded(row["target_dataset"]) for row in planned):
+        return []
+    return ["Measured on images that jaxseg draws; the paper's are photographs."]
 
 
 def _1(view: View) -> Table:

@@ -18,8 +18,10 @@ set: the validation IoU between steps is the curve of Fig. 6. Columns of a cell:
   baseline  "random" of objects; no baseline of composites
 
 The model P that objects start from is the composites' cell of target "chairs/64" with
-the same model and seed 0. The training on chairs in scenes has columns role="source",
-target="scene_chairs", variant (U-Net), source="random", seed=0.
+the same model and seed 0. No random start of objects may begin with the weights that P
+began with: the seeds of their stages differ from P's, whatever the column says. The
+training on chairs in scenes has the columns role="source", target="scene_chairs",
+variant (U-Net), source="random", seed=0.
 
 Measurements, `measure` stages of U-Net. Their columns, beside what follows, have
 role="measure", variant="U-Net", setting="objects" and the target:
