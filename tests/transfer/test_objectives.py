@@ -173,3 +173,21 @@ def test_one_head_section_serves_all(pairs):
     built = models.build_model(one.spec.model, head_outputs={"a": 2, "b": 3})
     shapes = initial.shapes(built, (32, 32, 3))["params"]
     assert shapes["heads_b"]["classifier"]["bias"].shape == (3,)
+
+
+def test_a_task_may_be_measured_without_a_headline(tmp_path):
+    """Its metrics are in the manifest, and none of them in a table."""
+    columns = [{"role": "source", "setting": "full"}]
+    box, plan = run({"x": tiny.train(headline=None, columns=columns)}, tmp_path)
+    manifest, folder = box.manifest(plan["x"].key), box.folder(plan["x"].key)
+    assert "miou" in [row["name"] for row in manifest["metrics"]]
+    assert not any(row["headline"] for row in manifest["metrics"])
+    assert not (folder / "samples").exists()
+    assert report.build(tmp_path).results == []
+
+
+def test_a_new_form_of_sections_changes_no_key():
+    """Of a training as it was before: `heads` and views are not in it."""
+    (one,) = tiny.plan({"stages": {"x": tiny.train()}}).stages
+    assert set(one.spec.model) == {"backbone", "head", "dtype"}
+    assert one.spec.headline == "validation"
