@@ -1,5 +1,6 @@
 """Every config builds, survives JSON, binds to its signatures and plans its DAG."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ ARGUMENTS = {
     "chain": "",
     "single": "",
     "factors": "",
+    "chairs": "",
 }
 
 
@@ -76,6 +78,115 @@ def test_factors_is_the_study_of_the_issue():
     starts = {c["source"]: c["start"] for c in cells}
     assert starts["driving_day"] == "websearch > sources/driving_day"
     assert starts["random"] == "random"
+
+
+FCNS = ("FCN-VGG-16", "FCN-ResNet-50", "FCN-ResNet-101")
+
+
+def chairs(monkeypatch, more=""):
+    """(stages by name, rows of columns) of the study, planned without data."""
+    monkeypatch.delenv("JAXSEG_DATA", raising=False)
+    plan = chain.plan(chain.bind(load("chairs", more=more)))
+    return plan.by_name, [row for stage in plan.stages for row in stage.columns]
+
+
+def test_chairs_is_the_study_of_the_paper(monkeypatch):
+    stages, rows = chairs(monkeypatch)
+    cells = {
+        (r["setting"], r["variant"], r["target"], r["source"], r["seed"])
+        for r in rows
+        if r["role"] == "target"
+    }
+    expected = {
+        ("composites", model, f"chairs/{size}", "random", seed)
+        for model in ("U-Net", *FCNS)
+        for size in ((64,) if model == FCNS[2] else (32, 64, 128))
+        for seed in range(3)
+    }
+    for target in ("car", "horse", "airplane"):
+        for source in ("random", "chairs", "scene_chairs"):
+            expected |= {("objects", "U-Net", target, source, s) for s in range(3)}
+        for source in ("random", "chairs"):
+            expected |= {
+                ("objects", m, target, source, s) for m in FCNS for s in range(2)
+            }
+    assert cells == expected and len(cells) == 93
+    trained = [s for s in stages.values() if s.kind == "train"]
+    assert len(trained) == 94
+    for stage in trained:
+        spec = stage.spec
+        assert (spec.headline, spec.choose_by, spec.keep) == ("test", *CHOSEN)
+        assert spec.patience and 0 < spec.eval_every < spec.steps
+        assert spec.task["binary"] and spec.task["headline"] == "iou_per_image"
+        assert all(not e.overlaps(spec.data) for e in spec.evaluations.values())
+
+
+CHOSEN = ("validation", "best")
+
+
+def test_objects_start_from_whole_networks_of_the_same_model(monkeypatch):
+    stages, _ = chairs(monkeypatch)
+    for name, stage in stages.items():
+        if not name.startswith("objects/"):
+            continue
+        _, _, model, source, _ = name.split("/")
+        at = {"from_random": None, "from_scene_chairs": "scene_chairs"}
+        start = at.get(source, f"composites/{model}/64/seed0")
+        assert stage.parent_names == ({"start": start} if start else {})
+        taken = [set(one.take) for one in stage.spec.starts]
+        assert taken == ([{"backbone", "heads_segmentation"}] if start else [])
+
+
+def test_u_nets_of_chairs_are_measured(monkeypatch):
+    stages, rows = chairs(monkeypatch, "seeds=4")
+    names = [f"{kind}{seed}" for kind in ("Ft", "Ri") for seed in range(4)]
+    distance = stages["measured/horse/distance"]
+    assert set(distance.parent_names) == {"P", *names}
+    assert distance.parent_names["Ri2"] == "objects/horse/U-Net/from_random/seed2"
+    pairs = [
+        (r["target"], r["pair"], r["seed"]) for r in rows if r.get("pair") is not None
+    ]
+    assert len(pairs) == len(set(pairs)) == 3 * 2 * 2
+    line = stages["measured/car/Ft-Ft/seed2"]
+    assert line.parent_names == {
+        "a": "objects/car/U-Net/from_chairs/seed2",
+        "b": "objects/car/U-Net/from_chairs/seed3",
+    }
+    same = line.spec.analysis.data
+    assert same == dataclasses.replace(same, name="worlds/objects_car", split="test")
+    assert stages["all_background"].spec.analysis.data.name == "chairs/64"
+
+
+def test_chairs_of_the_paper(monkeypatch):
+    """Sections 5.1 to 5.3: networks, optimizers, rates, sizes, sets; no data needed."""
+    stages, rows = chairs(monkeypatch, "paper")
+    assert {r["target"] for r in rows if r.get("setting") == "composites"} == {
+        f"chairs/{size}" for size in (32, 64, 128, 256)
+    }
+
+    def trained(name):
+        spec = stages[name].spec
+        optimizer = spec.optimizer
+        return (
+            optimizer["name"],
+            spec.lr,
+            optimizer.get("momentum"),
+            optimizer["weight_decay"],
+        )
+
+    on_chairs = "composites/{}/64/seed1"
+    on_cars = "objects/car/{}/from_chairs/seed1"
+    for name in (on_chairs, on_cars):
+        assert trained(name.format("U-Net")) == ("adam", 1e-3, None, 0)
+        assert trained(name.format(FCNS[0])) == ("sgd", 1e-4, 0, 0)
+        assert trained(name.format(FCNS[2])) == ("rmsprop", 1e-5, 0.9, 1e-6)
+    assert trained(on_chairs.format(FCNS[1])) == ("rmsprop", 1e-5, 0.9, 1e-6)
+    assert trained(on_cars.format(FCNS[1])) == ("sgd", 1e-4, 0.9, 1e-5)
+    assert stages[on_cars.format("U-Net")].spec.data.name == "object_discovery/car"
+    assert stages["scene_chairs"].spec.data.name == "coco/chairs"
+    assert stages[on_chairs.format("U-Net")].spec.data.images(
+        stages[on_chairs.format("U-Net")].spec.data.facts()
+    ) == (50_000, 50_000)
 
 
 def test_segmentation_learns_nothing_of_the_background():
