@@ -87,9 +87,16 @@ def imported(file, **section):
     return dict(kind="imported", file=file, **section)
 
 
-def select(candidates, **section):
-    """A `select` stage: the best of the stages with these names."""
+def select(candidates, start=None, **section):
+    """A `select` stage: the best of the stages with these names.
+
+    start: the name of one, which a walk over their learning rates begins with, up and
+    down to the best; without it all are trained.
+    """
     parents = {f"candidate{place:02d}": name for place, name in enumerate(candidates)}
+    if start is not None:
+        (role,) = (role for role, name in parents.items() if name == start)
+        section |= dict(search="peak", start=role)
     return dict(kind="select", parents=parents, **section)
 
 

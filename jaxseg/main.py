@@ -22,7 +22,8 @@ EXIT_CODES = """exit codes:
   1    something failed, diverged or is damaged; the others were made
   2    a mistake in the command, the config or the data; nothing was made
   3    busy: another process makes what is missing; look again when it has ended
-  4    early, of --stage: a parent is not done; run it again once it is
+  4    early, of --stage: a parent is not done, or no search asks for it yet; run it
+       again once more is done
   130  interrupted, and saved: the same command continues"""
 
 

@@ -8,8 +8,9 @@ from jaxseg.core import jsonl
 
 THERE = ("cached", "done")
 LOST = ("failed", "blocked")  # blocked: an ancestor failed or diverged
+# skipped: no search asked for it, and none will; nothing is missing.
 # busy: another process runs it; waiting: another process runs a parent; early: a parent
-# is missing, and this process may not run it.
+# is missing, and this process may not run it, or no search asks for it yet.
 HELD = ("busy", "waiting", "early")
 ERROR = "error.json"
 
@@ -40,9 +41,9 @@ def exit_code(states: Mapping[str, str], failed: bool) -> int:
     present = set(states.values())
     if failed or "blocked" in present:
         return 1
-    if "early" in present:
-        return 4
-    return 3 if present & set(HELD) else 0
+    if present & {"busy", "waiting"}:
+        return 3
+    return 4 if "early" in present else 0
 
 
 def note(running: Path, error: str, state: str, when: str) -> None:

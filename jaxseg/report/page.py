@@ -1,5 +1,6 @@
 """A report as one HTML page without links to other files: the values of index.html."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,26 @@ def _study(report, view: View) -> dict[str, Any]:
         "broken": study.broken,
         "lost": study.lost,
         "not_needed": study.not_needed,
+        "searches": _searches(study),
     }
+
+
+def _searches(study: workdir.Study) -> list[dict[str, Any]]:
+    """What the page shows of each search: its walk, and where it ended."""
+    walks: dict[str, list[Mapping]] = {}
+    for row in rows.searches(study):
+        walks.setdefault(row["stage"].name, []).append(row)
+    return [
+        {
+            "name": name,
+            "walk": sorted(
+                (row for row in walk if row["asked"]), key=operator.itemgetter("asked")
+            ),
+            "skipped": [row["lr"] for row in walk if row["skipped"]],
+            "best": next(row for row in walk if row["winner"]),
+        }
+        for name, walk in walks.items()
+    ]
 
 
 def _datasets(results: Sequence[Mapping], cells: Sequence[Mapping]) -> dict[str, list]:

@@ -72,7 +72,7 @@ def planned(study: workdir.Study) -> list[dict[str, Any]]:
         | {name: _headline(stage).get(key) for name, key in MEASURED.items()}
         for stage in study.stages
         for columns in _columns(study, stage)
-        if columns["role"] == "target"
+        if columns["role"] == "target" and stage.status != "skipped"
     ]
 
 
@@ -102,6 +102,29 @@ def measurements(study: workdir.Study) -> list[dict[str, Any]]:
         for columns in stage.columns or [{}]
         for row in stage.artifact.lines("rows.jsonl")
     ]
+
+
+def searches(study: workdir.Study) -> list[dict[str, Any]]:
+    """The candidates of each finished search in the order of its list, the lowest rate
+    first: `stage`, candidate, lr, metric, evaluation, value (None: it diverged or was
+    skipped), diverged (why, or None), asked (at which place from 1; None: skipped),
+    skipped, winner, and `border` where the winner is the first or last of the list: one
+    beyond it may be better.
+    """
+    found = []
+    for stage in study.stages:
+        if stage.kind == "select" and stage.artifact and _searched(stage.artifact):
+            listed = stage.artifact.lines("rows.jsonl")
+            ends = [listed[0], listed[-1]]
+            found += [
+                row | {"stage": stage, "border": row["winner"] and row in ends}
+                for row in listed
+            ]
+    return found
+
+
+def _searched(artifact: workdir.Artifact) -> bool:
+    return artifact.manifest.get("skipped") is not None
 
 
 def _metric(stage: workdir.Stage, metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One node of a plan. status: done, pending or one of BROKEN.
+    """One node of a plan. status: done, skipped (no search needed it), pending or one
+    of BROKEN.
 
     columns: for each row of the tables, where the result stands.
     """
@@ -131,9 +132,9 @@ class Study:
         return len({stage.key for stage in self.stages if stage.refused})
 
     def counts(self) -> dict[str, int]:
-        """Number of stages by status: done, those of BROKEN, pending."""
+        """Number of stages by status: done, skipped, those of BROKEN, pending."""
         counts = collections.Counter(stage.status for stage in self.stages)
-        return {name: counts[name] for name in ("done", *BROKEN, "pending")}
+        return {name: counts[name] for name in ("done", "skipped", *BROKEN, "pending")}
 
 
 def load(workdir: Path) -> list[Study]:
@@ -190,7 +191,9 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
     stages, by_key = [], {}
     for entry in planned:
         artifact, damage = look(entry["key"])
-        status, error = _status(entry, workdir, by_key, damage)
+        skipped = artifact.manifest.get("skipped", ()) if artifact else ()
+        needed = [key for role, key in entry["parents"].items() if role not in skipped]
+        status, error = _status(entry, needed, workdir, by_key, damage)
         there = artifact is not None or damage
         artifact = None if status in BROKEN else artifact
         winner = artifact.manifest.get("winner") if artifact else None
@@ -208,18 +211,39 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
         )
         stages.append(stage)
         by_key.setdefault(stage.key, stage)
-    return stages
+    return _skipped(planned, stages)
+
+
+def _skipped(planned: Sequence[Mapping], stages: Sequence[Stage]) -> list[Stage]:
+    """The same stages; a pending one whose children all did without it is skipped."""
+    needed: dict[str, bool] = {}  # {name: whether a child needs it or may yet do so}
+    found = []
+    for entry, stage in zip(reversed(planned), reversed(stages), strict=True):
+        if stage.status == "pending" and not needed.get(stage.name, True):
+            stage = dataclasses.replace(stage, status="skipped")
+        without = stage.artifact.manifest.get("skipped", ()) if stage.artifact else ()
+        for role, name in entry["parent_names"].items():
+            needs = stage.status != "skipped" and role not in without
+            needed[name] = needed.get(name, False) or needs
+        found.append(stage)
+    return found[::-1]
 
 
 def _status(
-    entry: Mapping, workdir: Path, before: Mapping[str, Stage], damage: str
+    entry: Mapping,
+    needed: Sequence[str],
+    workdir: Path,
+    before: Mapping[str, Stage],
+    damage: str,
 ) -> tuple[str, str]:
     """(status in BROKEN, why) as a run would have it, or ("pending", "").
+
+    needed: keys of parents, without those that a search skipped.
 
     An artifact that a run refuses, damaged or made of other data, is failed: nothing is
     read from it, nor from its descendants.
     """
-    parents = [before[key] for key in entry["parents"].values() if key in before]
+    parents = [before[key] for key in needed if key in before]
     states = {parent.name: parent.status for parent in parents}
     blocked = outcomes.blocked(states, entry["does_without"])
     if blocked:

@@ -43,16 +43,23 @@ def during(spec: TrainSpec) -> int:
 
 
 def candidates(
-    evaluations: Mapping[str, EvalSpec], name: str, decided: str, count: int
+    evaluations: Mapping[str, EvalSpec],
+    name: str,
+    decided: str,
+    count: int,
+    at_most: str = "",
 ) -> str:
     """What the protocol of an evaluation adds where its images chose one of `count`
     candidates with these evaluations, by the one called `decided`.
+
+    at_most: "up to " of a search: the same wherever its walk ended, so that rows
+    compare.
     """
     if count == 1:
         return ""
     both = name in evaluations and decided in evaluations
     if name == decided or (both and evaluations[name].overlaps(evaluations[decided])):
-        return f", best of {count} candidates on this set"
+        return f", best of {at_most}{count} candidates on this set"
     return ""
 
 

@@ -20,7 +20,7 @@ from jaxseg.core import (
 )
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, status, unchanged
+from jaxseg.transfer import chain, demand, status, unchanged
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
@@ -64,8 +64,10 @@ def run(
     then the report. The same call continues what a kill or an interruption left.
 
     config: a ConfigDict, plain dicts, or what `overrides.override` returns. only: regex
-    of the stages to run; what they descend from runs as well. stage: the key of one
-    stage whose parents are done, for workers: no report, and no lock but the stage's.
+    of the stages to run; what they descend from runs as well, candidates of a search
+    only as it asks for them. stage: the key of one stage whose parents are done, for
+    workers: no report, and no lock but the stage's; a candidate that no search of the
+    plan asks for (yet) is not begun.
     """
     user_cache.check()
     compiled.use_cache()
@@ -78,7 +80,11 @@ def run(
             chain.write(plan, store.workdir)  # before any lock of a stage: see `gc`
         with status.Status(stages, store) as watcher:
             outcome = run_stages(
-                stages, store, watcher=watcher, interrupted=interrupted
+                stages,
+                store,
+                watcher=watcher,
+                interrupted=interrupted,
+                plan=None if stage is None else plan.stages,
             )
     if stage is None:
         report = build_report(store.workdir)
@@ -107,67 +113,125 @@ def run_stages(
     *,
     watcher: status.Watcher,
     interrupted: Callable[[], bool] = lambda: False,
+    plan: Sequence[Stage] | None = None,
 ) -> Outcome:
-    """Runs what is not there yet; a failed stage blocks only what descends from it."""
-    outcome = Outcome({}, {})
-    first: dict[str, str] = {}  # {key: name it ended under}; two names may share one
-    digests: unchanged.Known = {}
+    """Runs what is asked for and not there yet; a failed stage blocks only what
+    descends from it.
+
+    plan: the stages that do the asking, see `demand`; None: those given.
+    """
+    asking = demand.Demand(stages if plan is None else plan, store)
+    run = _Run({one.name: one for one in stages}, store, asking, watcher, interrupted)
     for one in stages:
-        state, text = _known(one, store, outcome.states, first, digests)
+        if one.name not in run.outcome.states and asking.wanted(one):
+            run.make(one)
+    for one in stages:
+        if one.name not in run.outcome.states:
+            run.leave(one)
+    for name in _stood_in_for(stages, run.outcome.states):
+        del run.outcome.errors[name]
+    return run.outcome
+
+
+@dataclasses.dataclass
+class _Run:
+    """The stages of one run, and how they ended so far."""
+
+    stages: Mapping[str, Stage]
+    store: stores.Store
+    demand: demand.Demand
+    watcher: status.Watcher
+    interrupted: Callable[[], bool]
+    outcome: Outcome = dataclasses.field(default_factory=lambda: Outcome({}, {}))
+    first: dict[str, str] = dataclasses.field(  # {key: name it was made under}
+        default_factory=dict
+    )
+    digests: unchanged.Known = dataclasses.field(default_factory=dict)
+
+    def make(self, one: Stage) -> None:
+        """A stage, after those parents that only it asks for, one after another."""
+        while parent := self._missing(one):
+            self.make(parent)
+        state, text = self._known(one)
         if not state:
-            if interrupted():
+            if self.interrupted():
                 raise hooks.Interrupted(f"before stage {one.name}")
-            watcher.begin(one)
-            state, text = _run_one(one, store, watcher, interrupted)
-        outcome.states[one.name] = state
+            self.watcher.begin(one)
+            state, text = _run_one(one, self.store, self.watcher, self.interrupted)
+        self._end(one, state, text)
+        self.first.setdefault(one.key, one.name)
+
+    def leave(self, one: Stage) -> None:
+        """A stage that nothing has asked for."""
+        if self.store.done(one.key):
+            self._end(one, *self._known(one))
+        elif self.demand.never(one):
+            self._end(one, "skipped", "")
+        else:
+            text = "no search asks for it yet. Run this again once others are done."
+            self._end(one, "early", text)
+
+    def _missing(self, one: Stage) -> Stage | None:
+        """The next parent that a stage asks for and that this run has not come to."""
+        names = (one.parent_names[role] for role in self.demand.asked(one))
+        missing = (name for name in names if name not in self.outcome.states)
+        return next((self.stages[n] for n in missing if n in self.stages), None)
+
+    def _end(self, one: Stage, state: str, text: str) -> None:
+        """Notes how a stage ended; parents that nothing can ask for now end as well."""
+        self.outcome.states[one.name] = state
         if state in ("failed", "diverged"):
-            outcome.errors[one.name] = text
-        watcher.end(one, state, text)
-        first.setdefault(one.key, one.name)
-    for name in _stood_in_for(stages, outcome.states):
-        del outcome.errors[name]
-    return outcome
+            self.outcome.errors[one.name] = text
+        self.watcher.end(one, state, text)
+        for name in one.parent_names.values():
+            if name in self.stages and name not in self.outcome.states:
+                children = self.demand.children[name]
+                if all(child.name in self.outcome.states for child, _ in children):
+                    self.leave(self.stages[name])
+
+    def _known(self, one: Stage) -> tuple[str, str]:
+        """(state, text) of a stage that has no need or no chance to run, else
+        ("", "").
+        """
+        store, states = self.store, self.outcome.states
+        parents = {
+            one.parent_names[role]: states.get(one.parent_names[role])
+            or _elsewhere(one.parent_keys[role], store)
+            for role in self.demand.asked(one)
+        }
+        blocked = outcomes.blocked(parents, kind(one.kind).DOES_WITHOUT)
+        if blocked:
+            return "blocked", blocked
+        if one.key in self.first:
+            state = states[self.first[one.key]]
+            if state in outcomes.THERE:
+                return "cached", ""
+            return state, f"is the same as {self.first[one.key]}"
+        if store.done(one.key):
+            return _checked(one, store, self.digests)
+        reason = store.diverged(one.key)
+        if reason is None:
+            return _held_up(parents)
+        again = f"remove {one.short} --workdir={store.workdir}"
+        again = f"To try it again: `python -m jaxseg.artifacts {again}`"
+        return "diverged", f"in an earlier run, {reason} {again}"
 
 
-def _known(
-    one: Stage,
-    store: stores.Store,
-    states: Mapping[str, str],
-    first: Mapping[str, str],
-    digests: unchanged.Known,
+def _checked(
+    one: Stage, store: stores.Store, digests: unchanged.Known
 ) -> tuple[str, str]:
-    """(state, text) of a stage that has no need or no chance to run, else ("", "")."""
-    parents = {
-        name: states.get(name) or _elsewhere(one.parent_keys[role], store)
-        for role, name in one.parent_names.items()
-    }
-    blocked = outcomes.blocked(parents, kind(one.kind).DOES_WITHOUT)
-    if blocked:
-        return "blocked", blocked
-    if one.key in first:
-        state = states[first[one.key]]
-        if state in outcomes.THERE:
-            return "cached", ""
-        return state, f"is the same as {first[one.key]}"
-    if store.done(one.key):
-        try:
-            store.verify(one.key)
-            unchanged.check(one, store.manifest(one.key), digests)
-        except errors.DamagedPicture as error:  # the report has its numbers
-            return "failed", str(error)
-        except errors.UserError as error:
-            with stores.writable(store.workdir):
-                store.fail(
-                    one.key, str(error)
-                )  # the report leaves it out, and says why
-            return "failed", str(error)
-        store.accept(one.key)
-        return "cached", ""
-    reason = store.diverged(one.key)
-    if reason is None:
-        return _held_up(parents)
-    again = f"`python -m jaxseg.artifacts remove {one.short} --workdir={store.workdir}`"
-    return "diverged", f"in an earlier run, {reason} To try it again: {again}"
+    """(state, text) of a stage that is there: cached, or failed where it is wrong."""
+    try:
+        store.verify(one.key)
+        unchanged.check(one, store.manifest(one.key), digests)
+    except errors.DamagedPicture as error:  # the report has its numbers
+        return "failed", str(error)
+    except errors.UserError as error:
+        with stores.writable(store.workdir):
+            store.fail(one.key, str(error))  # the report leaves it out, and says why
+        return "failed", str(error)
+    store.accept(one.key)
+    return "cached", ""
 
 
 def _elsewhere(key: str, store: stores.Store) -> str:
@@ -241,19 +305,12 @@ def run_stage(
     with store.lock(one.short, f"stage {one.name}"), stores.writable(store.workdir):
         if store.done(one.key):
             return
-        lost = {r: store.diverged(k) for r, k in one.parent_keys.items()}
-        lost = (
-            {r: why for r, why in lost.items() if why}
-            if kind(one.kind).DOES_WITHOUT
-            else {}
-        )
+        keys = {r: one.parent_keys[r] for r in demand.Demand([one], store).asked(one)}
+        lost = {r: why for r, k in keys.items() if (why := store.diverged(k))}
+        lost = lost if kind(one.kind).DOES_WITHOUT else {}
         context = StageContext(
             stage=one,
-            parents={
-                role: store.folder(key)
-                for role, key in one.parent_keys.items()
-                if role not in lost
-            },
+            parents={r: store.folder(k) for r, k in keys.items() if r not in lost},
             lost=lost,
             folder=store.start(one.key),
             scratch=store.running(one.key),

@@ -94,7 +94,7 @@ class StageContext:
     """
 
     stage: Stage
-    parents: Mapping[str, Path]  # {role: artifact folder}
+    parents: Mapping[str, Path]  # {role: artifact folder} of those it asks for
     folder: Path
     scratch: Path
     lost: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -152,6 +152,17 @@ class Kind:
     def selected(self, spec: Any) -> str:
         """The evaluation that chose these weights among candidates; "": none did."""
         return ""
+
+    def asks(
+        self, stage: Stage, ended: Callable[[str], Mapping[str, Any] | None]
+    ) -> Sequence[str]:
+        """The roles of the parents that are needed, in this sequence: all, or as a
+        search finds them, which asks for one after another.
+
+        ended: the manifest of the parent in a role, {} of one that diverged, None of
+        one that has not ended.
+        """
+        return tuple(stage.parents)
 
     def training(self, stage: Stage) -> Stage | None:
         """The `train` stage whose weights these are, if this workdir trains them."""

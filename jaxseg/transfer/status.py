@@ -1,5 +1,6 @@
 """What a run shows: bars on a terminal, plain lines in a log file."""
 
+import collections
 import contextlib
 import sys
 import time
@@ -15,6 +16,7 @@ from jaxseg.transfer.stage import Stage
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
 COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan", "early": "cyan"}
+QUIET = {"cached": "were done already", "skipped": "were skipped: no search needs them"}
 
 
 class Watcher:
@@ -59,7 +61,7 @@ class Status(Watcher):
         self.all = self.bars.add_task("stages", total=self.total, rate="", text="")
         self.one: progress.TaskID | None = None
         self.began = 0.0
-        self.cached = 0
+        self.quiet: collections.Counter[str] = collections.Counter()
         self.noted: set[str] = set()
         self.streams = contextlib.ExitStack()
 
@@ -70,7 +72,7 @@ class Status(Watcher):
 
     def __exit__(self, *exception: Any) -> None:
         self.streams.close()
-        self._say_cached()
+        self._say_quiet()
         self.bars.stop()
 
     def begin(self, one: Stage) -> None:
@@ -92,7 +94,7 @@ class Status(Watcher):
         if text in self.noted:
             return
         self.noted.add(text)
-        self._say_cached()
+        self._say_quiet()
         place = " " * len(self._place())
         self.console.print(f"{place} note     {_shown(f'{one.name}  {text}')}")
 
@@ -104,10 +106,10 @@ class Status(Watcher):
             self.bars.remove_task(self.one)
             self.one = None
         result = self._result(one) if state in ("done", "cached") else text
-        if state == "cached":
-            self.cached += 1
+        if state in QUIET:
+            self.quiet[state] += 1
             return
-        self._say_cached()
+        self._say_quiet()
         spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
         line = _shown(f"{one.name}  {result}  {spent}".rstrip())
@@ -116,11 +118,12 @@ class Status(Watcher):
     def _place(self) -> str:
         return f"[{self.ended:>3}/{self.total}]"
 
-    def _say_cached(self) -> None:
-        """Stages that were there already, in one line."""
-        if self.cached:
-            self.console.print(f"{self.cached} stages were done already")
-        self.cached = 0
+    def _say_quiet(self) -> None:
+        """Stages that were there already or that nothing needs, in a line each."""
+        for state, words in QUIET.items():
+            if self.quiet[state]:
+                self.console.print(f"{self.quiet[state]} stages {words}")
+        self.quiet.clear()
 
     def _result(self, one: Stage) -> str:
         """'miou 0.412', or 'miou 0.037 (learning nothing gives 0.057)'."""

@@ -1,8 +1,9 @@
 """The plan as a table: what would run, what is there, what it costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxseg.transfer import demand
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, kind
 
@@ -14,11 +15,13 @@ def show(study: str, stages: Sequence[Stage], workdir: Path) -> None:
     """Prints the stages that a run would look at, and what they add up to."""
     store = stores.Store(workdir)
     costs = {one.key: _cost(one) for one in stages}
+    asking = demand.Demand(stages, store)
+    states = {one.name: _state(one, store, asking) for one in stages}
     rows = [COLUMNS]
     for one in stages:
         cost = costs[one.key]
         numbers = [f"{cost[k]:,}" if k in cost else "" for k in COLUMNS[3:-1]]
-        rows.append((one.name, one.kind, _state(one, store), *numbers, one.short))
+        rows.append((one.name, one.kind, states[one.name], *numbers, one.short))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     print(f"{study} in {workdir}")
     for row in rows:
@@ -27,23 +30,35 @@ def show(study: str, stages: Sequence[Stage], workdir: Path) -> None:
             for place, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
-    missing = {
-        one.key: costs[one.key]
-        for one in stages
-        if not store.done(one.key) and not store.diverged(one.key)
-    }
+    print(_sum(stages, states, costs))
+
+
+def _sum(
+    stages: Sequence[Stage],
+    states: Mapping[str, str],
+    costs: Mapping[str, Mapping[str, int]],
+) -> str:
+    """The last line. {stage name: state}, {key: cost}; a key counts once."""
+    keys = lambda *of: {one.key for one in stages if states[one.name] in of}
+    sure = keys("to run", "failed before")
+    open_ = keys("if asked") - sure
     totals = {
-        name: sum(cost.get(name, 0) for cost in missing.values())
+        name: sum(costs[key].get(name, 0) for key in sure | open_)
         for name in ("steps", "examples", "evaluated", "bytes")
     }
     count = sum(row.get("role") == "target" for one in stages for row in one.columns)
-    print(
+    searched = (
+        f" At most: searches ask for 0 to {_many(len(open_), 'stage')} of these."
+        if open_
+        else ""
+    )
+    return (
         f"{_many(len(stages), 'stage')}, {_many(count, 'table cell')}; "
-        f"{_many(len(costs), 'artifact')}, {sum(map(store.done, costs))} cached. "
+        f"{_many(len(costs), 'artifact')}, {len(keys('cached'))} cached. "
         f"To run: {_many(totals['steps'], 'step')}, "
         f"{_many(totals['examples'], 'example')}, "
         f"{_many(totals['evaluated'], 'image')} evaluated, "
-        f"{totals['bytes'] / 2**20:,.1f} MiB of weights."
+        f"{totals['bytes'] / 2**20:,.1f} MiB of weights.{searched}"
     )
 
 
@@ -51,11 +66,16 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _state(one: Stage, store: stores.Store) -> str:
+def _state(one: Stage, store: stores.Store, asking: demand.Demand) -> str:
+    """Cached, to run, failed or diverged before; of candidates of a search that it has
+    not asked for: skipped where it is over, "if asked" where it is not.
+    """
     if store.done(one.key):
         return "cached"
-    failure = store.failure(one.key)
-    return f"{failure['state']} before" if failure else "to run"
+    failure = store.failure(one.key) or {"state": ""}
+    if failure["state"] == "diverged" or asking.wanted(one):
+        return f"{failure['state']} before" if failure["state"] else "to run"
+    return "skipped" if asking.never(one) else "if asked"
 
 
 def _cost(one: Stage) -> dict[str, int]:

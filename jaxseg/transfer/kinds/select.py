@@ -4,17 +4,20 @@ Children of a `select` stage start from the winner. The factors paper takes the 
 three learning rates (5.1); which images decide is the candidates' evaluation's name.
 Candidates that diverged are listed and lose. A winner that was trained on a part of its
 images is trained again on all of them: the result is that training.
+
+A search asks for candidates one after another, and those it never asks for are not
+trained: `jaxseg.transfer.peak`.
 """
 
 import dataclasses
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest
-from jaxseg.transfer import choosing
+from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, rules
+from jaxseg.transfer import choosing, peak
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import EvalSpec, TrainSpec
 
@@ -27,10 +30,15 @@ class SelectSpec(binding.Spec):
     refit: a winner that was trained on part="train" is trained again on all of its
     images: for as many steps as it was best after, with the schedule over these, and
     the last weights are kept. Without it the winner stands as it is.
+    search: None trains all candidates. "peak" asks for one after another: `peak.walk`
+    over their learning rates, the lowest first in its list.
+    start: the role of the candidate that a search begins with.
     """
 
     evaluation: str = "holdout"
     refit: bool = True
+    search: Annotated[str | None, rules.one_of("peak")] = None
+    start: str | None = None
 
 
 class Select(stages.Kind):
@@ -39,6 +47,12 @@ class Select(stages.Kind):
     Spec = SelectSpec
     VERSION = 3
     DOES_WITHOUT = True  # candidates that diverged
+
+    def key_parts(self, spec: SelectSpec) -> Any:
+        """Without a search as before there were any."""
+        parts = super().key_parts(spec)
+        names = ("search", "start") if spec.search is None else ()
+        return {name: value for name, value in parts.items() if name not in names}
 
     def check_parents(
         self, spec: SelectSpec, parents: Mapping[str, stages.Stage], where: str
@@ -67,6 +81,22 @@ class Select(stages.Kind):
                     f"{candidate.spec.headline!r}, is of images that the refit trains "
                     "on. Fix: another `headline` there, or refit=False here."
                 )
+        _check_search(spec, parents, where)
+
+    def asks(
+        self,
+        stage: stages.Stage,
+        ended: Callable[[str], Mapping[str, Any] | None],
+    ) -> Sequence[str]:
+        """All candidates, or the walk of the search so far."""
+        if stage.spec.search is None:
+            return tuple(stage.parents)
+
+        def worth(role: str) -> float | None:
+            found = ended(role)
+            return None if found is None else _worth(found, stage.spec.evaluation)
+
+        return peak.walk(_order(stage.parents), stage.spec.start, worth)
 
     def training(self, stage: stages.Stage) -> stages.Stage | None:
         """That of the first candidate, as it is once it is trained on all images."""
@@ -129,9 +159,50 @@ def _run(context: stages.StageContext) -> dict[str, Any]:
             "steps": chosen.get("steps", 0),
             "seconds": 0.0,  # the candidates' own stages count theirs
         }
-    rows = list(_rows(context, manifests, scores, winner))
+    asked = KIND.asks(context.stage, lambda role: manifests.get(role, {}))
+    rows = list(_rows(context, manifests, scores, winner, asked))
     jsonl.write(context.folder / "rows.jsonl", rows)
-    return facts
+    skipped = [role for role in context.stage.parents if role not in asked]
+    return facts | ({"skipped": skipped} if spec.search else {})
+
+
+def _check_search(
+    spec: SelectSpec, parents: Mapping[str, stages.Stage], where: str
+) -> None:
+    """UserError where a search has no list to walk over, or no place to begin."""
+    if spec.search is None:
+        if spec.start is not None:
+            raise errors.UserError(
+                f"{where}/start: found {spec.start!r}, allowed: None, for there is no "
+                "search. Fix: search='peak'"
+            )
+        return
+    if spec.start not in parents:
+        raise errors.UserError(
+            f"{where}/start: found {spec.start!r}, allowed: the role of the candidate "
+            f"that the search begins with, of {', '.join(parents)}"
+        )
+    rates = [getattr(one.spec, "lr", None) for one in parents.values()]
+    if None in rates or len(set(rates)) < len(rates):
+        raise errors.UserError(
+            f"{where}/search: found candidates with the learning rates {rates}, "
+            "allowed: trainings with a rate each"
+        )
+
+
+def _order(candidates: Mapping[str, stages.Stage]) -> list[str]:
+    """The list that a search walks over: roles by learning rate, the lowest first."""
+    return sorted(candidates, key=lambda role: candidates[role].spec.lr)
+
+
+def _worth(manifest: Mapping[str, Any], evaluation: str) -> float:
+    """The score of a candidate, higher is better; -inf of one that diverged, {}, and
+    where it is not finite.
+    """
+    score = _score(manifest, evaluation) if manifest else {"value": math.nan}
+    if not math.isfinite(score["value"]):
+        return -math.inf
+    return score["value"] if score["higher_is_better"] else -score["value"]
 
 
 def refits(spec: SelectSpec, candidate: stages.Stage) -> bool:
@@ -210,10 +281,10 @@ def _words(
     context: stages.StageContext, candidate: stages.Stage, evaluation: str
 ) -> str:
     """What the protocol of an evaluation of the winner adds by the choice made here."""
-    count = len(context.parents) + len(context.lost)
-    decided = context.stage.spec.evaluation
+    spec, count = context.stage.spec, len(context.stage.parents)
+    at_most = "up to " if spec.search else ""
     known = getattr(candidate.spec, "evaluations", {})  # a selection has none
-    return choosing.candidates(known, evaluation, decided, count)
+    return choosing.candidates(known, evaluation, spec.evaluation, count, at_most)
 
 
 def _chosen(
@@ -230,27 +301,35 @@ def _rows(
     manifests: Mapping[str, Mapping[str, Any]],
     scores: Mapping[str, Mapping[str, Any]],
     winner: str,
+    asked: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-    """One of each candidate; of one that diverged without a value, with the reason."""
-    for role in sorted([*scores, *context.lost]):
-        candidate, name, metric, value = context.stage.parents[role], None, None, None
-        if role not in context.lost:
-            name, score = manifests[role]["name"], scores[role]
-            metric, value = score["name"], score["value"]
-        yield {
-            "candidate": name or candidate.name,
-            "key": candidate.key,
-            "lr": getattr(candidate.spec, "lr", None),
-            "metric": metric,
-            "evaluation": context.stage.spec.evaluation,
-            "value": value,
+    """One of each candidate; of one that diverged without a value, with the reason.
+
+    Of a search in the order of its list, with the place, from 1, at which each was
+    asked for; those that never were have none.
+    """
+    spec, candidates = context.stage.spec, context.stage.parents
+    for role in _order(candidates) if spec.search else sorted(candidates):
+        score = scores.get(role, {"name": None, "value": None})
+        row = {
+            "candidate": manifests.get(role, {}).get("name") or candidates[role].name,
+            "key": candidates[role].key,
+            "lr": getattr(candidates[role].spec, "lr", None),
+            "metric": score["name"],
+            "evaluation": spec.evaluation,
+            "value": score["value"],
             "winner": role == winner,
-            "diverged": context.lost.get(role) or _not_finite(value),
+            "diverged": context.lost.get(role) or _not_finite(score["value"]),
         }
+        if spec.search:
+            row["skipped"] = role not in asked
+            row["asked"] = None if row["skipped"] else asked.index(role) + 1
+        yield row
 
 
-def _not_finite(value: float) -> str | None:
-    return None if math.isfinite(value) else f"its score is {value}"
+def _not_finite(value: float | None) -> str | None:
+    finite = value is None or math.isfinite(value)
+    return None if finite else f"its score is {value}"
 
 
 def _score(manifest: Mapping[str, Any], evaluation: str) -> dict[str, Any]:
