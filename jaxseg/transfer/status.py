@@ -16,7 +16,7 @@ from jaxseg.transfer.stage import Stage
 
 COLORS = {"done": "green", "cached": "dim", "failed": "red", "blocked": "yellow"}
 COLORS |= {"diverged": "yellow", "busy": "cyan", "waiting": "cyan", "early": "cyan"}
-QUIET = {"cached": "were done already", "skipped": "were skipped: no search needs them"}
+QUIET = {"cached": "done already", "skipped": "skipped: no search asks for them"}
 
 
 class Watcher:
@@ -121,8 +121,8 @@ class Status(Watcher):
     def _say_quiet(self) -> None:
         """Stages that were there already or that nothing needs, in a line each."""
         for state, words in QUIET.items():
-            if self.quiet[state]:
-                self.console.print(f"{self.quiet[state]} stages {words}")
+            if count := self.quiet[state]:
+                self.console.print(f"{count} stages were {words}")
         self.quiet.clear()
 
     def _result(self, one: Stage) -> str:
