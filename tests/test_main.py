@@ -111,6 +111,13 @@ def test_what_follows_from_a_replaced_value_follows(command):
     assert found["model"]["backbone"]["width"] == 48
 
 
+def test_a_value_that_replaces_a_key_inside_itself_ends_in_a_message(command):
+    """The stage is called `model`, as a key of its section is."""
+    value = '.*/model={"kind": "train", "model": {}}'
+    code, _, err = command(SINGLE, "--print", "--set", value)
+    assert code == 2 and "stages/model: key 'data' is missing" in err
+
+
 MISTAKES = [
     ("lr=x", r"stages/model/lr: found 'x' \(str\), allowed: float"),
     ("lr=NaN", r"stages/model/lr: found nan"),

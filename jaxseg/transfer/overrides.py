@@ -1,5 +1,6 @@
 """--set and --config.a.b: values of a config replaced by the paths of its keys."""
 
+import copy
 import difflib
 import json
 import re
@@ -33,7 +34,7 @@ def override(config: Any, changes: Sequence[tuple[str, Any]]) -> chain.Config:
                 if not isinstance(section.get(name), dict):  # left to its default
                     section[name] = {}
                 section = section[name]
-            section[key] = value
+            section[key] = copy.deepcopy(value)  # it may stand inside itself
     return chain.bind(config)
 
 
