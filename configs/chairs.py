@@ -24,6 +24,7 @@ those on composites.
 
 from configs import common
 
+OWN_SEEDS = 1000  # of objects: no random start has the weights that a source began with
 COMMON = 64  # pixels, of all models and of all that starts from one (5.1)
 LETTERBOX, SIDES = {"name": "letterbox"}, ("height", "width")
 SGD = {"name": "sgd", "momentum": 0.0}
@@ -233,7 +234,7 @@ def train(arg, model, data, parent, row, size=COMMON, splits=("validation", "tes
         lr=rate,
         optimizer=optimizer,
         schedule={"name": "constant"},
-        seed=row["seed"],
+        seed=row["seed"] + (OWN_SEEDS if of_objects else 0),
         eval_every=arg.object_eval_every if of_objects else arg.eval_every,
         patience=arg.patience,
         keep="best",
