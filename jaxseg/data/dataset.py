@@ -171,6 +171,17 @@ def _fill(ids: np.ndarray, ignored: int) -> np.ndarray:
     return filled
 
 
+def shape(name: str, **sizes: int) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of a field; sizes: of the axes that NUMBERS names.
+
+    >>> shape("boxes", objects=100)
+    ((100, 4), 'float32')
+    """
+    kind, _, axes = NUMBERS[name].partition(" ")
+    named = [axis for axis in axes[1:-1].split(", ") if axis]
+    return tuple(sizes.get(axis) or int(axis) for axis in named), kind
+
+
 def _check_image(image: np.ndarray, where: str) -> None:
     if image.ndim != 3 or image.dtype not in (np.uint8, np.uint16) or not image.size:
         raise errors.UserError(

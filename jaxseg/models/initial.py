@@ -67,20 +67,27 @@ def variables(
     return trees.unflatten(
         {
             path: jnp.array(_draw(leaf, f"{seed}/{path}"))
-            for path, leaf in _laws(module, tuple(image_shape[-3:])).items()
+            for path, leaf in _laws(module, tuple(image_shape[-3:]))[0].items()
         }
     )
 
 
 def shapes(module: nn.Module, image_shape: tuple[int, ...]) -> types.Variables:
     """Shapes and dtypes of all variables, without drawing any."""
-    laws = _laws(module, tuple(image_shape[-3:]))
+    laws, _ = _laws(module, tuple(image_shape[-3:]))
     return trees.unflatten(
         {
             path: jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
             for path, leaf in laws.items()
         }
     )
+
+
+def outputs(module: nn.Module, image_shape: tuple[int, ...]) -> Any:
+    """Shapes and dtypes of what the module returns for one image when it gets its
+    variables: of a model {head: output}.
+    """
+    return _laws(module, tuple(image_shape[-3:]))[1]
 
 
 def _draw(leaf: Drawn | np.ndarray, name: str) -> np.ndarray:
@@ -95,17 +102,27 @@ def _draw(leaf: Drawn | np.ndarray, name: str) -> np.ndarray:
 @functools.lru_cache(maxsize=64)
 def _laws(
     module: nn.Module, image_shape: tuple[int, int, int]
-) -> dict[str, Drawn | np.ndarray]:
-    """Law or constant of every leaf; XLA drops the image and the draws, unused."""
+) -> tuple[dict[str, Drawn | np.ndarray], Any]:
+    """Law or constant of every leaf, and the shapes of what the module returns; XLA
+    drops the image, the draws and the outputs, unused.
+    """
+    shapes = []
 
     @jax.jit
     def constants():
         image = jnp.zeros((1, *image_shape))
-        tree = module.init(jax.random.key(0), image, train=False)
+        key = jax.random.key(0)
+        output, tree = module.init_with_output(key, image, train=False)
+        shapes.append(jax.tree.map(_shape, output))
         return jax.tree.map(_without_value, tree, is_leaf=_is_drawn)
 
     flat = trees.flatten(constants())
-    return {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
+    laws = {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
+    return laws, shapes[0]
+
+
+def _shape(array: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
 
 
 def _is_drawn(leaf: Any) -> bool:

@@ -6,9 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from jaxseg.core import errors, hashing, trees
 from jaxseg.core.types import Variables
+from jaxseg.data import dataset
 from jaxseg.models import initial
+from jaxseg.models import model as models
 from jaxseg.tasks import build
 
 
@@ -53,6 +57,46 @@ class Network:
             raise errors.UserError(
                 f"model: no network for images {self.image_shape} can be built of "
                 f"{section}: {text}"
+            ) from error
+
+    @functools.lru_cache(maxsize=256)  # noqa: B019
+    def check(self, fields: tuple[str, ...], points: int) -> None:
+        """UserError where the task cannot compute its loss from what its head returns.
+
+        fields: of the data, that the task reads; points: keypoints of an object. Of
+        several views the run tells.
+        """
+        section, task, outputs = json.loads(self.sections)
+        model, objective = build.network(section, task, outputs)
+        if objective.views > 1:
+            return
+        output = initial.outputs(model, self.image_shape)
+        output = output if len(objective.heads) > 1 else output[objective.name]
+        height, width, _ = self.image_shape
+        sizes = dict(height=height, width=width, objects=2, points=points)
+        sizes["classes"] = outputs
+        shapes = {name: dataset.shape(name, **sizes) for name in fields}
+        shapes["image"] = self.image_shape, "float32"
+        batch = {
+            name: jax.ShapeDtypeStruct((1, *shape), kind)
+            for name, (shape, kind) in shapes.items()
+        }
+
+        def loss(output: Any, batch: Any) -> Any:
+            batch = objective.prepare(batch, jax.random.key(0))
+            return objective.loss(output, batch)[0]
+
+        try:
+            jax.eval_shape(loss, output, batch)
+        except errors.UserError:
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            names = [head["name"] for head in models.head_sections(section)]
+            raise errors.UserError(
+                f"model/head: found {', '.join(names)}; task {objective.name!r} cannot "
+                f"use what it returns ({text}). Fix: a head for this task, such as those of "
+                "configs/common.py"
             ) from error
 
     @functools.lru_cache(maxsize=256)  # noqa: B019

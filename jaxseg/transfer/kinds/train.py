@@ -191,6 +191,8 @@ def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
         )
     optim.schedule(steps=spec.steps, **spec.schedule)
     variables = spec.network.shapes()  # or it is refused here
+    with errors.located(where):
+        spec.network.check(task.fields_of(facts), len(facts.keypoints))
     if spec.lr_multipliers:  # a plan has thousands of stages
         optim.leaf_scales(variables["params"], spec.lr_multipliers)
     if spec.optimizer["decay_multipliers"]:
