@@ -1,7 +1,7 @@
 r"""A model for your own images and masks, and the gain of the weights it starts from.
 
   python -m jaxseg.main --config=configs/finetune.py:data=DIR
-  python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,resize_masks
+  python -m jaxseg.main --config=configs/finetune.py:data=DIR,binary,mask_size=resize
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,\
 loss=cross_entropy+dice,auto_weights
   python -m jaxseg.main --config=configs/finetune.py:data=DIR,start=runs/x/artifacts/KEY
@@ -36,7 +36,7 @@ def get_config(arg=""):
         binary=False,
         loss=("cross_entropy",),
         auto_weights=False,
-        resize_masks=False,
+        mask_size="refuse",
         classes=("",),
         size=(128, 128),
         backbone="hrnet",
@@ -73,7 +73,7 @@ def model(arg, start, seed):
     options = {}
     if arg.dataset.startswith("folder/"):
         options["binary"] = arg.binary
-        options["mask_size"] = "resize" if arg.resize_masks else "refuse"
+        options["mask_size"] = arg.mask_size
         if any(arg.classes):
             options["classes"] = list(arg.classes)
     row = dict(setting="own", target="own", source=start, baseline="random")

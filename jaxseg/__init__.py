@@ -1,16 +1,24 @@
 """Transfer learning for dense prediction in JAX: which start helps, and how much."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxseg.transfer.artifact import Artifact
 
 __version__ = "0.1.0"
 __all__ = ["load", "run"]
 
 
-def load(folder: Any, head: str | None = None) -> Any:
+def load(folder: Path | str, head: str | None = None) -> "Artifact":
     """The model of an artifact, trained here or imported; UserError if it has none.
 
     model = jaxseg.load("runs/factors/artifacts/0123456789abcdef0123")
     classes = model(image)  # uint8 [H, W, 3] -> int32 [H, W]
+
+    model.features(batch) and model.logits(batch) take normalized float images
+    [B, H, W, C]; model.predictor(...) predicts in windows, scales and mirror images;
+    model.manifest says what made it.
     """
     from jaxseg.transfer import artifact  # `import jaxseg` costs nothing
 

@@ -98,13 +98,14 @@ def bind(
     function with `**overrides` that returns a dataclass has that class's fields as
     parameters; their values are those of the object it builds.
 
-    Equal sections are bound once and share the result: do not change it.
+    Equal sections are bound once and share what the result holds: do not change it.
     """
     parts = section.values() if isinstance(section, Mapping) else ()
     if any(isinstance(part, Spec) for part in parts):  # large, and seldom equal
         return _bind(functions, section, where, given or {}, named)
     try:
-        return _bound(functions, section, "", given or {}, named)
+        bound = _bound(functions, section, "", given or {}, named)
+        return dict(bound) if isinstance(bound, dict) else bound
     except (TypeError, AttributeError, pickle.PicklingError, errors.UserError):
         return _bind(functions, section, where, given or {}, named)
 
@@ -117,15 +118,15 @@ def _bind(
     named: bool,
 ) -> Any:
     if not isinstance(section, Mapping):
-        raise errors.UserError(f"{where}: found {section!r}, allowed: a section")
+        raise _no_section(section, where)
     named = named or any("name" in _signature(each).parameters for each in functions)
     name = {"name": name_of(section, where)} if named and "name" in section else {}
     section = {key: value for key, value in section.items() if key not in name}
     parameters = _parameters(functions, (*given, "name"))
     for key in section:
         if key not in parameters:
-            error = lookup.unknown(key, parameters, kind="key")
-            raise errors.UserError(f"{where}: {error}")
+            known = {*parameters, "name"} if named else parameters
+            raise lookup.unknown(key, known, kind="key", where=where)
     if "name" in _required(functions) and not name:
         raise errors.UserError(f"{where}: key 'name' is missing")
     bound = {
@@ -166,8 +167,15 @@ def _instance(spec: type[Spec], values: Mapping[str, Any], where: str) -> Spec:
         raise errors.UserError(f"{where}/{error}") from None
 
 
+def _no_section(value: Any, where: str) -> errors.UserError:
+    fix = f'. Fix: {{"name": "{value}"}}' if isinstance(value, str) else ""
+    return errors.UserError(f"{where}: found {value!r}, allowed: a section{fix}")
+
+
 def name_of(section: Any, where: str) -> str:
     """The `name` of a section; UserError where it has none."""
+    if isinstance(section, str):
+        raise _no_section(section, where)
     if not isinstance(section, Mapping) or "name" not in section:
         raise errors.UserError(
             f"{where}: found {section!r}, allowed: a section with a 'name'"
@@ -294,7 +302,7 @@ def _cast(value: Any, annotation: Any, where: str) -> Any:
     if by is not None:
         left_out = value is None and types.NoneType in kinds
         if not (left_out or isinstance(value, Mapping)):
-            raise errors.UserError(f"{where}: found {value!r}, allowed: a section")
+            raise _no_section(value, where)
         with errors.located(where):
             return by.bind(value, where=where)
     if spec is not None and (value is not None or types.NoneType not in kinds):

@@ -64,14 +64,18 @@ def reading(where: object, allowed: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def located(where: str) -> Iterator[None]:
-    """Puts `where`, a place in a config, before a UserError raised inside it that does
-    not begin with this place or one below.
+    """Puts `where`, a place in a config, before a UserError raised inside it.
+
+    A message that begins with this place, or one below, stays; one that begins with
+    the last part of it, such as "optimizer/lr: ..." in ".../optimizer", goes on there.
     """
     try:
         yield
     except UserError as error:
-        if where and not str(error).startswith(where):
-            error.args = (f"{where}: {error}",)
+        text, (front, _, last) = str(error), where.rpartition("/")
+        if not text.startswith(where):
+            joined = front and text.startswith((f"{last}/", f"{last}:"))
+            error.args = (f"{front}/{text}" if joined else f"{where}: {text}",)
         raise
 
 

@@ -9,7 +9,7 @@ of SimMIM's intermediate step alone, works on batches: `mixing.mixup`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxseg.core import lookup
+from jaxseg.core import errors, lookup
 from jaxseg.data import transforms
 
 FLIP = {"name": "flip"}
@@ -44,5 +44,10 @@ def sized(
     """Sections, or those of a recipe, with all defaults and the training resolution."""
     steps = recipe(augment) if isinstance(augment, str) else augment
     own = {"height": height, "width": width}
-    bound = map(transforms.bind, steps)
-    return [b | {k: v for k, v in own.items() if b.get(k, v) is None} for b in bound]
+    done = []
+    for place, step in enumerate(steps):
+        with errors.located(f"augment/{place}"):
+            bound = transforms.bind(step)
+        filled = {k: v for k, v in own.items() if bound.get(k, v) is None}
+        done.append(bound | filled)
+    return done

@@ -107,6 +107,11 @@ class DataSpec(binding.Spec):
         known when they are opened.
         """
         known = facts.own or not facts.on_disk
+        if self.root is not None and not facts.on_disk:
+            raise errors.UserError(
+                f"{where}/root: found {self.root!r}; the images of {self.name} are "
+                "drawn and in no folder. Fix: drop root, or name a data set on disk."
+            )
         if known and self.split not in facts.splits:
             kind = f"split of {self.name}"
             raise lookup.unknown(self.split, facts.splits, kind=kind, where=where)

@@ -66,7 +66,7 @@ def _task(name: str, facts: Dataset) -> tasks.Task | None:
     built = build.task(section, 1)
     if not isinstance(built, tasks.Task) or built.label_field is None:
         return None
-    section |= built.options_for(facts)
+    section = section | built.options_for(facts)
     if not set(build.task(section, 1).fields) <= set(facts.fields):
         return None
     section = module.resolve(section, facts)

@@ -224,7 +224,9 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
         )
     weights = _resolve_weights(section["class_weights"], facts)
     dropped = {"ignored": ignored, "uncounted": uncounted}
-    return section | dropped | {"class_weights": weights}
+    usual = build(1, binary=section["binary"]).headline
+    headline = None if section["headline"] == usual else section["headline"]  # one key
+    return section | dropped | {"class_weights": weights, "headline": headline}
 
 
 def _resolve_classes(given: Any, facts: Dataset, name: str) -> list[int]:
@@ -237,7 +239,7 @@ def _resolve_classes(given: Any, facts: Dataset, name: str) -> list[int]:
             f"task/{name}: found {given!r}, allowed: 'background' or a list of classes "
             f"from 0 to {facts.num_classes - 1}"
         )
-    return list(classes)
+    return sorted(set(classes))
 
 
 def _resolve_weights(given: Any, facts: Dataset) -> list[float] | str | None:

@@ -15,7 +15,7 @@ from jaxseg.core import binding, errors, lookup, rules, trees
 from jaxseg.core.types import Array
 from jaxseg.train import state as states
 
-Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
+Pairs = Sequence[tuple[str, float]]  # [[pattern, number], ...], first match wins
 Momentum = Annotated[float, rules.BELOW_1]
 NotNegative = Annotated[float, rules.at_least(0)]
 Positive = Annotated[float, rules.ABOVE_0]
@@ -211,7 +211,7 @@ def schedule(
     """
     if not 0 <= warmup_steps <= steps:
         raise errors.UserError(
-            f"schedule.warmup_steps: found {warmup_steps}, allowed 0 to steps={steps}"
+            f"schedule/warmup_steps: found {warmup_steps}, allowed: 0 to steps={steps}"
         )
     curve = lookup.pick(SCHEDULES, name, kind="schedule")(**options)
 

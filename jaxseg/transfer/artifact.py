@@ -177,7 +177,12 @@ class Artifact:
 
 
 def _normalized(batch: Array) -> Array:
-    """The batch; UserError where it is pixels as they are in files."""
+    """The batch; UserError where it is one image, or pixels as they are in files."""
+    if batch.ndim != 4:
+        raise errors.UserError(
+            f"image: found the shape {list(batch.shape)}, allowed: [B, H, W, C]. Fix: "
+            "image[None] for one image"
+        )
     if not jnp.issubdtype(batch.dtype, jnp.floating):
         raise errors.UserError(
             f"image: found {batch.dtype}, allowed is float, normalized by the mean and "

@@ -77,7 +77,13 @@ def bind(config: Any) -> Config:
     """
     if isinstance(config, Config):
         return config
-    config = plain(config)
+    try:
+        config = plain(config)
+    except RecursionError:
+        raise errors.UserError(
+            "the config: found lists or sections in each other without end, allowed: "
+            "a few hundred levels. Fix: no section that contains itself."
+        ) from None
     unknown = set(config) - {"study", "stages"}
     if unknown:
         raise lookup.unknown(

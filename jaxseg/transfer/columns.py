@@ -3,13 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import trees
+from jaxseg.core import errors, lookup, trees
+from jaxseg.report import rows
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import StartSpec, TrainSpec
 
+NAMES = (*rows.COLUMNS, "role", "baseline", "pair")  # that tables know
+
 
 def complete(given: Mapping[str, Any], stage: stages.Stage) -> dict[str, Any]:
-    """All columns that are known before the stage has run; those given win."""
+    """All columns that are known before the stage has run; those given win.
+
+    UserError for a name that differs from a known one by a slip alone.
+    """
+    for name in given:
+        if name not in NAMES and (hint := lookup.did_you_mean(name, NAMES)):
+            raise errors.UserError(
+                f"stages/{stage.name}/columns: found {name!r}.{hint} A column of your "
+                "own needs a name that is not so near to a known one."
+            )
     trained = _training(stage)
     if trained is None:
         return dict(given)

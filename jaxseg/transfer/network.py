@@ -95,8 +95,8 @@ class Network:
             names = [head["name"] for head in models.head_sections(section)]
             raise errors.UserError(
                 f"model/head: found {', '.join(names)}; task {objective.name!r} cannot "
-                f"use what it returns ({text}). Fix: a head for this task, such as those of "
-                "configs/common.py"
+                f"use what it returns ({text}). Fix: a head for "
+                "this task, such as those of configs/common.py"
             ) from error
 
     @functools.lru_cache(maxsize=256)  # noqa: B019

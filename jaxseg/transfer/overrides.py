@@ -21,13 +21,15 @@ def override(config: Any, changes: Sequence[tuple[str, Any]]) -> chain.Config:
     """
     config = chain.plain(config)
     for pattern, value in changes:
-        paths = list(_paths(chain.bind(config).plain()))
+        bound = chain.bind(config).plain()
+        paths = list(_paths(bound))
         try:
             matched = [path for path in paths if re.fullmatch(pattern, "/".join(path))]
         except re.error as error:
             raise errors.UserError(f"--set {pattern!r}: not a regex: {error}") from None
         if not matched:
-            raise _no_key(pattern, value, paths)
+            alike = isinstance(value, Mapping)  # a section never stands in for a value
+            raise _no_key(pattern, value, [p for p in paths if _is(bound, p) == alike])
         for *sections, key in matched:
             section = config
             for name in sections:
@@ -48,12 +50,22 @@ def _no_key(
     tries = ["/".join([*front, end]) for end in (last, *ends)]
     tries = [start + text for text in tries for start in ("", ".*/")]
     near = [text for text in tries if any(re.fullmatch(text, key) for key in known)]
-    near += difflib.get_close_matches(pattern, known, n=1)
+    depth = pattern.count("/")
+    near += difflib.get_close_matches(
+        pattern, [text for text in known if text.count("/") == depth], n=1
+    )
     given = value if isinstance(value, str) else json.dumps(value)
     hint = f" Did you mean '{near[0]}={given}'?" if near else ""
     return errors.UserError(
         f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
     )
+
+
+def _is(tree: Any, path: Sequence[str]) -> bool:
+    """Whether a section is at this path."""
+    for key in path:
+        tree = tree[key]
+    return isinstance(tree, Mapping)
 
 
 def _paths(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -21,7 +21,7 @@ class Head(NamedTuple):
         """That of a training of this task on a set with these facts."""
         channels = facts.channels
         outputs = build.outputs(task, facts)
-        return cls(task, outputs, channels, facts.keypoints or facts.classes)
+        return cls(task, outputs, channels, names(task, facts))
 
     def check(self, name: str, facts: dataset.Dataset, where: str) -> None:
         """UserError where the set called `name` cannot judge this head."""
@@ -30,7 +30,7 @@ class Head(NamedTuple):
         if wanted != self.outputs:
             raise errors.UserError(
                 f"{where}: {name} needs a head of {wanted} outputs "
-                f"({listed(facts.keypoints or facts.classes)}), this one has "
+                f"({listed(names(self.task, facts))}), this one has "
                 f"{self.outputs} ({listed(self.classes)}). Fix: data with the same "
                 "classes, or train a head for these (configs/finetune.py)"
             )
@@ -40,6 +40,12 @@ class Head(NamedTuple):
                 f"{where}: images of {name} have {channels} channels, those of the "
                 f"training {self.channels}. Fix: data with as many channels"
             )
+
+
+def names(task: Mapping[str, Any], facts: dataset.Dataset) -> Sequence[str]:
+    """What the outputs of a task's head stand for."""
+    points = "keypoints" in build.task(task, 1).fields
+    return facts.keypoints if points else facts.classes
 
 
 def listed(classes: Sequence[str]) -> str:

@@ -65,9 +65,9 @@ class Select(stages.Kind):
         for candidate in parents.values():
             known = getattr(candidate.spec, "evaluations", {spec.evaluation: None})
             if spec.evaluation not in known:
-                raise lookup.unknown(
-                    spec.evaluation, known, kind="evaluation", where=candidate.name
-                )
+                kind = f"evaluation of {candidate.name}"
+                place = f"{where}/evaluation"
+                raise lookup.unknown(spec.evaluation, known, kind=kind, where=place)
             if getattr(candidate.spec, "headline", "") is None:
                 raise errors.UserError(
                     f"{where}: {candidate.name} has no headline, whose metric decides. "
@@ -107,10 +107,13 @@ class Select(stages.Kind):
         return dataclasses.replace(first, spec=on_all_images(first.spec))
 
     def modelled(self, stage: stages.Stage) -> stages.Stage | None:
-        """One that stands for all candidates, if their models are the same."""
+        """One that stands for all candidates, if their networks are the same."""
         every = [stages.kind(c.kind).modelled(c) for c in stage.parents.values()]
-        models = {one and hashing.canonical(one.spec.model) for one in every}
-        return every[0] if len(models) == 1 else None
+        if None in every:
+            return None
+        kinds = [stages.kind(one.kind).weights(one.spec) for one in every]
+        models = {hashing.canonical(one.spec.model) for one in every}
+        return every[0] if len(models) == len(set(kinds)) == 1 else None
 
     def selected(self, spec: SelectSpec) -> str:
         """The evaluation that it chooses by."""

@@ -118,7 +118,9 @@ KIND = Train()
 
 
 def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
-    task = lookup.load("jaxseg.tasks", spec.task["name"]).resolve(spec.task, facts)
+    with errors.located(f"{where}/task"):
+        resolve = lookup.load("jaxseg.tasks", spec.task["name"]).resolve
+        task = resolve(spec.task, facts)
     with errors.located(f"{where}/data"):
         size = sizes.default(spec, facts)
         data = _resolved_data(spec.data, facts, size, f"{where}/data")
@@ -158,7 +160,8 @@ def _resolved_data(
         for place, own in enumerate(data.mix)
     )
     data = data.identified(facts, where, size=size, mix=mix)
-    augment = recipes.sized(data.augment, *data.size)
+    with errors.located(f"{where}/augment"):
+        augment = recipes.sized(data.augment, *data.size)
     return dataclasses.replace(data, augment=augment)
 
 
@@ -189,13 +192,18 @@ def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
             f"{where}/mixup: found {spec.mixup} with task {task.name!r}; allowed is "
             "0, for only classification with one class an image can be mixed"
         )
-    optim.schedule(steps=spec.steps, **spec.schedule)
+    with errors.located(f"{where}/schedule"):
+        optim.schedule(steps=spec.steps, **spec.schedule)
     variables = spec.network.shapes()  # or it is refused here
     with errors.located(where):
         spec.network.check(task.fields_of(facts), len(facts.keypoints))
     if spec.lr_multipliers:  # a plan has thousands of stages
-        optim.leaf_scales(variables["params"], spec.lr_multipliers)
+        with errors.located(f"{where}/lr_multipliers"):
+            optim.leaf_scales(variables["params"], spec.lr_multipliers)
     if spec.optimizer["decay_multipliers"]:
-        optim.decay_factors(variables["params"], spec.optimizer["decay_multipliers"])
+        pairs = spec.optimizer["decay_multipliers"]
+        with errors.located(f"{where}/optimizer"):
+            optim.decay_factors(variables["params"], pairs)
     if len(spec.starts) > 1:
-        transplant.check_apart(variables, spec.starts)
+        with errors.located(f"{where}/starts"):
+            transplant.check_apart(variables, spec.starts)
