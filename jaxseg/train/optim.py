@@ -15,7 +15,7 @@ from jaxseg.core import binding, errors, lookup, rules, trees
 from jaxseg.core.types import Array
 from jaxseg.train import state as states
 
-Pairs = Sequence[tuple[str, float]]  # [[pattern, number], ...], first match wins
+Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
 Momentum = Annotated[float, rules.BELOW_1]
 NotNegative = Annotated[float, rules.at_least(0)]
 Positive = Annotated[float, rules.ABOVE_0]

@@ -5,6 +5,7 @@ from typing import Annotated
 import pytest
 
 from jaxseg.core import binding, errors, rules
+from jaxseg.train import optim
 
 
 def function(
@@ -141,7 +142,9 @@ def test_name_of():
     assert binding.name_of({"name": "adam"}, "x") == "adam"
     with pytest.raises(errors.UserError, match="stages/x/name: found 3, allowed"):
         binding.name_of({"name": 3}, "stages/x")
-    for section in ("adam", {}, None):
+    with pytest.raises(errors.UserError, match=r'Fix: \{"name": "adam"\}'):
+        binding.name_of("adam", "x")
+    for section in ({}, None):
         with pytest.raises(errors.UserError, match="a section with a 'name'"):
             binding.name_of(section, "stages/x/optimizer")
 
@@ -214,3 +217,11 @@ def test_plain_leaves_out_what_it_is_asked_to():
     written = binding.plain(spec, without="resolved")
     assert written["one"] == {"count": 1, "folder": "here"}
     assert binding.bind(Outer, section=written, where="x") == outer(**written)
+
+
+def test_a_result_may_be_changed_without_changing_the_next():
+    """Equal sections are bound once; only a function that pickles is remembered."""
+    given = {"section": {"name": "step"}, "where": "x"}
+    first = optim.bind_schedule(**given)
+    first |= {"factor": 7}
+    assert optim.bind_schedule(**given)["factor"] == 0.1

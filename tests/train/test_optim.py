@@ -317,7 +317,7 @@ def test_warm_up():
 
 
 def test_warm_up_longer_than_the_run_is_refused():
-    with pytest.raises(errors.UserError, match="found 7, allowed 0 to steps=6"):
+    with pytest.raises(errors.UserError, match="found 7, allowed: 0 to steps=6"):
         optim.schedule("poly", steps=6, warmup_steps=7)
     with pytest.raises(errors.UserError, match="found -1"):
         optim.schedule("poly", steps=6, warmup_steps=-1)

@@ -69,12 +69,22 @@ def test_numbers_mean_the_same_however_written():
         dict(columns=[{"target": "x", "role": "target"}]),
         dict(run={"log_every": 1, "checkpoint_every": 3, "threads": 9}),
         dict(data=BASE["data"] | {"cache": "none"}),
-        dict(data=BASE["data"] | {"root": "/somewhere"}),
     ],
-    ids=["columns", "run", "cache", "root"],
+    ids=["columns", "run", "cache"],
 )
 def test_what_changes_no_number_is_not_in_the_key(changes):
     assert key(**changes) == key()
+
+
+def test_the_folder_of_an_official_set_is_not_in_the_key():
+    places = [{"name": "camvid/11"} | more for more in ({}, {"root": "/somewhere"})]
+    keys = {key(data=place, evaluations={"validation": {}}) for place in places}
+    assert len(keys) == 1
+
+
+def test_images_that_are_drawn_have_no_folder():
+    with pytest.raises(errors.UserError, match=r"data/root: found '/somewhere'"):
+        key(data=BASE["data"] | {"root": "/somewhere"})
 
 
 @pytest.mark.parametrize(
@@ -172,7 +182,10 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
         (dict(lr_multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
         (dict(lr_multipliers=[["x"]]), r"lr_multipliers/0: .*allowed: a list of 2"),
-        (dict(schedule={"name": "poly", "warmup_steps": 3}), r"allowed 0 to steps=2"),
+        (
+            dict(schedule={"name": "poly", "warmup_steps": 3}),
+            r"schedule/warmup_steps: found 3, allowed: 0 to steps=2",
+        ),
         (dict(columns=3), r"stages/x/columns: found 3"),
         (dict(parents="a"), r"stages/x/parents: found 'a'"),
     ],
@@ -256,7 +269,7 @@ def test_every_data_set_plans_with_its_own_size():
     [
         ({"data": {"name": "worlds/nope"}}, "data: unknown dataset"),
         ({"data": {"split": "tets"}}, "data: unknown split"),
-        ({"data": {"augment": "factros"}}, "data: unknown recipe"),
+        ({"data": {"augment": "factros"}}, "data/augment: unknown recipe"),
         ({"data": {"mix": [{"name": "worlds/nope"}]}}, "data/mix/0: unknown dataset"),
         ({"model": {"dtype": "float64"}}, "model: unknown dtype"),
         ({"model": {"head": {"name": "linaer"}}}, "model/head: unknown head"),
