@@ -95,8 +95,10 @@ def select(candidates, start=None, **section):
     """
     parents = {f"candidate{place:02d}": name for place, name in enumerate(candidates)}
     if start is not None:
-        (role,) = (role for role, name in parents.items() if name == start)
-        section |= dict(search="peak", start=role)
+        roles = {name: role for role, name in parents.items()}
+        if start not in roles:
+            raise ValueError(f"start: found {start!r}, allowed: {', '.join(roles)}")
+        section |= dict(search="peak", start=roles[start])
     return dict(kind="select", parents=parents, **section)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from configs import common
 from jaxseg.core import errors, jsonl
 from jaxseg.core import manifest as manifests
 from jaxseg.report import build
@@ -114,7 +115,7 @@ def test_what_is_not_asked_for_is_skipped(tmp_path, capsys):
     assert [name for name in ran if name[:2] == "x/"] == ["x/1", "x/0", "x/2", "x/3"]
     out = capsys.readouterr().out
     assert "2 stages were skipped: no search asks for them" in out
-    assert "[ 19/19]" in out.replace("[19/19]", "[ 19/19]")  # skipped ones are counted
+    assert "[ 19/19] done" in out  # skipped ones are counted
     assert "searches: 15 done, 3 skipped, 1 diverged" in out
     outcome = runs.run(searcher.config(), tmp_path)
     assert made(tmp_path) == ran and outcome.exit_code == 0
@@ -250,6 +251,7 @@ def test_only(tmp_path):
     assert "more" not in outcome.states and outcome.states["x/3"] == "skipped"
     assert run(whole, tmp_path, only="x/3").states == {"x/3": "done"}  # by name: runs
     assert rows(tmp_path)[0]["skipped"] == ["c3"]
+    assert run(whole, tmp_path, only="x").states["x/3"] == "cached"  # there, not used
 
 
 def test_an_interruption_goes_on_where_it_was(tmp_path):
@@ -333,6 +335,16 @@ def test_a_choice_without_a_search_has_the_key_of_before():
         for section in (plain, *(searcher.search(stages, n) for n in (0, 1)))
     }
     assert len(keys) == 3
+
+
+def test_a_config_names_the_candidate_that_a_search_begins_with():
+    stages = searcher.candidates(0.1, 0.5, 0.3)
+    section = common.select(stages, start="x/2", refit=False)
+    assert section["search"] == "peak" and section["start"] == "candidate02"
+    one = tiny.plan({"stages": stages | {"x": section}}).by_name["x"]
+    assert one.parents[one.spec.start].name == "x/2"
+    with pytest.raises(ValueError, match="start: found 'x/3', allowed: x/0, x/1, x/2"):
+        common.select(stages, start="x/3")
 
 
 # Several processes on one workdir, and kills.
