@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from jaxseg import main
-from jaxseg.core import jsonl
+from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.models import initial
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert
+from jaxseg.report import view
+from jaxseg.report import workdir as workdirs
 from jaxseg.transfer import run as runs
 from jaxseg.transfer import status, store
 from tests import tiny
@@ -209,13 +211,15 @@ class Note(stages.Kind):
 KIND = Note()
 '''
 ANALYSIS = '''
-"""The number of parameters of a model."""
+"""How the first number of the last layer and the loss belong together."""
 
 import dataclasses
 
-import jax
+import numpy as np
 
-from jaxseg.core import binding
+from jaxseg.analysis import tools as tools_lib
+from jaxseg.core import binding, trees
+from jaxseg.data.spec import DataSpec
 
 ROLES = ("model",)
 
@@ -223,16 +227,19 @@ ROLES = ("model",)
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec(binding.Spec):
     name: str
-    unit: int = 1000
+    data: DataSpec
+    by: float = 0.0
 
 
-def reads(spec):
-    return {}
-
-
-def run(models, spec, sources):
-    leaves = jax.tree.leaves(models["model"].variables["params"])
-    return [{"analysis": spec.name, "value": sum(x.size for x in leaves) / spec.unit}]
+def run(models, spec, tools):
+    model = models["model"]
+    flat = trees.flatten(model.variables)
+    path = "params/heads_segmentation/bias"
+    flat[path] = flat[path] + spec.by * np.eye(1, len(flat[path]), 1, dtype="f4")[0]
+    altered = trees.unflatten(flat)
+    found = tools.evaluate(model, "data", variables=altered)
+    rows = [{"analysis": spec.name, "loss": found["loss"], "value": found["miou"]}]
+    return tools_lib.Found(rows, {"bias": flat[path]})
 '''
 WEIGHTS = '''
 """Published weights under names of their own."""
@@ -360,15 +367,27 @@ def test_a_kind_of_stage(add, tmp_path):
 
 
 def test_an_analysis(add, tmp_path):
+    """Of weights as they are, and with the outputs of one class raised by 50."""
     add("jaxseg.analysis", "added_analysis", ANALYSIS)
-    section = {"name": "added_analysis", "unit": 1}
-    measure = dict(kind="measure", parents={"model": "source"}, analysis=section)
-    config = {"study": "own", "stages": tiny.config()["stages"] | {"size": measure}}
+    data = {"name": "worlds/driving_day", "split": "validation", "count": 3}
+    stages = tiny.config()["stages"]
+    for name, by in (("own", 0), ("raised", 50)):
+        section = {"name": "added_analysis", "data": data, "by": by}
+        stages[name] = dict(kind="measure", parents={"model": "source"})
+        stages[name]["analysis"] = section
     workdir = tiny.copy(tmp_path)
-    assert runs.run(config, workdir, only="size").ok
-    key = tiny.plan(config).by_name["size"].key
-    (row,) = jsonl.read(store.Store(workdir).folder(key) / "rows.jsonl")
-    assert row["analysis"] == "added_analysis" and row["value"] > 1000
+    outcome = runs.run({"study": "own", "stages": stages}, workdir, only="own|raised")
+    assert outcome.ok, outcome.errors
+    (study,) = (one for one in workdirs.load(workdir) if one.name == "own")
+    seen = view.View(study, (), ())
+    own, raised = view.where(seen.measurements, analysis="added_analysis")
+    assert own["loss"] + 10 < raised["loss"]
+    headline = manifests.headline(manifests.read(tiny.artifact("source")))
+    assert own["value"] == headline["value"] != raised["value"]
+    biases = [seen.arrays(row)["bias"] for row in (own, raised)]
+    np.testing.assert_allclose(
+        biases[1] - biases[0], 50 * np.eye(1, len(biases[0]), 1)[0]
+    )
 
 
 def test_an_experiment(tmp_path, monkeypatch):

@@ -1,3 +1,12 @@
-"""Analyses, one in a file: Spec, ROLES, reads(spec), run(models, spec, sources)."""
+"""Analyses, one in a file, with
 
-SHARED = ("batch_statistics", "features")  # used by several, itself none
+  ROLES                     of the parents, the models; None: any two or more
+  Spec                      the section; a field that is a DataSpec is data it reads
+  run(models, spec, tools)  {role: Artifact} and `tools.Tools`, whose sources are the
+                            data by the names of their fields -> rows, or
+                            `tools.Found` with arrays as well
+
+and, where fields do not name all data, reads(spec) -> {name: DataSpec}.
+"""
+
+SHARED = ("batch_statistics", "features", "tools")  # used by several, itself none

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, rules
 from jaxseg.data.dataset import IGNORE
-from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 from jaxseg.metrics import binary
 
@@ -27,16 +27,11 @@ class Spec(binding.Spec):
     answer: Annotated[int, rules.at_least(0), rules.at_most(1)] = 0
 
 
-def reads(spec: Spec) -> dict[str, DataSpec]:
-    """The images to answer for."""
-    return {"data": spec.data}
-
-
 def run(
-    models: Mapping[str, Any], spec: Spec, sources: Mapping[str, Source]
+    models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
     """A row {metric, value} for each of `metrics.binary.NAMES`."""
-    source, metric = sources["data"], binary.Binary()
+    source, metric = tools.sources["data"], binary.Binary()
     state = metric.zeros()
     for index in range(len(source)):
         state = metric.merge(state, counts(source[index]["segmentation"], spec.answer))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxseg.analysis import features
+from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules
 from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
@@ -57,12 +58,12 @@ def reads(spec: Spec) -> dict[str, LabelledData]:
 
 
 def run(
-    models: Mapping[str, Any], spec: Spec, sources: Mapping[str, Source]
+    models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
-    """A row for each ordered pair of data sets. sources: by label."""
+    """A row for each ordered pair of data sets, which have their labels."""
     vectors = {
         label: _vectors(models["model"], source, spec.batch_size)
-        for label, source in sources.items()
+        for label, source in tools.sources.items()
     }
     return [
         {

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxseg.analysis import batch_statistics, parameter_distance
+from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules, trees
 from jaxseg.core.types import Variables
 from jaxseg.data.source import Source
@@ -49,39 +50,31 @@ class Spec(binding.Spec):
             )
 
 
-def reads(spec: Spec) -> dict[str, DataSpec]:
-    """What is measured on and what statistics are estimated on."""
-    return {"data": spec.data, "training": spec.training}
-
-
 def run(
-    models: Mapping[str, Any], spec: Spec, sources: Mapping[str, Source]
+    models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
     """Rows {t, statistics, metric, value, loss, barrier, value_barrier} of the headline
     metric; at the ends, raw, those that the two models have themselves.
     """
-    from jaxseg.evals import evaluator, loss  # load grain: a plan does without
-
     a, b = (models[role] for role in ROLES)
     _check_alike(a, b)
-    predict, data = a.predictor(batch_size=a.batch_size), sources["data"]
-    metric = evaluator.Evaluator(predict, data)
-    same = ("model", "task", "num_outputs", "size", "normalize", "batch_size")
-    given = {name: getattr(predict, name) for name in same}
-    mean_loss = loss.LossEvaluator(source=data, **given)
+    headline, points = a.objective.headline, itertools.count()
 
     def measure(weights: Variables) -> tuple[float, float]:
-        weights = jax.device_put(weights)
-        return mean_loss(weights)["loss"], metric(weights)[metric.headline]
+        tools.progress(next(points), 2 * len(spec.at), "points of the line")
+        values = tools.evaluate(a, "data", weights)
+        return values["loss"], values[headline]
 
     def reestimate(weights: Variables) -> Variables:
-        with contextlib.closing(_training_batches(a, sources["training"])) as batches:
+        batches = _training_batches(a, tools.sources["training"])
+        with contextlib.closing(batches):
             first = (batch for batch, _ in itertools.islice(batches, spec.batches))
             return batch_statistics.reestimated(a.model, a.head, weights, first)
 
     found = list(rows(a.variables, b.variables, spec.at, measure, reestimate))
-    named = {"analysis": spec.name, "metric": metric.headline}
-    return [named | row for row in with_barriers(found, metric.higher_is_better)]
+    named = {"analysis": spec.name, "metric": headline}
+    higher = a.objective.higher_is_better
+    return [named | row for row in with_barriers(found, higher)]
 
 
 def _check_alike(a: Any, b: Any) -> None:

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules, trees
-from jaxseg.data.source import Source
-from jaxseg.data.spec import DataSpec
 
 ROLES = None  # of the parents: any two or more
 TOTAL = "total"
@@ -31,13 +30,8 @@ class Spec(binding.Spec):
     depth: Annotated[int, rules.at_least(1)] = 3
 
 
-def reads(spec: Spec) -> dict[str, DataSpec]:
-    """No data."""
-    return {}
-
-
 def run(
-    models: Mapping[str, Any], spec: Spec, sources: Mapping[str, Source]
+    models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
     """Rows {a, b, layer, distance}: for each pair of parents a row of all parameters,
     whose layer is "total", and one for each layer.

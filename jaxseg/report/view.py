@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from jaxseg.core import lookup
 from jaxseg.report import curves, rows, workdir
 
@@ -71,6 +73,10 @@ class View:
             if metric == "loss"
             else curves.evaluated(lines, metric)
         )
+
+    def arrays(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The arrays of the analysis behind a row of `measurements`, by name."""
+        return row["stage"].artifact.arrays()
 
     def manifest(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of the artifact behind a row: spec, steps, seconds, timing."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import checkpoint, errors, jsonl, manifest, outcomes
+import numpy as np
+
+from jaxseg.core import arrays, checkpoint, errors, jsonl, manifest, outcomes
 
 SCHEMA = 1  # of plan.json
 BROKEN = ("failed", "diverged", "blocked")  # a run with no change does not mend these
@@ -52,6 +54,11 @@ class Artifact:
         """The value of a JSON file, None where the artifact has none."""
         path = self.path(name)
         return None if path is None else jsonl.read_json(path)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What an analysis returned beside its rows; {} where it has no arrays."""
+        path = self.path(arrays.FILE)
+        return {} if path is None else arrays.read(path)
 
     @property
     def headline(self) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ from jaxseg.core.types import Array, Variables
 from jaxseg.data.normalization import Normalize
 from jaxseg.evals import predictor as predictors
 from jaxseg.models import model as models
+from jaxseg.tasks import build, objective
 
 
 class Artifact:
@@ -96,16 +97,27 @@ class Artifact:
         changes: other fields of `evals.predictor.Predictor`; `size` and `normalize` are
         needed where `preprocessing` is None.
         """
+        return predictors.Predictor(**self.prediction | changes)
+
+    @property
+    def prediction(self) -> dict[str, Any]:
+        """The fields that `evals.predictor.Predictor` and `evals.loss.LossEvaluator`
+        share; without `size` and `normalize` where `preprocessing` is None.
+        """
         fields, known = {}, self.preprocessing
         if known is not None:
             statistics = (tuple(known[name]) for name in ("mean", "std"))
             fields = {"size": tuple(known["size"]), "normalize": Normalize(*statistics)}
-        return predictors.Predictor(
-            self.model_section,
-            self.task_section,
-            self.manifest["outputs"][self.head],
-            **fields | changes,
-        )
+        return fields | {
+            "model": self.model_section,
+            "task": self.task_section,
+            "num_outputs": self.manifest["outputs"][self.head],
+        }
+
+    @property
+    def objective(self) -> objective.Objective:
+        """The task that the head was trained for, or the objective."""
+        return build.task(self.task_section, self.manifest["outputs"][self.head])
 
     def _given(self, image: Any) -> np.ndarray:
         image = image_files.given(image, self._stored_channels)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxseg.analysis import constant
+from jaxseg.analysis import constant, tools
 from jaxseg.data import source as source_lib
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.spec import DataSpec
@@ -16,9 +16,7 @@ def test_an_image_by_hand():
 def test_background_everywhere():
     data = DataSpec(name="chairs/32", split="test", count=3)
     spec = constant.Spec(name="constant", data=data)
-    assert constant.reads(spec) == {"data": data}
-    sources = {"data": data.open()}
-    rows = constant.run({}, spec, sources)
+    rows = constant.run({}, spec, tools.Tools({"data": data.open()}))
     values = {row["metric"]: row["value"] for row in rows}
     source = source_lib.open("chairs/32", split="test", count=3)
     empty = np.mean([source[i]["segmentation"] == 0 for i in range(3)])

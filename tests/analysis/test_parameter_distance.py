@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxseg.analysis import parameter_distance
+from jaxseg.analysis import parameter_distance, tools
 from jaxseg.core import errors
 
 A = {
@@ -33,7 +33,7 @@ def test_distances_by_hand():
 def test_each_pair_of_models_has_its_rows_and_batch_statistics_do_not_count():
     models = {"P": Model(A, 0.0), "Ft0": Model(A, 9.0), "Ri0": Model(B, 5.0)}
     spec = parameter_distance.Spec(name="parameter_distance")
-    rows = parameter_distance.run(models, spec, {})
+    rows = parameter_distance.run(models, spec, tools.Tools({}))
     total = {(r["a"], r["b"]): r["distance"] for r in rows if r["layer"] == "total"}
     far = pytest.approx(173**0.5)
     assert total == {("P", "Ft0"): 0.0, ("P", "Ri0"): far, ("Ft0", "Ri0"): far}

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, jsonl, lookup
+from jaxseg.analysis import tools
+from jaxseg.core import arrays, binding, errors, jsonl, lookup
 from jaxseg.data.spec import DataSpec
 from jaxseg.transfer import artifact
 from jaxseg.transfer import stage as stages
@@ -57,8 +58,12 @@ class Measure(stages.Kind):
             raise lookup.unknown(given, roles, kind="parent", where=where)
 
     def reads(self, spec: MeasureSpec) -> dict[str, DataSpec]:
-        """As the analysis says."""
-        return spec.module.reads(spec.analysis)
+        """As the analysis says, or else its fields that are data."""
+        if hasattr(spec.module, "reads"):
+            return spec.module.reads(spec.analysis)
+        fields = dataclasses.fields(spec.analysis)
+        values = {field.name: getattr(spec.analysis, field.name) for field in fields}
+        return {n: value for n, value in values.items() if isinstance(value, DataSpec)}
 
     def describe(
         self, spec: MeasureSpec, parents: Mapping[str, stages.Stage]
@@ -67,7 +72,7 @@ class Measure(stages.Kind):
         return {"examples": sum(data.count or 0 for data in self.reads(spec).values())}
 
     def run(self, context: stages.StageContext) -> dict[str, Any]:
-        """rows.jsonl, as the analysis returns them."""
+        """rows.jsonl, as the analysis returns them; arrays.npz where it has arrays."""
         spec = context.stage.spec
         models = {role: artifact.load(path) for role, path in context.parents.items()}
         sources, described = {}, {}
@@ -76,8 +81,12 @@ class Measure(stages.Kind):
             context.progress(number, len(sections), data.name)
             sources[name] = data.open()
             described[name] = data.described(sources[name])
-        rows = spec.module.run(models, spec.analysis, sources)
-        jsonl.write(context.folder / "rows.jsonl", rows)
+        given = tools.Tools(sources, context.progress)
+        found = spec.module.run(models, spec.analysis, given)
+        if isinstance(found, tools.Found):
+            arrays.write(context.folder / arrays.FILE, found.arrays)
+            found = found.rows
+        jsonl.write(context.folder / "rows.jsonl", found)
         return {"metrics": [], "data": described}
 
 
