@@ -26,7 +26,7 @@ class LabelledData(DataSpec):
     @property
     def called(self) -> str:
         """What rows say."""
-        return self.label or self.name
+        return self.label or super().called
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

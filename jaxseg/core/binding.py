@@ -60,6 +60,44 @@ def resolved(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"resolved": True})
 
 
+def added() -> Any:
+    """A field that came later: None, and then left out of what is written, so that
+    sections without it keep their keys.
+    """
+    return dataclasses.field(default=None, metadata={"added": True})
+
+
+def unwritten() -> Any:
+    """A field that no section sets and nothing writes: what only plan and run know."""
+    return dataclasses.field(default=None, metadata={"resolved": True, "hidden": True})
+
+
+def mapped(
+    value: Any, kind: type["Spec"], change: Callable[[Any, str], Any], where: str
+) -> Any:
+    """A bound section with `change(one, its place)` for each `kind` in it, inner ones
+    first; the same object where nothing changes.
+    """
+    if isinstance(value, Spec):
+        items = {field: getattr(value, field) for field in _names(type(value), "")}
+    elif isinstance(value, Mapping):
+        items = value
+    elif isinstance(value, list | tuple):
+        items = dict(enumerate(value))
+    else:
+        return value
+    new = {k: mapped(x, kind, change, f"{where}/{k}") for k, x in items.items()}
+    if any(new[key] is not item for key, item in items.items()):
+        value = _rebuilt(value, new)
+    return change(value, where) if isinstance(value, kind) else value
+
+
+def _rebuilt(value: Any, items: Mapping[Any, Any]) -> Any:
+    if isinstance(value, Spec):
+        return dataclasses.replace(value, **items)
+    return dict(items) if isinstance(value, Mapping) else type(value)(items.values())
+
+
 def plain(value: Any, without: str = "") -> Any:
     """Specs as dicts and tuples as lists, all the way down.
 
@@ -68,8 +106,9 @@ def plain(value: Any, without: str = "") -> Any:
     if type(value) in SCALARS:
         return value
     if isinstance(value, Spec):
-        names = _names(type(value), without)
+        names, added = _names(type(value), without), _names(type(value), "", "added")
         value = {name: getattr(value, name) for name in names}
+        value = {n: x for n, x in value.items() if n not in added or x is not None}
     if isinstance(value, Mapping):
         return {key: plain(item, without) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -78,9 +117,14 @@ def plain(value: Any, without: str = "") -> Any:
 
 
 @functools.cache
-def _names(spec: type[Spec], without: str) -> list[str]:
-    fields = dataclasses.fields(spec)
-    return [field.name for field in fields if without not in field.metadata]
+def _names(spec: type[Spec], without: str, marked: str = "") -> list[str]:
+    """Names of fields that are written, of all or of those with that mark."""
+    return [
+        field.name
+        for field in dataclasses.fields(spec)
+        if not {without, "hidden"} & field.metadata.keys()
+        and (not marked or marked in field.metadata)
+    ]
 
 
 def bind(

@@ -10,6 +10,7 @@ FILE = "manifest.json"  # written last: a folder without it is not an artifact
 FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its key
 SCHEMA = 1  # goes up when the meaning of a field changes
 WEIGHTS = "weights/"
+DATASET = "dataset"  # folder of a data set that the stage publishes
 PICTURES = ("samples/", "events/")  # no number depends on them
 # What stays true of the weights of an artifact when another one takes them over.
 OF_WEIGHTS = ("heads", "model", "task", "outputs", "classes", "palette", "data")

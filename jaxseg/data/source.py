@@ -61,6 +61,18 @@ class Source:
         statistics = _statistics(self.name, self.root, options, self.fingerprint)
         return dataclasses.replace(self._facts, **statistics)
 
+    @property
+    def facts(self) -> Dataset:
+        """As the reader gives them: mean and std may be None."""
+        return self._facts
+
+    def known_as(self, facts: Dataset) -> "Source":
+        """The same examples under other facts."""
+        other = copy.copy(self)
+        other._facts, other._cache = facts, {}
+        other.__dict__.pop("dataset", None)
+        return other
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -171,6 +183,7 @@ def open(
     options: Mapping[str, Any] | None = None,
     cache: str = "auto",
     full_digest: bool = False,
+    fingerprint: str | None = None,
 ) -> Source:
     """Random access to `split`, or to a part of its records drawn by `seed`.
 
@@ -181,6 +194,7 @@ def open(
     cache: "memory" decodes each example once; "auto" does so for rendered data sets of
     up to a gigabyte; "disk" keeps decoded examples in $JAXSEG_CACHE from run to run.
     full_digest: digests are of whole images, not of their first and last 64 KiB.
+    fingerprint: what stands for the content of files that somebody else answers for.
 
     >>> open("worlds/driving_day", split="train", count=5, part="holdout")
     Source(worlds/driving_day train, 1 examples)
@@ -189,7 +203,7 @@ def open(
         lookup.pick(dict.fromkeys(known), value, kind=kind)
     options = catalogue.bind_options(name, options)
     folder = catalogue.find_root(name, root, options)
-    print_ = catalogue.fingerprint(
+    print_ = fingerprint or catalogue.fingerprint(
         name, root=folder, options=options, full_digest=full_digest
     )
     facts = catalogue.described(name, folder, hashing.canonical(options), print_)

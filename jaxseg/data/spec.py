@@ -2,32 +2,35 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from jaxseg.core import binding, errors, lookup, rules
-from jaxseg.data import catalogue, dataset, subsets
+from jaxseg.data import catalogue, dataset, published, subsets
 from jaxseg.data import source as source_lib
+from jaxseg.data.published import Published
 from jaxseg.data.source import Source
 
 # Arguments of `data.source.open`.
 OPENED = ("split", "root", "options", "part", *subsets.DRAW, "cache", "full_digest")
 SHARE = rules.Rule("above 0, up to 1", lambda x: 0 < x <= 1)
-SET = ("name", "root", "options", "copy")  # keys that identify the images
+SET = ("name", "of", "root", "options", "copy")  # keys that identify the images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSpec(binding.Spec):
     """Which examples of which data set.
 
-    count: the number of examples, or `fraction`: their share of the split, drawn by
-    `seed`. part: of those, a held-out fifth ("holdout") or the others ("train"), or the
-    "rest" of the split, which was not drawn. options: of the reader. copy: a name for
-    this copy of a catalogue data set, if several copies differ in content. cache: see
-    `data.source.open`. full_digest: digests cover all bytes of the images, not only
-    both ends.
+    name: of the catalogue; or instead of it, of: the role of a parent that publishes a
+    data set. count: the number of examples, or `fraction`: their share of the split,
+    drawn by `seed`. part: of those, a held-out fifth ("holdout") or the others
+    ("train"), or the "rest" of the split, which was not drawn. options: of the reader.
+    copy: a name for this copy of a catalogue data set, if several copies differ in
+    content. cache: see `data.source.open`. full_digest: digests cover all bytes of the
+    images, not only both ends.
     """
 
-    name: str
+    name: str = ""
     split: str = "train"
     root: str | None = binding.local(None)
     count: Annotated[int, rules.at_least(1)] | None = None
@@ -38,16 +41,42 @@ class DataSpec(binding.Spec):
     cache: Annotated[str, rules.one_of(*source_lib.CACHES)] = binding.local("auto")
     copy: str | None = None
     full_digest: bool = binding.local(False)
+    of: str | None = binding.added()
     fingerprint: str | None = binding.resolved()
+    published: Published | None = binding.unwritten()  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.name and self.of is None:
+            raise errors.UserError(
+                "name: missing. Fix: name='FILE/VARIANT' of the catalogue, or "
+                "of='ROLE' of a parent that publishes a data set"
+            )
+
+    @property
+    def called(self) -> str:
+        """The name for tables and messages."""
+        return self.name if self.of is None else f"of {self._stage}"
+
+    @property
+    def _stage(self) -> str:
+        return self.published.stage if self.published else f"parent {self.of}"
 
     def facts(self) -> dataset.Dataset:
-        """The fact sheet: from the catalogue, or from the user's folder."""
+        """The fact sheet: from the catalogue, from the user's folder, or as the parent
+        plans it.
+        """
+        if self.published is not None:
+            return self.published.facts
         facts = catalogue.find(self.name)
         return self.open().dataset if facts.own else facts
 
     def open(self) -> Source:
         """The examples; UserError if a user's own data have changed since planning."""
         given = {name: getattr(self, name) for name in OPENED}
+        if self.published is not None:
+            root = Path(given.pop("root"))  # from `placed`
+            return published.opened(self.published, root, **given)
         source = source_lib.open(self.name, **given)
         if self.fingerprint not in (None, source.fingerprint):
             raise errors.UserError(
@@ -59,14 +88,16 @@ class DataSpec(binding.Spec):
 
     def described(self, source: Source) -> dict[str, Any]:
         """The entry of a manifest on the examples that were read."""
+        known = self.published  # its artifact answers for the bytes
         return {
             "name": self.name,
             "split": self.split,
             "count": len(source),
             "root": None if source.root is None else str(source.root.resolve()),
             "fingerprint": source.fingerprint,
-            "digest": source.digest(),
+            "digest": source.fingerprint if known else source.digest(),
             "full_digest": self.full_digest,
+            **({"of": known.stage, "artifact": known.key} if known else {}),
         }
 
     def identified(self, facts: dataset.Dataset, where: str, **more: Any) -> "DataSpec":
@@ -75,7 +106,8 @@ class DataSpec(binding.Spec):
         """
         self._check_there(facts, where)
         options = catalogue.bind_options(self.name, self.options)
-        fingerprint = catalogue.fingerprint(
+        fingerprint = self.published and self.published.fingerprint
+        fingerprint = fingerprint or catalogue.fingerprint(
             self.name, root=self.root, options=options, full_digest=self.full_digest
         )
         more |= {"options": options, "fingerprint": fingerprint}
@@ -84,7 +116,7 @@ class DataSpec(binding.Spec):
     def images(self, facts: dataset.Dataset) -> tuple[int, int]:
         """(number of images used, number in the split); 0 if only the folder has it."""
         total = facts.splits.get(self.split, 0)
-        count = subsets.share(total, self.count, self.fraction, what=self.name)
+        count = subsets.share(total, self.count, self.fraction, what=self.called)
         if not total and (self.count is None or self.part == "rest"):
             return 0, 0
         drawn = total if count is None else count
@@ -106,16 +138,17 @@ class DataSpec(binding.Spec):
         """UserError for a split or count that the facts exclude; data on disk are only
         known when they are opened.
         """
-        known = facts.own or not facts.on_disk
+        known = facts.own or not facts.on_disk or self.published is not None
         if self.root is not None and not facts.on_disk:
             raise errors.UserError(
                 f"{where}/root: found {self.root!r}; the images of {self.name} are "
                 "drawn and in no folder. Fix: drop root, or name a data set on disk."
             )
         if known and self.split not in facts.splits:
-            kind = f"split of {self.name}"
+            kind = f"split of {self.called}"
             raise lookup.unknown(self.split, facts.splits, kind=kind, where=where)
         total = facts.splits.get(self.split, 0)
+        known = known and total > 0  # a parent may not know it yet
         subsets.share(total, self.count, self.fraction, what=where)
         if self.count is not None and known and self.count > total:
             raise errors.UserError(
@@ -153,10 +186,34 @@ class SizedData(DataSpec):
         size = self.size or size or facts.size
         if size is None:
             raise errors.UserError(
-                f"{where}: {self.name} has no size of its own. Fix: set size=[h, w]"
+                f"{where}: {self.called} has no size of its own. Fix: set size=[h, w]"
             )
         more["size"] = [int(n) for n in size]
         return super().identified(facts, where, **more)
+
+
+def placed(spec: Any, parents: Mapping[str, Path]) -> Any:
+    """A bound section whose data of parents are read from their artifact folders."""
+
+    def place(data: DataSpec, where: str) -> DataSpec:
+        if data.of is None:
+            return data
+        root = str(published.folder(parents[data.of]))
+        return dataclasses.replace(data, root=root)
+
+    return binding.mapped(spec, DataSpec, place, "")
+
+
+def roles(spec: Any) -> set[str]:
+    """The parents that a bound section reads data of."""
+    found: set[str] = set()
+
+    def note(data: DataSpec, where: str) -> DataSpec:
+        found.update({data.of} - {None})
+        return data
+
+    binding.mapped(spec, DataSpec, note, "")
+    return found
 
 
 def stored(section: Mapping[str, Any]) -> DataSpec:

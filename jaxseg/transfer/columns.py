@@ -61,7 +61,7 @@ def _trained_on(spec: TrainSpec) -> dict[str, Any]:
     every = [(data, data.facts()) for data in spec.data.all]
     images, totals = zip(*(data.images(facts) for data, facts in every))
     return {
-        "dataset": " + ".join(dict.fromkeys(data.name for data, _ in every)),
+        "dataset": " + ".join(dict.fromkeys(data.called for data, _ in every)),
         "task": spec.task["name"],
         "domain": " + ".join(dict.fromkeys(facts.domain for _, facts in every)),
         "images": sum(images) if all(images) else None,

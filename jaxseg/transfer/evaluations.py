@@ -119,7 +119,7 @@ class Evaluations:
                 "chosen": words,
                 "evaluation": name,
                 "split": data.split,
-                "dataset": data.name,
+                "dataset": data.called,
                 "headline": own and name == self.spec.headline,
                 "higher_is_better": evaluator.higher_is_better,
             }

@@ -19,6 +19,7 @@ from jaxseg.core import (
     user_cache,
 )
 from jaxseg.core import manifest as manifests
+from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, demand, status, unchanged
 from jaxseg.transfer import store as stores
@@ -308,9 +309,10 @@ def run_stage(
         keys = {r: one.parent_keys[r] for r in demand.Demand([one], store).asked(one)}
         lost = {r: why for r, k in keys.items() if (why := store.diverged(k))}
         lost = lost if kind(one.kind).DOES_WITHOUT else {}
+        folders = {r: store.folder(k) for r, k in keys.items() if r not in lost}
         context = StageContext(
-            stage=one,
-            parents={r: store.folder(k) for r, k in keys.items() if r not in lost},
+            stage=dataclasses.replace(one, spec=data_spec.placed(one.spec, folders)),
+            parents=folders,
             lost=lost,
             folder=store.start(one.key),
             scratch=store.running(one.key),

@@ -90,7 +90,7 @@ def evaluation(data: TrainData, section: Any, where: str) -> EvalSpec:
         return binding.bind(EvalSpec, section=section, where=where)
     own = {"split": "validation"} | dict(section or {})
     filled = inherited(data, own)
-    same = filled.get("name") == data.name and own["split"] == data.split
+    same = _same_set(data, own) and own["split"] == data.split
     if same and not {"count", "fraction"} & set(own):
         filled = {key: getattr(data, key) for key in subsets.DRAW} | filled
     return binding.bind(EvalSpec, section=filled, where=where)
@@ -98,9 +98,14 @@ def evaluation(data: TrainData, section: Any, where: str) -> EvalSpec:
 
 def inherited(data: TrainData, section: Mapping[str, Any]) -> dict[str, Any]:
     """A data section with what it takes over from that of training."""
-    same = section.get("name", data.name) == data.name
-    keys = SAME_SET if same else ANY_SET
+    keys = SAME_SET if _same_set(data, section) else ANY_SET
     return {key: getattr(data, key) for key in keys} | dict(section)
+
+
+def _same_set(data: TrainData, section: Mapping[str, Any]) -> bool:
+    """Whether a data section names no other set than that of training."""
+    names = {name: getattr(data, name) for name in ("name", "of")}
+    return all(section.get(name, own) == own for name, own in names.items())
 
 
 @frozen

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from jaxseg.core import binding, errors, hashing, lookup
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Variables
+from jaxseg.data.published import Published
 from jaxseg.data.spec import DataSpec
 
 KINDS = "jaxseg.transfer.kinds"
@@ -141,6 +142,12 @@ class Kind:
         """{name in the manifest: section} of all data that are read."""
         return {}
 
+    def publishes(self, spec: Any) -> Published | None:
+        """The data set that the artifact will hold; None: it holds none. Its `run`
+        writes the files into `data.published.folder`, and then calls `finish`.
+        """
+        return None
+
     def weights(self, spec: Any) -> Weights | None:
         """The shapes of the weights; None where only the stage's run tells them."""
         return None
@@ -206,7 +213,7 @@ def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
     """The stage of a bound section; parents: {role: stage}."""
     where, own = f"stages/{name}", kind(bound.kind)
     with errors.located(where):
-        spec = own.resolve(bound.spec, where)
+        spec = own.resolve(_linked(bound.spec, parents, where), where)
         own.check_parents(spec, parents, where)
         versions = {"kind": own.VERSION} | own.versions(spec)
         decides = {
@@ -219,3 +226,30 @@ def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
         key = hashing.key(decides)
     columns = tuple(map(dict, bound.columns))
     return Stage(name, bound.kind, spec, parents, columns, versions, key)
+
+
+def _linked(spec: Any, parents: Mapping[str, Stage], where: str) -> Any:
+    """The spec with what parents publish, where its data are of a parent."""
+
+    def link(data: DataSpec, place: str) -> DataSpec:
+        if data.of is None:
+            return data
+        if data.name or data.root is not None:
+            raise errors.UserError(
+                f"{place}: found of={data.of!r} with name={data.name!r} and root="
+                f"{data.root!r}; allowed is `of` alone, the parent has name and folder"
+            )
+        if data.of not in parents:
+            kind_ = "parent role"
+            raise lookup.unknown(data.of, parents, kind=kind_, where=f"{place}/of")
+        parent = parents[data.of]
+        found = kind(parent.kind).publishes(parent.spec)
+        if found is None:
+            raise errors.UserError(
+                f"{place}/of: {parent.name} is a {parent.kind} stage and publishes no "
+                "data set. Fix: a parent that does, or name='FILE/VARIANT'"
+            )
+        found = dataclasses.replace(found, stage=parent.name, key=parent.key)
+        return dataclasses.replace(data, name=found.reader, published=found)
+
+    return binding.mapped(spec, DataSpec, link, where)

@@ -316,8 +316,8 @@ class Training:
             },
             "measured": self.measured,
             "licences": [
-                licences.row(source.name, source.dataset.licence)
-                for source in (self.source, *self.mixed)
+                licences.row(data.called, source.dataset.licence)
+                for data, source in zip(self.spec.data.all, (self.source, *self.mixed))
             ],
             "classes": list(facts.classes),
             "palette": [list(color) for color in palette],

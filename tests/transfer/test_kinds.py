@@ -317,7 +317,7 @@ def test_mistakes_in_a_measure():
     mistake(base | {"analysis": good | {"datasets": 3}}, "found 3")
     twice = good | {"datasets": good["datasets"] * 2}
     mistake(base | {"analysis": twice}, "2 are called 'worlds/driving_day'.*a label")
-    mistake(base | {"analysis": good | {"datasets": [{}]}}, "key 'name' is missing")
+    mistake(base | {"analysis": good | {"datasets": [{}]}}, "datasets/0/name: missing")
     mistake({"kind": "measure", "analysis": good}, "parent")
 
 

@@ -159,7 +159,7 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(stpes=3), r"stages/x: unknown key 'stpes'.*Did you mean 'steps'"),
         (dict(kind="trian"), r"stages/x: unknown kind 'trian'.*Did you mean 'train'"),
         (dict(data=3), r"stages/x/data: found 3"),
-        (dict(data={}), r"stages/x/data: key 'name' is missing"),
+        (dict(data={}), r"stages/x/data/name: missing"),
         (dict(data={"name": "worlds/drivng_day"}), r"mean 'worlds/driving_day'"),
         (dict(data={"name": "wrlds/driving_day"}), r"stages/x.*mean 'worlds'"),
         (dict(task={"name": "segmentaton"}), r"stages/x.*mean 'segmentation'"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from jaxseg.analysis import tools
 from jaxseg.core import arrays, binding, errors, jsonl, lookup
+from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
 from jaxseg.transfer import artifact
 from jaxseg.transfer import stage as stages
@@ -39,8 +40,11 @@ class Measure(stages.Kind):
 
     def resolve(self, spec: MeasureSpec, where: str) -> MeasureSpec:
         """Data sections identified; UserError on images that a set does not have."""
-        analysis = _identified(spec.analysis, f"{where}/analysis")
-        return dataclasses.replace(spec, analysis=analysis)
+
+        def identified(data: DataSpec, place: str) -> DataSpec:
+            return data.identified(data.facts(), place)
+
+        return binding.mapped(spec, DataSpec, identified, where)
 
     def check_parents(
         self, spec: MeasureSpec, parents: Mapping[str, stages.Stage], where: str
@@ -49,12 +53,13 @@ class Measure(stages.Kind):
         ROLES are None, any two or more.
         """
         roles, given = spec.module.ROLES, ", ".join(parents) or "none"
-        if roles is None and len(parents) < 2:
+        models = _models(spec, parents)
+        if roles is None and len(models) < 2:
             raise errors.UserError(
                 f"{where}/parents: found {given}; {spec.analysis.name} compares two or "
                 "more. Fix: parents={role: stage, ...}"
             )
-        if roles is not None and set(parents) != set(roles):
+        if roles is not None and set(models) != set(roles):
             raise lookup.unknown(given, roles, kind="parent", where=where)
 
     def reads(self, spec: MeasureSpec) -> dict[str, DataSpec]:
@@ -74,11 +79,12 @@ class Measure(stages.Kind):
     def run(self, context: stages.StageContext) -> dict[str, Any]:
         """rows.jsonl, as the analysis returns them; arrays.npz where it has arrays."""
         spec = context.stage.spec
-        models = {role: artifact.load(path) for role, path in context.parents.items()}
+        folders = _models(spec, context.parents)
+        models = {role: artifact.load(path) for role, path in folders.items()}
         sources, described = {}, {}
         sections = self.reads(spec)
         for number, (name, data) in enumerate(sections.items()):
-            context.progress(number, len(sections), data.name)
+            context.progress(number, len(sections), data.called)
             sources[name] = data.open()
             described[name] = data.described(sources[name])
         given = tools.Tools(sources, context.progress)
@@ -93,14 +99,7 @@ class Measure(stages.Kind):
 KIND = Measure()
 
 
-def _identified(value: Any, where: str) -> Any:
-    """A Spec with every data section in it identified."""
-    if isinstance(value, DataSpec):
-        return value.identified(value.facts(), where)
-    if isinstance(value, binding.Spec):
-        fields = [field.name for field in dataclasses.fields(value)]
-        new = {f: _identified(getattr(value, f), f"{where}/{f}") for f in fields}
-        return dataclasses.replace(value, **new)
-    if isinstance(value, tuple):
-        return tuple(_identified(x, f"{where}/{i}") for i, x in enumerate(value))
-    return value
+def _models(spec: MeasureSpec, parents: Mapping[str, Any]) -> dict[str, Any]:
+    """The parents that are models to measure, not those that only data are of."""
+    data = data_spec.roles(spec) - set(spec.module.ROLES or ())
+    return {role: parent for role, parent in parents.items() if role not in data}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, rules
+from jaxseg.data import spec as data_spec
 from jaxseg.transfer import choosing, peak
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import EvalSpec, TrainSpec
@@ -265,9 +266,10 @@ def _refit(
         if other != scratch:
             shutil.rmtree(other)
     keys = candidate.parent_keys
+    folders = {role: folder.parent / key[:20] for role, key in keys.items()}
     inner = dataclasses.replace(
         context,
-        parents={role: folder.parent / key[:20] for role, key in keys.items()},
+        parents=folders,
         scratch=scratch,
         chosen={
             name: choosing.words(candidate.spec, name)  # which set its steps
@@ -275,7 +277,8 @@ def _refit(
             for name in spec.evaluations
         },
     )
-    facts = training.Training(inner, spec).run()
+    placed = data_spec.placed(spec, folders)
+    facts = training.Training(inner, placed).run()
     both = binding.plain(context.stage.spec) | binding.plain(spec)
     return facts | {"spec": both, "refit_of": manifest["key"]}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxseg.core import errors, lookup
 from jaxseg.data import dataset, recipes
+from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
 from jaxseg.evals import protocol
 from jaxseg.models import model as models
@@ -36,7 +37,7 @@ class Train(stages.Kind):
         head = suitability.Head.of(spec.task, facts)
         for name, data in spec.evaluations.items():
             place = f"{where}/evaluations/{name}"
-            head.check(data.name, data.facts(), place)
+            head.check(data.called, data.facts(), place)
             how = protocol.build(**data.protocol or {})
             protocol.check(how, build.task(spec.task, 1), f"{place}/protocol")
         return spec
@@ -52,11 +53,12 @@ class Train(stages.Kind):
             if role not in parents:
                 place = f"{where}/starts"
                 raise lookup.unknown(role, parents, kind="parent role", where=place)
-        unused = sorted(set(parents) - set(used))
+        unused = sorted(set(parents) - set(used) - data_spec.roles(spec))
         if unused:
             raise errors.UserError(
-                f"{where}: parent {unused[0]!r} is in no `starts`, so nothing of it "
-                "would be used. Fix: add starts=[{parent, take}] or remove it."
+                f"{where}: parent {unused[0]!r} is in no `starts`, and no data are of "
+                "it, so nothing of it would be used. Fix: add starts=[{parent, take}] "
+                "or remove it."
             )
         starts.check(spec, spec.network, parents)
 
@@ -170,7 +172,7 @@ def _resolved_mixed(own: MixedData, facts: dataset.Dataset, where: str) -> Mixed
         other = own.facts()
     if other.classes != facts.classes:
         raise errors.UserError(
-            f"{where}: {own.name} has the classes {', '.join(other.classes)}; "
+            f"{where}: {own.called} has the classes {', '.join(other.classes)}; "
             f"allowed are those of the first set: {', '.join(facts.classes)}. Fix: mix "
             "variants with the same classes."
         )
@@ -184,7 +186,7 @@ def _resolved_evaluation(own: EvalSpec, data: TrainData, where: str) -> EvalSpec
 
 def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
     """UserError on what can be known to fail before any data is read."""
-    suitability.check_fields(spec.task, spec.data.name, facts, where)
+    suitability.check_fields(spec.task, spec.data.called, facts, where)
     sizes.check(spec, where)
     task = build.task(spec.task, 1)
     if spec.mixup and task.label_field != "label":
