@@ -86,9 +86,13 @@ def mapped(
         items = dict(enumerate(value))
     else:
         return value
-    new = {k: mapped(x, kind, change, f"{where}/{k}") for k, x in items.items()}
-    if any(new[key] is not item for key, item in items.items()):
-        value = _rebuilt(value, new)
+    new = {
+        key: mapped(item, kind, change, f"{where}/{key}")
+        for key, item in items.items()
+        if type(item) not in SCALARS
+    }
+    if any(item is not items[key] for key, item in new.items()):
+        value = _rebuilt(value, {**items, **new})
     return change(value, where) if isinstance(value, kind) else value
 
 

@@ -11,6 +11,7 @@ FOLDER = "artifacts"  # in WORKDIR; there an artifact's name is the head of its 
 SCHEMA = 1  # goes up when the meaning of a field changes
 WEIGHTS = "weights/"
 DATASET = "dataset"  # folder of a data set that the stage publishes
+LARGE = (WEIGHTS, f"{DATASET}/")  # no report reads them
 PICTURES = ("samples/", "events/")  # no number depends on them
 # What stays true of the weights of an artifact when another one takes them over.
 OF_WEIGHTS = ("heads", "model", "task", "outputs", "classes", "palette", "data")
@@ -66,7 +67,7 @@ def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str
     """The manifest, after every file that it lists was compared with its checksum.
 
     Damaged with the first file that is missing or changed, DamagedPicture where only
-    PICTURES are. weights=False: of weights only the existence is checked.
+    PICTURES are. weights=False: of what is LARGE only the existence is checked.
     pictures=False: pictures are not checked.
     """
     manifest = read(folder)
@@ -74,11 +75,11 @@ def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str
     read_in_full = {
         name: expected
         for name, expected in sums.items()
-        if not name.startswith(PICTURES if weights else (WEIGHTS, *PICTURES))
+        if not name.startswith(PICTURES if weights else (*LARGE, *PICTURES))
     }
     checkpoint.check_sums(folder, read_in_full, fix=remedy(folder))
     for name in sums.keys() - read_in_full.keys():
-        if name.startswith(WEIGHTS) and not (Path(folder) / name).is_file():
+        if name.startswith(LARGE) and not (Path(folder) / name).is_file():
             checkpoint.check_sums(folder, {name: sums[name]}, fix=remedy(folder))
     for text in lost_pictures(folder, manifest).values() if pictures else ():
         raise errors.DamagedPicture(text)

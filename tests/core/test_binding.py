@@ -225,3 +225,38 @@ def test_a_result_may_be_changed_without_changing_the_next():
     first = optim.bind_schedule(**given)
     first |= {"factor": 7}
     assert optim.bind_schedule(**given)["factor"] == 0.1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Leaf(binding.Spec):
+    number: int = 1
+    later: int | None = binding.added()
+    known: object = binding.unwritten()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tree(Leaf):
+    inner: tuple[Leaf, ...] = ()
+    named: Mapping[str, object] | None = None
+
+
+def test_what_came_later_is_written_only_where_it_is_given():
+    assert binding.plain(Leaf(known=3)) == {"number": 1}
+    assert binding.plain(Leaf(later=0)) == {"number": 1, "later": 0}
+    with pytest.raises(errors.UserError, match="unknown key 'known'"):
+        binding.bind(Leaf, section={"known": 3}, where="x")
+
+
+def test_specs_within_a_spec_are_changed_inner_ones_first():
+    tree = Tree(inner=(Leaf(number=2), Leaf(number=3)), named={"a": [Leaf(number=4)]})
+    places = []
+
+    def add(leaf, where):
+        places.append((where, leaf.number))
+        return dataclasses.replace(leaf, number=leaf.number + 10)
+
+    found = binding.mapped(tree, Leaf, add, "x")
+    assert places == [("x/inner/0", 2), ("x/inner/1", 3), ("x/named/a/0", 4), ("x", 1)]
+    assert [leaf.number for leaf in (found, *found.inner)] == [11, 12, 13]
+    assert found.named["a"][0].number == 14 and tree.inner[0].number == 2
+    assert binding.mapped(tree, Leaf, lambda leaf, where: leaf, "x") is tree

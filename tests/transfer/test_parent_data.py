@@ -40,10 +40,11 @@ class Made(stages.Kind):
     VERSION = 1
 
     def publishes(self, spec):
+        told = SPLITS | {"train": spec.told}
         facts = Dataset(
             fields=("image", "segmentation"),
             domain="synthetic",
-            splits=SPLITS | {"train": spec.told} if spec.known else dict.fromkeys(SPLITS, 0),
+            splits=told if spec.known else dict.fromkeys(SPLITS, 0),
             version=1,
             size=(32, 32),
             classes=("dark", "square"),

@@ -139,7 +139,7 @@ class Imported(stages.Kind):
         every = [catalogue.find(one["name"]) for one in data]
         totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
         return known | {
-            "dataset": " + ".join(dict.fromkeys(one["name"] for one in data)),
+            "dataset": " + ".join(dict.fromkeys(map(_called, data))),
             "domain": " + ".join(dict.fromkeys(facts.domain for facts in every)),
             "images": sum(one["count"] for one in data),
             "set_images": sum(totals) if all(totals) else None,
@@ -165,6 +165,11 @@ class Imported(stages.Kind):
 
 
 KIND = Imported()
+
+
+def _called(read: Mapping[str, Any]) -> str:
+    """As `DataSpec.called`, of the entry of a manifest."""
+    return f"of {read['of']}" if "of" in read else read["name"]
 
 
 def _licences(
