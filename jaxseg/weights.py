@@ -38,7 +38,7 @@ def list_architectures() -> int:
 
 def import_file(arguments: argparse.Namespace) -> int:
     """One `imported` stage alone; its artifact is the folder --output."""
-    from jaxseg.transfer import run, stage, store
+    from jaxseg.transfer import record, stage, store
 
     for name in ("arch", "file", "output"):
         if getattr(arguments, name) is None:
@@ -56,7 +56,7 @@ def import_file(arguments: argparse.Namespace) -> int:
         scratch.mkdir(parents=True)
         try:
             context = stage.StageContext(one, {}, folder=scratch, scratch=scratch)
-            manifest = run.manifest(one, stage.kind(one.kind).run(context), {})
+            manifest = record.manifest(one, stage.kind(one.kind).run(context), {})
             store.publish(scratch, folder, manifest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

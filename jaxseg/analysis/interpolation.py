@@ -117,8 +117,8 @@ def barrier(
 
     >>> barrier([0, 0.25, 1], [1.0, 2.0, 3.0])  # the line is 1.5 at 0.25
     0.5
-    >>> barrier([0, 0.5, 1], [0.8, 0.2, 0.6], higher_is_better=True)
-    0.5
+    >>> barrier([0, 0.5, 1], [0.75, 0.25, 0.5], higher_is_better=True)
+    0.375
     """
     at, values = np.asarray(at, np.float64), np.asarray(values, np.float64)
     line = (1 - at) * values[0] + at * values[-1]

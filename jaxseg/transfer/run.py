@@ -9,19 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import (
-    binding,
-    compiled,
-    errors,
-    licences,
-    outcomes,
-    signals,
-    user_cache,
-)
+from jaxseg.core import compiled, errors, outcomes, signals, user_cache
 from jaxseg.core import manifest as manifests
 from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, demand, status, unchanged
+from jaxseg.transfer import chain, demand, record, status, unchanged
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
@@ -322,30 +314,4 @@ def run_stage(
         )
         parents = {role: manifests.read(f) for role, f in context.parents.items()}
         facts = kind(one.kind).run(context)
-        store.finish(one.key, manifest(one, facts, parents))
-
-
-def manifest(
-    one: Stage, facts: Mapping[str, Any], parents: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What an artifact says of itself: what made it, and what came of it.
-
-    parents: {role: manifest}. The sums of their weights tell a parent that is made
-    again from the one that was used; their licences bind what comes of them.
-    """
-    inherited = [parent.get("licences", ()) for parent in parents.values()]
-    return {
-        "schema": manifests.SCHEMA,
-        "key": one.key,
-        "name": one.name,
-        "kind": one.kind,
-        "spec": binding.plain(one.spec),
-        "parents": one.parent_keys,
-        "versions": one.versions,
-        "packages": stores.packages(),
-        "code": stores.code(),
-        "created": stores.now(),
-        "parent_weights": {role: p.get("weights") for role, p in parents.items()},
-        **facts,
-        "licences": licences.merge(facts.get("licences", ()), *inherited),
-    }
+        store.finish(one.key, record.manifest(one, facts, parents))
