@@ -9,7 +9,7 @@ import pytest
 
 from configs import common
 from jaxseg import main
-from jaxseg.core import binding, errors
+from jaxseg.core import errors, nested
 from jaxseg.transfer import chain, choosing
 
 ROOT = Path(__file__).parent.parent
@@ -208,7 +208,7 @@ def test_one_seed_draws_the_same_images_for_every_source():
     small = [
         s for s in plan.stages if s.name.startswith("targets/small/indoor_office/")
     ]
-    drawn = {(s.spec.seed, json.dumps(binding.plain(s.spec.data))) for s in small}
+    drawn = {(s.spec.seed, json.dumps(nested.plain(s.spec.data))) for s in small}
     assert len(drawn) == 3 and len(small) == 27
 
 

@@ -72,65 +72,6 @@ def unwritten() -> Any:
     return dataclasses.field(default=None, metadata={"resolved": True, "hidden": True})
 
 
-def mapped(
-    value: Any, kind: type["Spec"], change: Callable[[Any, str], Any], where: str
-) -> Any:
-    """A bound section with `change(one, its place)` for each `kind` in it, inner ones
-    first; the same object where nothing changes.
-    """
-    if isinstance(value, Spec):
-        items = {field: getattr(value, field) for field in _names(type(value), "")}
-    elif isinstance(value, Mapping):
-        items = value
-    elif isinstance(value, list | tuple):
-        items = dict(enumerate(value))
-    else:
-        return value
-    new = {
-        key: mapped(item, kind, change, f"{where}/{key}")
-        for key, item in items.items()
-        if type(item) not in SCALARS
-    }
-    if any(item is not items[key] for key, item in new.items()):
-        value = _rebuilt(value, {**items, **new})
-    return change(value, where) if isinstance(value, kind) else value
-
-
-def _rebuilt(value: Any, items: Mapping[Any, Any]) -> Any:
-    if isinstance(value, Spec):
-        return dataclasses.replace(value, **items)
-    return dict(items) if isinstance(value, Mapping) else type(value)(items.values())
-
-
-def plain(value: Any, without: str = "") -> Any:
-    """Specs as dicts and tuples as lists, all the way down.
-
-    without: "local" or "resolved": leaves such fields out.
-    """
-    if type(value) in SCALARS:
-        return value
-    if isinstance(value, Spec):
-        names, added = _names(type(value), without), _names(type(value), "", "added")
-        value = {name: getattr(value, name) for name in names}
-        value = {n: x for n, x in value.items() if n not in added or x is not None}
-    if isinstance(value, Mapping):
-        return {key: plain(item, without) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, without) for item in value]
-    return value
-
-
-@functools.cache
-def _names(spec: type[Spec], without: str, marked: str = "") -> list[str]:
-    """Names of fields that are written, of all or of those with that mark."""
-    return [
-        field.name
-        for field in dataclasses.fields(spec)
-        if not {without, "hidden"} & field.metadata.keys()
-        and (not marked or marked in field.metadata)
-    ]
-
-
 def bind(
     *functions: Callable[..., Any],
     section: Any,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, lookup, rules
+from jaxseg.core import binding, errors, lookup, nested, rules
 from jaxseg.data import catalogue, dataset, published, subsets
 from jaxseg.data import source as source_lib
 from jaxseg.data.published import Published
@@ -201,7 +201,7 @@ def placed(spec: Any, parents: Mapping[str, Path]) -> Any:
         root = str(published.folder(parents[data.of]))
         return dataclasses.replace(data, root=root)
 
-    return binding.mapped(spec, DataSpec, place, "")
+    return nested.mapped(spec, DataSpec, place, "")
 
 
 def roles(spec: Any) -> set[str]:
@@ -212,7 +212,7 @@ def roles(spec: Any) -> set[str]:
         found.update({data.of} - {None})
         return data
 
-    binding.mapped(spec, DataSpec, note, "")
+    nested.mapped(spec, DataSpec, note, "")
     return found
 
 

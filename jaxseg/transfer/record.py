@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import binding, licences
+from jaxseg.core import licences, nested
 from jaxseg.core import manifest as manifests
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage
@@ -23,7 +23,7 @@ def manifest(
         "key": one.key,
         "name": one.name,
         "kind": one.kind,
-        "spec": binding.plain(one.spec),
+        "spec": nested.plain(one.spec),
         "parents": one.parent_keys,
         "versions": one.versions,
         "packages": stores.packages(),

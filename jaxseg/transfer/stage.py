@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from jaxseg.core import binding, errors, hashing, lookup
+from jaxseg.core import binding, errors, hashing, lookup, nested
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Variables
 from jaxseg.data.published import Published
@@ -52,7 +52,7 @@ class Bound:
     def plain(self) -> dict[str, Any]:
         """As a config writes it."""
         own = {"kind": self.kind, "parents": self.parents, "columns": self.columns}
-        return binding.plain(own) | binding.plain(self.spec, without="resolved")
+        return nested.plain(own) | nested.plain(self.spec, without="resolved")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Kind:
 
     def key_parts(self, spec: Any) -> Any:
         """What of a resolved spec decides the result, as plain data."""
-        return binding.plain(spec, without="local")
+        return nested.plain(spec, without="local")
 
     def check_parents(
         self, spec: Any, parents: Mapping[str, Stage], where: str
@@ -252,4 +252,4 @@ def _linked(spec: Any, parents: Mapping[str, Stage], where: str) -> Any:
         found = dataclasses.replace(found, stage=parent.name, key=parent.key)
         return dataclasses.replace(data, name=found.reader, published=found)
 
-    return binding.mapped(spec, DataSpec, link, where)
+    return nested.mapped(spec, DataSpec, link, where)

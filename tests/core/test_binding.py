@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 
-from jaxseg.core import binding, errors, rules
+from jaxseg.core import binding, errors, nested, rules
 from jaxseg.train import optim
 
 
@@ -212,9 +212,9 @@ def test_a_changed_spec_is_checked_again():
 
 def test_plain_leaves_out_what_it_is_asked_to():
     spec = outer(one={"count": 1, "folder": "here"})
-    assert binding.plain(spec)["one"] == {"count": 1, "folder": "here", "digest": None}
-    assert binding.plain(spec, without="local")["one"] == {"count": 1, "digest": None}
-    written = binding.plain(spec, without="resolved")
+    assert nested.plain(spec)["one"] == {"count": 1, "folder": "here", "digest": None}
+    assert nested.plain(spec, without="local")["one"] == {"count": 1, "digest": None}
+    written = nested.plain(spec, without="resolved")
     assert written["one"] == {"count": 1, "folder": "here"}
     assert binding.bind(Outer, section=written, where="x") == outer(**written)
 
@@ -241,8 +241,8 @@ class Tree(Leaf):
 
 
 def test_what_came_later_is_written_only_where_it_is_given():
-    assert binding.plain(Leaf(known=3)) == {"number": 1}
-    assert binding.plain(Leaf(later=0)) == {"number": 1, "later": 0}
+    assert nested.plain(Leaf(known=3)) == {"number": 1}
+    assert nested.plain(Leaf(later=0)) == {"number": 1, "later": 0}
     with pytest.raises(errors.UserError, match="unknown key 'known'"):
         binding.bind(Leaf, section={"known": 3}, where="x")
 
@@ -255,8 +255,8 @@ def test_specs_within_a_spec_are_changed_inner_ones_first():
         places.append((where, leaf.number))
         return dataclasses.replace(leaf, number=leaf.number + 10)
 
-    found = binding.mapped(tree, Leaf, add, "x")
+    found = nested.mapped(tree, Leaf, add, "x")
     assert places == [("x/inner/0", 2), ("x/inner/1", 3), ("x/named/a/0", 4), ("x", 1)]
     assert [leaf.number for leaf in (found, *found.inner)] == [11, 12, 13]
     assert found.named["a"][0].number == 14 and tree.inner[0].number == 2
-    assert binding.mapped(tree, Leaf, lambda leaf, where: leaf, "x") is tree
+    assert nested.mapped(tree, Leaf, lambda leaf, where: leaf, "x") is tree

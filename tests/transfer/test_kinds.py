@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import binding, checkpoint, errors, jsonl, trees
+from jaxseg.core import binding, checkpoint, errors, jsonl, nested, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, stage, status, store, table
@@ -473,4 +473,4 @@ def test_a_checkpoint_of_another_model_is_explained(tmp_path):
 def test_all_kinds_plan_to_json():
     plan = chain.plan(chain.bind(tiny.config()))
     for one in plan.stages:
-        json.dumps([binding.plain(one.spec), one.columns, one.versions])
+        json.dumps([nested.plain(one.spec), one.columns, one.versions])

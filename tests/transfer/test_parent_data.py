@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxseg.core import binding, errors, jsonl
+from jaxseg.core import errors, jsonl, nested
 from jaxseg.core import manifest as manifests
 from jaxseg.data import published
 from jaxseg.transfer import run as runs
@@ -145,14 +145,14 @@ def test_the_parent_is_in_the_key_and_paths_are_not(kind, tmp_path):
     key = lambda **made: tiny.plan({"stages": stages(made)}).by_name["model"].key
     assert key() == key(light=200) != key(light=100)
     plan = tiny.plan({"stages": stages()}).by_name["model"]
-    text = json.dumps(binding.plain(plan.spec))
+    text = json.dumps(nested.plain(plan.spec))
     assert "published" not in text and '"of": "labels"' in text
 
 
 def test_keys_of_other_data_stay():
     """`of` came later: it is in no section that is without."""
     (one,) = tiny.plan({"stages": {"x": tiny.train()}}).stages
-    assert "of" not in binding.plain(one.spec)["data"]
+    assert "of" not in nested.plain(one.spec)["data"]
 
 
 def test_counts_may_be_unknown_before_the_parent_has_run(kind, tmp_path):

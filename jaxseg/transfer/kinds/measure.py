@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 from jaxseg.analysis import tools
-from jaxseg.core import arrays, binding, errors, jsonl, lookup
+from jaxseg.core import arrays, binding, errors, jsonl, lookup, nested
 from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
 from jaxseg.transfer import artifact
@@ -44,7 +44,7 @@ class Measure(stages.Kind):
         def identified(data: DataSpec, place: str) -> DataSpec:
             return data.identified(data.facts(), place)
 
-        return binding.mapped(spec, DataSpec, identified, where)
+        return nested.mapped(spec, DataSpec, identified, where)
 
     def check_parents(
         self, spec: MeasureSpec, parents: Mapping[str, stages.Stage], where: str

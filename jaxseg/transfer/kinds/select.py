@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, rules
+from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, nested, rules
 from jaxseg.data import spec as data_spec
 from jaxseg.transfer import choosing, peak
 from jaxseg.transfer import stage as stages
@@ -277,9 +277,8 @@ def _refit(
             for name in spec.evaluations
         },
     )
-    placed = data_spec.placed(spec, folders)
-    facts = training.Training(inner, placed).run()
-    both = binding.plain(context.stage.spec) | binding.plain(spec)
+    facts = training.Training(inner, data_spec.placed(spec, folders)).run()
+    both = nested.plain(context.stage.spec) | nested.plain(spec)
     return facts | {"spec": both, "refit_of": manifest["key"]}
 
 
