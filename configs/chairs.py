@@ -15,12 +15,12 @@ any sets of foreground and background.
 Ours, since the paper does not say: batch size, patience and the numbers of steps at
 most, random starts of all networks on chairs, images resized as a whole, and the
 data sets' own validation images to stop on. By default also the rates: the small
-networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move nothing, and with
-1e-3 one U-Net in three answers "background" for 75 steps. Each is the best of 10 to 1e-3
-(SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the validation
-images of trainings with seed 99, which are in no table: on composites, and for the U-Net
-and the ResNet-50 on objects on cars from random weights. The other rates on objects are
-those on composites.
+networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move nothing, and
+with 1e-3 one U-Net in three answers "background" for 75 steps. Each is the best of 10
+to 1e-3 (SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the
+validation images of trainings with seed 99, which are in no table: on composites, and
+for the U-Net and the ResNet-50 on objects on cars from random weights. The other rates
+on objects are those on composites.
 """
 
 from configs import common
