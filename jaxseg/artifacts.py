@@ -61,7 +61,7 @@ def list_(arguments: argparse.Namespace) -> int:
         size = stores.size(store.folder(key)) / 2**20
         print(
             f"{key}  {row['kind']:8}  {size:8.1f} MiB  {headline(row):18}  "
-            f"{row['name']}{state}"
+            f"{row['name']}{'  without weights' * manifests.dropped(row)}{state}"
         )
     text = "".join(f", {count} {kind}" for kind, count in counts.items() if count)
     print(f"{len(rows)} artifacts{text}")

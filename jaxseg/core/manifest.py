@@ -86,6 +86,29 @@ def check(folder: Path, weights: bool = True, pictures: bool = True) -> dict[str
     return manifest
 
 
+def dropped(manifest: Mapping[str, Any]) -> bool:
+    """Whether the weights were deleted once nothing needed them."""
+    return "weights" in manifest.get("dropped", ())
+
+
+def without_weights(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of the artifact once its weights are dropped, unsealed."""
+    files = {n: s for n, s in manifest["files"].items() if not n.startswith(WEIGHTS)}
+    rest = {name: value for name, value in manifest.items() if name != "self"}
+    return rest | {"files": files, "dropped": ["weights"]}
+
+
+def check_kept(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """UserError where the weights of an artifact were dropped."""
+    if dropped(manifest):
+        name = manifest["name"]
+        raise errors.UserError(
+            f"{folder}: the weights of {name} were dropped (store='metrics'). Fix: run "
+            f"its config again with --set 'stages/{name}/store=\"all\"', which trains "
+            "it again; a stage that starts from it has this done by itself"
+        )
+
+
 def headline(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """The metric that stands for the artifact; None where it measured none."""
     metrics = manifest.get("metrics", ())

@@ -226,9 +226,12 @@ def load_weights(folder: Path, seal: str) -> Variables:
         raise errors.UserError(
             f"{folder}: was made again after it was loaded. Fix: load it again."
         )
+    manifests.check_kept(folder, manifest)
     files = manifest["files"]
     weights = {n: s for n, s in files.items() if n.startswith("weights/")}
     if not weights:
-        raise errors.UserError(f"{folder}: was kept without weights (keep='metrics')")
+        raise errors.UserError(
+            f"{folder}: a {manifest['kind']} artifact has no weights"
+        )
     checkpoint.check_sums(folder, weights, fix=manifests.remedy(folder))
     return checkpoint.restore_tree(folder / "weights")

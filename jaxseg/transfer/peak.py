@@ -3,7 +3,10 @@
 The pssl study tunes its learning rate so: nine rates, each arm walked to its own peak.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jaxseg.core import errors
 
 
 def walk(
@@ -40,3 +43,25 @@ def walk(
         if best > first:
             break
     return asked
+
+
+def check(spec: Any, parents: Mapping[str, Any], where: str) -> None:
+    """UserError where a search has no list to walk over, or no place to begin."""
+    if spec.search is None:
+        if spec.start is not None:
+            raise errors.UserError(
+                f"{where}/start: found {spec.start!r}, allowed: None, for there is no "
+                "search. Fix: search='peak'"
+            )
+        return
+    if spec.start not in parents:
+        raise errors.UserError(
+            f"{where}/start: found {spec.start!r}, allowed: the role of the candidate "
+            f"that the search begins with, of {', '.join(parents)}"
+        )
+    rates = [getattr(one.spec, "lr", None) for one in parents.values()]
+    if None in rates or len(set(rates)) < len(rates):
+        raise errors.UserError(
+            f"{where}/search: found candidates with the learning rates {rates}, "
+            "allowed: trainings with a rate each"
+        )

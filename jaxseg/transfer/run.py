@@ -13,7 +13,7 @@ from jaxseg.core import compiled, errors, outcomes, signals, user_cache
 from jaxseg.core import manifest as manifests
 from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, demand, record, status, unchanged
+from jaxseg.transfer import chain, demand, dropping, record, status, unchanged
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
@@ -78,6 +78,7 @@ def run(
                 watcher=watcher,
                 interrupted=interrupted,
                 plan=None if stage is None else plan.stages,
+                study=plan.stages,
             )
     if stage is None:
         report = build_report(store.workdir)
@@ -107,14 +108,18 @@ def run_stages(
     watcher: status.Watcher,
     interrupted: Callable[[], bool] = lambda: False,
     plan: Sequence[Stage] | None = None,
+    study: Sequence[Stage] | None = None,
 ) -> Outcome:
     """Runs what is asked for and not there yet; a failed stage blocks only what
     descends from it.
 
-    plan: the stages that do the asking, see `demand`; None: those given.
+    plan: the stages that do the asking, see `demand`; None: those given. study: those
+    whose needs keep weights, see `dropping`; None: those given.
     """
     asking = demand.Demand(stages if plan is None else plan, store)
-    run = _Run({one.name: one for one in stages}, store, asking, watcher, interrupted)
+    weights = dropping.Dropping(study or stages, plan or stages, store, asking)
+    names = {one.name: one for one in stages}
+    run = _Run(names, store, asking, weights, watcher, interrupted)
     for one in stages:
         if one.name not in run.outcome.states and asking.wanted(one):
             run.make(one)
@@ -133,6 +138,7 @@ class _Run:
     stages: Mapping[str, Stage]
     store: stores.Store
     demand: demand.Demand
+    weights: dropping.Dropping
     watcher: status.Watcher
     interrupted: Callable[[], bool]
     outcome: Outcome = dataclasses.field(default_factory=lambda: Outcome({}, {}))
@@ -150,7 +156,12 @@ class _Run:
             if self.interrupted():
                 raise hooks.Interrupted(f"before stage {one.name}")
             self.watcher.begin(one)
-            state, text = _run_one(one, self.store, self.watcher, self.interrupted)
+            lacking = self.weights.lacking.get(one.key, "")
+            if lacking:
+                self.watcher.note(one, lacking)
+            state, text = _run_one(
+                one, self.store, self.watcher, self.interrupted, again=bool(lacking)
+            )
         self._end(one, state, text)
         self.first.setdefault(one.key, one.name)
 
@@ -176,6 +187,8 @@ class _Run:
         if state in ("failed", "diverged"):
             self.outcome.errors[one.name] = text
         self.watcher.end(one, state, text)
+        if state in (*outcomes.THERE, "diverged", "skipped"):
+            self.weights.made(one)
         for name in one.parent_names.values():
             if name in self.stages and name not in self.outcome.states:
                 children = self.demand.children[name]
@@ -189,7 +202,7 @@ class _Run:
         store, states = self.store, self.outcome.states
         parents = {
             one.parent_names[role]: states.get(one.parent_names[role])
-            or _elsewhere(one.parent_keys[role], store)
+            or self._elsewhere(one.parent_keys[role])
             for role in self.demand.asked(one)
         }
         blocked = outcomes.blocked(parents, kind(one.kind).DOES_WITHOUT)
@@ -200,7 +213,7 @@ class _Run:
             if state in outcomes.THERE:
                 return "cached", ""
             return state, f"is the same as {self.first[one.key]}"
-        if store.done(one.key):
+        if store.done(one.key) and one.key not in self.weights.lacking:
             return _checked(one, store, self.digests)
         reason = store.diverged(one.key)
         if reason is None:
@@ -208,6 +221,19 @@ class _Run:
         again = f"remove {one.short} --workdir={store.workdir}"
         again = f"To try it again: `python -m jaxseg.artifacts {again}`"
         return "diverged", f"in an earlier run, {reason} {again}"
+
+    def _elsewhere(self, key: str) -> str:
+        """The state of a parent that this run does not make; "": it is not done."""
+        if key in self.weights.lacking:
+            return ""
+        if not self.store.done(key):
+            return (self.store.failure(key) or {"state": ""})["state"]
+        try:
+            self.store.verify(key)
+        except errors.UserError as error:
+            logging.error("%s", error)
+            return "failed"
+        return "done"
 
 
 def _checked(
@@ -225,18 +251,6 @@ def _checked(
         return "failed", str(error)
     store.accept(one.key)
     return "cached", ""
-
-
-def _elsewhere(key: str, store: stores.Store) -> str:
-    """The state of a parent that this run does not make, or "" where it is not done."""
-    if not store.done(key):
-        return (store.failure(key) or {"state": ""})["state"]
-    try:
-        store.verify(key)
-    except errors.UserError as error:
-        logging.error("%s", error)
-        return "failed"
-    return "done"
 
 
 def _held_up(parents: Mapping[str, str]) -> tuple[str, str]:
@@ -268,10 +282,11 @@ def _run_one(
     store: stores.Store,
     watcher: status.Watcher,
     interrupted: Callable[[], bool],
+    again: bool,
 ) -> tuple[str, str]:
     """(state, text) of a stage after a try to make it."""
     try:
-        run_stage(one, store, watcher=watcher, interrupted=interrupted)
+        run_stage(one, store, watcher=watcher, interrupted=interrupted, again=again)
     except hooks.Interrupted:
         raise
     except errors.Busy as error:
@@ -293,10 +308,14 @@ def run_stage(
     *,
     watcher: status.Watcher,
     interrupted: Callable[[], bool] = lambda: False,
+    again: bool = False,
 ) -> None:
-    """Makes one artifact whose parents are there; nobody else makes it meanwhile."""
+    """Makes one artifact whose parents are there; nobody else makes it meanwhile.
+
+    again: also where it is there; the new one takes its place once it is whole.
+    """
     with store.lock(one.short, f"stage {one.name}"), stores.writable(store.workdir):
-        if store.done(one.key):
+        if store.done(one.key) and not (again and store.dropped(one.key)):
             return
         keys = {r: one.parent_keys[r] for r in demand.Demand([one], store).asked(one)}
         lost = {r: why for r, k in keys.items() if (why := store.diverged(k))}

@@ -173,7 +173,9 @@ class TrainSpec(binding.Spec):
     eval_every: steps between evaluations (0: at the end only; None: up to ten, of at
     most an eighth as many images as training: `choosing.period`); patience: how many of
     `choose_by` without a better metric end the run; keep: weights, "last" or "best".
-    samples: predictions to draw. run: outside the content key.
+    samples: predictions to draw. store: "metrics" drops the weights once no stage of
+    the plan needs them; one that does so later has them made again. store, run: outside
+    the content key.
     """
 
     data: TrainData
@@ -197,6 +199,7 @@ class TrainSpec(binding.Spec):
     patience: Count | None = None
     keep: Annotated[str, rules.one_of("last", "best")] = "last"
     samples: Annotated[int, at_least(0)] = 4
+    store: Annotated[str, rules.one_of("all", "metrics")] = binding.local("all")
     run: RunSpec = binding.local(None)
 
     def __post_init__(self) -> None:

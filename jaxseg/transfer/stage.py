@@ -175,6 +175,14 @@ class Kind:
         """The `train` stage whose weights these are, if this workdir trains them."""
         return None
 
+    def uses(self, stage: Stage) -> Sequence[Stage]:
+        """The stages whose weights its run reads."""
+        return tuple(stage.parents.values())
+
+    def lends(self, stage: Stage) -> Sequence[Stage]:
+        """Parents of which one's weights may stand for its own."""
+        return ()
+
     def origin(self, spec: Any) -> dict[str, Any] | None:
         """Data set, task, domain and images behind weights from elsewhere."""
         return None

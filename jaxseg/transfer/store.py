@@ -105,6 +105,28 @@ class Store:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self.running(key), ignore_errors=True)
 
+    def dropped(self, key: str) -> bool:
+        """Whether the artifact is there without its weights; a damaged one is not."""
+        try:
+            return self.done(key) and manifests.dropped(self.manifest(key))
+        except errors.Damaged:
+            return False
+
+    def drop(self, key: str) -> None:
+        """Deletes the weights of an artifact.
+
+        The manifest says so first: after a kill in between the artifact is whole, and
+        the next call deletes what is left.
+        """
+        folder, manifest = self.folder(key), self.manifest(key)
+        if any(name.startswith(manifests.WEIGHTS) for name in manifest["files"]):
+            manifest = manifests.without_weights(manifest)
+            manifests.write(folder, manifest)
+            durable.sync(folder)
+        weights = folder / manifests.WEIGHTS
+        if manifests.dropped(manifest) and weights.exists():
+            shutil.rmtree(weights)
+
     @contextlib.contextmanager
     def lock(self, name: str, doing: str) -> Iterator[None]:
         """Exclusive among processes; Busy naming the holder if it is taken."""
@@ -143,7 +165,8 @@ def publish(folder: Path, final: Path, manifest: dict[str, Any]) -> None:
     manifests.write(folder, manifest | {"files": sums})
     durable.sync(folder)
     final.parent.mkdir(parents=True, exist_ok=True)
-    if final.exists():  # without a manifest: what a crashed copy left
+    if final.exists():  # without its weights, or what a crashed copy left
+        manifests.remove(final)
         shutil.rmtree(final)
     os.rename(folder, final)
     for holder in (final.parent, final.parent.parent):

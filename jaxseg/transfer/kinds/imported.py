@@ -184,7 +184,7 @@ def _licences(
 
 def _from_artifact(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     origin = artifact.load(path)
-    manifests.check(origin.folder)
+    manifests.check_kept(origin.folder, manifests.check(origin.folder))
     tree = checkpoint.restore_tree(origin.folder / "weights")
     torch_file.check_finite(tree, path)
     return tree, manifests.of_weights(origin.manifest)

@@ -62,6 +62,10 @@ class Measure(stages.Kind):
         if roles is not None and set(models) != set(roles):
             raise lookup.unknown(given, roles, kind="parent", where=where)
 
+    def uses(self, stage: stages.Stage) -> list[stages.Stage]:
+        """The models, where other parents are data."""
+        return list(_models(stage.spec, stage.parents).values())
+
     def reads(self, spec: MeasureSpec) -> dict[str, DataSpec]:
         """As the analysis says, or else its fields that are data."""
         if hasattr(spec.module, "reads"):

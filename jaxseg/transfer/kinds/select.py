@@ -82,7 +82,7 @@ class Select(stages.Kind):
                     f"{candidate.spec.headline!r}, is of images that the refit trains "
                     "on. Fix: another `headline` there, or refit=False here."
                 )
-        _check_search(spec, parents, where)
+        peak.check(spec, parents, where)
 
     def asks(
         self,
@@ -98,6 +98,16 @@ class Select(stages.Kind):
             return None if found is None else _worth(found, stage.spec.evaluation)
 
         return peak.walk(_order(stage.parents), stage.spec.start, worth)
+
+    def uses(self, stage: stages.Stage) -> Sequence[stages.Stage]:
+        """What candidates start from, and so does the winner's second training."""
+        again = (c for c in stage.parents.values() if refits(stage.spec, c))
+        return [used for c in again for used in stages.kind(c.kind).uses(c)]
+
+    def lends(self, stage: stages.Stage) -> Sequence[stages.Stage]:
+        """Candidates that stand as they are if they win."""
+        every = stage.parents.values()
+        return [one for one in every if not refits(stage.spec, one)]
 
     def training(self, stage: stages.Stage) -> stages.Stage | None:
         """That of the first candidate, as it is once it is trained on all images."""
@@ -168,30 +178,6 @@ def _run(context: stages.StageContext) -> dict[str, Any]:
     jsonl.write(context.folder / "rows.jsonl", rows)
     skipped = [role for role in context.stage.parents if role not in asked]
     return facts | ({"skipped": skipped} if spec.search else {})
-
-
-def _check_search(
-    spec: SelectSpec, parents: Mapping[str, stages.Stage], where: str
-) -> None:
-    """UserError where a search has no list to walk over, or no place to begin."""
-    if spec.search is None:
-        if spec.start is not None:
-            raise errors.UserError(
-                f"{where}/start: found {spec.start!r}, allowed: None, for there is no "
-                "search. Fix: search='peak'"
-            )
-        return
-    if spec.start not in parents:
-        raise errors.UserError(
-            f"{where}/start: found {spec.start!r}, allowed: the role of the candidate "
-            f"that the search begins with, of {', '.join(parents)}"
-        )
-    rates = [getattr(one.spec, "lr", None) for one in parents.values()]
-    if None in rates or len(set(rates)) < len(rates):
-        raise errors.UserError(
-            f"{where}/search: found candidates with the learning rates {rates}, "
-            "allowed: trainings with a rate each"
-        )
 
 
 def _order(candidates: Mapping[str, stages.Stage]) -> list[str]:

@@ -87,6 +87,10 @@ class Train(stages.Kind):
         """Itself."""
         return stage
 
+    def uses(self, stage: stages.Stage) -> list[stages.Stage]:
+        """What it starts from."""
+        return [stage.parents[start.parent] for start in stage.spec.starts]
+
     def training(self, stage: stages.Stage) -> stages.Stage:
         """Itself."""
         return stage
