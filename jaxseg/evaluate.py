@@ -40,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from jaxseg.transfer import artifact
 
     how = _protocol(arguments)
-    model = artifact.load(Path(arguments.artifact).expanduser())
+    model = artifact.load(Path(arguments.artifact).expanduser(), arguments.head)
     task = check_head(model)
     data, read_as = data_section(arguments, model, task)
     source = data.open()
@@ -279,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
+    add("--head", metavar="NAME", help="(default: the first of the artifact's)")
     add("--data", required=True, metavar="NAME", help="of the catalogue, or a folder")
     add("--split", metavar="NAME", help="(default: validation; or a folder's only one)")
     add("--root", metavar="DIR", help="where the data set lies, if on disk")

@@ -15,7 +15,7 @@ LARGE = (WEIGHTS, f"{DATASET}/")  # no report reads them
 PICTURES = ("samples/", "events/")  # no number depends on them
 # What stays true of the weights of an artifact when another one takes them over.
 OF_WEIGHTS = ("heads", "model", "task", "outputs", "classes", "palette", "data")
-OF_WEIGHTS += ("preprocessing", "metrics", "licences", "weights")
+OF_WEIGHTS += ("parts", "preprocessing", "metrics", "licences", "weights")
 PLAN_FIX = "Fix: run `python -m jaxseg.main` again, which writes it anew."
 
 

@@ -37,6 +37,11 @@ def under(prefix: str, path: str) -> bool:
     return path == prefix or path.startswith(prefix + "/")
 
 
+def under_any(prefixes: Iterable[str], path: str) -> bool:
+    """Whether `path` is one of the prefixes or lies below one."""
+    return any(under(prefix, path) for prefix in prefixes)
+
+
 def matching(pattern: str, paths: Iterable[str], *, what: str) -> list[str]:
     """Paths that the regex matches in full; UserError where it matches none.
 

@@ -4,10 +4,10 @@ The order of sources is drawn in blocks of a thousand draws, and every source ha
 exactly its share of each block: batch n is known without the batches before it.
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,27 @@ def mixed_batches(
     sources: Sequence[Source],
     weights: Sequence[float | int],
     *,
+    start: int = 0,
+    threads: int = 2,
+    workers: int = 0,
+    prefetch: int = pipeline.PREFETCH,
+    **options: Any,
+) -> Iterator[tuple[Batch, list[str]]]:
+    """As `pipeline.train_batches`; `source` int32 [B] is the source of each row.
+
+    options: of `numbered`.
+    """
+    make = numbered(sources, weights, **options)
+    what = " and ".join(source.name for source in sources)
+    return parallel.ahead(
+        make, start, what, threads=threads, workers=workers, prefetch=prefetch
+    )
+
+
+def numbered(
+    sources: Sequence[Source],
+    weights: Sequence[float | int],
+    *,
     transforms: Sequence[transforms_lib.Transform],
     batch_size: int,
     seed: int,
@@ -31,32 +52,20 @@ def mixed_batches(
     unit: str = "batch",
     views: int = 1,
     clean: bool = False,
-    start: int = 0,
-    threads: int = 2,
-    workers: int = 0,
-    prefetch: int = pipeline.PREFETCH,
     shard: tuple[int, int] = (0, 1),
-) -> Iterator[tuple[Batch, list[str]]]:
-    """As `pipeline.train_batches`; `source` int32 [B] is the source of each row.
-
-    unit: one source is drawn per "batch" or per "example".
-    """
+) -> pipeline.Numbered:
+    """As `pipeline.numbered`; unit: one source is drawn per "batch" or "example"."""
     lookup.pick(dict.fromkeys(subsets.UNITS), unit, kind="unit")
-    _check_weights(sources, weights)
-    make = MixedBatches(
+    return MixedBatches(
         # With one seed, sources of equal length would get the same augmentation.
         tuple(
             draws.Draw.of(source, transforms, (seed, place), fields, views, clean)
             for place, source in enumerate(sources)
         ),
-        Schedule(apportion(weights), seed),
+        Schedule.of([source.name for source in sources], weights, seed),
         unit == "batch",
         batch_size,
         pipeline.check_shard(shard, batch_size),
-    )
-    what = " and ".join(source.name for source in sources)
-    return parallel.ahead(
-        make, start, what, threads=threads, workers=workers, prefetch=prefetch
     )
 
 
@@ -67,13 +76,26 @@ class Schedule:
     shares: tuple[int, ...]  # of each source in a block
     seed: int
 
+    @classmethod
+    def of(
+        cls, names: Sequence[str], weights: Sequence[float | int], seed: int
+    ) -> "Schedule":
+        """Of sources with these names; UserError for one that would never occur."""
+        _check_weights(names, weights)
+        return cls(apportion(weights), seed)
+
     def place(self, number: int) -> tuple[int, int]:
         """(source, number of earlier draws from it) of draw `number`."""
         block, within = divmod(number, BLOCK)
-        order = block_order(self.shares, self.seed, block)
-        source = int(order[within])
-        earlier = int(np.count_nonzero(order[:within] == source))
-        return source, block * self.shares[source] + earlier
+        source = int(block_order(self.shares, self.seed, block)[within])
+        return source, self.before(number)[source]
+
+    def before(self, number: int) -> list[int]:
+        """How many of the draws before draw `number` are of each source."""
+        block, within = divmod(number, BLOCK)
+        order = block_order(self.shares, self.seed, block)[:within]
+        begun = np.bincount(order, minlength=len(self.shares))
+        return (block * np.array(self.shares) + begun).tolist()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +119,20 @@ class MixedBatches:
         drawn = [(self.draws[k], self.draws[k](index)) for k, index in places]
         batch, ids = pipeline.collate(drawn)
         return batch | {"source": np.array([k for k, _ in places], np.int32)}, ids
+
+
+@dataclasses.dataclass(frozen=True)
+class PartBatches:
+    """Batch number n of several parts: the next of one part, whose batches are those of
+    a training of its own.
+    """
+
+    parts: tuple[pipeline.Numbered, ...]
+    schedule: Schedule
+
+    def __call__(self, number: int) -> tuple[Batch, list[str]]:
+        part, earlier = self.schedule.place(number)
+        return self.parts[part](earlier)
 
 
 @functools.lru_cache(maxsize=8)
@@ -129,21 +165,24 @@ def mixup(batch: Batch, *, alpha: float, seed: int, step: int) -> Batch:
     return batch | mixed | {"mix": np.full(len(partner), mix, np.float32)}
 
 
-def mixed_up(
-    batches: Iterator[tuple[Batch, list[str]]], alpha: float, seed: int, first: int
-) -> Iterator[tuple[Batch, list[str]]]:
-    """The batches from number `first` on, each mixed by `mixup`."""
-    with contextlib.closing(batches):
-        for step, (batch, ids) in enumerate(batches, first):
-            yield mixup(batch, alpha=alpha, seed=seed, step=step), ids
+@dataclasses.dataclass(frozen=True)
+class MixedUp:
+    """Batch number n, mixed by `mixup`."""
+
+    batches: pipeline.Numbered
+    alpha: float
+    seed: int
+
+    def __call__(self, number: int) -> tuple[Batch, list[str]]:
+        batch, ids = self.batches(number)
+        return mixup(batch, alpha=self.alpha, seed=self.seed, step=number), ids
 
 
-def _check_weights(sources: Sequence[Source], weights: Sequence[float | int]) -> None:
-    names = ", ".join(source.name for source in sources)
-    right = len(weights) == len(sources) > 0 and np.isfinite(weights).all()
+def _check_weights(names: Sequence[str], weights: Sequence[float | int]) -> None:
+    right = len(weights) == len(names) > 0 and np.isfinite(weights).all()
     if not right or min(weights) <= 0 or min(apportion(weights)) == 0:
         raise errors.UserError(
-            f"mixing {names}: found weights {list(weights)}; allowed is one above 0 "
-            f"for each, none so small that it never occurs in {BLOCK} draws. Fix: give "
-            "larger weights, or leave the source out."
+            f"mixing {', '.join(names)}: found weights {list(weights)}; allowed is one "
+            f"above 0 for each, none so small that it never occurs in {BLOCK} draws. "
+            "Fix: give larger weights, or leave the source out."
         )

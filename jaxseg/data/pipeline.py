@@ -6,7 +6,8 @@ views, on the number of the view as well.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import grain
 import numpy as np
@@ -24,6 +25,7 @@ from jaxseg.data.dataset import (
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 
+Numbered = Callable[[int], tuple[Batch, list[str]]]  # batch number n and its ids
 PREFETCH = 4  # batches in flight: enough to hide a slow one, little memory
 MAX_OBJECTS = 100  # per image in training, as many as COCO's evaluation uses
 # Labels that evaluation compares at the original size, and their padding values.
@@ -36,27 +38,17 @@ OBJECT_STEP = 64  # fewest rows of objects; the others follow in `round_up`
 def train_batches(
     source: Source,
     *,
-    transforms: Sequence[transforms_lib.Transform],
-    batch_size: int,
-    seed: int,
-    fields: Sequence[str],
-    views: int = 1,
-    clean: bool = False,
     start: int = 0,
     threads: int = 2,
     workers: int = 0,
     prefetch: int = PREFETCH,
-    shard: tuple[int, int] = (0, 1),
+    **options: Any,
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Endless (batch, ids): normalized float32 [B, H, W, C] and the other `fields`.
 
-    Each epoch has an order of its own and a batch may cross into the next, so that no
-    example is dropped. views: above 1, each record is drawn so often: `image` is then
-    [B, V, H, W, C], and so are maps of labels. clean: adds `clean`, like `image` and
-    moved with it, but without the transforms of colors (blur, jitter). start: batches
-    already taken. workers: processes that make the batches instead of threads, for
-    images so large that threads wait for each other. shard (p, n): rows p::n of each
-    batch of `batch_size`, so that n processes together get the same batches as one.
+    start: batches already taken. workers: processes that make the batches instead of
+    threads, for images so large that threads wait for each other. options: of
+    `numbered`.
 
     >>> from jaxseg.data import source as source_lib
     >>> data = source_lib.open("worlds/driving_day", split="train", count=4)
@@ -65,11 +57,34 @@ def train_batches(
     >>> batch["image"].shape
     (2, 64, 64, 3)
     """
-    draw = draws.Draw.of(source, transforms, (seed,), fields, views=views, clean=clean)
-    make = TrainBatches(draw, batch_size, check_shard(shard, batch_size))
+    make = numbered(source, **options)
     return parallel.ahead(
         make, start, source.name, threads=threads, workers=workers, prefetch=prefetch
     )
+
+
+def numbered(
+    source: Source,
+    *,
+    transforms: Sequence[transforms_lib.Transform],
+    batch_size: int,
+    seed: int,
+    fields: Sequence[str],
+    views: int = 1,
+    clean: bool = False,
+    shard: tuple[int, int] = (0, 1),
+) -> Numbered:
+    """Batch number n of the stream of `train_batches`, from 0.
+
+    Each epoch has an order of its own and a batch may cross into the next, so that no
+    example is dropped. views: above 1, each record is drawn so often: `image` is then
+    [B, V, H, W, C], and so are maps of labels. clean: adds `clean`, like `image` and
+    moved with it, but without the transforms of colors (blur, jitter). shard (p, n):
+    rows p::n of each batch of `batch_size`, so that n processes together get the same
+    batches as one.
+    """
+    draw = draws.Draw.of(source, transforms, (seed,), fields, views=views, clean=clean)
+    return TrainBatches(draw, batch_size, check_shard(shard, batch_size))
 
 
 @dataclasses.dataclass(frozen=True)

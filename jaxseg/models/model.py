@@ -161,6 +161,14 @@ def head_sections(section: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(section["heads"].values()) if "heads" in section else [section["head"]]
 
 
+def with_heads(section: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+    """A model section without the sections of other heads."""
+    if "heads" not in section:
+        return section
+    heads = {name: own for name, own in section["heads"].items() if name in names}
+    return {**section, "heads": heads}
+
+
 def section_of(section: Mapping[str, Any], top: str) -> Mapping[str, Any]:
     """Of a model section the part whose parameters lie below `top`.
 

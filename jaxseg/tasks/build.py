@@ -1,5 +1,10 @@
-"""Tasks and networks of resolved sections."""
+"""Tasks and networks of resolved sections.
 
+The task of one part of a training has a key more than its `build`: `part`, the name of
+that part and of its head.
+"""
+
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,16 +31,23 @@ def task(section: Mapping[str, Any], num_outputs: int) -> objective.Objective:
     >>> task({"name": "segmentation", "ignored": [0]}, num_outputs=3).headline
     'miou'
     """
-    options = {key: value for key, value in section.items() if key != "name"}
+    options = {k: v for k, v in section.items() if k not in ("name", "part")}
     module = lookup.load("jaxseg.tasks", section["name"])
-    return module.build(num_outputs=num_outputs, **options)
+    built = module.build(num_outputs=num_outputs, **options)
+    return dataclasses.replace(built, part=section.get("part"))
 
 
 def network(
     model: Mapping[str, Any], section: Mapping[str, Any], num_outputs: int
 ) -> tuple[models.Model, objective.Objective]:
-    """The model with the heads of a task, and the task, of resolved sections."""
+    """The model with the heads of a task, and the task, of resolved sections.
+
+    Of a training of several parts it has the head of this one alone: it takes all
+    variables, and leaves those of the others as they are.
+    """
     built = task(section, num_outputs)
+    if built.part is not None:
+        model = models.with_heads(model, built.heads)
     return models.build_model(model, head_outputs=built.heads), built
 
 

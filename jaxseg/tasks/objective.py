@@ -23,6 +23,8 @@ class Objective:
     """
 
     num_outputs: int  # of the first head
+    # The name of one part of a training of several: its head is called so.
+    part: str | None = dataclasses.field(default=None, kw_only=True)
 
     name: ClassVar[str]  # by default also that of the head: `heads_<name>`
     fields: ClassVar[
@@ -47,7 +49,7 @@ class Objective:
 
         Another number that the data decide is an option which `resolve` writes.
         """
-        return {self.name: self.num_outputs}
+        return {self.part or self.name: self.num_outputs}
 
     @property
     def head(self) -> str | tuple[str, ...]:
@@ -111,8 +113,12 @@ class Objective:
         return model.apply(variables, image, head=self.head, **inputs, **options)
 
     def active(self, batch: Batch) -> tuple[str, ...] | None:
-        """Prefixes of the leaves this batch trains; None: all of them."""
-        return None
+        """Prefixes of the leaves this batch trains; None: all of them. A part trains
+        the backbone and its own head.
+        """
+        if self.part is None:
+            return None
+        return ("backbone", *(f"heads_{name}" for name in self.heads))
 
     def totals(self, batch: Batch) -> Totals:
         """What the losses of a batch are divided by; depends on its targets alone.

@@ -6,7 +6,7 @@ as JSON, once all that this refers to is on disk; `restore(state)` takes that ov
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ class Log:
 
     def _write(self, event: loop.Event) -> None:
         count, now = len(self._window), time.perf_counter()
-        names = self._window[0]
-        mean = {name: sum(row[name] for row in self._window) / count for name in names}
+        names = dict.fromkeys(name for row in self._window for name in row)
+        mean = {name: _mean(self._window, name) for name in names}
         rate = round(count * self.batch_size / (now - self._time), 1)
         row = mean | {"lr": event.lr, "examples_per_second": rate}
         self._window, self._time = [], now
@@ -94,6 +94,12 @@ class Log:
             "Fix: a lower lr, optimizer.clip, or `python -m jaxseg.data check` on the "
             "data set."
         )
+
+
+def _mean(rows: Sequence[Mapping[str, float]], name: str) -> float:
+    """Over the rows that have it: each part of a training logs its own."""
+    values = [row[name] for row in rows if name in row]
+    return sum(values) / len(values)
 
 
 def check_metric(value: float, what: str, step: int) -> None:

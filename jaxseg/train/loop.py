@@ -33,8 +33,10 @@ class Clock:
     data_wait: float = 0.0  # the device was idle because no batch was ready
     compile: float = 0.0
     hooks: float = 0.0
-    # FLOPs and bytes of one step, see `Program.cost`.
-    cost: dict[str, float | None] = dataclasses.field(default_factory=dict)
+    # {program: FLOPs and bytes of one step}, see `Program.cost`; of those that ran.
+    costs: dict[compiled.Program, dict[str, float | None]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def beside(self) -> float:
@@ -48,7 +50,7 @@ Hook = Callable[[Event], None]
 def fit(
     state: states.TrainState,
     batches: Iterator[tuple[Batch, list[str]]],
-    program: compiled.Program,
+    program: Callable[[int], compiled.Program],
     rate: Callable[[int], float],
     *,
     first: int,
@@ -59,10 +61,12 @@ def fit(
 ) -> tuple[states.TrainState, Clock]:
     """The state after `steps` steps, or after the step at which a hook sets `stop`.
 
-    first: finished steps of `state`. clock: the seconds before an interruption; the
-    loop adds to it, and it is up to date when hooks run.
+    program, rate: of each step, from 0. first: finished steps of `state`. clock: the
+    seconds before an interruption; the loop adds to it, and it is up to date when hooks
+    run.
     """
-    clock, run, logs = clock or Clock(), None, None
+    clock, logs = clock or Clock(), None
+    runs: dict[compiled.Program, jax.stages.Compiled] = {}
     begin = time.perf_counter() - clock.steps - clock.beside
     for index in range(first, steps):
         start = time.perf_counter()
@@ -71,10 +75,11 @@ def fit(
             clock.data_wait += time.perf_counter() - start
         arrays = meshes.put_batch(batch, mesh)
         lr = jax.numpy.float32(rate(index))
-        if run is None:
-            run = _compile(program, state, arrays, lr, clock)
+        own = program(index)
+        if own not in runs:
+            runs[own] = _compile(own, state, arrays, lr, clock)
         jax.block_until_ready(logs)  # at most one step ahead of the device
-        state, logs = run(state, arrays, lr)
+        state, logs = runs[own](state, arrays, lr)
         event = Event(index + 1, state, logs, float(lr), ids)
         start = time.perf_counter()
         clock.steps = start - begin - clock.beside
@@ -97,7 +102,7 @@ def _compile(
 ) -> jax.stages.Compiled:
     before = program.seconds
     run = program.compiled(state, batch, lr, key=batch)
-    clock.cost = program.cost(state, batch, lr, key=batch)
+    clock.costs[program] = program.cost(state, batch, lr, key=batch)
     clock.compile += program.seconds - before
     return run
 

@@ -6,7 +6,7 @@ which differ only in it, or in their number of steps, share one compiled program
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import optax
@@ -71,11 +71,12 @@ def build(
 ) -> optax.GradientTransformation:
     """An optax transformation: gradients -> direction, without the learning rate.
 
-    clip: the largest global norm of the gradient; the first thing that is applied.
+    Backbone and heads have each a state of their own (`Apart`). clip: the largest
+    global norm of the gradient of all; the first thing that is applied.
     decay_multipliers: [pattern, factor] pairs on parameter paths. By default all
     parameters decay, biases and scales as well, as in torch.
     """
-    core = lookup.pick(OPTIMIZERS, name, kind="optimizer")(**options)
+    core = _apart(lookup.pick(OPTIMIZERS, name, kind="optimizer")(**options))
     decay = _decay(weight_decay, decay_multipliers) if weight_decay else None
     parts = [optax.clip_by_global_norm(clip)] if clip else []
     if decay is None:
@@ -102,13 +103,13 @@ def update(
     """The state after one step against `grads`, times the `scales` of `leaf_scales`.
 
     Leaves of scale 0 keep their value and their optimizer state; momentum and decay
-    would change them.
+    would change them. A backbone or head of such leaves alone counts no step either.
     """
     directions, opt_state = tx.update(grads, state.opt_state, state.params)
     params = jax.tree.map(
         lambda p, d, m: p - lr * m * d if m else p, state.params, directions, scales
     )
-    opt_state = _keep_still(opt_state, state.opt_state, state.params, scales)
+    opt_state = _keep_still(opt_state, state.opt_state, scales)
     return state.replace(step=state.step + 1, params=params, opt_state=opt_state)
 
 
@@ -123,7 +124,7 @@ def leaf_scales(
     values = trees.first_match(lr_multipliers, flat, 1.0, what="lr_multipliers")
     if active is not None:
         values = {
-            path: value if any(trees.under(prefix, path) for prefix in active) else 0.0
+            path: value if trees.under_any(active, path) else 0.0
             for path, value in values.items()
         }
     return trees.unflatten(values)
@@ -138,18 +139,59 @@ def hold(params: Any, scales: Any) -> Any:
     )
 
 
-def _keep_still(new: Any, old: Any, params: Any, scales: Any) -> Any:
-    if all(jax.tree.leaves(scales)):
-        return new
-    like = jax.tree.structure(params)
+class Apart(NamedTuple):
+    """{backbone or head: its optimizer state}. Adam divides by 1 - b ** count: by the
+    steps of the others, those of a head that few batches train would be too long.
+    """
+
+    states: dict[str, Any]
+
+
+def _apart(core: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`core` for each top-level subtree of the parameters on its own."""
+
+    def init(params: Any) -> Apart:
+        return Apart({top: core.init(tree) for top, tree in params.items()})
+
+    def update(updates: Any, state: Apart, params: Any) -> tuple[Any, Apart]:
+        both = {
+            top: core.update(tree, state.states[top], params[top])
+            for top, tree in updates.items()
+        }
+        states = {top: own for top, (_, own) in both.items()}
+        return {top: direction for top, (direction, _) in both.items()}, Apart(states)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _keep_still(new: Any, old: Any, scales: Any) -> Any:
+    """The new state; of leaves of scale 0 the old one."""
+
+    def keep(new: Any, old: Any) -> Any:
+        if not isinstance(new, Apart):
+            return new
+        states = {
+            top: _kept(own, old.states[top], scales[top])
+            for top, own in new.states.items()
+        }
+        return Apart(states)
+
+    return jax.tree.map(keep, new, old, is_leaf=lambda node: isinstance(node, Apart))
+
+
+def _kept(new: Any, old: Any, scales: Any) -> Any:
+    """As `_keep_still`, of one backbone or head."""
+    every, like = jax.tree.leaves(scales), jax.tree.structure(scales)
+    if all(every) or not any(every):
+        return new if all(every) else old
 
     def is_params(node: Any) -> bool:
         return jax.tree.structure(node) == like
 
-    def keep(new_node: Any, old_node: Any) -> Any:
-        if not is_params(new_node):
-            return new_node
-        return jax.tree.map(lambda n, o, m: n if m else o, new_node, old_node, scales)
+    def keep(new: Any, old: Any) -> Any:
+        if not is_params(new):
+            return new
+        return jax.tree.map(lambda n, o, m: n if m else o, new, old, scales)
 
     return jax.tree.map(keep, new, old, is_leaf=is_params)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import optax
@@ -10,20 +11,19 @@ from jaxseg.core import compiled, hashing
 from jaxseg.tasks import build
 from jaxseg.train import optim, step
 
-FIELDS = ("model", "task", "optimizer", "accumulate", "lr_multipliers", "ema")
+FIELDS = ("model", "optimizer", "accumulate", "lr_multipliers", "ema")
 
 
-def train_program(spec: Any, num_outputs: int) -> compiled.Program:
-    """(state, batch, lr) -> (state, logs) of a training whose Spec has FIELDS.
+def train_program(
+    spec: Any, task: Mapping[str, Any], num_outputs: int
+) -> compiled.Program:
+    """(state, batch, lr) -> (state, logs) of a training whose Spec has FIELDS, and of a
+    task: not of its rate, steps or data.
 
     The state's memory is given to the result: do not use the old state afterwards.
     """
-    return _train_program(hashing.canonical([parts(spec), num_outputs]))
-
-
-def parts(spec: Any) -> dict[str, Any]:
-    """What of a training decides its program: not its rate, steps or data."""
-    return {name: getattr(spec, name) for name in FIELDS}
+    fields = {name: getattr(spec, name) for name in FIELDS}
+    return _train_program(hashing.canonical([fields, task, num_outputs]))
 
 
 def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
@@ -33,8 +33,8 @@ def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
 
 @functools.lru_cache(maxsize=64)
 def _train_program(key: str) -> compiled.Program:
-    section, num_outputs = json.loads(key)
-    model, task = build.network(section["model"], section["task"], num_outputs)
+    section, task, num_outputs = json.loads(key)
+    model, task = build.network(section["model"], task, num_outputs)
     tx = optimizer(section["optimizer"])
 
     return of_step(

@@ -1,6 +1,6 @@
 """All values that training changes, as one pytree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.struct
@@ -25,8 +25,13 @@ class TrainState(flax.struct.PyTreeNode):
         """The variables to evaluate and to store: the average if there is one."""
         return self._raw() if self.ema is None else self.ema
 
-    def averaged(self, decay: float) -> "TrainState":
+    def averaged(
+        self, decay: float, active: Sequence[str] | None = None
+    ) -> "TrainState":
         """The state with this step's values in the average.
+
+        active: prefixes of the leaves that this step trains; None: all. The average of
+        others stays.
 
         The average keeps the share `decay` of itself, and less in the first steps,
         (1 + step) / (10 + step), so that the initial values lose their weight.
@@ -35,13 +40,16 @@ class TrainState(flax.struct.PyTreeNode):
         """
         decay = jnp.minimum(decay, (1 + self.step) / (10 + self.step))
 
-        def mean(average: Array, value: Array) -> Array:
+        def mean(path: Any, average: Array, value: Array) -> Array:
+            if active is not None and not trees.under_any(active, _inside(path)):
+                return average
             if not jnp.issubdtype(value.dtype, jnp.floating):
                 return value
             # In this form the average of a constant is that constant, bit for bit.
             return average + (1 - decay) * (value - average)
 
-        return self.replace(ema=jax.tree.map(mean, self.ema, self._raw()))
+        ema = jax.tree_util.tree_map_with_path(mean, self.ema, self._raw())
+        return self.replace(ema=ema)
 
     def _raw(self) -> Variables:
         return {"params": self.params, **self.collections}
@@ -84,6 +92,11 @@ def from_flat(like: TrainState, flat: dict[str, Array]) -> TrainState:
 
 def _leaves(state: TrainState) -> list[tuple[Any, Array]]:
     return jax.tree_util.tree_flatten_with_path(state)[0]
+
+
+def _inside(path: Any) -> str:
+    """The path of a leaf of variables without its collection."""
+    return jax.tree_util.keystr(path[1:], simple=True, separator="/")
 
 
 def _name(path: Any) -> str:

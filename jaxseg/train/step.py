@@ -38,7 +38,8 @@ def train_step(
     batch = task.prepare(batch, rng)
     totals = task.totals(batch)  # of the whole batch, whatever microbatch it divides
 
-    scales = optim.leaf_scales(state.params, lr_multipliers, task.active(batch))
+    active = task.active(batch)
+    scales = optim.leaf_scales(state.params, lr_multipliers, active)
     frozen = freezing.modules(scales)
 
     def loss_fn(params: Any, collections: Any, part: Batch, rng: Array) -> Any:
@@ -55,9 +56,12 @@ def train_step(
         )
     else:
         grads, collections, logs = _accumulate(gradient, state, batch, rng, accumulate)
+    if task.part is not None:  # each part logs its own, and all the loss together
+        own = {f"{task.part}/{name}": value for name, value in logs.items()}
+        logs = {"loss": logs["loss"]} | own
     logs = logs | {"grad_norm": optax.tree.norm(grads)}
     state = optim.update(state, grads, lr, tx, scales).replace(collections=collections)
-    return state if ema is None else state.averaged(ema), logs
+    return state if ema is None else state.averaged(ema, active), logs
 
 
 def microbatches(parts: int, unsplit: Sequence[str]) -> str:

@@ -18,7 +18,9 @@ from jaxseg.tasks import build, objective
 
 
 class Artifact:
-    """A model trained here or imported. `manifest` says what made it."""
+    """A model trained here or imported. `manifest` says what made it; of a training of
+    several parts its task, classes and preprocessing are those of the head.
+    """
 
     def __init__(self, folder: Path | str, head: str | None = None):
         self.folder = Path(folder)
@@ -35,6 +37,8 @@ class Artifact:
                 f"{folder}: head {head!r}, it has {', '.join(heads)}"
             )
         self.head = head or next(iter(heads), None)
+        parts = self.manifest.get("parts") or {}
+        self.manifest = self.manifest | parts.get(self.head, {})
 
     def __repr__(self) -> str:
         return f"Artifact({self.manifest['name']}, {self.manifest['key'][:20]})"
@@ -140,8 +144,9 @@ class Artifact:
 
     @property
     def data_section(self) -> dict[str, Any]:
-        """Of the data it was trained on; empty for an imported model."""
-        return self._spec.get("data") or {}
+        """Of the data its head was trained on; empty for an imported model."""
+        parts = self._spec.get("parts") or {}
+        return parts.get(self.head, self._spec).get("data") or {}
 
     @property
     def evaluations(self) -> dict[str, Any]:

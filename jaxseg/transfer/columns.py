@@ -1,6 +1,6 @@
 """Columns of results.csv: where a result stands, by the config and what follows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxseg.core import errors, lookup, trees
@@ -26,11 +26,12 @@ def complete(given: Mapping[str, Any], stage: stages.Stage) -> dict[str, Any]:
     if trained is None:
         return dict(given)
     parent, spec = _parent(trained), trained.spec
+    parts = spec.by_part.values()
     backbone = spec.model["backbone"]
     choice = stages.kind(stage.kind).selected(stage.spec)
     derived = {
         "backbone": "/".join(filter(None, (backbone["name"], backbone.get("variant")))),
-        "resolution": "x".join(map(str, spec.data.size)),
+        "resolution": _joined("x".join(map(str, p.data.size)) for p in parts),
         "start": " > ".join(_chain(trained)) or "random",
         "source": "random" if parent is None else parent.name,
         "seed": spec.seed,
@@ -57,16 +58,21 @@ def _side(side: str, stage: stages.Stage | None) -> dict[str, Any]:
 
 
 def _trained_on(spec: TrainSpec) -> dict[str, Any]:
-    """Of all sets that are mixed; counts are None where only the folder tells one."""
-    every = [(data, data.facts()) for data in spec.data.all]
+    """Of all sets of all parts; counts are None where only the folder tells one."""
+    every = [(data, data.facts()) for data in spec.trained_on]
     images, totals = zip(*(data.images(facts) for data, facts in every))
     return {
-        "dataset": " + ".join(dict.fromkeys(data.called for data, _ in every)),
-        "task": spec.task["name"],
-        "domain": " + ".join(dict.fromkeys(facts.domain for _, facts in every)),
+        "dataset": _joined(data.called for data, _ in every),
+        "task": _joined(part.task["name"] for part in spec.by_part.values()),
+        "domain": _joined(facts.domain for _, facts in every),
         "images": sum(images) if all(images) else None,
         "set_images": sum(totals) if all(totals) else None,
     }
+
+
+def _joined(values: Iterable[str]) -> str:
+    """Each once, in order."""
+    return " + ".join(dict.fromkeys(values))
 
 
 def _training(stage: stages.Stage) -> stages.Stage | None:

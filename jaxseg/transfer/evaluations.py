@@ -9,16 +9,14 @@ import jax
 from jaxseg.core import jsonl
 from jaxseg.core.types import Variables
 from jaxseg.data import transforms
-from jaxseg.data.dataset import Dataset
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.source import Source
 from jaxseg.evals import evaluator as evaluators
 from jaxseg.evals import loss, predictor, protocol
-from jaxseg.tasks import objective
 from jaxseg.tasks import task as tasks
 from jaxseg.train import hooks, mesh
-from jaxseg.transfer import choosing, samples
-from jaxseg.transfer.spec import EvalSpec, TrainSpec
+from jaxseg.transfer import choosing, parts, samples
+from jaxseg.transfer.spec import EvalSpec
 
 NO_EVALUATION: dict[str, Any] = dict(  # between steps
     when=lambda step: False,
@@ -30,25 +28,27 @@ NO_EVALUATION: dict[str, Any] = dict(  # between steps
 
 
 class Evaluations:
-    """An evaluator for each evaluation of a spec; results go to `log`, JSON lines.
+    """An evaluator for each evaluation of a training; results go to `log`, JSON lines.
 
-    normalize: what images are normalized by, the mean and std of the training.
+    Images are normalized by the mean and std of the part that is judged.
     chosen: {evaluation: what its protocol adds} where an earlier choice used it.
     """
 
     def __init__(
         self,
-        spec: TrainSpec,
-        task: objective.Objective,
-        normalize: Normalize,
+        trained: parts.Parts,
         devices: jax.sharding.Mesh,
         log: Path,
         chosen: Mapping[str, str],
     ):
-        self.spec, self.task, self.log, self.chosen = spec, task, log, chosen
+        self.spec, self.log, self.chosen = trained.spec, log, chosen
+        self.parts = {
+            name: trained.by_name[self.spec.part_of(name)]
+            for name in self.spec.evaluations
+        }
         self.evaluators = {
-            name: self._evaluator(data, normalize, devices)
-            for name, data in spec.evaluations.items()
+            name: self._evaluator(data, self.parts[name], devices)
+            for name, data in self.spec.evaluations.items()
         }
 
     @property
@@ -93,15 +93,15 @@ class Evaluations:
             rows += self._rows(name, measured, words)
         return rows
 
-    def draw(
-        self, variables: Variables, facts: Dataset, folder: Path, step: int
-    ) -> None:
+    def draw(self, variables: Variables, folder: Path, step: int) -> None:
         """Samples of the headline's images, where the task can be drawn."""
-        drawn = getattr(self.task, "drawn", ())  # an objective alone has none
-        if self.spec.samples and drawn and self.spec.headline is not None:
+        if not self.spec.samples or self.spec.headline is None:
+            return
+        part = self.parts[self.spec.headline]
+        if getattr(part.task, "drawn", ()):  # an objective alone has none
             headline = self.evaluators[self.spec.headline]
             predictions = headline.predictions(variables, self.spec.samples)
-            samples.write(predictions, self.task, facts, folder, step)
+            samples.write(predictions, part.task, part.facts, folder, step)
 
     def _rows(
         self, name: str, measured: evaluators.Measured, words: str
@@ -139,25 +139,26 @@ class Evaluations:
         jsonl.append(self.log, row)
 
     def _evaluator(
-        self, data: EvalSpec, normalize: Normalize, devices: jax.sharding.Mesh
+        self, data: EvalSpec, part: parts.Part, devices: jax.sharding.Mesh
     ) -> evaluators.Evaluator | loss.LossEvaluator:
         source, how = data.open(), protocol.build(**data.protocol or {})
+        normalize = part.normalize
         options: dict[str, Any] = dict(
             model=self.spec.model,
-            task=self.spec.task,
-            num_outputs=self.task.num_outputs,
+            task=part.spec.task,
+            num_outputs=part.task.num_outputs,
             size=tuple(data.size),
             batch_size=mesh.round_up(self.spec.batch_size, devices),
             put=lambda batch: mesh.put_batch(batch, devices),
         )
-        if isinstance(self.task, tasks.Task):
+        if isinstance(part.task, tasks.Task):
             predict = predictor.Predictor(normalize=normalize, how=how, **options)
             return evaluators.Evaluator(predict, source, self.spec.run.threads)
         own = Normalize.of(source.dataset)
         return loss.LossEvaluator(
             source=source,
             normalize=own if how.normalization == "target" else normalize,
-            transforms=[transforms.build(step) for step in self.spec.data.augment],
+            transforms=[transforms.build(step) for step in part.spec.data.augment],
             threads=self.spec.run.threads,
             **options,
         )

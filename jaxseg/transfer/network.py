@@ -21,7 +21,7 @@ from jaxseg.tasks import build
 class Network:
     """Equal networks have equal shapes.
 
-    sections: model, task and number of outputs as canonical JSON. image_shape: of
+    sections: the model's and {head: outputs} as canonical JSON. image_shape: of
     training crops, [H, W, C].
     """
 
@@ -32,12 +32,11 @@ class Network:
     def of(
         cls,
         model: Mapping[str, Any],
-        task: Mapping[str, Any],
-        outputs: int,
+        heads: Mapping[str, int],
         image_shape: tuple[int, ...],
     ) -> "Network":
-        """Of resolved sections."""
-        return cls(hashing.canonical([model, task, outputs]), image_shape)
+        """Of a resolved section, with heads of so many outputs."""
+        return cls(hashing.canonical([model, heads]), image_shape)
 
     @functools.lru_cache(maxsize=256)  # noqa: B019 (a network is a few strings)
     def shapes(self) -> Variables:
@@ -46,8 +45,8 @@ class Network:
         UserError with what Flax says where sizes that are each allowed do not go
         together.
         """
-        section, task, outputs = json.loads(self.sections)
-        model, _ = build.network(section, task, outputs)
+        section, heads = json.loads(self.sections)
+        model = models.build_model(section, head_outputs=heads)
         try:
             return initial.shapes(model, self.image_shape)
         except errors.UserError:
@@ -60,18 +59,21 @@ class Network:
             ) from error
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
-    def check(self, fields: tuple[str, ...], points: int) -> None:
+    def check(
+        self, task: str, outputs: int, fields: tuple[str, ...], points: int
+    ) -> None:
         """UserError where the task cannot compute its loss from what its head returns.
 
-        fields: of the data, that the task reads; points: keypoints of an object. Of
-        several views the run tells.
+        task: its section as canonical JSON. fields: of the data, that the task reads;
+        points: keypoints of an object. Of several views the run tells.
         """
-        section, task, outputs = json.loads(self.sections)
-        model, objective = build.network(section, task, outputs)
+        section, heads = json.loads(self.sections)
+        model = models.build_model(section, head_outputs=heads)
+        objective = build.task(json.loads(task), outputs)
         if objective.views > 1:
             return
         output = initial.outputs(model, self.image_shape)
-        output = output if len(objective.heads) > 1 else output[objective.name]
+        output = output if len(objective.heads) > 1 else output[objective.head]
         height, width, _ = self.image_shape
         sizes = dict(height=height, width=width, objects=2, points=points)
         sizes["classes"] = outputs

@@ -16,10 +16,10 @@ def default(spec: TrainSpec, facts: dataset.Dataset) -> tuple[int, int] | None:
     return rounded(facts.size, _backbone(spec).multiple)
 
 
-def check(spec: TrainSpec, where: str) -> None:
+def check(spec: TrainSpec, data: TrainData, where: str) -> None:
     """UserError where training would pad its crops: zeros in the batch statistics."""
     backbone = _backbone(spec)
-    size, step = of_crops(spec.data), backbone.multiple
+    size, step = of_crops(data), backbone.multiple
     if not any(n % step for n in size):
         return
     larger = tuple(-(-n // step) * step for n in size)
@@ -43,9 +43,9 @@ def of_crops(data: TrainData) -> tuple[int, int]:
     return size
 
 
-def note(spec: TrainSpec, facts: dataset.Dataset) -> str | None:
+def note(spec: TrainSpec, data: TrainData, facts: dataset.Dataset) -> str | None:
     """What to say where the data set's own size was rounded."""
-    own, size = facts.size, tuple(spec.data.size)
+    own, size = facts.size, tuple(data.size)
     if not own or size == tuple(own) or size != default(spec, facts):
         return None
     return (

@@ -2,24 +2,23 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from jaxseg.core import binding, errors, lookup, rules
 from jaxseg.core.rules import Seed, at_least, at_most
 from jaxseg.data import subsets
-from jaxseg.data.spec import SET, DataSpec, SizedData
+from jaxseg.data.spec import DataSpec, SizedData
 from jaxseg.evals import protocol as protocols
 from jaxseg.models import model as models
-from jaxseg.tasks import build
+from jaxseg.tasks import build, objective
 from jaxseg.train import optim
 from jaxseg.transfer.network import Network
 
 STEPS = 2**31 - 1  # counted in int32
 BATCH = 2**20  # images: far above what any memory holds
 THREADS = 1024
-ANY_SET = ("size", "cache")  # what other data sections inherit from that of training
-SAME_SET = (*ANY_SET, *SET, "full_digest")  # where they name no other set
 frozen = dataclasses.dataclass(frozen=True, kw_only=True)
 
 Count = Annotated[int, at_least(1)]
@@ -72,42 +71,6 @@ class EvalSpec(SizedData):
     protocol: Annotated[Mapping[str, Any] | None, binding.By(protocols.bind)] = None
 
 
-def train_data(section: Any, where: str) -> TrainData:
-    """The data section of a training; what its `mix` leaves out is as there."""
-    mix = section.get("mix", ())
-    alone = {key: value for key, value in section.items() if key != "mix"}
-    data = binding.bind(TrainData, section=alone, where=where)
-    if not mix:
-        return data
-    if isinstance(mix, list | tuple):
-        mix = [inherited(data, one) if isinstance(one, Mapping) else one for one in mix]
-    return binding.bind(TrainData, section=alone | {"mix": mix}, where=where)
-
-
-def evaluation(data: TrainData, section: Any, where: str) -> EvalSpec:
-    """The data section of an evaluation; what it leaves out is as in training."""
-    if not isinstance(section, Mapping | None):
-        return binding.bind(EvalSpec, section=section, where=where)
-    own = {"split": "validation"} | dict(section or {})
-    filled = inherited(data, own)
-    same = _same_set(data, own) and own["split"] == data.split
-    if same and not {"count", "fraction"} & set(own):
-        filled = {key: getattr(data, key) for key in subsets.DRAW} | filled
-    return binding.bind(EvalSpec, section=filled, where=where)
-
-
-def inherited(data: TrainData, section: Mapping[str, Any]) -> dict[str, Any]:
-    """A data section with what it takes over from that of training."""
-    keys = SAME_SET if _same_set(data, section) else ANY_SET
-    return {key: getattr(data, key) for key in keys} | dict(section)
-
-
-def _same_set(data: TrainData, section: Mapping[str, Any]) -> bool:
-    """Whether a data section names no other set than that of training."""
-    names = {name: getattr(data, name) for name in ("name", "of")}
-    return all(section.get(name, own) == own for name, own in names.items())
-
-
 @frozen
 class StartSpec(binding.Spec):
     """One transplant from the parent of that role.
@@ -143,6 +106,28 @@ class RunSpec(binding.Spec):
     workers: Threads = 0
 
 
+@frozen
+class PartSpec(binding.Spec):
+    """One of several data sets of a training, with a task and a head of its own.
+
+    Its batches are those of a training of its own: its augmentation, its `mix`, images
+    normalized by the mean and std of its set. weight: how often a step trains it.
+    """
+
+    data: TrainData
+    task: Annotated[Mapping[str, Any], binding.By(build.bind)]
+    weight: Annotated[float, rules.ABOVE_0] = 1.0
+
+    @property
+    def objective(self) -> objective.Objective:
+        """What is trained, of a resolved part."""
+        return build.task(self.task, build.outputs(self.task, self.data.facts()))
+
+
+def _task(section: Mapping[str, Any] | None, where: str) -> dict[str, Any] | None:
+    return None if section is None else build.bind(section, where)
+
+
 def _optimizer(section: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
     return optim.bind({"name": "adam"} | dict(section or {}), where=where)
 
@@ -155,6 +140,10 @@ def _schedule(section: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
 class TrainSpec(binding.Spec):
     """A training.
 
+    parts: {name: part} instead of `data` and `task`: each step is of one part, drawn by
+    weight, and trains the backbone and that part's head, `heads_<name>` (factors 5.1,
+    multi-source models). Its evaluations are called NAME/..., by default
+    NAME/validation; the headline is then None by default.
     starts: transplants, in order. evaluations: {name: data section}; keys left out are
     those of `data`; {}: none. headline: the one that tables show, None: no metric of
     this training is in tables; choose_by: the one that `keep`
@@ -178,8 +167,9 @@ class TrainSpec(binding.Spec):
     the content key.
     """
 
-    data: TrainData
-    task: Annotated[Mapping[str, Any], binding.By(build.bind)]
+    data: TrainData | None
+    task: Annotated[Mapping[str, Any] | None, binding.By(_task)]
+    parts: Mapping[str, PartSpec] | None = binding.added()
     model: Annotated[Mapping[str, Any], binding.By(models.bind_model)]
     steps: Annotated[int, at_least(1), at_most(STEPS)]
     starts: tuple[StartSpec, ...] = ()
@@ -204,6 +194,7 @@ class TrainSpec(binding.Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_parts()
         if self.batch_size % self.accumulate:
             raise errors.UserError(
                 f"batch_size: found {self.batch_size}, allowed: multiples of "
@@ -226,11 +217,62 @@ class TrainSpec(binding.Spec):
                 "eval_every=N, the steps between them."
             )
 
+    def _check_parts(self) -> None:
+        given = [key for key in ("data", "task") if getattr(self, key) is not None]
+        if self.parts is None and len(given) < 2:
+            raise errors.UserError("data, task: found None, allowed: sections of both")
+        if self.parts is None:
+            return
+        if given or not self.parts:
+            raise errors.UserError(
+                f"parts: found {', '.join(self.parts) or 'none'}, beside them "
+                f"{' and '.join(given) or 'nothing'}; allowed: one part or more, each "
+                "with a data and a task of its own, and none beside"
+            )
+        for name in self.parts:
+            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+                raise errors.UserError(
+                    f"parts: found the name {name!r}, allowed: letters, digits and _"
+                )
+
+    @property
+    def by_part(self) -> Mapping[str, PartSpec]:
+        """{name: part}; a training of one data set and task is the part ""."""
+        return self.parts or {"": PartSpec(data=self.data, task=self.task)}
+
+    def part_of(self, evaluation: str) -> str:
+        """The name of the part that an evaluation judges."""
+        return evaluation.partition("/")[0] if self.parts else ""
+
+    def with_parts(
+        self, change: Callable[[str, PartSpec], PartSpec], **changes: Any
+    ) -> "TrainSpec":
+        """With every part as `change` gives it, and other changes."""
+        parts = {name: change(name, part) for name, part in self.by_part.items()}
+        if self.parts is None:
+            changes |= {"data": parts[""].data, "task": parts[""].task}
+        else:
+            changes |= {"parts": parts}
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def trained_on(self) -> tuple[MixedData, ...]:
+        """Every set of every part."""
+        return tuple(data for part in self.by_part.values() for data in part.data.all)
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """{name: outputs} of all heads of a resolved spec."""
+        every = [part.objective.heads for part in self.by_part.values()]
+        return {name: outputs for heads in every for name, outputs in heads.items()}
+
     @functools.cached_property  # asked for by each stage that starts from it
     def network(self) -> Network:
-        """Model, task, outputs and the shape of images, of a resolved spec."""
-        outputs = build.outputs(self.task, self.data.facts())
-        return Network.of(self.model, self.task, outputs, self.data.shape)
+        """Model, heads and the shape of images, of the first part, of a resolved
+        spec.
+        """
+        first = next(iter(self.by_part.values()))
+        return Network.of(self.model, self.heads, first.data.shape)
 
     @property
     def chooser(self) -> str | None:
@@ -247,22 +289,10 @@ class TrainSpec(binding.Spec):
     @property
     def reads(self) -> dict[str, DataSpec]:
         """{name in the manifest: section} of all data that are read."""
-        mixed = {f"mix{place}": own for place, own in enumerate(self.data.mix)}
-        return {"train": self.data, **mixed, **self.evaluations}
-
-
-def bind_training(section: Mapping[str, Any], where: str) -> TrainSpec:
-    """A `train` section; its evaluations inherit from its data."""
-    filled, data = dict(section), section.get("data")
-    if isinstance(data, Mapping):
-        data = train_data(data, f"{where}/data")
-        given = section.get("evaluations")
-        given = {"validation": {}} if given is None else given
-        filled |= {"headline": None} if given == {} and "headline" not in filled else {}
-        if isinstance(given, Mapping):
-            given = {
-                name: evaluation(data, own, f"{where}/evaluations/{name}")
-                for name, own in given.items()
-            }
-        filled |= {"data": data, "evaluations": given}
-    return binding.bind(TrainSpec, section=filled, where=where)
+        read: dict[str, DataSpec] = {}
+        for name, part in self.by_part.items():
+            front = f"{name}/" if name else ""
+            read[f"{front}train"] = part.data
+            for place, own in enumerate(part.data.mix):
+                read[f"{front}mix{place}"] = own
+        return {**read, **self.evaluations}

@@ -1,6 +1,5 @@
 """One `train` stage from open data to a folder full of results."""
 
-import dataclasses
 import logging
 import shutil
 import time
@@ -10,18 +9,17 @@ from typing import Any
 import jax
 import tensorboardX
 
-from jaxseg.core import checkpoint, draw, errors, jsonl, licences, trees
+from jaxseg.core import checkpoint, errors, jsonl, licences, trees
 from jaxseg.core.types import Batch, Variables
-from jaxseg.data import mixing, pipeline, transforms
-from jaxseg.data.normalization import Normalize
+from jaxseg.data import parallel, pipeline
 from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 from jaxseg.data.tools import checks
 from jaxseg.models import initial
-from jaxseg.tasks import build
+from jaxseg.models import model as models
 from jaxseg.train import every, hooks, loop, mesh, optim, programs, step
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, receipts, sizes, starts, store, transplant
+from jaxseg.transfer import artifact, parts, receipts, sizes, starts, store, transplant
 from jaxseg.transfer.evaluations import Evaluations
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.stage import StageContext
@@ -34,22 +32,16 @@ class Training:
         self.context, self.spec = context, spec
         self.mesh = mesh.create()
         mesh.check_batch(self.spec.batch_size, self.mesh, self.spec.accumulate)
-        self.source = self.spec.data.open()
-        self.mixed = [data.open() for data in self.spec.data.mix]
-        self.facts = self.source.dataset
-        outputs = build.outputs(self.spec.task, self.facts)
-        self.measured = self._measure(outputs)
-        task = {**self.spec.task, **self.measured}
-        self.spec = dataclasses.replace(self.spec, task=task)
-        self.model, self.task = build.network(self.spec.model, self.spec.task, outputs)
+        self.parts = parts.Parts(spec)
+        self.spec = self.parts.spec
+        self.model = models.build_model(self.spec.model, head_outputs=self.spec.heads)
+        self.programs = {
+            name: programs.train_program(self.spec, one.spec.task, one.task.num_outputs)
+            for name, one in self.parts.by_name.items()
+        }
         self.metrics = context.folder / "metrics.jsonl"
         self.evaluations = Evaluations(
-            self.spec,
-            self.task,
-            Normalize.of(self.facts),
-            self.mesh,
-            self.metrics,
-            context.chosen,
+            self.parts, self.mesh, self.metrics, context.chosen
         )
         self.described = self._describe_sources()
         self.read: dict[str, dict[str, Any]] = {}  # of the manifest, as they begin
@@ -75,9 +67,7 @@ class Training:
         states.check_finite(variables, int(state.step))
         start = time.perf_counter()
         metrics = self.evaluations.at_the_end(variables, int(state.step))
-        self.evaluations.draw(
-            variables, self.facts, self.context.folder, int(state.step)
-        )
+        self.evaluations.draw(variables, self.context.folder, int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
         weights = artifact.save_weights(self.context.folder, jax.device_get(variables))
         self._write_subsets()
@@ -94,22 +84,25 @@ class Training:
                 "seconds": round(seconds, 3),
                 "timing": {name: round(value, 3) for name, value in timing.items()},
                 "flops": self._flops(int(state.step)),
-                "peak_bytes": self.clock.cost.get("bytes"),  # of one device
+                "peak_bytes": self._peak_bytes(),
                 "parameters": trees.num_parameters(variables["params"]),
             }
         )
 
     def _note_differences(self) -> None:
         """Notes what training does that its section does not say."""
-        if self.spec.accumulate > 1:
-            text = step.microbatches(self.spec.accumulate, self.task.unsplit)
-            self.context.note(text)
-        if text := sizes.note(self.spec, self.facts):
-            self.context.note(text)
+        for name, part in self.parts.by_name.items():
+            texts = [f"{key} measured: {x}" for key, x in part.measured.items()]
+            if self.spec.accumulate > 1:
+                unsplit = part.task.unsplit
+                texts.append(step.microbatches(self.spec.accumulate, unsplit))
+            texts.append(sizes.note(self.spec, part.spec.data, part.facts))
+            for text in filter(None, texts):
+                self.context.note(f"{name}: {text}" if name else text)
 
     def _describe_sources(self) -> dict[str, tuple[DataSpec, Source]]:
         """{name: (data section, its examples)} of all that is read."""
-        opened = (self.source, *self.mixed, *self.evaluations.sources)
+        opened = (*self.parts.sources, *self.evaluations.sources)
         reads = self.spec.reads
         return dict(zip(reads, zip(reads.values(), opened, strict=True)))
 
@@ -118,14 +111,8 @@ class Training:
         for name, (data, source) in self.described.items():
             if data.count or data.fraction or data.part != "all":
                 path = self.context.folder / f"subset_{name}.txt"
+                path.parent.mkdir(exist_ok=True)  # names of a part have a slash
                 path.write_text("\n".join([*source.listing(), ""]))
-
-    def _measure(self, outputs: int) -> dict[str, Any]:
-        """Options of the task that the training examples decide; noted in the log."""
-        measured = build.task(self.spec.task, outputs).measured(self.source)
-        for name, value in measured.items():
-            self.context.note(f"{name} measured: {value}")
-        return measured
 
     def _restore_or_start(self) -> tuple[states.TrainState, int, dict[str, Any]]:
         """State, finished steps, states of hooks: of the newest checkpoint if any."""
@@ -186,7 +173,7 @@ class Training:
 
     def _initial_variables(self) -> Variables:
         """Fresh values, then each start transplanted in order."""
-        shape = self.spec.data.shape
+        shape = self.spec.network.image_shape
         fresh = initial.variables(self.model, shape, self.spec.seed)
         variables = jax.device_get(fresh)
         for start in self.spec.starts:
@@ -240,7 +227,7 @@ class Training:
                 state, self.clock = loop.fit(
                     state,
                     batches,
-                    programs.train_program(spec, self.task.num_outputs),
+                    lambda index: self.programs[self.parts.at(index)],
                     lambda index: spec.lr * curve(index),
                     first=first,
                     steps=steps if watch.going_on() else first,
@@ -255,27 +242,15 @@ class Training:
         return state, watch
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
-        data, run = self.spec.data, self.spec.run
-        options = dict(
-            transforms=[transforms.build(step) for step in data.augment],
-            batch_size=self.spec.batch_size,
-            seed=self.spec.seed,
-            fields=("image", *self.task.fields_of(self.facts)),
-            views=self.task.views,
-            clean=self.task.clean,
-            start=first,
+        run, what = self.spec.run, (source.name for source in self.parts.sources)
+        return parallel.ahead(
+            self.parts.batches((jax.process_index(), jax.process_count())),
+            first,
+            " and ".join(what),
             threads=run.threads,
             workers=run.workers,
-            shard=(jax.process_index(), jax.process_count()),
+            prefetch=pipeline.PREFETCH,
         )
-        if self.mixed:
-            weights = [one.weight for one in data.all]
-            every = (self.source, *self.mixed)
-            batches = mixing.mixed_batches(every, weights, unit=data.unit, **options)
-        else:
-            batches = pipeline.train_batches(self.source, **options)
-        alpha, seed = self.spec.mixup, self.spec.seed
-        return mixing.mixed_up(batches, alpha, seed, first) if alpha else batches
 
     def _progress(self, step: int, row: Mapping[str, float]) -> None:
         self.context.progress(step, self.spec.steps, f"loss {row['loss']:.3f}")
@@ -296,35 +271,33 @@ class Training:
         return mesh.put_state(best[0], self.mesh), watch.kept["step"]
 
     def _flops(self, steps: int) -> float | None:
-        per_step = self.clock.cost.get("flops")
-        return None if per_step is None else per_step * steps
+        """Of all steps; None where the cost of one was not seen since a resume."""
+        taken = self.parts.taken(steps).items()
+        costs = [(count, self._cost(part, "flops")) for part, count in taken if count]
+        if any(cost is None for _, cost in costs):
+            return None
+        return sum(count * cost for count, cost in costs)
+
+    def _peak_bytes(self) -> int | None:
+        """Of one device, in the steps of the largest part."""
+        found = [self._cost(part, "bytes") for part in self.parts.names]
+        return max((cost for cost in found if cost is not None), default=None)
+
+    def _cost(self, part: str, name: str) -> float | int | None:
+        return self.clock.costs.get(self.programs[part], {}).get(name)
 
     def _elapsed(self) -> float:
         """Seconds spent on this stage, those before an interruption included."""
         return time.perf_counter() - self.begin
 
     def _facts(self) -> dict[str, Any]:
-        facts = self.facts
-        palette = draw.full_palette(facts.palette, facts.num_classes)
-        return {
+        return self.parts.described() | {
             "data": self.read,
-            "preprocessing": {
-                "mean": list(facts.mean),
-                "std": list(facts.std),
-                "size": list(self.spec.data.size),
-                "channels": len(facts.mean),
-            },
-            "measured": self.measured,
             "licences": [
                 licences.row(data.called, source.dataset.licence)
-                for data, source in zip(self.spec.data.all, (self.source, *self.mixed))
+                for data, source in zip(self.spec.trained_on, self.parts.sources)
             ],
-            "classes": list(facts.classes),
-            "palette": [list(color) for color in palette],
             "model": self.spec.model,
-            "task": self.spec.task,
-            "heads": list(self.task.heads),
-            "outputs": self.task.heads,
             "devices": self.environments[-1]["devices"],
             "cores": self.environments[-1]["cores"],
             # Where it was trained, from which step on: more than one after a resume

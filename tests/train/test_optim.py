@@ -139,10 +139,11 @@ def test_equals_torchs_formulas(case):
 def test_steps_of_rmsprop_by_hand():
     """g = 2, then 0: v = 0.04, 2 / (0.2 + 0.05) = 8; then momentum alone, 0.5 * 8."""
     tx = optim.build("rmsprop", momentum=0.5, eps=0.05)
-    params = jnp.zeros(1)
-    first, memory = tx.update(jnp.array([2.0]), tx.init(params), params)
-    second, _ = tx.update(jnp.array([0.0]), memory, params)
-    np.testing.assert_allclose(np.concatenate([first, second]), [8.0, 4.0], rtol=1e-6)
+    params = {"w": jnp.zeros(1)}
+    first, memory = tx.update({"w": jnp.array([2.0])}, tx.init(params), params)
+    second, _ = tx.update({"w": jnp.array([0.0])}, memory, params)
+    found = np.concatenate([first["w"], second["w"]])
+    np.testing.assert_allclose(found, [8.0, 4.0], rtol=1e-6)
 
 
 def test_decay_multipliers():

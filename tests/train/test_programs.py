@@ -15,7 +15,8 @@ SECTION = dict(
 
 def program(**changes):
     bound = stage.bind("x", SECTION | changes)
-    return programs.train_program(stage.resolve("x", bound, {}).spec, 6)
+    spec = stage.resolve("x", bound, {}).spec
+    return programs.train_program(spec, spec.task, 6)
 
 
 def test_what_changes_no_program_shares_it():
@@ -44,4 +45,5 @@ def test_what_changes_the_computation_does_not():
     ):
         assert program(**changes) is not first
     bound = stage.bind("x", SECTION)
-    assert programs.train_program(stage.resolve("x", bound, {}).spec, 7) is not first
+    spec = stage.resolve("x", bound, {}).spec
+    assert programs.train_program(spec, spec.task, 7) is not first

@@ -249,7 +249,7 @@ def test_a_default_size_is_rounded_and_said(own, size, monkeypatch):
     monkeypatch.setattr(catalogue, "find", lambda name: facts)
     spec = sized()
     assert spec.data.size == spec.evaluations["validation"].size == size
-    assert sizes.note(spec, facts) == (
+    assert sizes.note(spec, spec.data, facts) == (
         f"images of {size[0]} x {size[1]}: the set's own {own[0]} x {own[1]} is no "
         "multiple of 32"
     )

@@ -20,7 +20,7 @@ from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, neste
 from jaxseg.data import spec as data_spec
 from jaxseg.transfer import choosing, peak
 from jaxseg.transfer import stage as stages
-from jaxseg.transfer.spec import EvalSpec, TrainSpec
+from jaxseg.transfer.spec import EvalSpec, PartSpec, TrainSpec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ def refits(spec: SelectSpec, candidate: stages.Stage) -> bool:
     """Whether this candidate, if it wins, is trained again."""
     if not spec.refit or not isinstance(candidate.spec, TrainSpec):
         return False
-    return any(one.part == "train" for one in candidate.spec.data.all)
+    return any(one.part == "train" for one in candidate.spec.trained_on)
 
 
 def unseen(spec: TrainSpec) -> dict[str, EvalSpec]:
@@ -209,7 +209,7 @@ def unseen(spec: TrainSpec) -> dict[str, EvalSpec]:
 
     def seen(evaluation: EvalSpec) -> bool:
         holdout = evaluation.part == "holdout"
-        return holdout and any(evaluation.same_split(one) for one in spec.data.all)
+        return holdout and any(evaluation.same_split(one) for one in spec.trained_on)
 
     return {n: own for n, own in spec.evaluations.items() if not seen(own)}
 
@@ -217,14 +217,18 @@ def unseen(spec: TrainSpec) -> dict[str, EvalSpec]:
 def on_all_images(spec: TrainSpec, steps: int | None = None) -> TrainSpec:
     """A training without a held-out part, for `steps` or as it was."""
     steps = steps or spec.steps
-    first, *mix = (
-        dataclasses.replace(one, part="all") if one.part == "train" else one
-        for one in spec.data.all
-    )
+
+    def whole(name: str, part: PartSpec) -> PartSpec:
+        first, *mix = (
+            dataclasses.replace(one, part="all") if one.part == "train" else one
+            for one in part.data.all
+        )
+        data = dataclasses.replace(first, mix=tuple(mix))
+        return dataclasses.replace(part, data=data)
+
     warmup = min(spec.schedule["warmup_steps"], steps)
-    return dataclasses.replace(
-        spec,
-        data=dataclasses.replace(first, mix=tuple(mix)),
+    return spec.with_parts(
+        whole,
         evaluations=unseen(spec),
         steps=steps,
         schedule={**spec.schedule, "warmup_steps": warmup},

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, hashing, lookup
 from jaxseg.data import dataset, recipes
 from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
@@ -12,10 +12,16 @@ from jaxseg.evals import protocol
 from jaxseg.models import model as models
 from jaxseg.tasks import build
 from jaxseg.train import optim
-from jaxseg.transfer import choosing, sizes, spec, starts, suitability, transplant
+from jaxseg.transfer import choosing, sections, sizes, starts, suitability, transplant
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.network import Network
-from jaxseg.transfer.spec import EvalSpec, MixedData, TrainData, TrainSpec
+from jaxseg.transfer.spec import (
+    EvalSpec,
+    MixedData,
+    PartSpec,
+    TrainData,
+    TrainSpec,
+)
 
 
 class Train(stages.Kind):
@@ -26,20 +32,21 @@ class Train(stages.Kind):
 
     def bind(self, section: Mapping[str, Any], where: str) -> TrainSpec:
         """All nested sections with their defaults; what the data decide stays None."""
-        return spec.bind_training(section, where)
+        return sections.bind_training(section, where)
 
     def resolve(self, spec: TrainSpec, where: str) -> TrainSpec:
         """Sizes, options, fingerprints and periods that the data decide."""
-        with errors.located(f"{where}/data"):
-            facts = spec.data.facts()
-        spec = _resolved(spec, facts, where)
-        _check(spec, facts, where)
-        head = suitability.Head.of(spec.task, facts)
+        spec = _resolved(spec, where)
+        for name, part in spec.by_part.items():
+            _check_part(spec, name, part, where)
+        _check(spec, where)
         for name, data in spec.evaluations.items():
+            part = spec.by_part[spec.part_of(name)]
             place = f"{where}/evaluations/{name}"
+            head = suitability.Head.of(part.task, part.data.facts())
             head.check(data.called, data.facts(), place)
             how = protocol.build(**data.protocol or {})
-            protocol.check(how, build.task(spec.task, 1), f"{place}/protocol")
+            protocol.check(how, build.task(part.task, 1), f"{place}/protocol")
         return spec
 
     def check_parents(
@@ -63,10 +70,11 @@ class Train(stages.Kind):
         starts.check(spec, spec.network, parents)
 
     def versions(self, spec: TrainSpec) -> dict[str, int]:
-        """Of task, backbone and heads."""
+        """Of tasks, backbone and heads."""
         heads = models.head_sections(spec.model)
+        tasks = [part.task for part in spec.by_part.values()]
         parts = (
-            ("tasks", "jaxseg.tasks", spec.task),
+            *(("tasks", "jaxseg.tasks", task) for task in tasks),
             ("backbones", models.BACKBONES, spec.model["backbone"]),
             *(("heads", models.HEADS, head) for head in heads),
         )
@@ -123,15 +131,14 @@ class Train(stages.Kind):
 KIND = Train()
 
 
-def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
-    with errors.located(f"{where}/task"):
-        resolve = lookup.load("jaxseg.tasks", spec.task["name"]).resolve
-        task = resolve(spec.task, facts)
-    with errors.located(f"{where}/data"):
-        size = sizes.default(spec, facts)
-        data = _resolved_data(spec.data, facts, size, f"{where}/data")
+def _resolved(spec: TrainSpec, where: str) -> TrainSpec:
+    spec = spec.with_parts(lambda *part: _resolved_part(spec, *part, where))
     evaluations = {
-        name: _resolved_evaluation(own, data, f"{where}/evaluations/{name}")
+        name: _resolved_evaluation(
+            own,
+            spec.by_part[spec.part_of(name)].data,
+            f"{where}/evaluations/{name}",
+        )
         for name, own in spec.evaluations.items()
     }
     run = spec.run
@@ -139,9 +146,7 @@ def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
         period = max(1, min(50, spec.steps // 20))
         run = dataclasses.replace(run, log_every=period)
     own = None if spec.choose_by == spec.headline else spec.choose_by  # one key
-    spec = dataclasses.replace(
-        spec, task=task, data=data, evaluations=evaluations, run=run, choose_by=own
-    )
+    spec = dataclasses.replace(spec, evaluations=evaluations, run=run, choose_by=own)
     if spec.eval_every is None:
         period = 0
         if spec.chooser is not None:
@@ -149,6 +154,21 @@ def _resolved(spec: TrainSpec, facts: dataset.Dataset, where: str) -> TrainSpec:
             period = choosing.period(spec, seen.images(seen.facts())[0])
         spec = dataclasses.replace(spec, eval_every=period)
     return spec
+
+
+def _resolved_part(spec: TrainSpec, name: str, part: PartSpec, where: str) -> PartSpec:
+    """The task with its options, and with the name of its head; the data resolved."""
+    place = f"{sections.place(where, name)}/data"
+    with errors.located(place):
+        facts = part.data.facts()
+    with errors.located(f"{sections.place(where, name)}/task"):
+        resolve = lookup.load("jaxseg.tasks", part.task["name"]).resolve
+        task = resolve(part.task, facts)
+    with errors.located(place):
+        size = sizes.default(spec, facts)
+        data = _resolved_data(part.data, facts, size, place)
+    task = {**task, "part": name} if name else task
+    return dataclasses.replace(part, task=task, data=data)
 
 
 def _resolved_data(
@@ -188,21 +208,39 @@ def _resolved_evaluation(own: EvalSpec, data: TrainData, where: str) -> EvalSpec
         return own.identified(own.facts(), where, size=data.size)
 
 
-def _check(spec: TrainSpec, facts: dataset.Dataset, where: str) -> None:
-    """UserError on what can be known to fail before any data is read."""
-    suitability.check_fields(spec.task, spec.data.called, facts, where)
-    sizes.check(spec, where)
-    task = build.task(spec.task, 1)
+def _check_part(spec: TrainSpec, name: str, part: PartSpec, where: str) -> None:
+    """UserError on what cannot work of the data and task of one part."""
+    here, task = sections.place(where, name), part.objective
+    suitability.check_fields(part.task, part.data.called, part.data.facts(), here)
+    sizes.check(spec, part.data, here)
     if spec.mixup and task.label_field != "label":
         raise errors.UserError(
             f"{where}/mixup: found {spec.mixup} with task {task.name!r}; allowed is "
             "0, for only classification with one class an image can be mixed"
         )
+    if name and set(task.heads) != {name}:
+        raise errors.UserError(
+            f"{here}/task: {task.name!r} has the heads {', '.join(task.heads)}; "
+            "allowed in a part are tasks with one. Fix: a training of its own"
+        )
+    network = Network.of(spec.model, spec.heads, part.data.shape)
+    if network.shapes() != spec.network.shapes():  # or it is refused here
+        raise errors.UserError(
+            f"{here}/data: images {part.data.shape} of {part.data.called} need weights "
+            f"of other shapes than those of the first part, {spec.network.image_shape}. "
+            "Fix: data of that size and with as many channels"
+        )
+    section, facts = hashing.canonical(part.task), part.data.facts()
+    with errors.located(here):
+        points = len(facts.keypoints)
+        network.check(section, task.num_outputs, task.fields_of(facts), points)
+
+
+def _check(spec: TrainSpec, where: str) -> None:
+    """UserError on what can be known to fail before any data is read."""
     with errors.located(f"{where}/schedule"):
         optim.schedule(steps=spec.steps, **spec.schedule)
-    variables = spec.network.shapes()  # or it is refused here
-    with errors.located(where):
-        spec.network.check(task.fields_of(facts), len(facts.keypoints))
+    variables = spec.network.shapes()
     if spec.lr_multipliers:  # a plan has thousands of stages
         with errors.located(f"{where}/lr_multipliers"):
             optim.leaf_scales(variables["params"], spec.lr_multipliers)
