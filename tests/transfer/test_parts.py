@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxseg import evaluate
-from jaxseg.core import binding, errors, jsonl, trees
+from jaxseg.core import errors, jsonl, nested, trees
 from jaxseg.data import mixing, pipeline, transforms
 from jaxseg.tasks import build
 from jaxseg.train import hooks, loop
@@ -302,7 +302,7 @@ def test_defaults():
     assert spec.headline is None
     assert spec.evaluations["night/validation"].name == NIGHT["name"]
     again = stage.bind("x", stage.bind("x", own).plain()).spec
-    assert binding.plain(again) == binding.plain(spec)
+    assert nested.plain(again) == nested.plain(spec)
 
 
 def test_mistakes():
@@ -322,7 +322,7 @@ def test_mistakes():
     mistake("parts/far/weight", parts=wrong)
     wrong = PARTS | {"far": PARTS["far"] | {"data": {"name": "worlds/nope"}}}
     mistake("stages/x/parts/far/data.*unknown dataset", parts=wrong)
-    mistake("data, task: found None", data=None, task=None, parts=None)
+    mistake("data, task: found None", data=None, task=None, parts=None, evaluations={})
     small = {"data": NIGHT | {"size": [32, 32]}, "task": {"name": "segmentation"}}
     model = {"backbone": {"name": "vit", "variant": "tiny"}, "head": FCN}
     wrong = {"day": PARTS["day"], "night": small}

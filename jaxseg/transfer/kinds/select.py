@@ -219,12 +219,10 @@ def on_all_images(spec: TrainSpec, steps: int | None = None) -> TrainSpec:
     steps = steps or spec.steps
 
     def whole(name: str, part: PartSpec) -> PartSpec:
-        first, *mix = (
-            dataclasses.replace(one, part="all") if one.part == "train" else one
-            for one in part.data.all
-        )
-        data = dataclasses.replace(first, mix=tuple(mix))
-        return dataclasses.replace(part, data=data)
+        replace, every = dataclasses.replace, part.data.all
+        all_of = (replace(x, part="all") if x.part == "train" else x for x in every)
+        first, *mix = all_of
+        return replace(part, data=replace(first, mix=tuple(mix)))
 
     warmup = min(spec.schedule["warmup_steps"], steps)
     return spec.with_parts(

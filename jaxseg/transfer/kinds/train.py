@@ -227,7 +227,8 @@ def _check_part(spec: TrainSpec, name: str, part: PartSpec, where: str) -> None:
     if network.shapes() != spec.network.shapes():  # or it is refused here
         raise errors.UserError(
             f"{here}/data: images {part.data.shape} of {part.data.called} need weights "
-            f"of other shapes than those of the first part, {spec.network.image_shape}. "
+            "of other shapes than those of the first part, "
+            f"{spec.network.image_shape}. "
             "Fix: data of that size and with as many channels"
         )
     section, facts = hashing.canonical(part.task), part.data.facts()
