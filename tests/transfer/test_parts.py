@@ -9,7 +9,7 @@ import pytest
 
 from jaxseg import evaluate
 from jaxseg.core import errors, jsonl, nested, trees
-from jaxseg.data import mixing, pipeline, transforms
+from jaxseg.data import catalogue, mixing, pipeline, transforms
 from jaxseg.tasks import build
 from jaxseg.train import hooks, loop
 from jaxseg.train import state as states
@@ -323,11 +323,15 @@ def test_mistakes():
     wrong = PARTS | {"far": PARTS["far"] | {"data": {"name": "worlds/nope"}}}
     mistake("stages/x/parts/far/data.*unknown dataset", parts=wrong)
     mistake("data, task: found None", data=None, task=None, parts=None, evaluations={})
-    small = {"data": NIGHT | {"size": [32, 32]}, "task": {"name": "segmentation"}}
-    model = {"backbone": {"name": "vit", "variant": "tiny"}, "head": FCN}
-    wrong = {"day": PARTS["day"], "night": small}
-    text = "parts/night/data: images .32, 32, 3. .* other shapes .* .64, 64, 3."
-    mistake(text, parts=wrong, model=model, evaluations={})
+
+
+def test_parts_have_images_of_as_many_channels(monkeypatch):
+    find = catalogue.find
+    grey = dataclasses.replace(find(NIGHT["name"]), mean=(9.0,), std=(9.0,))
+    own = lambda name: grey if name == NIGHT["name"] else find(name)
+    monkeypatch.setattr(catalogue, "find", own)
+    text = r"parts/night/data: images \(64, 64, 1\) .* first part, \(64, 64, 3\)"
+    mistake(text)
 
 
 def test_a_refit_trains_all_images_of_each_part():
