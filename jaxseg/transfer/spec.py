@@ -54,6 +54,13 @@ class TrainData(MixedData):
         return (self, *self.mix)
 
     @property
+    def whole(self) -> "TrainData":
+        """On all images, where a fifth is held out."""
+        of = {name: "all" if name == "train" else name for name in subsets.PARTS}
+        first, *mix = (dataclasses.replace(x, part=of[x.part]) for x in self.all)
+        return dataclasses.replace(first, mix=tuple(mix))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """[H, W, C] of training crops."""
         return (*self.size, self.facts().channels)

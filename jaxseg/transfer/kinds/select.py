@@ -219,10 +219,7 @@ def on_all_images(spec: TrainSpec, steps: int | None = None) -> TrainSpec:
     steps = steps or spec.steps
 
     def whole(name: str, part: PartSpec) -> PartSpec:
-        replace, every = dataclasses.replace, part.data.all
-        all_of = (replace(x, part="all") if x.part == "train" else x for x in every)
-        first, *mix = all_of
-        return replace(part, data=replace(first, mix=tuple(mix)))
+        return dataclasses.replace(part, data=part.data.whole)
 
     warmup = min(spec.schedule["warmup_steps"], steps)
     return spec.with_parts(
@@ -253,8 +250,8 @@ def _refit(
     for other in context.scratch.glob("refit_*"):
         if other != scratch:
             shutil.rmtree(other)
-    keys = candidate.parent_keys
-    folders = {role: folder.parent / key[:20] for role, key in keys.items()}
+    keys = candidate.parent_keys.items()
+    folders = {role: folder.parent / key[:20] for role, key in keys}
     inner = dataclasses.replace(
         context,
         parents=folders,
