@@ -45,7 +45,7 @@ def fingerprint(leaf: Any) -> dict[str, Any]:
     return {
         "sha256": hashing.array_sum(array),
         "sum": float(values.sum()),
-        "norm": float(np.sqrt(np.square(values).sum())),  # BLAS wakes all its threads
+        "norm": float(np.sqrt(np.square(values).sum())),  # BLAS would start threads
     }
 
 

@@ -64,7 +64,7 @@ class Store:
         return folder
 
     def finish(self, key: str, manifest: dict[str, Any]) -> None:
-        """From here on the artifact exists."""
+        """Publishes the artifact: it exists once this returns."""
         publish(self.running(key) / "artifact", self.folder(key), manifest)
         shutil.rmtree(self.running(key), ignore_errors=True)
 
@@ -76,8 +76,8 @@ class Store:
         outcomes.note(self.running(key), error, state, now())
 
     def accept(self, key: str) -> None:
-        """The artifact is there and right: what an earlier run held against it goes,
-        and what one killed just after the rename left.
+        """Deletes the error that an earlier run noted, and what a kill just after the
+        rename left: the artifact is there and sound.
         """
         shutil.rmtree(self.running(key), ignore_errors=True)
 

@@ -167,7 +167,7 @@ class Training:
         }
 
     def _timing(self) -> dict[str, float]:
-        """Seconds of all sittings by what they were spent on, but for evaluation."""
+        """Seconds by activity, without evaluation; those before an interruption too."""
         names = ("steps", "data_wait", "compile")
         return {"prepare": self.prepare} | {n: getattr(self.clock, n) for n in names}
 

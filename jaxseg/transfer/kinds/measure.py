@@ -67,7 +67,7 @@ class Measure(stages.Kind):
         return list(_models(stage.spec, stage.parents).values())
 
     def reads(self, spec: MeasureSpec) -> dict[str, DataSpec]:
-        """As the analysis says, or else its fields that are data."""
+        """What the analysis reads; by default its fields that are data sections."""
         if hasattr(spec.module, "reads"):
             return spec.module.reads(spec.analysis)
         fields = dataclasses.fields(spec.analysis)

@@ -88,11 +88,11 @@ class Train(stages.Kind):
         return spec.reads
 
     def weights(self, spec: TrainSpec) -> Network:
-        """Of its network."""
+        """Those of its network."""
         return spec.network
 
     def modelled(self, stage: stages.Stage) -> stages.Stage:
-        """Itself."""
+        """The stage itself."""
         return stage
 
     def uses(self, stage: stages.Stage) -> list[stages.Stage]:
@@ -100,7 +100,7 @@ class Train(stages.Kind):
         return [stage.parents[start.parent] for start in stage.spec.starts]
 
     def training(self, stage: stages.Stage) -> stages.Stage:
-        """Itself."""
+        """The stage itself."""
         return stage
 
     def describe(
