@@ -37,6 +37,7 @@ def get_config(arg=""):
         seeds=1,
         batch=8,
         lr=0.003,
+        smoke=False,
     )
     stages, starts, last = {}, {"random": None}, None
     if arg.weights:
@@ -55,7 +56,7 @@ def get_config(arg=""):
         for start in starts:
             name = f"target/{short(arg.target)}/from_{start}/seed{seed}"
             stages[name] = target(arg, start, starts, seed)
-    return common.study("chain", stages)
+    return common.study("chain", stages, smoke=arg.smoke)
 
 
 def short(name):

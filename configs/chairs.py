@@ -3,6 +3,7 @@ r"""Chair Segments (Pinto-Alva et al. 2020): four networks, and chairs as a sour
   python -m jaxseg.main --config=configs/chairs.py
   python -m jaxseg.main --config=configs/chairs.py:seeds=4,sizes=32+64
   python -m jaxseg.main --config=configs/chairs.py:paper --plan
+  python -m jaxseg.main --config=configs/chairs.py:paper,smoke
   python -m jaxseg.main --config=configs/chairs.py:paper,composites=DIR,objects=voc/cat
 
 By default all data are rendered: cut-out chairs on surroundings (section 3), three sets
@@ -118,9 +119,10 @@ PAPER = EMBEDDED | dict(
 def get_config(arg=""):
     """Arguments: sizes of the study; `paper`; sets and folders in place of others."""
     text = arg
-    arg = common.parse(text, paper=False, composites="", **EMBEDDED)
+    own = dict(paper=False, smoke=False, composites="")
+    arg = common.parse(text, **own, **EMBEDDED)
     if arg.paper:
-        arg = common.parse(text, paper=False, composites="", **PAPER)
+        arg = common.parse(text, **own, **PAPER)
     if COMMON not in arg.sizes:
         raise ValueError(f"sizes={arg.sizes}: {COMMON} is missing, where models start")
     if len({short(name) for name in arg.objects}) < len(arg.objects):
@@ -146,7 +148,7 @@ def get_config(arg=""):
         analysis=dict(name="constant", data=composites_data(arg, COMMON, "test")),
         columns=[dict(role="measure", setting="composites", target=f"chairs/{COMMON}")],
     )
-    return common.study("chairs", stages)
+    return common.study("chairs", stages, smoke=arg.smoke)
 
 
 def composites_name(model, size, seed):

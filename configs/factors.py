@@ -64,6 +64,7 @@ def get_config(arg=""):
         real="",
         root="",
         size=(64, 64),
+        smoke=False,
     )
     if arg.pairs not in ("near", "all"):
         raise ValueError(f"pairs={arg.pairs!r}: allowed are near and all")
@@ -76,7 +77,7 @@ def get_config(arg=""):
             for start, parent in starts.items():
                 stages |= cell(target, start, parent, seed, arg)
     stages["domain_distance"] = distances(arg)
-    return common.study("factors", stages)
+    return common.study("factors", stages, smoke=arg.smoke)
 
 
 def pretraining(arg):

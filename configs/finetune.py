@@ -48,6 +48,7 @@ def get_config(arg=""):
         count=0,
         seeds=1,
         choose="holdout",
+        smoke=False,
     )
     if arg.choose not in ("holdout", "validation"):
         allowed = "holdout and validation"
@@ -62,7 +63,7 @@ def get_config(arg=""):
     for seed in common.seeds(arg.seeds):
         for name in ["random", "start"] if arg.start else ["random"]:
             stages[f"model/from_{name}/seed{seed}"] = model(arg, name, seed)
-    return common.study("finetune", stages)
+    return common.study("finetune", stages, smoke=arg.smoke)
 
 
 def model(arg, start, seed):

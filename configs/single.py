@@ -20,6 +20,7 @@ def get_config(arg=""):
         batch=16,
         lr=0.003,
         count=0,
+        smoke=False,
     )
     data = {"name": arg.data, "root": arg.root or None, "count": arg.count or None}
     stage = common.train(
@@ -32,4 +33,4 @@ def get_config(arg=""):
         eval_every=None,
         columns=[{"setting": "full", "target": arg.data, "role": "target"}],
     )
-    return common.study("single", {"model": stage})
+    return common.study("single", {"model": stage}, smoke=arg.smoke)

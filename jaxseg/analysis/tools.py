@@ -11,7 +11,6 @@ from jaxseg.core import errors
 from jaxseg.core.types import Variables
 from jaxseg.data import transforms
 from jaxseg.data.source import Source
-from jaxseg.evals import evaluator, loss
 from jaxseg.tasks import task as tasks
 
 BATCH = 16  # images at once, of a model whose training is not known
@@ -43,6 +42,8 @@ class Tools:
         normalized and batched as there. variables: instead of its own, of the same
         shapes; they share its compiled programs.
         """
+        from jaxseg.evals import evaluator, loss  # load grain: a plan does without
+
         if model.preprocessing is None or model.head not in model.manifest["outputs"]:
             raise errors.UserError(
                 f"{model.folder}: has no trained head or its preprocessing is not "

@@ -67,18 +67,18 @@ def variables(
     return trees.unflatten(
         {
             path: jnp.array(_draw(leaf, f"{seed}/{path}"))
-            for path, leaf in _laws(module, tuple(image_shape[-3:]))[0].items()
+            for path, leaf in _laws(module, tuple(image_shape[-3:])).items()
         }
     )
 
 
 def shapes(module: nn.Module, image_shape: tuple[int, ...]) -> types.Variables:
     """Shapes and dtypes of all variables, without drawing any."""
-    laws, _ = _laws(module, tuple(image_shape[-3:]))
+    traced, _ = _traced(module, tuple(image_shape[-3:]))
     return trees.unflatten(
         {
             path: jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
-            for path, leaf in laws.items()
+            for path, leaf in trees.flatten(traced.out_info).items()
         }
     )
 
@@ -87,7 +87,7 @@ def outputs(module: nn.Module, image_shape: tuple[int, ...]) -> Any:
     """Shapes and dtypes of what the module returns for one image when it gets its
     variables: of a model {head: output}.
     """
-    return _laws(module, tuple(image_shape[-3:]))[1]
+    return _traced(module, tuple(image_shape[-3:]))[1]
 
 
 def _draw(leaf: Drawn | np.ndarray, name: str) -> np.ndarray:
@@ -102,9 +102,21 @@ def _draw(leaf: Drawn | np.ndarray, name: str) -> np.ndarray:
 @functools.lru_cache(maxsize=64)
 def _laws(
     module: nn.Module, image_shape: tuple[int, int, int]
-) -> tuple[dict[str, Drawn | np.ndarray], Any]:
-    """Law or constant of every leaf, and the shapes of what the module returns; XLA
-    drops the image, the draws and the outputs, unused.
+) -> dict[str, Drawn | np.ndarray]:
+    """Law or constant of every leaf; XLA drops the image, the draws and the outputs,
+    unused.
+    """
+    traced, _ = _traced(module, image_shape)
+    flat = trees.flatten(traced.lower().compile()())
+    return {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
+
+
+@functools.lru_cache(maxsize=64)
+def _traced(
+    module: nn.Module, image_shape: tuple[int, int, int]
+) -> tuple[jax.stages.Traced, Any]:
+    """A program of laws and constants, traced but not compiled, since a plan needs
+    shapes alone; and the shapes of what the module returns.
     """
     shapes = []
 
@@ -116,9 +128,8 @@ def _laws(
         shapes.append(jax.tree.map(_shape, output))
         return jax.tree.map(_without_value, tree, is_leaf=_is_drawn)
 
-    flat = trees.flatten(constants())
-    laws = {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
-    return laws, shapes[0]
+    traced = constants.trace()
+    return traced, shapes[0]
 
 
 def _shape(array: jax.Array) -> jax.ShapeDtypeStruct:

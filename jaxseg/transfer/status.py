@@ -10,7 +10,6 @@ from rich import console, markup, progress
 
 from jaxseg.core import manifest as manifests
 from jaxseg.core import text as texts
-from jaxseg.report import gains
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage
 
@@ -127,6 +126,8 @@ class Status(Watcher):
 
     def _result(self, one: Stage) -> str:
         """'miou 0.412', or 'miou 0.037 (learning nothing gives 0.057)'."""
+        from jaxseg.report import gains  # loads scipy: a plan does without
+
         headline = manifests.headline(self.store.manifest(one.key))
         if headline is None:
             return ""

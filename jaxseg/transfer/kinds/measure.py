@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any
 
-from jaxseg.analysis import tools
 from jaxseg.core import arrays, binding, errors, jsonl, lookup, nested
 from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
-from jaxseg.transfer import artifact
 from jaxseg.transfer import stage as stages
 
 ANALYSES = "jaxseg.analysis"
@@ -82,6 +80,10 @@ class Measure(stages.Kind):
 
     def run(self, context: stages.StageContext) -> dict[str, Any]:
         """rows.jsonl, as the analysis returns them; arrays.npz where it has arrays."""
+        # They load grain: a plan does without.
+        from jaxseg.analysis import tools
+        from jaxseg.transfer import artifact
+
         spec = context.stage.spec
         folders = _models(spec, context.parents)
         models = {role: artifact.load(path) for role, path in folders.items()}
