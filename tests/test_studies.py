@@ -70,20 +70,6 @@ def test_chairs_of_the_paper(official_sets, tmp_path):
     assert (tmp_path / "report/index.html").is_file()
 
 
-@pytest.mark.slow
-def test_chairs(tmp_path):
-    table = run("chairs.py:smoke", tmp_path)
-    assert cells(table("results.csv")) == cells(columns(planned("chairs", "")))
-    assert {row["claim"] for row in table("claims.csv")} == CLAIMS
-
-
-@pytest.mark.slow
-def test_factors(tmp_path):
-    table = run("factors.py:smoke", tmp_path)
-    full = {(r["target"], r["source"]) for r in columns(planned("factors", ""))}
-    assert {(r["target"], r["source"]) for r in table("results.csv")} == full
-
-
 def trainings(plan):
     """(spec, part) of the trainings, one of each program and shape of its batches."""
     found = {}
