@@ -60,6 +60,13 @@ def he_fan_out(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Drawn:
     return normal(math.sqrt(2 / fan_out))(key, shape, dtype)
 
 
+def torch_default(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Drawn:
+    """Initialiser: N(0, 1 / (3 * k * k * inputs)), the variance of torch's default for
+    convolutions, for a kernel [k, k, inputs, outputs].
+    """
+    return normal(1 / math.sqrt(3 * math.prod(shape[:-1])))(key, shape, dtype)
+
+
 def variables(
     module: nn.Module, image_shape: tuple[int, ...], seed: int
 ) -> types.Variables:

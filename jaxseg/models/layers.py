@@ -228,8 +228,9 @@ class PatchEmbed(nn.Module):
 
 
 def output_conv(width: int, size: int = 1, *, name: str, **fields: Any) -> Conv:
-    """The last convolution of a head: float32, biased, small."""
-    return Conv(width, size, bias=True, kernel_init=small_normal, name=name, **fields)
+    """The last convolution of a head: float32, biased, small if not said otherwise."""
+    fields = {"kernel_init": small_normal} | fields
+    return Conv(width, size, bias=True, name=name, **fields)
 
 
 class Dropout(nn.Module):
