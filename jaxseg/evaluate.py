@@ -187,7 +187,7 @@ def _split(reading: Any) -> str:
 
 def check_data(model: Any, task: Any, source: Any) -> None:
     """UserError where the data lack fields of the task or need another head."""
-    from jaxseg.transfer import suitability
+    from jaxseg.transfer.training import suitability
 
     manifest, facts = model.manifest, source.dataset
     channels = (model.preprocessing or {}).get("channels")

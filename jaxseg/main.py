@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
 def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
     """What the flags ask for."""
     from jaxseg.train import hooks
-    from jaxseg.transfer import chain, overrides, run, table
+    from jaxseg.transfer import chain, overrides, run
+    from jaxseg.transfer.running import table
 
     file, _, argument = arguments.config.partition(":")
     config = load_config(Path(file), argument)

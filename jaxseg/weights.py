@@ -38,7 +38,8 @@ def list_architectures() -> int:
 
 def import_file(arguments: argparse.Namespace) -> int:
     """One `imported` stage alone; its artifact is the folder --output."""
-    from jaxseg.transfer import record, stage, store
+    from jaxseg.transfer import stage, store
+    from jaxseg.transfer.running import record
 
     for name in ("arch", "file", "output"):
         if getattr(arguments, name) is None:

@@ -23,7 +23,8 @@ from jaxseg.models.pretrained import convert
 from jaxseg.report import view
 from jaxseg.report import workdir as workdirs
 from jaxseg.transfer import run as runs
-from jaxseg.transfer import status, store
+from jaxseg.transfer import store
+from jaxseg.transfer.running import status
 from tests import tiny
 
 DATASET = '''

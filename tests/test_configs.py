@@ -10,7 +10,8 @@ import pytest
 from configs import common
 from jaxseg import main
 from jaxseg.core import errors, nested
-from jaxseg.transfer import chain, choosing
+from jaxseg.transfer import chain
+from jaxseg.transfer.training import choosing
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = {

@@ -13,8 +13,9 @@ from jaxseg.core import compiled, errors, outcomes, signals, user_cache
 from jaxseg.core import manifest as manifests
 from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, demand, dropping, record, status, unchanged
+from jaxseg.transfer import chain
 from jaxseg.transfer import store as stores
+from jaxseg.transfer.running import demand, dropping, record, status, unchanged
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
 

@@ -17,8 +17,9 @@ import pytest
 from jaxseg import artifacts, main
 from jaxseg.report import __main__ as report
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, status, store
+from jaxseg.transfer import chain, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.running import status
 from tests import tiny
 
 DOZEN = 12  # damages of a finished study in the full tier

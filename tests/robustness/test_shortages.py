@@ -19,7 +19,8 @@ from jaxseg.core import checkpoint, errors, hashing, jsonl, user_cache
 from jaxseg.data import source as source_lib
 from jaxseg.report import build
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, samples, store
+from jaxseg.transfer import artifact, store
+from jaxseg.transfer.training import samples
 from tests.data import trees
 from tests.robustness import test_kills
 

@@ -6,8 +6,9 @@ from jaxseg import artifacts
 from jaxseg.core import binding, errors, jsonl, lookup, manifest
 from jaxseg.report import workdir
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, stage, status, store
+from jaxseg.transfer import chain, stage, store
 from jaxseg.transfer import run as run_lib
+from jaxseg.transfer.running import status
 from tests import tiny
 
 STARTS = [{"parent": "start", "take": {"backbone": "backbone"}}]

@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from jaxseg.core import errors, jsonl
-from jaxseg.transfer import choosing, stage, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer import stage, store
 from jaxseg.transfer.kinds import select, train
+from jaxseg.transfer.training import choosing
 from tests import tiny
 
 BEST = {"eval_every": 2, "keep": "best"}

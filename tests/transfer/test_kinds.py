@@ -10,8 +10,9 @@ import safetensors.numpy
 from jaxseg.core import binding, checkpoint, errors, jsonl, nested, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, chain, stage, status, store, table
+from jaxseg.transfer import artifact, chain, stage, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.running import status, table
 from tests import tiny
 
 

@@ -5,8 +5,9 @@ import pytest
 from jaxseg.core import errors, jsonl
 from jaxseg.core import manifest as manifests
 from jaxseg.data import recipes
-from jaxseg.transfer import artifact, stage, status, store
+from jaxseg.transfer import artifact, stage, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.running import status
 from tests import tiny
 
 DAY = {"name": "worlds/driving_day", "count": 8}

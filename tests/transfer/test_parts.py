@@ -13,9 +13,11 @@ from jaxseg.data import catalogue, mixing, pipeline, transforms
 from jaxseg.tasks import build
 from jaxseg.train import hooks, loop
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, parts, stage, status, store, training
+from jaxseg.transfer import artifact, stage, store
 from jaxseg.transfer import run as runs
 from jaxseg.transfer.kinds import select
+from jaxseg.transfer.running import status
+from jaxseg.transfer.training import parts, training
 from tests import tiny
 
 DAY = {"name": "worlds/driving_day", "count": 6}

@@ -10,8 +10,9 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.train import mesh
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, receipts, store
+from jaxseg.transfer import artifact, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.training import receipts
 from tests import tiny
 
 LEAF = "params/backbone/stem/conv1/conv/kernel"

@@ -17,8 +17,10 @@ from jaxseg.report import build
 from jaxseg.report import rows as report_rows
 from jaxseg.report import workdir as workdirs
 from jaxseg.train import hooks
-from jaxseg.transfer import chain, peak, stage, status, store, table
+from jaxseg.transfer import chain, stage, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.kinds import _peak as peak
+from jaxseg.transfer.running import status, table
 from tests import tiny
 from tests.transfer import searcher
 from tests.transfer.scored_kind import scored

@@ -6,8 +6,9 @@ import pytest
 from jaxseg.core import errors
 from jaxseg.data import catalogue
 from jaxseg.tasks import segmentation
-from jaxseg.transfer import sizes, stage
+from jaxseg.transfer import stage
 from jaxseg.transfer.kinds import train
+from jaxseg.transfer.training import sizes
 from tests import tiny
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from jaxseg.transfer import starts, transplant
+from jaxseg.transfer import transplant
 from jaxseg.transfer.kinds.select import Select
+from jaxseg.transfer.training import starts
 from tests import tiny
 
 FOLDER = "imported"

@@ -7,7 +7,8 @@ from rich import console
 
 from jaxseg.core import text as texts
 from jaxseg.transfer import run as runs
-from jaxseg.transfer import status, store
+from jaxseg.transfer import store
+from jaxseg.transfer.running import status
 from tests import tiny
 from tests.transfer import test_chain as chains
 

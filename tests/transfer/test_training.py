@@ -11,8 +11,10 @@ from jaxseg.core import checkpoint, jsonl, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.evals import evaluator
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, status, store, training
+from jaxseg.transfer import artifact, store
 from jaxseg.transfer import run as runs
+from jaxseg.transfer.running import status
+from jaxseg.transfer.training import training
 from tests import tiny
 
 RUN = {"log_every": 2, "checkpoint_every": 2}

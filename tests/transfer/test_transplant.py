@@ -7,7 +7,8 @@ import pytest
 from jaxseg.core import trees
 from jaxseg.models import model as models
 from jaxseg.transfer import run as runs
-from jaxseg.transfer import starts, transplant
+from jaxseg.transfer import transplant
+from jaxseg.transfer.training import starts
 from tests import tiny
 
 SHAPES = {

@@ -6,9 +6,10 @@ import pytest
 
 from jaxseg import main
 from jaxseg.data import catalogue
-from jaxseg.transfer import overrides, stage, status, store
+from jaxseg.transfer import overrides, stage, store
 from jaxseg.transfer import run as runs
 from jaxseg.transfer.kinds import train
+from jaxseg.transfer.running import status
 from tests import tiny
 from tests.data import trees
 

@@ -6,7 +6,7 @@ Candidates that diverged are listed and lose. A winner that was trained on a par
 images is trained again on all of them: the result is that training.
 
 A search asks for candidates one after another, and those it never asks for are not
-trained: `jaxseg.transfer.peak`.
+trained: `kinds._peak.walk`.
 """
 
 import dataclasses
@@ -18,9 +18,10 @@ from typing import Annotated, Any
 
 from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, nested, rules
 from jaxseg.data import spec as data_spec
-from jaxseg.transfer import choosing, peak
 from jaxseg.transfer import stage as stages
+from jaxseg.transfer.kinds import _peak as peak
 from jaxseg.transfer.spec import EvalSpec, PartSpec, TrainSpec
+from jaxseg.transfer.training import choosing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class SelectSpec(binding.Spec):
     refit: a winner that was trained on part="train" is trained again on all of its
     images: for as many steps as it was best after, with the schedule over these, and
     the last weights are kept. Without it the winner stands as it is.
-    search: None trains all candidates. "peak" asks for one after another: `peak.walk`
+    search: None trains all candidates. "peak" asks for one after another: `_peak.walk`
     over their learning rates, the lowest first in its list.
     start: the role of the candidate that a search begins with.
     """
@@ -243,7 +244,7 @@ def _refit(
 
     A kill in between is resumed, unless another candidate has won since.
     """
-    from jaxseg.transfer import training  # loads grain: a plan does without
+    from jaxseg.transfer.training import training  # loads grain: a plan does without
 
     spec = on_all_images(candidate.spec, manifest["best_step"] or manifest["steps"])
     scratch = context.scratch / f"refit_{candidate.short}"

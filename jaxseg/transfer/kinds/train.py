@@ -12,8 +12,8 @@ from jaxseg.evals import protocol
 from jaxseg.models import model as models
 from jaxseg.tasks import build
 from jaxseg.train import optim
-from jaxseg.transfer import choosing, sections, sizes, starts, suitability, transplant
 from jaxseg.transfer import stage as stages
+from jaxseg.transfer import transplant
 from jaxseg.transfer.network import Network
 from jaxseg.transfer.spec import (
     EvalSpec,
@@ -22,6 +22,7 @@ from jaxseg.transfer.spec import (
     TrainData,
     TrainSpec,
 )
+from jaxseg.transfer.training import choosing, sections, sizes, starts, suitability
 
 
 class Train(stages.Kind):
@@ -123,7 +124,9 @@ class Train(stages.Kind):
 
     def run(self, context: stages.StageContext) -> dict[str, Any]:
         """Trains into `context.folder`."""
-        from jaxseg.transfer import training  # loads grain: a plan does without
+        from jaxseg.transfer.training import (
+            training,  # loads grain: a plan does without
+        )
 
         return training.Training(context, context.stage.spec).run()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxseg.core import errors
 from jaxseg.transfer import store as stores
-from jaxseg.transfer.demand import Demand
+from jaxseg.transfer.running.demand import Demand
 from jaxseg.transfer.stage import Stage, kind
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jaxseg.transfer import demand
 from jaxseg.transfer import store as stores
+from jaxseg.transfer.running import demand
 from jaxseg.transfer.stage import Stage, kind
 
 COLUMNS = ("stage", "kind", "state", "parameters", "steps", "examples")

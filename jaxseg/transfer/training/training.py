@@ -19,10 +19,11 @@ from jaxseg.models import initial
 from jaxseg.models import model as models
 from jaxseg.train import every, hooks, loop, mesh, optim, programs, step
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, parts, receipts, sizes, starts, store, transplant
-from jaxseg.transfer.evaluations import Evaluations
+from jaxseg.transfer import artifact, store, transplant
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.stage import StageContext
+from jaxseg.transfer.training import parts, receipts, sizes, starts
+from jaxseg.transfer.training.evaluations import Evaluations
 
 
 class Training:

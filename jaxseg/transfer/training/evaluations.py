@@ -15,8 +15,8 @@ from jaxseg.evals import evaluator as evaluators
 from jaxseg.evals import loss, predictor, protocol
 from jaxseg.tasks import task as tasks
 from jaxseg.train import hooks, mesh
-from jaxseg.transfer import choosing, parts, samples
 from jaxseg.transfer.spec import EvalSpec
+from jaxseg.transfer.training import choosing, parts, samples
 
 NO_EVALUATION: dict[str, Any] = dict(  # between steps
     when=lambda step: False,

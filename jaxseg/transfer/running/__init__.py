@@ -1,0 +1,1 @@
+"""One run of a plan: what is asked for, reused, dropped, shown and noted."""

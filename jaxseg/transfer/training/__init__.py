@@ -1,0 +1,1 @@
+"""One training: its data, starts, evaluations, pictures, and the run of all."""
