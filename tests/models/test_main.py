@@ -23,7 +23,7 @@ def test_backbones_with_their_cost(capsys):
     assert flops == pytest.approx(2 * 4.1 * (96 * 128) / 224**2, rel=0.1)
     assert "23,508,032" in line
     assert line.endswith("4 x 256  8 x 512  16 x 1024  32 x 2048")
-    assert len(re.findall("^unet/", out, re.M)) == 3
+    assert len(re.findall("^unet/", out, re.M)) == 4
 
 
 def test_heads_on_a_backbone(capsys):

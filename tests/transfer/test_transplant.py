@@ -221,7 +221,8 @@ def two_starts(first, second, reinit=()):
     ],
 )
 def test_two_starts_for_one_leaf_are_refused_by_the_plan(first, second):
-    text = r"stages/child: transplant .* of 'q': .* by an earlier rule as well, of 'p'"
+    text = r"stages/child/starts: transplant .* of 'q': .* by an earlier rule as well"
+    text += ", of 'p'"
     with pytest.raises(transplant.TransplantError, match=text):
         two_starts(first, second)
 

@@ -121,7 +121,7 @@ def drop(rows: Sequence[Mapping[str, Any]]) -> float:
     """The largest fall of IoU below the straight line between the ends of a path, in
     per cent of that line.
 
-    >>> drop([{"t": t, "value": v} for t, v in ((0, 0.8), (0.5, 0.3), (1, 0.4))])
+    >>> drop([{"t": t, "value": v} for t, v in ((0, 0.75), (0.5, 0.25), (1, 0.25))])
     50.0
     """
     first, last = rows[0]["value"], rows[-1]["value"]
