@@ -43,11 +43,24 @@ def mapped(
     new = {
         key: mapped(item, kind, change, f"{where}/{key}")
         for key, item in items.items()
-        if type(item) not in binding.SCALARS
+        if _holds_specs(item)
     }
     if any(item is not items[key] for key, item in new.items()):
         value = _rebuilt(value, {**items, **new})
     return change(value, where) if isinstance(value, kind) else value
+
+
+def _holds_specs(value: Any) -> bool:
+    """Whether it is a bound section or has some as items; plain data hold none."""
+    if type(value) in binding.SCALARS:
+        return False
+    if isinstance(value, binding.Spec):
+        return True
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return False
+    return any(isinstance(item, binding.Spec) for item in value)
 
 
 def _rebuilt(value: Any, items: Mapping[Any, Any]) -> Any:
