@@ -145,7 +145,9 @@ def get_config(arg=""):
         stages |= measurements(arg, dataset)
     stages["all_background"] = dict(
         kind="measure",
-        analysis=dict(name="constant", data=composites_data(arg, COMMON, "test")),
+        analysis=dict(
+            name="constant_predictor", data=composites_data(arg, COMMON, "test")
+        ),
         columns=[dict(role="measure", setting="composites", target=f"chairs/{COMMON}")],
     )
     return common.study("chairs", stages, smoke=arg.smoke)

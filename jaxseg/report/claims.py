@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from jaxseg.report import layout
 from jaxseg.report.view import View
@@ -79,8 +80,10 @@ def nothing(why: str) -> Result:
     return why, 0, UNMEASURED
 
 
-def means(groups: Groups) -> tuple[dict[Any, Interval], Interval]:
-    """The mean of each group, and the mean of these means.
+def means(
+    groups: Groups, level: float = layout.LEVEL
+) -> tuple[dict[Any, Interval], Interval]:
+    """The mean of each group, and the mean of these means, with intervals of `level`.
 
     Groups share one variance, of the values around their group's mean: three groups of
     three values leave six degrees of freedom. Without one there is no interval.
@@ -90,25 +93,32 @@ def means(groups: Groups) -> tuple[dict[Any, Interval], Interval]:
     squares = sum(((some - some.mean()) ** 2).sum() for some in values.values())
     deviation = math.sqrt(squares / dof) if dof else math.nan
     each = {
-        key: _interval(some.mean(), deviation / math.sqrt(len(some)), dof)
+        key: _interval(some.mean(), deviation / math.sqrt(len(some)), dof, level)
         for key, some in values.items()
     }
     shares = sum(1 / len(some) for some in values.values())
     centre = np.mean([one.mean for one in each.values()])
-    return each, _interval(centre, deviation * math.sqrt(shares) / len(values), dof)
+    error = deviation * math.sqrt(shares) / len(values)
+    return each, _interval(centre, error, dof, level)
 
 
-def _interval(mean: float, error: float, dof: int) -> Interval:
+def _interval(mean: float, error: float, dof: int, level: float) -> Interval:
     if not dof:
         return Interval(float(mean), None, None)
-    half = float(layout.half_width(error, dof))
+    half = float(layout.half_width(error, dof, level))
     return Interval(float(mean), float(mean) - half, float(mean) + half)
 
 
 ABOVE = (
-    "held: the 95 % interval of the mean difference lies above 0, and each cell's mean "
-    "does; weakly: only the interval does; not: the interval lies below {margin}; "
-    "undecided: otherwise. With one seed the means decide"
+    "held: the 95 % interval of the mean difference lies above 0, by however little, "
+    "and each cell's mean does; weakly: only the interval does; not: the interval does "
+    "not lie above 0 and {ends}; undecided: otherwise. With one seed held: each cell's "
+    "mean is above 0; weakly: only the mean of all is; not: otherwise"
+)
+EQUAL = (
+    "held: the 90 % interval of the mean difference lies within {margin} of 0 (two "
+    "one-sided tests at 5 %); not: it lies outside; undecided: otherwise. With one "
+    "seed the mean decides"
 )
 JOINT = ". Of the parts the worst decides, from not over undecided and weakly to held"
 PARTLY = JOINT + "; but weakly where some parts are not and others are"
@@ -117,8 +127,10 @@ PARTLY = JOINT + "; but weakly where some parts are not and others are"
 def above(groups: Groups, margin: float = 0.0, *, one_sample: bool = False) -> str:
     """The verdict on `all of these differences are above 0`, by the rule ABOVE.
 
-    margin: the smallest difference that counts. one_sample: the interval is of all
-    values together, whatever their group; else of the groups' means, as in `means`.
+    margin: an interval that reaches from 0 or less to less than this excludes any
+    difference that matters; the finding then does not hold, where it would else be
+    undecided. one_sample: the interval is of all values together, whatever their group;
+    else of the groups' means, as in `means`.
     """
     each, overall = means(groups)
     if one_sample:
@@ -129,6 +141,35 @@ def above(groups: Groups, margin: float = 0.0, *, one_sample: bool = False) -> s
     if overall.low > 0:
         return HELD if every else WEAKLY
     return NOT if overall.high < margin or overall.high <= 0 else UNDECIDED
+
+
+def equal(groups: Groups, margin: float) -> str:
+    """The verdict on `the mean of these differences is 0`, by the rule EQUAL.
+
+    margin: the smallest difference that matters, above 0.
+    """
+    mean = means(groups, level=0.9)[1]
+    low, high = (mean.mean, mean.mean) if mean.low is None else mean[1:]
+    if -margin < low and high < margin:
+        return HELD
+    return NOT if low >= margin or high <= -margin else UNDECIDED
+
+
+def kendall(one: Sequence[int | float], other: Sequence[int | float]) -> Interval:
+    """Kendall's tau-b of two rankings of the same n things, and its 95 % interval: of
+    atanh(tau), whose variance is 0.437 / (n - 4) (Fieller et al. 1957, Biometrika 44).
+
+    None for its ends below five things, and where all are in one order: the variance
+    holds for |tau| < 0.8. Mean NaN where all things of a ranking are tied.
+    """
+    from scipy import stats  # a second: other reports do without
+
+    tau, n = float(stats.kendalltau(one, other).statistic), len(one)
+    if n < 5 or not abs(tau) < 1 - 1e-9:
+        return Interval(tau, None, None)
+    half = special.ndtri((1 + layout.LEVEL) / 2) * math.sqrt(0.437 / (n - 4))
+    ends = (math.tanh(math.atanh(tau) + end) for end in (-half, half))
+    return Interval(tau, *ends)
 
 
 def joint(verdicts: Iterable[str], *, partly: bool = False) -> str:

@@ -1,5 +1,6 @@
 """Curves of trainings by step, from metrics.jsonl, and their averages over runs."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 Points = Sequence[tuple[int | float, int | float]]  # (step, value), by step
 Lines = Iterable[Mapping[str, Any]]  # of metrics.jsonl
-CLOSE = 0.99  # of the best value: a run that has converged
+CLOSE = 0.99  # of the best value, or the best is of this: a run that has converged
 
 
 class Band(NamedTuple):
@@ -39,9 +40,10 @@ def evaluated(lines: Lines, metric: str) -> Points:
 def average(runs: Sequence[Points]) -> Band:
     """Mean and range of runs at each step that one of them has.
 
-    Between its own steps a run is a straight line; after its end it keeps its last
-    value, as the weights of a run that stopped early do; before its first step it does
-    not count.
+    Between its own steps a run is a straight line. After its end it counts with the
+    last value it measured, which may be worse than that of the weights it keeps:
+    without it the mean would jump where a run stops. Before its first step it does not
+    count.
 
     >>> band = average([[(1, 0.2), (3, 0.4)], [(1, 0.4), (2, 0.9)]])
     >>> [round(float(value), 2) for value in band.mean], band.runs
@@ -55,18 +57,32 @@ def average(runs: Sequence[Points]) -> Band:
     return Band(steps, *ends, len(runs))
 
 
-def reached(points: Points, bar: float) -> int | float | None:
-    """The first step with a value of at least `bar`; None: never.
+def reached(
+    points: Points, bar: float, higher_is_better: bool = True
+) -> int | float | None:
+    """The first step with a value of at least `bar`, of an error at most; None: never.
 
     >>> reached([(10, 0.2), (20, 0.7), (30, 0.6)], bar=0.5)
     20
+    >>> reached([(10, 0.9), (20, 0.4)], bar=0.5, higher_is_better=False)
+    20
     """
-    return next((step for step, value in points if value >= bar), None)
+    good = operator.ge if higher_is_better else operator.le
+    return next((step for step, value in points if good(value, bar)), None)
 
 
-def close(points: Points) -> float:
-    """99 % of the best value of a run: what it has when it has converged."""
-    return CLOSE * max(value for _, value in points)
+def close(points: Points, higher_is_better: bool = True) -> float:
+    """What a run has when it has converged: 99 % of its best value, of an error that of
+    which its best value is 99 %; never better than the best.
+
+    >>> close([(1, 0.4), (2, 0.8)])
+    0.792
+    >>> close([(1, 2.0), (2, 0.99)], higher_is_better=False)
+    1.0
+    """
+    values = [value for _, value in points]
+    best = max(values) if higher_is_better else min(values)
+    return best * CLOSE if (best > 0) == higher_is_better else best / CLOSE
 
 
 def _series(lines: Lines, kind: str, read) -> Points:

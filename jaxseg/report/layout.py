@@ -99,9 +99,9 @@ def compare(table: Array, pooled: Array) -> Comparison:
     return Comparison(difference, error, dof, shared, excess, apart)
 
 
-def half_width(error: Array | float, dof: Array | int) -> Array:
-    """Half of a 95 % t interval."""
-    return special.stdtrit(dof, (1 + LEVEL) / 2) * error
+def half_width(error: Array | float, dof: Array | int, level: float = LEVEL) -> Array:
+    """Half of a t interval."""
+    return special.stdtrit(dof, (1 + level) / 2) * error
 
 
 @functools.cache

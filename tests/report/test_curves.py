@@ -35,6 +35,26 @@ def test_when_a_run_has_converged():
     assert curves.reached(points, 0.81) is None
 
 
+def test_when_a_run_has_converged_whose_loss_falls():
+    points = [(5, 2.0), (10, 1.009), (15, 1.0), (20, 1.4)]
+    assert curves.close(points, higher_is_better=False) == pytest.approx(1 / 0.99)
+    assert curves.reached(points, 1 / 0.99, higher_is_better=False) == 10
+    assert curves.reached(points, 0.9, higher_is_better=False) is None
+
+
+@pytest.mark.parametrize(
+    "higher, expected", [(True, -0.5 / 0.99), (False, -2.0 * 0.99)]
+)
+def test_a_converged_value_below_0_is_not_better_than_the_best(higher, expected):
+    points = [(1, -0.5), (2, -2.0)]
+    assert curves.close(points, higher) == pytest.approx(expected)
+
+
+def test_a_run_that_stopped_counts_with_its_last_value_not_its_best():
+    band = curves.average([[(1, 0.9), (2, 0.5)], [(1, 0.1), (3, 0.3)]])
+    assert band.mean.tolist() == pytest.approx([0.5, 0.35, 0.4])
+
+
 def test_a_band_is_drawn_once_for_each_group():
     band = curves.average([FIRST, SECOND])
     lines = [("#112233", False, band), ("#445566", True, band)]

@@ -28,7 +28,10 @@ class Made:
         self.rows, self.measured, self.results = [], [], []
 
     def runs(self, columns, value, noise=SEEDS, curve=((10, 1.0),)):
-        """A run for each of `noise`; curve: (step, share of the value)."""
+        """A run for each of `noise`; curve: (step, share of the value).
+
+        0.1 is what a constant predictor has.
+        """
         for seed, more in enumerate(noise):
             lines = [
                 {"kind": "evaluation", "split": "validation", "step": step}
@@ -38,6 +41,7 @@ class Made:
             result = SimpleNamespace(lines=lambda name, own=lines: own)
             row = columns | {"role": "target", "metric": cells.IOU, "reported": True}
             row |= {"seed": seed, "value": value + more}
+            row |= {"floor": 0.1, "higher_is_better": True}
             self.rows.append(row | {"stage": SimpleNamespace(result=result)})
         return self
 
@@ -250,6 +254,85 @@ def test_c5_tells_the_head_start_and_asks_for_each_set():
     assert verdict(made, "C5") == WEAKLY
 
 
+@pytest.mark.parametrize("nothing", ["random", "chairs"])
+def test_c5_leaves_a_start_that_learned_nothing_out_of_the_steps(nothing):
+    made = Made()
+    for target in SETS:
+        for source, value, curve in (("random", 0.6, SLOW), ("chairs", 0.7, FAST)):
+            noise = SEEDS
+            if target == "car" and source == nothing:
+                noise = (0.0, 0.0, 0.09 - value)  # seed 2 is below 0.1
+            made.on("U-Net", target, source, value, noise, curve)
+    line = made.line("C5")
+    assert line["count"] == 8
+    assert line["measured"].endswith("; 1 of 9 left out, where a model learned nothing")
+    assert " 4.00 (4.00 to 4.00) times in 3 of 3 cells" in line["measured"]
+
+
+def test_c5_has_no_steps_to_compare_where_every_random_start_learned_nothing():
+    made = Made()
+    for target in SETS:
+        made.on("U-Net", target, "random", 0.05, curve=SLOW)
+        made.on("U-Net", target, "chairs", 0.7, curve=FAST)
+    line = made.line("C5")
+    assert (line["verdict"], line["count"]) == (UNMEASURED, 0)
+    assert line["measured"] == "9 of 9 left out, where a model learned nothing"
+
+
+LOST = (0.5, 0.5, 0.5, -0.01)  # over 0.1: seed 3 learned nothing
+
+
+@pytest.mark.parametrize("nothing", ["random", "chairs"])
+@pytest.mark.parametrize("name, lost, of", [("C6", 1, 2), ("C7", 1, 4), ("C8", 1, 2)])
+def test_pairs_of_a_model_that_learned_nothing_are_left_out(name, lost, of, nothing):
+    """Of car alone: seeds 0 and 1, 2 and 3; what seed 3 has would turn the verdict."""
+    made = Made()
+    for source in ("random", "chairs"):
+        noise = LOST if source == nothing else LOST[:3] + LOST[:1]
+        made.on("U-Net", "car", source, 0.1, noise)
+    for seed in (0, 2):
+        near, far = (4, 6) if seed == 0 else (60, 4)
+        made.distance("car", f"Ft{seed}", f"Ft{seed + 1}", near)
+        made.distance("car", f"Ri{seed}", f"Ri{seed + 1}", far)
+        made.path("car", "Ft-Ft", 5 if seed == 0 else 90, seed)
+        made.path("car", "Ri-Ri", 50 if seed == 0 else 0, seed)
+    for seed in range(4):
+        made.distance("car", "P", f"Ft{seed}", 300 if seed < 3 else 9000)
+        made.distance("car", "P", f"Ri{seed}", 500)
+    line = made.line(name)
+    assert (line["verdict"], line["count"]) == (HELD, of - lost)
+    words = f"; {lost} of {of} left out, where a model learned nothing"
+    assert line["measured"].endswith(words)
+
+
+@pytest.mark.parametrize("name", ["C6", "C7", "C8"])
+def test_nothing_is_measured_where_all_random_starts_learned_nothing(name):
+    made = Made().on("U-Net", "car", "random", 0.05, (0.0, 0.0))
+    made.distance("car", "Ft0", "Ft1", 4).distance("car", "Ri0", "Ri1", 6)
+    made.distance("car", "Ft0", "P", 3).distance("car", "Ri0", "P", 5)
+    made.path("car", "Ft-Ft", 5).path("car", "Ri-Ri", 50)
+    line = made.line(name)
+    assert (line["verdict"], line["count"]) == (UNMEASURED, 0)
+    assert line["measured"] == "1 of 1 left out, where a model learned nothing"
+
+
+@pytest.mark.parametrize(
+    "points, expected",
+    [  # differences of IoU in points at three seeds; t(2) = 4.303
+        ((0.1, 0.11, 0.09), HELD),  # 0.10 +- 0.02: surely above 0, by however little
+        ((0.3, -0.3, 0.1), NOT),  # 0.03 +- 0.76: ends below 1 point
+        ((0.9, -0.3, 0.1), UNDECIDED),  # 0.23 +- 1.52
+        ((-2.0, -2.1, -1.9), NOT),
+    ],
+)
+def test_what_the_rule_of_c1_says_of_a_small_difference(points, expected):
+    made = Made().at("U-Net", 0.6, sizes=[64], noise=[p / 100 for p in points])
+    line = made.at(VGG, 0.6, sizes=[64], noise=(0.0, 0.0, 0.0)).line("C1")
+    assert line["verdict"] == expected
+    assert "lies above 0, by however little" in line["rule"]
+    assert "does not lie above 0 and ends below 1 point" in line["rule"]
+
+
 def distances(ft, ri, pairs=((0, 1),)):
     """Ft-Ft and Ri-Ri of pairs of seeds, ft and ri: a value for each set and pair."""
     made = Made()
@@ -400,20 +483,29 @@ def cells_of(report, title, row):
 def test_tables_by_hand(study):
     report = study[1]
     one = cells_of(report, "Table 1: resolutions, chairs", ("U-Net", "32 px"))
-    assert one["IoU"] == "77.40 ± 0.40 (3)" and one["IoU, paper"] == "77.59"
+    assert one["IoU per image"] == "77.40 ± 0.40 (3)"
+    assert one["IoU per image, paper"] == "77.59"
+    assert one["IoU pooled"] == "79.40 ± 0.40 (3)" and "IoU pooled, paper" not in one
     # 150 steps of 10 images in 150 images; 4 seconds; all 150 steps were taken
     assert one["epochs"] == "10.0 ± 0.0 (3)" and one["stopped early, %"] == "0"
     assert one["hours"].startswith("0.00111 ±") and one["hours, paper"] == "0.4"
     two = cells_of(report, "Table 2: models on chairs at 64 px", ("all background",))
     assert (two["precision"], two["precision, paper"]) == ("78.00", "78.01")
-    assert two["IoU"] == two["IoU, paper"] == ""
+    assert two["IoU per image"] == two["IoU per image, paper"] == ""
+    two = cells_of(report, "Table 2: models on chairs at 64 px", ("U-Net",))
+    assert two["IoU per image"] == "85.40 ± 0.40 (3)"
+    assert two["IoU pooled"] == "87.40 ± 0.40 (3)"
+    assert two["Dice per image"] == "90.40 ± 0.40 (3)"
+    assert two["Dice pooled"] == "93.40 ± 0.40 (3)"
     row = ("U-Net", "Chair Segments")
     three = cells_of(report, "Table 3: fine-tuning on objects", row)
-    assert three["car: IoU"] == "86.40 ± 0.40 (3)"
-    assert (
-        three["car: IoU, paper"] == "88.22"
-        and three["airplane: Dice, paper"] == "80.42"
-    )
+    assert three["car: IoU per image"] == "86.40 ± 0.40 (3)"
+    assert three["car: IoU per image, paper"] == "88.22"
+    assert three["airplane: Dice per image, paper"] == "80.42"
+    pooled = "Table 3, pooled: IoU and Dice of all pixels of a set together"
+    three = cells_of(report, pooled, row)
+    assert three["car: IoU pooled"] == "88.40 ± 0.40 (3)"
+    assert three["car: Dice pooled"] == "94.40 ± 0.40 (3)"
     four = cells_of(report, "Table 4: the literature", ("Yuan et al.",))
     assert four["car: IoU"] == "" and four["car: IoU, paper"] == "0.72"
     four = cells_of(report, "Table 4: the literature", ("U-Net",))

@@ -121,6 +121,36 @@ def test_above(groups, margin, expected):
     assert claims.above(groups, margin) == expected
 
 
+@pytest.mark.parametrize(
+    "values, expected",
+    [  # 90 % intervals of 3 values: t(2) = 2.920, half-width 0.169 of these
+        ((0.4, 0.5, 0.6), HELD),  # 0.33 to 0.67
+        ((-0.6, -0.5, -0.4), HELD),
+        ((0.75, 0.85, 0.95), UNDECIDED),  # 0.68 to 1.02
+        ((0.72, 0.82, 0.92), HELD),  # to 0.99, where the 95 % interval ends at 1.07
+        ((1.1, 1.2, 1.3), NOT),  # from 1.03
+        ((-1.3, -1.2, -1.1), NOT),
+        ((0.0, -9.0, 9.0), UNDECIDED),
+        ((0.9,), HELD),
+        ((1.0,), NOT),
+    ],
+)
+def test_equal(values, expected):
+    assert claims.equal({"a": list(values)}, 1.0) == expected
+
+
+def test_kendall_by_hand():
+    # of 10 pairs 9 agree and 1 does not
+    found = claims.kendall([1, 2, 3, 4, 5], [1, 2, 3, 5, 4])
+    # atanh(0.8) = 1.0986, 1.96 sqrt(0.437 / 1) = 1.2956: tanh(-0.197), tanh(2.394)
+    assert found == pytest.approx((0.8, -0.1945, 0.9835), abs=1e-4)
+    assert claims.kendall([1, 2, 3, 4], [1, 2, 4, 3]).low is None  # four things
+    reverse = claims.kendall(range(5), [5, 4, 3, 2, 1])
+    assert reverse.mean == pytest.approx(-1) and reverse.low is None
+    # of 3 pairs one is tied in the second: 2 / sqrt(3 x 2)
+    assert claims.kendall([1, 2, 3], [1, 1, 2]).mean == pytest.approx(0.8165, abs=1e-4)
+
+
 def test_one_sample_of_groups_of_one():
     assert claims.above({"a": [1.0], "b": [9.0]}) == HELD
     assert claims.above({"a": [1.0], "b": [9.0]}, one_sample=True) == UNDECIDED

@@ -88,7 +88,7 @@ def stages(made=None, data=DATA, **changes):
         "constant": {
             "kind": "measure",
             "parents": {"labels": "made"},
-            "analysis": {"name": "constant", "data": {"of": "labels"}},
+            "analysis": {"name": "constant_predictor", "data": {"of": "labels"}},
         },
     }
 

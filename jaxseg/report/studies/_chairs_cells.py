@@ -13,8 +13,10 @@ MODELS = (UNET, *FCNS)
 SIZES = (32, 64, 128, 256)
 OBJECTS = ("car", "horse", "airplane")  # of the paper, in its order
 IOU, DICE, PRECISION = "iou_per_image", "dice_per_image", "pixel_accuracy"
+POOLED = {"IoU pooled": "iou_pooled", "Dice pooled": "dice_pooled"}
 KINDS = ("Ft-Ft", "Ri-Ri", "Ft-P", "Ri-P")  # pairs of models, Table 5
 ROLES = ("Ft", "Ri", "P")  # fine-tuned, from random weights, the pretrained model
+STARTS = {"Ft": "chairs", "Ri": "random"}  # sources, as `failed` names them
 REESTIMATED, RAW = "re-estimated", "raw"  # batch statistics on the path
 Number = gains.Number
 Seeds = Mapping[int, Number]
@@ -65,8 +67,19 @@ def unlearned(own: view.View, model: str, source: str) -> str:
     if source == "chairs":
         place = composites(model, 64) | {"role": "target", "seed": 0}
     lost = [r for r in view.where(own.results, **place) if not gains.learned(r)]
-    words = "{} scored {:.3f} on {}, no better than the best constant answer"
+    words = "{} scored {:.3f} on {}, no better than the best constant predictor"
     return "; ".join(words.format(model, row["value"], source) for row in lost)
+
+
+def failed(own: view.View) -> set[tuple[str, str, int]]:
+    """{(target, "Ft" or "Ri", seed)} of the U-Nets on objects that learned nothing."""
+    return {
+        (target, kind, row["seed"])
+        for target in targets(own)
+        for kind, source in STARTS.items()
+        for row in runs(own, objects(UNET, target, source))
+        if not gains.learned(row)
+    }
 
 
 def distances(own: view.View, layer: str = "total") -> dict[str, dict[tuple, Number]]:

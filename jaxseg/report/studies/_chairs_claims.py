@@ -6,16 +6,18 @@ Differences are of IoU in per cent, between runs of the same seed.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from jaxseg.report import claims, curves
 from jaxseg.report.studies import _chairs_cells as cells
 from jaxseg.report.view import View
 
-POINT = 1.0  # of IoU: the smallest difference that counts
-RATIO = 1.05  # of distances and of steps: the smallest that counts
+# Of IoU, and of distances and steps: an interval that covers 0 and ends below this
+# excludes any difference that matters.
+POINT, RATIO = 1.0, 1.05
 BARRIER = 10.0  # per cent of IoU lost on the path, from which there is a barrier
 FASTER = "steps of the random start over those of the pretrained"
+Place = tuple[str, tuple[int, ...]]  # (target, seeds) of the models compared
 
 
 def c1(view: View) -> claims.Result:
@@ -106,9 +108,11 @@ def c4(view: View) -> claims.Result:
 
 
 def c5(view: View) -> claims.Result:
-    """Final IoU, and logarithms of the ratio of steps to one bar, of each set."""
+    """Final IoU, and logarithms of the ratio of steps to one bar, of each set. There is
+    no such bar for a start that learned nothing.
+    """
     higher: dict[str, list[cells.Number]] = {}
-    faster: dict[str, list[cells.Number]] = {}
+    lines: dict[Place, tuple] = {}
     at = functools.partial(cells.objects, cells.UNET)
     for target in cells.targets(view):
         pretrained, scratch = (
@@ -119,22 +123,53 @@ def c5(view: View) -> claims.Result:
             pair = pretrained[seed], scratch[seed]
             difference = 100 * (pair[0]["value"] - pair[1]["value"])
             higher.setdefault(target, []).append(difference)
-            lines = [view.curve(row, cells.IOU) for row in pair]
-            if all(lines):
-                faster.setdefault(target, []).append(head_start(*lines))
-    return _parts({"ends higher": higher, FASTER: faster})
+            drawn = [view.curve(row, cells.IOU) for row in pair]
+            if all(drawn):
+                lines[target, (seed,)] = *drawn, pair[0]["higher_is_better"]
+    kept, words = _learned(view, lines)
+    if lines and not kept:
+        return claims.nothing(words)
+    faster: dict[str, list[cells.Number]] = {}
+    for place in kept:
+        faster.setdefault(place[0], []).append(head_start(*lines[place]))
+    text, count, verdict = _parts({"ends higher": higher, FASTER: faster})
+    return _joined(text, words), count, verdict
 
 
-def head_start(pretrained: curves.Points, scratch: curves.Points) -> float:
-    """log(steps of the random start / steps of the pretrained one) to 99 % of the best
-    value of the random start. A run that never comes there takes all steps of both.
+def _learned(view: View, places: Iterable[Place]) -> tuple[list[Place], str]:
+    """The places whose models, Ft and Ri of each seed, all learned something, and words
+    on how many have a model that did not; '' for none.
+    """
+    failed = cells.failed(view)
+    kept, of = [], list(places)
+    for target, seeds in of:
+        models = {(target, kind, s) for kind in cells.STARTS for s in seeds}
+        kept += [(target, seeds)] * (not models & failed)
+    lost = len(of) - len(kept)
+    words = f"{lost} of {len(of)} left out, where a model learned nothing"
+    return kept, words if lost else ""
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(filter(None, texts))
+
+
+def head_start(
+    pretrained: curves.Points, scratch: curves.Points, higher_is_better: bool = True
+) -> float:
+    """log(steps of the random start / steps of the pretrained one) to within 1 % of the
+    best value of the random start. A run that never comes there takes all steps of
+    both.
 
     >>> round(math.exp(head_start([(5, 0.7), (10, 0.8)], [(5, 0.1), (10, 0.7)])), 2)
     2.0
     """
-    bar = curves.close(scratch)
+    bar = curves.close(scratch, higher_is_better)
     last = max(pretrained[-1][0], scratch[-1][0])
-    steps = [curves.reached(points, bar) or last for points in (pretrained, scratch)]
+    steps = [
+        curves.reached(points, bar, higher_is_better) or last
+        for points in (pretrained, scratch)
+    ]
     return math.log(steps[1] / steps[0])
 
 
@@ -157,6 +192,9 @@ def _nearer(
     shared = [p for p in found[near] if p in found[far] and counted(p[1])]
     if not shared:
         return claims.nothing(f"no distances of {near} beside {far}")
+    shared, words = _learned(view, shared)
+    if not shared:
+        return claims.nothing(words)
     mean = lambda kind: sum(found[kind][place] for place in shared) / len(shared)
     text = f"{near} {mean(near):.4g}, {far} {mean(far):.4g}"
     groups: dict[str, list[cells.Number]] = {}
@@ -166,15 +204,19 @@ def _nearer(
     every = list(itertools.chain(*groups.values()))
     text += f"; {far} is {_times(claims.means({'': every})[1])} as far"
     verdict = claims.above(groups, math.log(RATIO), one_sample=True)
-    return text, len(shared), verdict
+    return _joined(text, words), len(shared), verdict
 
 
 def c8(view: View) -> claims.Result:
     """The largest fall of IoU on each path, against BARRIER."""
     found = {kind: cells.paths(view, kind) for kind in ("Ft-Ft", "Ri-Ri")}
-    shared = sorted(set(found["Ft-Ft"]) & set(found["Ri-Ri"]))
-    if not shared:
+    paths = sorted(set(found["Ft-Ft"]) & set(found["Ri-Ri"]))
+    if not paths:
         return claims.nothing("no path between fine-tuned models and random starts")
+    kept, lost = _learned(view, [(target, (s, s + 1)) for target, s in paths])
+    if not kept:
+        return claims.nothing(lost)
+    shared = [(target, seeds[0]) for target, seeds in kept]
     words, verdicts = [], []
     for kind, sign in (("Ft-Ft", -1), ("Ri-Ri", 1)):
         ways = [cells.fair(found[kind][place]) for place in shared]
@@ -186,13 +228,13 @@ def c8(view: View) -> claims.Result:
         )
         margins = {p: [sign * (d - BARRIER)] for p, d in zip(shared, drops)}
         verdicts.append(claims.above(margins, one_sample=True))
-    return "; ".join(words), len(shared), claims.joint(verdicts)
+    return _joined(*words, lost), len(shared), claims.joint(verdicts)
 
 
 def c9(view: View) -> claims.Result:
     """Chairs minus random weights in each cell of an FCN that learned chairs."""
     lost = {m: cells.unlearned(view, m, "chairs") for m in cells.FCNS}
-    words = "; ".join(filter(None, lost.values()))
+    words = _joined(*lost.values())
     at = lambda *place: cells.values(view, cells.objects(*place))
     groups = cells.filled(
         {
@@ -210,8 +252,8 @@ def c9(view: View) -> claims.Result:
     worse = [f"{model} on {t}" for (model, t), one in each.items() if one.mean <= 0]
     text = f"better in {len(each) - len(worse)} of {len(each)} cells"
     text += f", not {', '.join(worse)}" * bool(worse)
-    text = "; ".join(filter(None, [text, words]))
-    return text, claims.size(groups), _most(each, len(each) - len(worse))
+    size = claims.size(groups)
+    return _joined(text, words), size, _most(each, len(each) - len(worse))
 
 
 def _most(each: Mapping[tuple, claims.Interval], better: int) -> str:
