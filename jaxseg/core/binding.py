@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import pickle
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 from jaxseg.core import errors, lookup, memo, rules
 
 # Annotations that are enforced; anything else is the called function's own matter.
-SCALARS = (float, int, bool, str, types.NoneType)
+SCALARS = frozenset((float, int, bool, str, types.NoneType))
 CHECKED = {float, int, bool, str, types.NoneType, Mapping, Sequence, tuple}
 INT = 2**63 - 1  # what arrays and files hold
 NAMES = {
@@ -95,7 +94,7 @@ def bind(
     try:
         bound = _bound(functions, section, "", given or {}, named)
         return dict(bound) if isinstance(bound, dict) else bound
-    except (TypeError, AttributeError, pickle.PicklingError, errors.UserError):
+    except errors.UserError:  # again, for its place
         return _bind(functions, section, where, given or {}, named)
 
 

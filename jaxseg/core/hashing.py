@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxseg.core import errors
 
-PLAIN = (str, int, bool, types.NoneType)
+PLAIN = frozenset((str, int, bool, types.NoneType))
 
 
 def canonical(value: Any) -> str:
@@ -25,12 +25,16 @@ def canonical(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """The value as dict, list, str, int, float, bool, None; errors as `canonical`."""
-    if type(value) in PLAIN:  # most of a config, and the quickest to tell
+    kind = type(value)  # a plan has millions of values: the frequent types first
+    if kind in PLAIN:
         return value
-    if isinstance(value, dict | Mapping):  # of these two, dict is quicker to tell
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+    if kind is dict or isinstance(value, Mapping):
+        return {
+            str(key): item if type(item) in PLAIN else plain(item)
+            for key, item in value.items()
+        }
+    if kind is list or isinstance(value, list | tuple):
+        return [item if type(item) in PLAIN else plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise errors.UserError(f"found {value} in a config, allowed: finite numbers")
     if isinstance(value, str | int | float):

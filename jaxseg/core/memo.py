@@ -3,13 +3,21 @@
 import functools
 import pickle
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P, R = ParamSpec("P"), TypeVar("R")
 
 
+def content(value: Any) -> bytes | None:
+    """Bytes that only equal values share; None of what cannot be pickled."""
+    try:
+        return pickle.dumps(value)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        return None
+
+
 def by_content(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, called once for equal arguments; they must pickle.
+    """The function, called once for equal arguments, if they can be pickled.
 
     Its results are shared: do not change them. `cache_clear` forgets them.
 
@@ -25,7 +33,8 @@ def by_content(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def remembered(*arguments: P.args, **options: P.kwargs) -> R:
-        return known(pickle.dumps((arguments, options)))
+        call = content((arguments, options))
+        return function(*arguments, **options) if call is None else known(call)
 
     remembered.cache_clear = known.cache_clear
     return remembered

@@ -16,11 +16,14 @@ def plain(value: Any, without: str = "") -> Any:
     if type(value) in binding.SCALARS:
         return value
     if isinstance(value, binding.Spec):
-        names, added = _names(type(value), without), _names(type(value), "", "added")
-        value = {name: getattr(value, name) for name in names}
-        value = {n: x for n, x in value.items() if n not in added or x is not None}
+        added = _names(type(value), "", "added")
+        values = [(name, getattr(value, name)) for name in _names(type(value), without)]
+        value = {n: x for n, x in values if x is not None or n not in added}
     if isinstance(value, Mapping):
-        return {key: plain(item, without) for key, item in value.items()}
+        return {
+            key: item if type(item) in binding.SCALARS else plain(item, without)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [plain(item, without) for item in value]
     return value
@@ -43,24 +46,11 @@ def mapped(
     new = {
         key: mapped(item, kind, change, f"{where}/{key}")
         for key, item in items.items()
-        if _holds_specs(item)
+        if type(item) not in binding.SCALARS
     }
     if any(item is not items[key] for key, item in new.items()):
         value = _rebuilt(value, {**items, **new})
     return change(value, where) if isinstance(value, kind) else value
-
-
-def _holds_specs(value: Any) -> bool:
-    """Whether it is a bound section or has some as items; plain data hold none."""
-    if type(value) in binding.SCALARS:
-        return False
-    if isinstance(value, binding.Spec):
-        return True
-    if isinstance(value, Mapping):
-        value = value.values()
-    elif not isinstance(value, list | tuple):
-        return False
-    return any(isinstance(item, binding.Spec) for item in value)
 
 
 def _rebuilt(value: Any, items: Mapping[Any, Any]) -> Any:

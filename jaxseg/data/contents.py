@@ -40,7 +40,7 @@ TABLE = (
     "CREATE TABLE IF NOT EXISTS sums (name BLOB, whole INTEGER, size INTEGER, "
     "mtime INTEGER, ctime INTEGER, sum BLOB, PRIMARY KEY (name, whole)) WITHOUT ROWID"
 )
-_settled: contextvars.ContextVar[dict[Any, str] | None]
+_settled: contextvars.ContextVar[dict[Any, Any] | None]
 _settled = contextvars.ContextVar("settled", default=None)
 Stamp = tuple[int, int, int]  # size, mtime, ctime: changes with the file
 File = tuple[bytes, bool]  # name below the root, whether all bytes count
@@ -48,7 +48,9 @@ File = tuple[bytes, bool]  # name below the root, whether all bytes count
 
 @contextlib.contextmanager
 def settled() -> Iterator[None]:
-    """Context that takes each digest once: a plan sees one state of the data."""
+    """Context that takes each digest once: a plan sees one state of the data, and
+    keeps what follows from it.
+    """
     before = _settled.set({})
     try:
         yield
@@ -56,10 +58,10 @@ def settled() -> Iterator[None]:
         _settled.reset(before)
 
 
-def once(key: Any, make: Callable[[], str]) -> str:
-    """The result of `make`; within `settled` an earlier result for this key."""
+def once(key: Any, make: Callable[[], Any]) -> Any:
+    """The result of `make`; within `settled` an earlier one for a key not None."""
     known = _settled.get()
-    if known is None:
+    if known is None or key is None:
         return make()
     if key not in known:
         known[key] = make()

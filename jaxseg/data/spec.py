@@ -204,16 +204,9 @@ def placed(spec: Any, parents: Mapping[str, Path]) -> Any:
     return nested.mapped(spec, DataSpec, place, "")
 
 
-def roles(spec: Any) -> set[str]:
-    """The parents that a bound section reads data of."""
-    found: set[str] = set()
-
-    def note(data: DataSpec, where: str) -> DataSpec:
-        found.update({data.of} - {None})
-        return data
-
-    nested.mapped(spec, DataSpec, note, "")
-    return found
+def roles(reads: Mapping[str, DataSpec]) -> set[str]:
+    """The parents that data sections are of."""
+    return {data.of for data in reads.values()} - {None}
 
 
 def stored(section: Mapping[str, Any]) -> DataSpec:

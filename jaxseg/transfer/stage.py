@@ -9,7 +9,7 @@ from jaxseg.core import binding, errors, hashing, lookup, nested
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Variables
 from jaxseg.data.published import Published
-from jaxseg.data.spec import DataSpec
+from jaxseg.data.spec import DataSpec, roles
 
 KINDS = "jaxseg.transfer.kinds"
 
@@ -221,7 +221,10 @@ def resolve(name: str, bound: Bound, parents: Mapping[str, Stage]) -> Stage:
     """The stage of a bound section; parents: {role: stage}."""
     where, own = f"stages/{name}", kind(bound.kind)
     with errors.located(where):
-        spec = own.resolve(_linked(bound.spec, parents, where), where)
+        spec = bound.spec
+        if roles(own.reads(spec)):
+            spec = _linked(spec, parents, where)
+        spec = own.resolve(spec, where)
         own.check_parents(spec, parents, where)
         versions = {"kind": own.VERSION} | own.versions(spec)
         decides = {

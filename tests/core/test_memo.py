@@ -37,3 +37,17 @@ def test_errors_are_not_remembered():
     with pytest.raises(ValueError, match="first"):
         remembered({})
     assert remembered({}) == 5
+
+
+def test_what_cannot_be_pickled_is_computed_each_time():
+    calls = []
+
+    @memo.by_content
+    def remembered(value):
+        calls.append(value)
+        return value
+
+    value = lambda: 0
+    assert memo.content({"a": value}) is None
+    assert remembered(value) is remembered(value) is value
+    assert len(calls) == 2

@@ -8,6 +8,7 @@ from jaxseg.report import workdir
 from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
 from jaxseg.transfer import run as run_lib
+from jaxseg.transfer.kinds import train
 from jaxseg.transfer.running import status
 from tests import tiny
 
@@ -51,6 +52,28 @@ def test_a_change_in_a_parent_reaches_all_that_descends_from_it():
     after = tiny.plan(changed)
     same = [s.name for s, t in zip(before.stages, after.stages) if s.key == t.key]
     assert same == ["d"]
+
+
+def test_trainings_alike_but_for_seed_and_starts_are_looked_at_once(monkeypatch):
+    decided, looked = train._decided, []
+    monkeypatch.setattr(
+        train, "_decided", lambda *given: looked.append(1) or decided(*given)
+    )
+    made = plan(a=None, b="a", c="b", d=None)
+    assert len(looked) == 1
+    assert [one.spec.seed for one in made.stages] == [0, 1, 2, 3]
+    assert [len(one.spec.starts) for one in made.stages] == [0, 1, 1, 0]
+    other = config(a=None, b=None)
+    other["stages"]["b"]["lr"] = 0.5
+    rates = [one.spec.lr for one in tiny.plan(other).stages]
+    assert len(looked) == 3 and rates[1] == 0.5 != rates[0]
+
+
+def test_the_mistake_of_one_of_several_alike_is_placed():
+    wrong = config(a=None, b=None)
+    wrong["stages"]["b"]["data"] |= {"augment": lambda: 0}
+    with pytest.raises(errors.UserError, match=r"^stages/b/data/augment: found <func"):
+        tiny.plan(wrong)
 
 
 def test_a_circle_is_spelt_out():

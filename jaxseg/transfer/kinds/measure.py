@@ -107,5 +107,5 @@ KIND = Measure()
 
 def _models(spec: MeasureSpec, parents: Mapping[str, Any]) -> dict[str, Any]:
     """The parents that are models to measure, not those that only data are of."""
-    data = data_spec.roles(spec) - set(spec.module.ROLES or ())
+    data = data_spec.roles(KIND.reads(spec)) - set(spec.module.ROLES or ())
     return {role: parent for role, parent in parents.items() if role not in data}

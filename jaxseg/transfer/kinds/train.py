@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import errors, hashing, lookup
-from jaxseg.data import dataset, recipes
+from jaxseg.core import errors, hashing, lookup, memo
+from jaxseg.data import contents, dataset, recipes
 from jaxseg.data import spec as data_spec
 from jaxseg.data.spec import DataSpec
 from jaxseg.evals import protocol
@@ -37,17 +37,13 @@ class Train(stages.Kind):
 
     def resolve(self, spec: TrainSpec, where: str) -> TrainSpec:
         """Sizes, options, fingerprints and periods that the data decide."""
-        spec = _resolved(spec, where)
-        for name, part in spec.by_part.items():
-            _check_part(spec, name, part, where)
-        _check(spec, where)
-        for name, data in spec.evaluations.items():
-            part = spec.by_part[spec.part_of(name)]
-            place = f"{where}/evaluations/{name}"
-            head = suitability.Head.of(part.task, part.data.facts())
-            head.check(data.called, data.facts(), place)
-            how = protocol.build(**data.protocol or {})
-            protocol.check(how, build.task(part.task, 1), f"{place}/protocol")
+        # Most trainings of a study differ in seed and starts alone, which decide none.
+        alike = dataclasses.replace(spec, seed=0, starts=())
+        known = contents.once(memo.content(alike), lambda: _decided(alike, where))
+        spec = dataclasses.replace(known, seed=spec.seed, starts=spec.starts)
+        if len(spec.starts) > 1:
+            with errors.located(f"{where}/starts"):
+                transplant.check_apart(spec.network.shapes(), spec.starts)
         return spec
 
     def check_parents(
@@ -61,7 +57,7 @@ class Train(stages.Kind):
             if role not in parents:
                 place = f"{where}/starts"
                 raise lookup.unknown(role, parents, kind="parent role", where=place)
-        unused = sorted(set(parents) - set(used) - data_spec.roles(spec))
+        unused = sorted(set(parents) - set(used) - data_spec.roles(spec.reads))
         if unused:
             raise errors.UserError(
                 f"{where}: parent {unused[0]!r} is in no `starts`, and no data are of "
@@ -132,6 +128,22 @@ class Train(stages.Kind):
 
 
 KIND = Train()
+
+
+def _decided(spec: TrainSpec, where: str) -> TrainSpec:
+    """Resolved and checked, but for what it starts from."""
+    spec = _resolved(spec, where)
+    for name, part in spec.by_part.items():
+        _check_part(spec, name, part, where)
+    _check(spec, where)
+    for name, data in spec.evaluations.items():
+        part = spec.by_part[spec.part_of(name)]
+        place = f"{where}/evaluations/{name}"
+        head = suitability.Head.of(part.task, part.data.facts())
+        head.check(data.called, data.facts(), place)
+        how = protocol.build(**data.protocol or {})
+        protocol.check(how, build.task(part.task, 1), f"{place}/protocol")
+    return spec
 
 
 def _resolved(spec: TrainSpec, where: str) -> TrainSpec:
@@ -252,6 +264,3 @@ def _check(spec: TrainSpec, where: str) -> None:
         pairs = spec.optimizer["decay_multipliers"]
         with errors.located(f"{where}/optimizer"):
             optim.decay_factors(variables["params"], pairs)
-    if len(spec.starts) > 1:
-        with errors.located(f"{where}/starts"):
-            transplant.check_apart(variables, spec.starts)
