@@ -111,9 +111,9 @@ def _interval(mean: float, error: float, dof: int, level: float) -> Interval:
 
 ABOVE = (
     "held: the 95 % interval of the mean difference lies above 0, by however little, "
-    "and each cell's mean does; weakly: only the interval does; not: the interval does "
-    "not lie above 0 and {ends}; undecided: otherwise. With one seed held: each cell's "
-    "mean is above 0; weakly: only the mean of all is; not: otherwise"
+    "and each cell's mean does; weakly: only the interval does; not: it does not, and "
+    "{ends}; undecided: otherwise. With one seed the means decide: held where each is "
+    "above 0, weakly where only their mean is"
 )
 EQUAL = (
     "held: the 90 % interval of the mean difference lies within {margin} of 0 (two "

@@ -116,6 +116,48 @@ def bands(
         return _finished(figure, axes, title, x)
 
 
+def array(values: np.ndarray, title: str) -> str | None:
+    """SVG of a small panel: numbers [N] as a line by index, [H, W] as a heat map from
+    the smallest (white) to the largest, uint8 [H, W, 3] as a picture. None for others,
+    for one number, and where no number is finite.
+    """
+    picture = values.dtype == np.uint8 and values.ndim == 3 and values.shape[-1] == 3
+    if not picture:
+        if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
+            return None
+        values = values.astype(np.float64)
+        values[~np.isfinite(values)] = np.nan
+    if values.size < 2 or np.isnan(values).all():
+        return None
+    words = f"{title}: {described(values)}"
+    with _panel(words) as (figure, axes):
+        axes.locator_params(integer=True, axis="x" if values.ndim == 1 else "both")
+        if values.ndim == 1:
+            steps, line = np.asarray(_thinned(list(enumerate(values)))).T
+            axes.plot(steps, line, color=INK, lw=1.6, **_marker(len(values)))
+        else:
+            edges = (-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5)
+            aspect = "equal" if picture else "auto"
+            values = values[np.ix_(*map(_kept, values.shape[:2]))]
+            style = {"cmap": "Greys", "interpolation": "nearest", "extent": edges}
+            axes.imshow(values, aspect=aspect, **style)
+            axes.grid(False)
+        return _finished(figure, axes, words, "index" if values.ndim == 1 else "")
+
+
+def described(values: np.ndarray) -> str:
+    """Shape and range of an array.
+
+    >>> described(np.array([[1.0, 2.5], [np.nan, 4.0]]))
+    '[2, 2], 1 to 4'
+    """
+    shape = f"[{', '.join(map(str, values.shape))}]"
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).any():
+        return f"{values.dtype} {shape}"
+    finite = values[np.isfinite(values)]
+    return f"{shape}, {finite.min():.4g} to {finite.max():.4g}"
+
+
 @contextlib.contextmanager
 def _panel(title: str) -> Iterator[tuple[Figure, Any]]:
     """A figure with one axes of the size of a panel, in STYLE."""
@@ -277,10 +319,12 @@ def _wrapped(name: str) -> list[str]:
 
 def _thinned(points: averages.Points) -> averages.Points:
     """At most MAX_POINTS of the points, with the first and the last."""
-    if len(points) <= MAX_POINTS:
-        return points
-    kept = np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int)
-    return [points[index] for index in kept]
+    return [points[index] for index in _kept(len(points))]
+
+
+def _kept(length: int) -> np.ndarray:
+    """At most MAX_POINTS indices, evenly apart, from the first to the last."""
+    return np.linspace(0, length - 1, min(length, MAX_POINTS)).round().astype(int)
 
 
 def _svg(figure: Figure, titles: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from jaxseg.report import (
     costs,
     figures,
     gains,
+    measured,
     pictures,
     rows,
     shares,
@@ -181,6 +182,7 @@ def _study(report, view: View) -> dict[str, Any]:
         "lost": study.lost,
         "not_needed": study.not_needed,
         "searches": _searches(study),
+        "measurements": measured.shown(study),
     }
 
 
@@ -217,12 +219,10 @@ def _grid(
     grid: tables.Grid, results: Sequence[Mapping], left_out: int
 ) -> dict[str, Any]:
     """What the page shows of one grid: figures, shares, gains and their artifacts."""
-    gain_rows = grid.rows()
-    shown = [
-        (target, pictures.starts(grid, target, results)) for target in grid.targets
-    ]
-    own = [row for row in results if tables.place(row) == tables.place_of(grid)]
-    own = [row for row in own if row["role"] == "target"]
+    gain_rows, place = grid.rows(), tables.place_of(grid)
+    own = [row for row in results if row["role"] == "target"]
+    own = [row for row in own if tables.place(row) == place]
+    shown = [(target, pictures.starts(grid, target, own)) for target in grid.targets]
     return {
         "grid": grid,
         "headline": headline(gain_rows)

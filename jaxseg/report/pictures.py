@@ -18,10 +18,10 @@ Starts = list[tuple[str, str, list[Mapping[str, Any]]]]  # (role, source, rows b
 def starts(grid: tables.Grid, target: tables.Axis, rows: Sequence[Mapping]) -> Starts:
     """The starts of a target that are shown: baseline, random start and best source.
 
-    Those that were not measured are left out. In a grid without a comparison: the
-    random start and the source of the best value.
+    rows: the results of the grid. Those that were not measured are left out. In a grid
+    without a comparison: the random start and the source of the best value.
     """
-    here = [row for row in rows if _is_of(row, grid, target)]
+    here = [row for row in rows if _is_of(row, target)]
     by_source: dict[str, list[Mapping]] = {}
     for row in here:
         by_source.setdefault(row["source"], []).append(row)
@@ -99,9 +99,7 @@ def _value(result: workdir.Artifact) -> str:
 _ROLES = {"baseline": "baseline", "best": "best source", "random": "start"}
 
 
-def _is_of(row: Mapping, grid: tables.Grid, target: tables.Axis) -> bool:
-    if row["role"] != "target" or tables.place(row) != tables.place_of(grid):
-        return False
+def _is_of(row: Mapping, target: tables.Axis) -> bool:
     place = row["target"], str(row["resolution"] or "")
     same = place == (target.name, target.resolution)
     return same and target.protocol in ("", row["protocol"])

@@ -330,7 +330,7 @@ def test_what_the_rule_of_c1_says_of_a_small_difference(points, expected):
     line = made.at(VGG, 0.6, sizes=[64], noise=(0.0, 0.0, 0.0)).line("C1")
     assert line["verdict"] == expected
     assert "lies above 0, by however little" in line["rule"]
-    assert "does not lie above 0 and ends below 1 point" in line["rule"]
+    assert "not: it does not, and ends below 1 point; undecided" in line["rule"]
 
 
 def distances(ft, ri, pairs=((0, 1),)):
