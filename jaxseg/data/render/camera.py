@@ -19,7 +19,7 @@ def blur(image: np.ndarray, radius) -> np.ndarray:
     """Gaussian blur of [..., S, S]; radius as a share of the picture."""
     size = image.shape[-1]
     kernel = _kernel(size, round(max(radius * size, 0.05), 2))
-    return kernel @ image @ kernel.T
+    return textures.product(textures.product(kernel, image), kernel.T)
 
 
 def haze(canvas, air, density) -> None:

@@ -256,7 +256,7 @@ def _rasterise(solids, lamp, size) -> tuple[np.ndarray, np.ndarray]:
     nearness = np.zeros((size, size))
     for solid, centre in solids:
         for face in solid.faces:
-            normal = np.cross(face[1] - face[0], face[2] - face[0])
+            normal = _cross(face[1] - face[0], face[2] - face[0])
             normal /= np.linalg.norm(normal) + 1e-12
             if normal @ (face.mean(axis=0) - centre) < 0:
                 normal = -normal
@@ -269,6 +269,12 @@ def _rasterise(solids, lamp, size) -> tuple[np.ndarray, np.ndarray]:
     return colour, nearness > 0
 
 
+def _cross(a, b) -> np.ndarray:
+    """np.cross of two vectors [3], many times faster."""
+    (a0, a1, a2), (b0, b1, b2) = a.tolist(), b.tolist()
+    return np.array([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0])
+
+
 def _fill(colour, nearness, place, near, paint) -> None:
     """Paints a convex face [N, 2] where it is nearer than the buffer.
 
@@ -277,7 +283,7 @@ def _fill(colour, nearness, place, near, paint) -> None:
     size = len(nearness)
     x0, y0 = np.clip(np.floor(place.min(axis=0)), 0, size).astype(int)
     x1, y1 = np.clip(np.ceil(place.max(axis=0)), 0, size).astype(int)
-    sides = np.roll(place, -1, axis=0) - place
+    sides = np.concatenate([place[1:], place[:1]]) - place
     area = np.sum(place[:, 0] * sides[:, 1] - place[:, 1] * sides[:, 0])
     if abs(area) < 1e-6:
         return  # seen edge-on
