@@ -24,6 +24,7 @@ from jaxseg.data.spec import DataSpec
 ROLES = ("a", "b")  # of the parents
 RAW, ANEW = "raw", "re-estimated"  # batch statistics
 TENTHS = tuple(n / 10 for n in range(11))
+TINY = {"at": [0, 0.5, 1], "batches": 2}  # at the smoke size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

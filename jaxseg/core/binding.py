@@ -228,7 +228,11 @@ def _fields_of(
 ) -> dict[str, Any]:
     made = _made_class(function)
     own = {f.name for f in _fields(made)}
-    arguments = {k: v for k, v in bound.items() if k not in own or k in section}
+    arguments = {
+        k: tuple(v) if isinstance(v, list) else v  # JSON's lists do not hash
+        for k, v in bound.items()
+        if k not in own or k in section
+    }
     takes = {*_signature(function).parameters, *own}
     supplied = {key: value for key, value in given.items() if key in takes}
     built = function(**supplied, **arguments)

@@ -10,7 +10,9 @@ from typing import Any
 
 from jaxseg.core import binding, errors, jsonl, lookup
 from jaxseg.data import contents
-from jaxseg.transfer import columns, stage, store
+from jaxseg.transfer import columns, smoke, stage, store
+
+KEYS = ("study", "stages", "smoke")  # of a config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Plan:
 
 def bind(config: Any) -> Config:
     """Every section of every stage bound. config: a ConfigDict or dicts; one that is
-    bound already stays.
+    bound already stays. With the key `smoke`, at its smoke size.
     """
     if isinstance(config, Config):
         return config
@@ -84,11 +86,9 @@ def bind(config: Any) -> Config:
             "the config: found lists or sections in each other without end, allowed: "
             "a few hundred levels. Fix: no section that contains itself."
         ) from None
-    unknown = set(config) - {"study", "stages"}
+    unknown = set(config) - set(KEYS)
     if unknown:
-        raise lookup.unknown(
-            min(unknown), ("study", "stages"), kind="key", where="the config"
-        )
+        raise lookup.unknown(min(unknown), KEYS, kind="key", where="the config")
     if not isinstance(config.get("stages"), Mapping) or not config["stages"]:
         raise errors.UserError(
             f"stages: found {config.get('stages')!r}, allowed: {{name: section}}"
@@ -101,7 +101,10 @@ def bind(config: Any) -> Config:
     stages = {
         name: stage.bind(name, section) for name, section in config["stages"].items()
     }
-    return Config(study, stages)
+    bound = Config(study, stages)
+    if not config.get("smoke"):
+        return bound
+    return bind({"study": study, "stages": smoke.small(bound.plain()["stages"])})
 
 
 def plain(value: Any) -> Any:

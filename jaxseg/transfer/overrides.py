@@ -17,9 +17,12 @@ def override(config: Any, changes: Sequence[tuple[str, Any]]) -> chain.Config:
     changes: (regex, value); the regex is matched in full on the paths of the bound
     config, such as stages/NAME/optimizer/momentum, so that defaults can be replaced as
     well. UserError where it matches nothing. The value goes into the config as it was
-    before binding: what follows from it by default then does.
+    before binding: what follows from it by default then does. At the smoke size every
+    key is written already.
     """
     config = chain.plain(config)
+    if isinstance(config, dict) and config.get("smoke"):
+        config = chain.bind(config).plain()
     for pattern, value in changes:
         bound = chain.bind(config).plain()
         paths = list(_paths(bound))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from jaxseg.models import layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
+TINY = {"neck": 16, "width": 16}  # at the smoke size
 # sigmoid(-2.19) = 0.1: a heat map starts near "nothing here" (arXiv:1904.07850).
 RARE = nn.initializers.constant(-2.19)
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jaxseg.models import layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
+TINY = {"width": 16, "key_width": 8}  # at the smoke size
 
 
 class Attention(nn.Module):

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 from jaxseg.models import layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
+TINY = {"width": 32}  # at the smoke size
 
 
 class VGGClassifier(nn.Module):
