@@ -10,12 +10,27 @@ By default all data are rendered: cut-out chairs on surroundings (section 3), th
 of one kind of thing each for Object Discovery's (5.3), chairs in rooms for those of
 COCO; networks are `small`, and the numbers of images and steps are ours. `paper` has
 the paper's networks, optimizers, rates, sizes and sets; `composites` is then a folder
-of foregrounds/*.png and backgrounds/*, in place of rendered ones. `objects` may name
-any sets of foreground and background.
+of foregrounds/*.png and backgrounds/*, in place of rendered ones. `objects` and
+`scenes` may name any sets of foreground and background. One without test images, such
+as COCO's chairs, is tested on its validation images, and a fifth of its training images
+is held out to stop on.
+
+The paper's U-Net is that of Ronneberger et al. with zero padding (5), so `paper` takes
+its decoder: transposed convolutions, and skips as they are. The small one has the head
+`unet` as it is by default, as in ConRec's code: nearest neighbours (up="nearest"), and
+a 1x1 convolution on each skip (project_skip=True).
+
+Chairs in scenes stand in for composites as a source (5.3). They are trained by the
+recipe of composites at that size: optimizer, rate, batch, numbers of images and steps
+at most, and patience. So the two sources differ in their images alone.
 
 Ours, since the paper does not say: batch size, patience and the numbers of steps at
 most, random starts of all networks on chairs, images resized as a whole, and the
-data sets' own validation images to stop on. By default also the rates: the small
+data sets' own validation images to stop on; of the paper's 20,000 validation composites
+2,000, since all of them every quarter of an epoch would cost more than the training.
+Patience is 8 evaluations everywhere. By default these are 80 steps on objects and 120
+on composites: random starts may answer "background" for the first 75, and a training
+must not end there. By default the rates are ours as well: the small
 networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move nothing, and
 a U-Net with 1e-3 has not settled after them. Each is the best of 10
 to 1e-3 (SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the
@@ -24,47 +39,56 @@ for the U-Net and the ResNet-50 on objects on cars from random weights. The othe
 on objects are those on composites.
 """
 
+import math
+import zlib
+
 from configs import common
 
-OWN_SEEDS = 1000  # of objects: no random start has the weights that a source began with
+OWN_SEEDS = 1000  # of each set: no two sets, nor a source, begin at the same weights
 COMMON = 64  # pixels, of all models and of all that starts from one (5.1)
 LETTERBOX, SIDES = {"name": "letterbox"}, ("height", "width")
 SGD = {"name": "sgd", "momentum": 0.0}
 MOMENTUM = {"name": "sgd", "momentum": 0.9, "weight_decay": 1e-5}
 RMSPROP = {"name": "rmsprop", "momentum": 0.9, "weight_decay": 1e-6}
 ADAM = {"name": "adam"}
-# Backbone with its variant in the paper and what makes it small; the head of that of
-# the paper; optimizer and rate on composites, and on objects (5.2, 5.3).
+
+
+def fcn(backbone, variant, small=None, **fields):
+    """The model of the paper and the small one, of a backbone with the head `fcn`."""
+    paper = dict(name=backbone, variant=variant) | fields
+    small = dict(name=backbone, variant="small") | fields | (small or {})
+    return {
+        name: dict(backbone=one, head={"name": "fcn"})
+        for name, one in dict(paper=paper, small=small).items()
+    }
+
+
+# The model of the paper and the small one; optimizer and rate on composites, and on
+# objects (5.2, 5.3).
 MODELS = {
     "U-Net": dict(
-        backbone="unet",
-        paper={"variant": "classic"},
-        small={"variant": "small"},
-        head={"name": "unet"},
+        paper=dict(
+            backbone={"name": "unet", "variant": "classic"},
+            head={"name": "unet", "up": "transpose", "project_skip": False},
+        ),
+        small=dict(
+            backbone={"name": "unet", "variant": "small"}, head={"name": "unet"}
+        ),
         composites=(ADAM, 1e-3),
         objects=(ADAM, 1e-3),
     ),
     "FCN-VGG-16": dict(
-        backbone="vgg",
-        paper={"variant": "16"},
-        small={"variant": "small"},
-        head={"name": "fcn"},
+        **fcn("vgg", "16"),
         composites=(SGD, 1e-4),
         objects=(SGD, 1e-4),
     ),
     "FCN-ResNet-50": dict(
-        backbone="resnet",
-        paper={"variant": "50", "output_stride": 8},
-        small={"variant": "small", "output_stride": 8},
-        head={"name": "fcn"},
+        **fcn("resnet", "50", output_stride=8),
         composites=(RMSPROP, 1e-5),
         objects=(MOMENTUM, 1e-4),
     ),
     "FCN-ResNet-101": dict(
-        backbone="resnet",
-        paper={"variant": "101", "output_stride": 8},
-        small={"variant": "small", "output_stride": 8, "lengths": [2, 2, 6, 2]},
-        head={"name": "fcn"},
+        **fcn("resnet", "101", dict(lengths=[2, 2, 6, 2]), output_stride=8),
         composites=(RMSPROP, 1e-5),
         objects=(RMSPROP, 1e-5),
     ),
@@ -84,15 +108,15 @@ EMBEDDED = dict(
     seeds=3,
     fcn_seeds=2,  # on objects
     batch=8,
+    patience=8,
     images=1000,  # of composites and of scenes; 0: all
     steps=150,
     eval_every=15,
+    validation=50,  # of composites and of scenes
+    test=100,
     object_images=60,  # as Object Discovery's; 0: all
     object_steps=100,
     object_eval_every=10,
-    patience=6,  # 90 and 60 steps: at first a network may answer "background" for 75
-    validation=50,  # of composites
-    test=100,
     object_validation=50,
     object_test=100,
 )
@@ -105,12 +129,11 @@ PAPER = EMBEDDED | dict(
     images=0,
     steps=common.steps(50_000, epochs=20, batch=16),
     eval_every=common.steps(50_000, epochs=0.25, batch=16),
+    validation=2000,
+    test=0,
     object_images=0,
     object_steps=common.steps(60, epochs=400, batch=16),
     object_eval_every=common.steps(60, epochs=4, batch=16),
-    patience=8,
-    validation=2000,
-    test=0,
     object_validation=0,
     object_test=0,
 )
@@ -146,7 +169,7 @@ def get_config(arg=""):
     stages["all_background"] = dict(
         kind="measure",
         analysis=dict(
-            name="constant_predictor", data=composites_data(arg, COMMON, "test")
+            name="constant_predictor", data=composites_images(arg, COMMON)["test"]
         ),
         columns=[dict(role="measure", setting="composites", target=f"chairs/{COMMON}")],
     )
@@ -180,76 +203,85 @@ def composites(arg, model, size, seed):
     """A training on composites, from random weights (5.1, 5.2)."""
     row = dict(variant=model, setting="composites", target=f"chairs/{size}")
     row |= dict(source="random", role="target", seed=seed)
-    data = composites_data(arg, size, "train")
-    return train(arg, model, data, None, row, size)
+    drawn = composites_images(arg, size)
+    return train(arg, model, "composites", drawn, row, seed, size=size)
 
 
 def scenes(arg):
     """The U-Net on chairs in scenes, the other source of 5.3."""
     row = dict(variant="U-Net", target="scene_chairs", source="random", role="source")
-    row["seed"] = 0
-    data = dict(name=arg.scenes, count=arg.images or None)
-    # The chairs of COCO have no test images.
-    held_out = ("validation", "validation") if arg.paper else ("validation", "test")
-    return train(arg, "U-Net", data, None, row, splits=held_out)
+    drawn = images(arg, "composites", arg.scenes)
+    return train(arg, "U-Net", "composites", drawn, row | dict(seed=0), 0)
 
 
 def objects(arg, dataset, model, source, seed):
     """A training on one kind of thing, of a whole network from a source or random."""
     row = dict(variant=model, setting="objects", target=short(dataset), source=source)
     row |= dict(role="target", baseline="random", seed=seed)
-    data = dict(name=dataset, count=arg.object_images or None)
-    return train(arg, model, data, sources(model)[source], row)
+    drawn, parent = images(arg, "objects", dataset), sources(model)[source]
+    seed += OWN_SEEDS * (1 + zlib.crc32(dataset.encode()) % 10**6)
+    return train(arg, model, "objects", drawn, row, seed, parent)
 
 
-def composites_data(arg, size, split):
-    """The composites of a split: rendered, or of the files of a folder."""
-    counts = dict(train=arg.images, validation=arg.validation, test=arg.test)
-    data = dict(name=f"chairs/{size}", split=split, count=counts[split] or None)
+def composites_images(arg, size):
+    """`images` of composites: rendered, or of the files of a folder."""
     if not arg.composites:
-        return data
-    return data | dict(
-        name="chairs/folder", root=arg.composites, options=dict(size=size)
-    )
+        return images(arg, "composites", f"chairs/{size}")
+    place = dict(root=arg.composites, options=dict(size=size))
+    return images(arg, "composites", "chairs/folder", **place)
 
 
-def train(arg, model, data, parent, row, size=COMMON, splits=("validation", "test")):
+def images(arg, recipe, dataset, **place):
+    """{"train", "validation", "test": data section} of what is trained, stopped and
+    tested on: of each at most as many images as the arguments say.
+    """
+    known, front = common.splits(dataset), "object_" if recipe == "objects" else ""
+    tested = next((split for split in ("test", "validation") if split in known), None)
+    if tested is None or "train" not in known:
+        raise ValueError(
+            f"{dataset}: has the splits {', '.join(known)}; allowed are sets with "
+            "train, and test or validation"
+        )
+
+    def section(split, most):
+        few = 0 < most < (known[split] or math.inf)
+        data = dict(name=dataset, split=split, count=most if few else None)
+        return data | place
+
+    train = section("train", arg[f"{front}images"])
+    if tested == "test" and "validation" in known:
+        stopped = section("validation", arg[f"{front}validation"])
+    else:
+        train, stopped = (train | dict(part=part) for part in ("train", "holdout"))
+    tested = section(tested, arg[f"{front}test"])
+    return dict(train=train, validation=stopped, test=tested)
+
+
+def train(arg, model, recipe, drawn, row, seed, parent=None, size=COMMON):
     """A training that its validation IoU stops, and that keeps its best weights.
 
-    splits: of the evaluations `validation` and `test`.
+    recipe: composites or objects, whose optimizer, rate and steps these are. drawn:
+    `images`.
     """
-    setting = row.get("setting", "composites")
-    facts, of_objects = MODELS[model], setting == "objects"
-    optimizer, rate = facts[setting]
-    if not arg.paper:
-        rate = RATES.get(model, {}).get(setting, rate)
-    counts = dict(validation=arg.object_validation, test=arg.object_test)
-    if row.get("setting") == "composites":
-        counts = dict(validation=arg.validation, test=arg.test)
+    facts, front = MODELS[model], "object_" if recipe == "objects" else ""
+    optimizer, rate = facts[recipe]
+    shape = dict(size=[size, size], augment=[LETTERBOX | dict.fromkeys(SIDES, size)])
     stage = common.train(
-        data
-        | dict(size=[size, size], augment=[LETTERBOX | dict.fromkeys(SIDES, size)]),
+        drawn["train"] | shape,
         task=dict(name="segmentation", binary=True, headline="iou_per_image"),
-        model=dict(
-            backbone=dict(name=facts["backbone"])
-            | facts["paper" if arg.paper else "small"],
-            head=facts["head"],
-        ),
-        steps=arg.object_steps if of_objects else arg.steps,
+        model=facts["paper" if arg.paper else "small"],
+        steps=arg[f"{front}steps"],
         batch_size=arg.batch,
-        lr=rate,
+        lr=rate if arg.paper else RATES[model][recipe],
         optimizer=optimizer,
         schedule={"name": "constant"},
-        seed=row["seed"] + (OWN_SEEDS if of_objects else 0),
-        eval_every=arg.object_eval_every if of_objects else arg.eval_every,
+        seed=seed,
+        eval_every=arg[f"{front}eval_every"],
         patience=arg.patience,
         keep="best",
         choose_by="validation",
         headline="test",
-        evaluations={
-            name: dict(split=split, count=counts[name] or None)
-            for name, split in zip(("validation", "test"), splits)
-        },
+        evaluations={name: drawn[name] for name in ("validation", "test")},
         parent=parent,
         columns=[row],
     )
@@ -280,14 +312,14 @@ def measurements(arg, dataset):
             columns=[row],
         )
     }
-    data = dict(name=dataset, split="test", count=arg.object_test or None)
-    training = dict(name=dataset, count=arg.object_images or None)
+    drawn = images(arg, "objects", dataset)
+    data = dict(data=drawn["test"], training=drawn["train"])
     for kind in starts:
         for seed in range(0, arg.seeds - 1, 2):
             stages[f"{place}/{kind}-{kind}/seed{seed}"] = dict(
                 kind="measure",
                 parents=dict(a=stage(kind, seed), b=stage(kind, seed + 1)),
-                analysis=dict(name="interpolation", data=data, training=training),
+                analysis=dict(name="interpolation", **data),
                 columns=[row | dict(pair=f"{kind}-{kind}", seed=seed)],
             )
     return stages

@@ -214,8 +214,12 @@ def test_one_module_opens_manifests():
 
 
 def test_configs_import_only_their_own():
+    """The shared one also the facts of data sets, which come without JAX."""
     for path in (ROOT / "configs").glob("*.py"):
-        tops = {name.split(".")[0] for name in imports(path.read_text())}
+        found = set(imports(path.read_text()))
+        if path.stem == "common":
+            found.remove("jaxseg.data.catalogue")
+        tops = {name.split(".")[0] for name in found}
         assert tops <= {"configs", "ml_collections"} | sys.stdlib_module_names, path
 
 

@@ -117,12 +117,85 @@ def test_chairs_is_the_study_of_the_paper(monkeypatch):
     for stage in trained:
         spec = stage.spec
         assert (spec.headline, spec.choose_by, spec.keep) == ("test", *CHOSEN)
-        assert spec.patience and 0 < spec.eval_every < spec.steps
+        assert 75 < spec.patience * spec.eval_every < spec.steps  # a plateau's steps
         assert spec.task["binary"] and spec.task["headline"] == "iou_per_image"
         assert all(not e.overlaps(spec.data) for e in spec.evaluations.values())
 
 
 CHOSEN = ("validation", "best")
+
+
+def test_no_two_sets_share_random_starts(monkeypatch):
+    """Pairs of models that are measured on several sets are as many observations."""
+    stages, _ = chairs(monkeypatch)
+    seeds = {}
+    for name, stage in stages.items():
+        if name.startswith("objects/"):
+            seeds.setdefault(name.split("/")[1], set()).add(stage.spec.seed)
+    assert [len(found) for found in seeds.values()] == [3, 3, 3]
+    assert len(set().union(*seeds.values())) == 9
+    sources = {s.spec.seed for n, s in stages.items() if n.startswith("composites/")}
+    assert not sources & set().union(*seeds.values())
+    alone, _ = chairs(monkeypatch, "objects=worlds/objects_horse")
+    name = "objects/horse/U-Net/from_random/seed1"
+    assert alone[name].key == stages[name].key  # whatever other sets there are
+
+
+def test_both_sources_of_a_u_net_are_trained_alike(monkeypatch):
+    for more in ("", "paper"):
+        stages, _ = chairs(monkeypatch, more)
+        one, other = (
+            stages[name].spec for name in ("scene_chairs", "composites/U-Net/64/seed0")
+        )
+        fields = ("model", "optimizer", "lr", "schedule", "steps", "eval_every")
+        for field in (*fields, "batch_size", "patience", "keep", "seed"):
+            assert getattr(one, field) == getattr(other, field), field
+        assert one.data.count == other.data.count and one.data.size == other.data.size
+
+
+@pytest.mark.parametrize(
+    "more, name, trained, stopped, tested",
+    [
+        (
+            "objects=voc/cat",
+            "objects/cat/U-Net/from_random/seed0",
+            ("train", "train", 60),
+            ("train", "holdout", 60),
+            ("validation", "all", 100),
+        ),
+        (
+            "scenes=coco/chairs",
+            "scene_chairs",
+            ("train", "train", 1000),
+            ("train", "holdout", 1000),
+            ("validation", "all", 100),
+        ),
+        (
+            "scenes=object_discovery/car",  # with fewer images than are asked for
+            "scene_chairs",
+            ("train", "all", None),
+            ("validation", "all", None),
+            ("test", "all", None),
+        ),
+    ],
+)
+def test_a_set_without_test_images_holds_some_out(
+    more, name, trained, stopped, tested, monkeypatch
+):
+    stages, _ = chairs(monkeypatch, more)
+    spec = stages[name].spec
+    drawn = spec.data, spec.evaluations["validation"], spec.evaluations["test"]
+    assert [(d.split, d.part, d.count) for d in drawn] == [trained, stopped, tested]
+    assert not any(d.overlaps(spec.evaluations["validation"]) for d in drawn[::2])
+    if name.startswith("objects/"):
+        line = stages["measured/cat/Ri-Ri/seed0"].spec.analysis
+        drawn = line.training, line.data
+        assert [(d.split, d.part, d.count) for d in drawn] == [trained, tested]
+
+
+def test_a_set_with_nothing_to_test_on_is_refused(monkeypatch):
+    with pytest.raises(errors.UserError, match="flowers/17_masks: has the splits"):
+        chairs(monkeypatch, "objects=flowers/17_masks")
 
 
 def test_objects_start_from_whole_networks_of_the_same_model(monkeypatch):
@@ -185,6 +258,9 @@ def test_chairs_of_the_paper(monkeypatch):
     assert trained(on_cars.format(FCNS[1])) == ("sgd", 1e-4, 0.9, 1e-5)
     assert stages[on_cars.format("U-Net")].spec.data.name == "object_discovery/car"
     assert stages["scene_chairs"].spec.data.name == "coco/chairs"
+    head = {"name": "unet", "up": "transpose", "project_skip": False}  # Ronneberger's
+    u_net = stages[on_chairs.format("U-Net")].spec.model
+    assert head.items() <= u_net["head"].items()
     assert stages[on_chairs.format("U-Net")].spec.data.images(
         stages[on_chairs.format("U-Net")].spec.data.facts()
     ) == (50_000, 50_000)
