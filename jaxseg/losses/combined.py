@@ -75,14 +75,18 @@ class Combined:
         labels: Int[Array, " b *s"],
         valid: Bool[Array, " b *s"],
         totals: Mapping[str, reduce.Total] | None = None,
+        rows: Bool[Array, " b"] | None = None,
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """(weighted sum, {part: value before weighting}); 0 without a valid pixel.
 
         totals: of the batch that these images are a part of; None: they are all.
+        rows: False for images that only fill up a batch; None: there are none.
         """
-        totals = self.totals(labels, valid) if totals is None else totals
+        totals = self.totals(labels, valid, rows) if totals is None else totals
+        share = _images(labels, rows) / jnp.maximum(totals["images"], 1)
+        targets = (labels, valid, totals, share)
         values = {
-            f"{name}_loss": getattr(self, f"_{name}")(logits, labels, valid, totals)
+            f"{name}_loss": getattr(self, f"_{name}")(logits, *targets)
             for name, _ in self.parts
         }
         weights = [weight for _, weight in self.parts]
@@ -90,13 +94,16 @@ class Combined:
         return total, values
 
     def totals(
-        self, labels: Int[Array, " b *s"], valid: Bool[Array, " b *s"]
+        self,
+        labels: Int[Array, " b *s"],
+        valid: Bool[Array, " b *s"],
+        rows: Bool[Array, " b"] | None = None,
     ) -> dict[str, reduce.Total]:
         """{"images", "known": those with a valid pixel, "pixels": all valid ones,
         "weights": the sum over them}.
         """
         known = jnp.any(valid, axis=tuple(range(1, valid.ndim)))
-        counts = {"images": len(labels), "known": jnp.sum(known)}
+        counts = {"images": _images(labels, rows), "known": jnp.sum(known)}
         counts["pixels"] = jnp.sum(valid)
         if self.class_weights is None:
             return counts
@@ -115,10 +122,10 @@ class Combined:
         return tuple(name for name, holds in there.items() if holds)
 
     def _cross_entropy(
-        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> Array:
         """Torch's mean: with class weights it is over their sum, not over pixels."""
-        valid, totals, share = self._hard(logits, labels, valid, totals)
+        valid, totals, share = self._hard(logits, labels, valid, totals, share)
         weights = self._weights(logits)
         if self.binary:
             losses = segmentation.binary_xent(logits[..., 0], labels, valid)
@@ -137,9 +144,9 @@ class Combined:
         return share * reduce.over(losses, total)
 
     def _focal(
-        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> Array:
-        valid, totals, share = self._hard(logits, labels, valid, totals)
+        valid, totals, share = self._hard(logits, labels, valid, totals, share)
         weights = self._weights(logits)
         if not self.binary:
             alpha = 1.0 if weights is None else weights
@@ -153,7 +160,7 @@ class Combined:
         return share * reduce.over(losses, totals["pixels"])
 
     def _dice(
-        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> Array:
         probabilities, labels = self._probabilities(logits, labels)
         losses = segmentation.soft_dice(
@@ -161,17 +168,17 @@ class Combined:
         )
         if self.dice_per_image:
             return reduce.over(losses, totals["known"] * losses.shape[-1])
-        return len(labels) / totals["images"] * jnp.mean(losses)
+        return share * jnp.mean(losses)
 
     def _lovasz(
-        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> Array:
         probabilities, labels = self._probabilities(logits, labels)
         flat = probabilities.reshape(-1, probabilities.shape[-1])
         values, present = segmentation.lovasz_softmax(
             flat, labels.reshape(-1), valid.reshape(-1)
         )
-        return len(labels) / totals["images"] * reduce.masked_mean(values, present)
+        return share * reduce.masked_mean(values, present)
 
     def _probabilities(self, logits: Array, labels: Array) -> tuple[Array, Array]:
         """[..., K] and class ids; of a binary task the foreground alone, as class 0."""
@@ -180,12 +187,13 @@ class Combined:
         return jax.nn.softmax(logits, axis=-1), labels
 
     def _hard(
-        self, logits: Array, labels: Array, valid: Array, totals: Mapping
+        self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> tuple[Array, Mapping, float | Array]:
         """The valid pixels that count in cross entropy and focal loss, their totals.
 
         Last the factor on a mean over those: how many pixels of a whole batch are hard
-        is not known from its labels, so a part of it has its own totals.
+        is not known from its labels, so a part of it has its own totals, and `share`,
+        its share of the images.
         """
         if self.ohem is None:
             return valid, totals, 1.0
@@ -195,9 +203,14 @@ class Combined:
             losses = xent.softmax_xent(logits, labels, valid)
         losses = jax.lax.stop_gradient(losses)
         hard = segmentation.ohem_mask(losses, valid, self.ohem, self.ohem_keep)
-        return hard, self.totals(labels, hard), len(labels) / totals["images"]
+        return hard, self.totals(labels, hard), share
 
     def _weights(self, logits: Array) -> Array | None:
         if self.class_weights is None:
             return None
         return jnp.asarray(self.class_weights, logits.dtype)
+
+
+def _images(labels: Array, rows: Array | None) -> reduce.Total:
+    """How many of the images count."""
+    return len(labels) if rows is None else jnp.sum(rows)

@@ -70,7 +70,7 @@ class Segmentation(task.Task):
 
     def totals(self, batch: Batch) -> Totals:
         """Of `losses.combined`: images, pixels, and their class weights."""
-        return self.criterion.totals(*self._counted(batch))
+        return self.criterion.totals(*self._counted(batch), batch.get("valid"))
 
     @property
     def unsplit(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Segmentation(task.Task):
         totals: Totals | None = None,
     ) -> tuple[Array, Logs]:
         """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
-        targets = (*self._counted(batch), totals)
+        targets = (*self._counted(batch), totals, batch.get("valid"))
         main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         loss, parts = self.criterion(main, *targets)
         parts = parts if len(parts) > 1 else {}  # one part is the loss itself

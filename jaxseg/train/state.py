@@ -20,6 +20,7 @@ class TrainState(flax.struct.PyTreeNode):
     collections: Any  # {"batch_stats": tree}: everything that is not trained
     opt_state: Any
     ema: Any  # running mean of params and collections, or None
+    ema_steps: Any  # {backbone or head: int32 [], the steps in its mean}, or None
 
     def variables(self) -> Variables:
         """The variables to evaluate and to store: the average if there is one."""
@@ -34,22 +35,29 @@ class TrainState(flax.struct.PyTreeNode):
         others stays.
 
         The average keeps the share `decay` of itself, and less in the first steps,
-        (1 + step) / (10 + step), so that the initial values lose their weight.
+        (1 + step) / (10 + step), so that the initial values lose their weight. Backbone
+        and heads count each their own steps: those of others would end the first steps
+        of a head that few batches train before it has any.
         Batch statistics are averaged like the parameters: the statistics of the raw
         parameters would give the averaged ones wrong outputs.
         """
-        decay = jnp.minimum(decay, (1 + self.step) / (10 + self.step))
+        tops = self.ema_steps if active is None else {_top(path) for path in active}
+        steps = {top: n + (top in tops) for top, n in self.ema_steps.items()}
+        kept = {
+            top: jnp.minimum(decay, (1 + n) / (10 + n)) for top, n in steps.items()
+        }
 
         def mean(path: Any, average: Array, value: Array) -> Array:
-            if active is not None and not trees.under_any(active, _inside(path)):
+            inside = _inside(path)
+            if active is not None and not trees.under_any(active, inside):
                 return average
             if not jnp.issubdtype(value.dtype, jnp.floating):
                 return value
             # In this form the average of a constant is that constant, bit for bit.
-            return average + (1 - decay) * (value - average)
+            return average + (1 - kept[_top(inside)]) * (value - average)
 
         ema = jax.tree_util.tree_map_with_path(mean, self.ema, self._raw())
-        return self.replace(ema=ema)
+        return self.replace(ema=ema, ema_steps=steps)
 
     def _raw(self) -> Variables:
         return {"params": self.params, **self.collections}
@@ -58,6 +66,7 @@ class TrainState(flax.struct.PyTreeNode):
 def create(variables: Variables, tx: Any, *, seed: int, ema: bool) -> TrainState:
     """State at step 0 from initial variables; the average starts as a copy."""
     params = variables["params"]
+    tops = sorted({top for tree in variables.values() for top in tree})
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         rng=jax.random.PRNGKey(seed),
@@ -65,6 +74,7 @@ def create(variables: Variables, tx: Any, *, seed: int, ema: bool) -> TrainState
         collections={k: v for k, v in variables.items() if k != "params"},
         opt_state=tx.init(params),
         ema=jax.tree.map(jnp.copy, variables) if ema else None,
+        ema_steps={top: jnp.zeros((), jnp.int32) for top in tops} if ema else None,
     )
 
 
@@ -97,6 +107,11 @@ def _leaves(state: TrainState) -> list[tuple[Any, Array]]:
 def _inside(path: Any) -> str:
     """The path of a leaf of variables without its collection."""
     return jax.tree_util.keystr(path[1:], simple=True, separator="/")
+
+
+def _top(path: str) -> str:
+    """The backbone or head that a path without its collection lies in."""
+    return path.partition("/")[0]
 
 
 def _name(path: Any) -> str:

@@ -134,6 +134,24 @@ def test_what_is_not_split_is_named_with_the_size_of_batches(network):
     assert measured.protocol.endswith("8x8, Dice over the batch of batches of 2")
 
 
+UNSPLIT = [{"losses": {"dice": 1.0}}, {"losses": {"lovasz": 1.0}}]
+UNSPLIT += [{"ohem": 0.5, "ohem_keep": 5}]
+
+
+@pytest.mark.parametrize("options", UNSPLIT, ids=str)
+def test_rows_that_fill_up_a_batch_have_no_share_of_it(network, options):
+    """Of 5 images in batches of 4: each batch counts by its images, 4 and 1."""
+    data, task = source(), SEGMENTATION | options
+    parts = (range(4), [4])
+    full, last = (
+        evaluator(data.select(part), len(part), task)(VARIABLES)["loss"]
+        for part in map(list, parts)
+    )
+    found = evaluator(data, 4, task)(VARIABLES)["loss"]
+    assert found == pytest.approx((4 * full + last) / 5, rel=1e-5)
+    assert full != pytest.approx(last, rel=1e-2)
+
+
 @pytest.mark.parametrize("name", totals.CASES)
 def test_terms_of_every_task_add_up_to_its_loss(name):
     task, outputs, batch = totals.case(*totals.CASES[name])

@@ -36,13 +36,35 @@ def test_the_average_of_whole_numbers_is_a_copy():
     start = {"params": {"w": np.zeros(2, np.float32)}, "seen": {"n": np.int32(0)}}
     one = state.create(start, optim.build("sgd"), seed=0, ema=True)
     moved = one.replace(
-        step=np.int32(999),
+        ema_steps={"w": np.int32(998), "n": np.int32(998)},
         params={"w": np.ones(2, np.float32)},
         collections={"seen": {"n": np.int32(7)}},
     )
     found = moved.averaged(0.9).ema
     np.testing.assert_allclose(found["params"]["w"], [0.1, 0.1], rtol=1e-6)
     assert int(found["seen"]["n"]) == 7
+
+
+def test_the_average_of_a_head_counts_the_steps_of_that_head():
+    """By the steps of all its first would keep (1 + 4) / (10 + 4) of its start."""
+    tops = ("backbone", "heads_a", "heads_b")
+    start = {
+        kind: {top: {"w": np.zeros(2, np.float32)} for top in tops}
+        for kind in ("params", "batch_stats")
+    }
+    one = state.create(start, optim.build("sgd"), seed=0, ema=True)
+    ones = jax.tree.map(np.ones_like, start)
+    one = one.replace(
+        params=ones["params"], collections={"batch_stats": ones["batch_stats"]}
+    )
+    for step, head in enumerate(("heads_a", "heads_a", "heads_a", "heads_b")):
+        one = one.replace(step=np.int32(step + 1))  # as `optim.update` leaves it
+        one = one.averaged(0.9, ("backbone", head))
+    rests = np.cumprod([2 / 11, 3 / 12, 4 / 13, 5 / 14])  # what is left of the zeros
+    wanted = {"backbone": 1 - rests[3], "heads_a": 1 - rests[2], "heads_b": 9 / 11}
+    for tree in one.ema.values():
+        found = {top: float(leaf["w"][0]) for top, leaf in tree.items()}
+        assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_the_mean_does_not_share_memory_with_the_parameters():
