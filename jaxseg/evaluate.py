@@ -112,15 +112,12 @@ def table(result: Mapping[str, Any]) -> str:
 
 def check_head(model: Any) -> Any:
     """The task of the artifact's head; UserError where there is no trained one."""
-    from jaxseg.tasks import build
-
-    task, outputs = model.task_section, model.manifest["outputs"]
-    if not task or model.head not in outputs:
+    if not model.task_section or model.head not in model.manifest["outputs"]:
         raise errors.UserError(
             f"{model.folder}: found no trained head with a known task, so nothing can "
             "be measured. Fix: train one on it first (configs/finetune.py)"
         )
-    return build.task(task, outputs[model.head])
+    return model.objective
 
 
 def data_section(
@@ -189,15 +186,13 @@ def check_data(model: Any, task: Any, source: Any) -> None:
     """UserError where the data lack fields of the task or need another head."""
     from jaxseg.transfer.training import suitability
 
-    manifest, facts = model.manifest, source.dataset
+    facts, known = source.dataset, model.manifest.get(task.named, ())
     channels = (model.preprocessing or {}).get("channels")
-    head = suitability.Head(
-        model.task_section, task.num_outputs, channels, manifest["classes"]
-    )
+    head = suitability.Head(model.task_section, task.num_outputs, channels, known)
     head.check(source.name, facts, "--data")
     ours = [name.lower() for name in head.classes]
     theirs = [name.lower() for name in facts.classes]
-    if task.name != "keypoints" and ours and ours != theirs:
+    if ours and ours != theirs:
         both = (suitability.listed(one.classes) for one in (head, facts))
         print(
             "jaxseg: careful, class names differ; they are matched by number: "

@@ -18,10 +18,15 @@ STATS = "batch_stats"
 
 
 def reestimated(
-    model: Any, head: str, variables: Variables, batches: Iterable[Batch]
+    model: Any,
+    head: str | tuple[str, ...],
+    variables: Variables,
+    batches: Iterable[Batch],
 ) -> Variables:
     """`variables` with other batch statistics: the means, over all batches, of the mean
     and of the variance that each BatchNorm sees in training mode.
+
+    head: the name of one, or of several. Others keep theirs.
     """
     if not variables.get(STATS):
         return variables
@@ -36,7 +41,14 @@ def reestimated(
 
 
 @functools.partial(jax.jit, static_argnames=("model", "head"))
-def _seen(variables: Variables, image: Array, key: Array, *, model: Any, head: str):
+def _seen(
+    variables: Variables,
+    image: Array,
+    key: Array,
+    *,
+    model: Any,
+    head: str | tuple[str, ...],
+) -> Any:
     """What a batch adds to statistics of 0, as if all of it counted."""
     _, changed = model.apply(
         variables,

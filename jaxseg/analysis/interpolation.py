@@ -55,7 +55,8 @@ def run(
     models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
     """Rows {t, statistics, metric, value, loss, barrier, value_barrier} of the headline
-    metric; at the ends, raw, those that the two models have themselves.
+    metric, which is the loss where the task only trains; at the ends, raw, those that
+    the two models have themselves.
     """
     a, b = (models[role] for role in ROLES)
     _check_alike(a, b)
@@ -70,7 +71,8 @@ def run(
         batches = _training_batches(a, tools.sources["training"])
         with contextlib.closing(batches):
             first = (batch for batch, _ in itertools.islice(batches, spec.batches))
-            return batch_statistics.reestimated(a.model, a.head, weights, first)
+            head = a.objective.head
+            return batch_statistics.reestimated(a.model, head, weights, first)
 
     found = list(rows(a.variables, b.variables, spec.at, measure, reestimate))
     named = {"analysis": spec.name, "metric": headline}

@@ -25,7 +25,7 @@ from jaxseg.core import command, errors, image_files
 from jaxseg.data import catalogue, dataset
 from jaxseg.data import source as source_lib
 from jaxseg.data.source import Source
-from jaxseg.data.tools import audit, checks, guess, statistics
+from jaxseg.data.tools import audit, checks, guess, nested, statistics
 from jaxseg.data.tools import preview as preview_lib
 from jaxseg.data.tools.problems import Problem
 
@@ -173,15 +173,19 @@ def init(args: argparse.Namespace) -> int:
 def _find(
     name: str, root: str | None, options: str
 ) -> tuple[str, str | None, dict[str, Any], Sequence[errors.UserError]]:
-    """(name, root, options, errors of single files) of a data set by name, or of a
+    """(name, root, options, errors of files and folders) of a data set by name, or of a
     folder by its content.
     """
     given = _options(options)
     folder = Path(name).expanduser()
     if root is None and folder.is_dir():
-        reading = guess.readings(folder, given)[0]
+        try:
+            reading = guess.readings(folder, given)[0]
+        except errors.UserError as error:
+            raise errors.UserError(f"{error}{nested.hint(folder, given)}") from error
         print(f"{name}: read as {reading.name}, because of {reading.reason}")
-        return reading.name, str(folder), reading.options, reading.problems
+        known = (*reading.problems, *nested.problems(folder, reading, given))
+        return reading.name, str(folder), reading.options, known
     if root is None and name not in catalogue.names():
         raise guess.no_such_name(name)
     catalogue.find(name)

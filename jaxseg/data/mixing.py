@@ -6,39 +6,17 @@ exactly its share of each block: batch n is known without the batches before it.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxseg.core import errors, lookup
 from jaxseg.core.types import Batch
-from jaxseg.data import draws, parallel, pipeline, subsets
+from jaxseg.data import draws, pipeline, subsets
 from jaxseg.data import transforms as transforms_lib
 from jaxseg.data.source import Source
 
 BLOCK = 1000
-
-
-def mixed_batches(
-    sources: Sequence[Source],
-    weights: Sequence[float | int],
-    *,
-    start: int = 0,
-    threads: int = 2,
-    workers: int = 0,
-    prefetch: int = pipeline.PREFETCH,
-    **options: Any,
-) -> Iterator[tuple[Batch, list[str]]]:
-    """As `pipeline.train_batches`; `source` int32 [B] is the source of each row.
-
-    options: of `numbered`.
-    """
-    make = numbered(sources, weights, **options)
-    what = " and ".join(source.name for source in sources)
-    return parallel.ahead(
-        make, start, what, threads=threads, workers=workers, prefetch=prefetch
-    )
 
 
 def numbered(
@@ -54,7 +32,10 @@ def numbered(
     clean: bool = False,
     shard: tuple[int, int] = (0, 1),
 ) -> pipeline.Numbered:
-    """As `pipeline.numbered`; unit: one source is drawn per "batch" or "example"."""
+    """As `pipeline.numbered`; `source` int32 [B] is the source of each row.
+
+    unit: one source is drawn per "batch" or "example".
+    """
     lookup.pick(dict.fromkeys(subsets.UNITS), unit, kind="unit")
     return MixedBatches(
         # With one seed, sources of equal length would get the same augmentation.

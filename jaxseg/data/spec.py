@@ -135,8 +135,8 @@ class DataSpec(binding.Spec):
         return self.same_split(other) and not (apart and draws[0] == draws[1])
 
     def _check_there(self, facts: dataset.Dataset, where: str) -> None:
-        """UserError for a split or count that the facts exclude; data on disk are only
-        known when they are opened.
+        """UserError for a split or count that the facts exclude; how many images of a
+        set are on disk is only known when they are opened.
         """
         known = facts.own or not facts.on_disk or self.published is not None
         if self.root is not None and not facts.on_disk:
@@ -144,7 +144,7 @@ class DataSpec(binding.Spec):
                 f"{where}/root: found {self.root!r}; the images of {self.name} are "
                 "drawn and in no folder. Fix: drop root, or name a data set on disk."
             )
-        if known and self.split not in facts.splits:
+        if (known or facts.splits) and self.split not in facts.splits:
             kind = f"split of {self.called}"
             raise lookup.unknown(self.split, facts.splits, kind=kind, where=where)
         total = facts.splits.get(self.split, 0)

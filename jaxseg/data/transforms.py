@@ -298,7 +298,7 @@ FROM_DATASET = ("pairs", "fill")
 def bind(section: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults."""
     kind = lookup.pick(TRANSFORMS, section.get("name", ""), kind="transform")
-    where = f"transform {section['name']!r}"
+    where = f"transforms/{section['name']}"
     given = dict.fromkeys(FROM_DATASET)
     bound = binding.bind(kind, section=section, where=where, given=given, named=True)
     for field, value in bound.items():

@@ -13,10 +13,10 @@ Transfer Learning across Diverse Appearance Domains and Task Types"
   6 to 10 % more precise at 15 % missing, but of values that are not in results.csv, and
   not Eq. 2 where one seed is shared.
 - A result has *learned* if it is strictly better than the metric's floor, the score of
-  a model that learned nothing; without a floor, if it is above 0 or an error. The pool
-  is the baseline and all starts that learned on every seed, except the random start,
-  whose scatter differs. A start outside the pool has the interval of its own paired
-  differences.
+  a model that learned nothing; a score of 0 has not, and without a floor it is not
+  known of others, such as a mean loss. The pool is the baseline and all starts without
+  a seed on which they learned nothing, except the random start, whose scatter differs.
+  A start outside the pool has the interval of its own paired differences.
 - Over a baseline that has not learned on every shared seed there is no gain; the note
   says why.
 - A start of 0 on all seeds, over a learned baseline, is -100 % without an interval and
@@ -120,12 +120,17 @@ def effect(percent: Number | None) -> str | None:
     return "N" if percent < -2 else "I"
 
 
-def learned(row: Mapping[str, Any]) -> bool:
-    """Whether a result is strictly better than the metric's floor."""
+def learned(row: Mapping[str, Any]) -> bool | None:
+    """Whether a result is strictly better than the metric's floor; None: not known."""
     value, floor, higher = row["value"], row["floor"], row["higher_is_better"]
     if floor is None:
-        return value > 0 or not higher
+        return False if higher and value <= 0 else None
     return value > floor if higher else value < floor
+
+
+def learned_nothing(row: Mapping[str, Any]) -> bool:
+    """Whether a result is known to be no better than the metric's floor."""
+    return learned(row) is False
 
 
 def floor(row: Mapping[str, Any]) -> float | None:
@@ -138,7 +143,7 @@ def gains(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Beside COLUMNS a row has SAME, ABOUT, `baseline_source`, `shared` (the seeds),
     `significant` (sure: the interval leaves out 0), `baseline_learned`, `undecided`,
-    `learned_nothing` (the start learned on no shared seed), `reason` (two words on why
+    `learned_nothing` (the start did on all shared seeds), `reason` (two words on why
     there is no gain), `baseline_note` (the part of `note` on the baseline), `error` and
     `dof` of the log ratio, and the result rows by seed. UserError where two artifacts
     claim one cell.
@@ -193,7 +198,7 @@ def _layout(starts: Sequence[tuple[str | None, Seeds]]) -> layout.Comparison:
                 line[columns.index(seed)] = math.log(row["value"])
     pooled = [
         name != RANDOM
-        and all(learned(row) and row["value"] > 0 for row in rows.values())
+        and all(not learned_nothing(r) and r["value"] > 0 for r in rows.values())
         for name, rows in starts
     ]
     return layout.compare(table, np.array(pooled))
@@ -208,7 +213,7 @@ def _row(seeds: Seeds, base: Seeds, several: bool) -> dict[str, Any]:
     row |= {"seeds": len(shared), "shared": shared, "several": several}
     row |= {"rows": seeds, "baseline_rows": base, "baseline_learned": False}
     row["baseline_note"] = ""
-    row["learned_nothing"] = not any(learned(seeds[s]) for s in shared or seeds)
+    row["learned_nothing"] = all(learned_nothing(seeds[s]) for s in shared or seeds)
     if not shared:
         note = "no seed shared with the baseline"
         return row | {"reason": "no baseline", "note": note}
@@ -217,28 +222,31 @@ def _row(seeds: Seeds, base: Seeds, several: bool) -> dict[str, Any]:
 
 
 def _state(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`gain`, or `reason` and `note` on why there is none; `baseline_learned`."""
+    """`gain`, or `reason` and `note` on why there is none; `baseline_learned`, None
+    where it is not known.
+    """
     shared = row["shared"]
     seeds, base = (
         [rows[s] for s in shared] for rows in (row["rows"], row["baseline_rows"])
     )
-    without = sum(not learned(one) or one["value"] <= 0 for one in base)
+    without = sum(learned_nothing(one) or one["value"] <= 0 for one in base)
     if without:
         partly = without < len(base)
         values = [one["value"] for one in base] if partly else [row["baseline"]]
         numbers = ", ".join(f"{value:.2g}" for value in values)
         note = f"{_on('baseline not learned', without, base)}: {numbers}"
         return {"reason": "not learned", "baseline_note": note, "note": note}
+    known = all(map(learned, base)) or None
     zeros = sum(one["value"] <= 0 for one in seeds)
     if 0 < zeros < len(seeds):
         note = _on("undecided: scored 0", zeros, seeds)
-        return {"reason": "undecided", "note": note, "baseline_learned": True}
-    without = sum(not learned(one) for one in seeds)
+        return {"reason": "undecided", "note": note, "baseline_learned": known}
+    without = sum(map(learned_nothing, seeds))
     return {
         "gain": gain(row["value"], row["baseline"], row["higher_is_better"]),
         "reason": "",
         "note": _on("learned nothing", without, seeds) if without else "",
-        "baseline_learned": True,
+        "baseline_learned": known,
     }
 
 

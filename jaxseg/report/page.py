@@ -141,7 +141,7 @@ def _score(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "several": several,
         "mean": float(np.mean(values)),
         "seeds": [(row["seed"], row["value"]) for row in group],
-        "learned": all(map(gains.learned, group)),
+        "learned_nothing": any(map(gains.learned_nothing, group)),
     }
 
 

@@ -42,6 +42,7 @@ class Classification(OfImages):
     label_smoothing: float = 0.0
 
     fields = ("label",)
+    mixable = True
     label_field = "label"
     headline = "top1"
 

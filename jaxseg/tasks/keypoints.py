@@ -38,6 +38,7 @@ class Keypoints(task.Task):
     drawn = ("keypoints",)
     dense = False
     perfect = "ap"
+    named = "keypoints"
 
     def outputs(self, facts: Dataset) -> int:
         """One per keypoint."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxseg.core.types import Array, Batch, Logs, Totals, Variables
 from jaxseg.data.dataset import Dataset
+from jaxseg.metrics import mean_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Objective:
         1  # draws of the augmentation per record, see `data.pipeline`
     )
     clean: ClassVar[bool] = False  # whether a batch has the image before color changes
+    mixable: ClassVar[bool] = False  # whether its loss takes what `mixing.mixup` adds
+    named: ClassVar[str] = "classes"  # the names of a data set that outputs stand for
+    headline: ClassVar[str] = mean_loss.NAME  # the metric that judges it
+    higher_is_better: ClassVar[bool] = False  # of the headline
 
     def outputs(self, facts: Dataset) -> int:
         """How many outputs the first head needs for this data set."""

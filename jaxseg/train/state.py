@@ -43,9 +43,7 @@ class TrainState(flax.struct.PyTreeNode):
         """
         tops = self.ema_steps if active is None else {_top(path) for path in active}
         steps = {top: n + (top in tops) for top, n in self.ema_steps.items()}
-        kept = {
-            top: jnp.minimum(decay, (1 + n) / (10 + n)) for top, n in steps.items()
-        }
+        kept = {top: jnp.minimum(decay, (1 + n) / (10 + n)) for top, n in steps.items()}
 
         def mean(path: Any, average: Array, value: Array) -> Array:
             inside = _inside(path)

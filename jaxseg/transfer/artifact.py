@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, image_files, trees
+from jaxseg.core import checkpoint, errors, hashing, image_files, lookup, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Array, Variables
 from jaxseg.data.normalization import Normalize
@@ -30,12 +30,13 @@ class Artifact:
             self.manifest = manifests.read(self.folder)
         if "model" not in self.manifest:
             kind = self.manifest["kind"]
-            raise errors.UserError(f"{folder}: a {kind} artifact holds no model")
+            raise errors.UserError(
+                f"{folder}: a {kind} artifact holds no model. Fix: the artifact of a "
+                "train, select or imported stage (python -m jaxseg.artifacts list)"
+            )
         heads = self.manifest["heads"]
         if head is not None and head not in heads:
-            raise errors.UserError(
-                f"{folder}: head {head!r}, it has {', '.join(heads)}"
-            )
+            raise lookup.unknown(head, heads, kind="head", where=str(folder))
         self.head = head or next(iter(heads), None)
         parts = self.manifest.get("parts") or {}
         self.manifest = self.manifest | parts.get(self.head, {})
@@ -97,6 +98,7 @@ class Artifact:
 
     def predictor(self, **changes: Any) -> predictors.Predictor:
         """A predictor with the model, the task and the normalization of its training.
+        Of a task of several heads it uses all, whichever of them was loaded.
 
         changes: other fields of `evals.predictor.Predictor`; `size` and `normalize` are
         needed where `preprocessing` is None.
@@ -115,13 +117,20 @@ class Artifact:
         return fields | {
             "model": self.model_section,
             "task": self.task_section,
-            "num_outputs": self.manifest["outputs"][self.head],
+            "num_outputs": self._num_outputs,
         }
 
     @property
     def objective(self) -> objective.Objective:
         """The task that the head was trained for, or the objective."""
-        return build.task(self.task_section, self.manifest["outputs"][self.head])
+        return build.task(self.task_section, self._num_outputs)
+
+    @property
+    def _num_outputs(self) -> int:
+        """Of the head, or of the first one where its task has several."""
+        heads = build.task(self.task_section, 1).heads
+        first = next(iter(heads)) if len(heads) > 1 else self.head
+        return self.manifest["outputs"][first]
 
     def _given(self, image: Any) -> np.ndarray:
         image = image_files.given(image, self._stored_channels)
@@ -236,7 +245,8 @@ def load_weights(folder: Path, seal: str) -> Variables:
     weights = {n: s for n, s in files.items() if n.startswith("weights/")}
     if not weights:
         raise errors.UserError(
-            f"{folder}: a {manifest['kind']} artifact has no weights"
+            f"{folder}: a {manifest['kind']} artifact has no weights. Fix: that of a "
+            "train, select or imported stage (python -m jaxseg.artifacts list)"
         )
     checkpoint.check_sums(folder, weights, fix=manifests.remedy(folder))
     return checkpoint.restore_tree(folder / "weights")

@@ -188,4 +188,7 @@ def _circle(names: list[str], place: Mapping[str, int]) -> errors.UserError:
     """names: each is followed by a parent of it."""
     first = names.index(min(names, key=place.__getitem__))
     names = [*names[first:], *names[:first], names[first]]
-    return errors.UserError(f"stages descend from themselves: {' -> '.join(names)}")
+    return errors.UserError(
+        f"stages descend from themselves: {' -> '.join(names)}. Fix: drop one of these "
+        "from the parents of another"
+    )

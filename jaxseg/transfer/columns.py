@@ -9,13 +9,18 @@ from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import StartSpec, TrainSpec
 
 NAMES = (*rows.COLUMNS, "role", "baseline", "pair")  # that tables know
+ROLES = (*rows.ROLES, "candidate", "measure")
 
 
 def complete(given: Mapping[str, Any], stage: stages.Stage) -> dict[str, Any]:
     """All columns that are known before the stage has run; those given win.
 
-    UserError for a name that differs from a known one by a slip alone.
+    UserError for a name that differs from a known one by a slip alone, and for a role
+    that is not among ROLES.
     """
+    if given.get("role") not in (None, *ROLES):
+        where = f"stages/{stage.name}/columns"
+        raise lookup.unknown(given["role"], ROLES, kind="role", where=where)
     for name in given:
         if name not in NAMES and (hint := lookup.did_you_mean(name, NAMES)):
             raise errors.UserError(

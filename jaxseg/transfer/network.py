@@ -65,22 +65,26 @@ class Network:
         """UserError where the task cannot compute its loss from what its head returns.
 
         task: its section as canonical JSON. fields: of the data, that the task reads;
-        points: keypoints of an object. Of several views the run tells.
+        points: keypoints of an object.
         """
         section, heads = json.loads(self.sections)
         model = models.build_model(section, head_outputs=heads)
         objective = build.task(json.loads(task), outputs)
-        if objective.views > 1:
-            return
+        views = (objective.views,) if objective.views > 1 else ()
         output = initial.outputs(model, self.image_shape)
         output = output if len(objective.heads) > 1 else output[objective.head]
+        output = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((1, *views, *x.shape[1:]), x.dtype), output
+        )
         height, width, _ = self.image_shape
         sizes = dict(height=height, width=width, objects=2, points=points)
         sizes["classes"] = outputs
         shapes = {name: dataset.shape(name, **sizes) for name in fields}
-        shapes["image"] = self.image_shape, "float32"
+        images = ("image", "clean") if objective.clean else ("image",)
+        shapes |= dict.fromkeys(images, (self.image_shape, "float32"))
+        seen = {name: views if name in dataset.PIXEL_FIELDS else () for name in shapes}
         batch = {
-            name: jax.ShapeDtypeStruct((1, *shape), kind)
+            name: jax.ShapeDtypeStruct((1, *seen[name], *shape), kind)
             for name, (shape, kind) in shapes.items()
         }
 

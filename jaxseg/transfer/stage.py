@@ -132,7 +132,10 @@ class Kind:
         """UserError where these parents do not serve."""
         if parents:
             names = ", ".join(parent.name for parent in parents.values())
-            raise errors.UserError(f"{where}/parents: found {names}, allowed: none")
+            raise errors.UserError(
+                f"{where}/parents: found {names}, allowed: none. Fix: drop parents; a "
+                "stage of this kind uses no other"
+            )
 
     def versions(self, spec: Any) -> dict[str, int]:
         """Further integers that make results of older code stale."""

@@ -416,3 +416,33 @@ def test_notes_of_one_folder_are_not_those_of_the_next(tmp_path, capsys):
     trees.write_folder(tmp_path / "b", range(8), values=(0, 1, 2))
     said = [check(capsys, tmp_path / name)[1] for name in "aba"]
     assert ["left out" in "\n".join(lines) for lines in said] == [True, False, True]
+
+
+def test_lists_of_splits_one_level_below_are_not_passed_over(tmp_path, capsys):
+    """Read from above, images and masks are found, and splits drawn anew."""
+    inner = tmp_path / "people"
+    for i in range(10):
+        trees.write_image(inner / f"images/{i}.jpg", seed=i)
+        trees.write_mask(inner / f"masks/{i}.png", values=(0, 255, 255))
+    code, lines = check(capsys, tmp_path)
+    assert code == 0 and not named(lines, "people/")  # the same from both
+    (inner / "train.txt").write_text("".join(f"{i}\n" for i in range(7)))
+    (inner / "val.txt").write_text("7\n8\n9\n")
+    assert check(capsys, inner)[0] == 0
+    for _ in range(2):  # the only folder, and one of two
+        code, lines = check(capsys, tmp_path)
+        assert code == 1
+        assert named(lines, "train 8, validation 2", "people/ on its own")
+        assert named(lines, "train 7, validation 3", f"Fix: name {inner}")
+        assert sum(line.startswith("bad: ") for line in lines) == 1
+        (tmp_path / "notes").mkdir(exist_ok=True)
+
+
+def test_a_folder_that_cannot_be_read_names_the_one_in_it_that_can(tmp_path, capsys):
+    for i in range(6):
+        trees.write_image(
+            tmp_path / f"pets/{'cat' if i % 2 else 'dog'}/{i}.jpg", seed=i
+        )
+    assert command.main(["check", str(tmp_path)]) == 2
+    text = f"{tmp_path / 'pets'} can be read, as image_folder/classes. Fix: name that"
+    assert text in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import mixing, subsets, transforms
+from jaxseg.data import mixing, parallel, subsets, transforms
 from tests.data import trees
 
 FIELDS = ("image", "segmentation")
@@ -36,7 +36,10 @@ def take(count, sources=SOURCES, weights=(3, 1), **options):
         "seed": 0,
         "fields": FIELDS,
     }
-    stream = mixing.mixed_batches(sources, weights, **given | options)
+    given |= options
+    begin = {"start": given.pop("start", 0), "threads": given.pop("threads", 2)}
+    made = mixing.numbered(sources, weights, **given)
+    stream = parallel.ahead(made, what="a and b", workers=0, prefetch=2, **begin)
     return list(itertools.islice(stream, count))
 
 

@@ -89,7 +89,7 @@ def test_a_rotated_clean_image_stays_with_its_own():
 def test_views_of_mixed_sets_differ_between_the_sets():
     """Source 1 would else repeat as its first view what source 0 has as its second."""
     both = (source(), source())
-    batches = mixing.mixed_batches(
+    batches = mixing.numbered(
         both,
         (1, 1),
         transforms=STEPS,
@@ -99,8 +99,7 @@ def test_views_of_mixed_sets_differ_between_the_sets():
         unit="example",
         views=2,
     )
-    with contextlib.closing(batches) as stream:
-        batch, _ = next(stream)
+    batch, _ = batches(0)
     assert batch["image"].shape == (4, 2, 8, 8, 3) and set(batch["source"]) == {0, 1}
     draw = [
         draws.Draw.of(one, STEPS, (SEED, k), FIELDS, 2) for k, one in enumerate(both)

@@ -165,13 +165,25 @@ def test_a_start_of_zero_on_one_seed_is_undecided(tmp_path):
         (0.3, 0.3, False, False),
         (0.29, 0.3, False, True),
         (0.0, None, True, False),
-        (0.01, None, True, True),
-        (9.0, None, False, True),
+        (0.01, None, True, None),  # not known
+        (9.0, None, False, None),
     ],
 )
 def test_learned_is_better_than_the_floor(value, floor, higher, found):
     row = {"value": value, "floor": floor, "higher_is_better": higher}
     assert gains.learned(row) is found
+    assert gains.learned_nothing(row) is (found is False)
+
+
+def test_of_a_mean_loss_nobody_knows_whether_it_was_learned(tmp_path):
+    """Its gain stands; nothing says that baseline or start learned, or did not."""
+    cells = table(websearch=[2.0, 2.2], day=[1.0, 1.2])
+    row = measure(tmp_path, cells, metric="loss", higher=False)["day"]
+    assert row["gain"] > 0 and row["reason"] == row["note"] == ""
+    assert row["baseline_learned"] is None and row["learned_nothing"] is False
+    known = measure(tmp_path / "floor", cells, floor=3.0, metric="loss", higher=False)
+    assert known["day"]["baseline_learned"] is True
+    assert known["day"]["gain"] == row["gain"]
 
 
 def test_a_baseline_below_the_floor_has_no_gain_and_says_so(tmp_path):

@@ -174,11 +174,15 @@ def test_a_selection_stands_for_its_winner_or_is_its_refit(tmp_path):
 
 
 def test_what_holds_no_model_is_refused(tmp_path):
-    with pytest.raises(errors.UserError, match="a measure artifact holds no model"):
+    with pytest.raises(
+        errors.UserError, match=r"a measure artifact holds no model\. Fix: "
+    ):
         artifact.load(tiny.artifact("distance"))
     with pytest.raises(errors.UserError, match="not an artifact"):
         artifact.load(tmp_path)
-    with pytest.raises(errors.UserError, match="head 'depth', it has segmentation"):
+    with pytest.raises(
+        errors.UserError, match=r"unknown head 'depth'\. Known: segmentation"
+    ):
         artifact.load(tiny.artifact("source"), head="depth")
 
 

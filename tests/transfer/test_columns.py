@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
+from jaxseg.core import errors
 from jaxseg.data import catalogue
 from jaxseg.transfer import artifact
 from tests import tiny
@@ -138,3 +139,15 @@ def test_a_file_of_weights_says_nothing_of_its_data(tmp_path):
     found = from_elsewhere(file=str(tmp_path / "x.safetensors"), model=tiny.MODEL)
     about = ("source_dataset", "source_task", "source_domain", "source_images")
     assert [found[name] for name in about] == ["unknown"] * 3 + [None]
+
+
+def test_a_role_that_no_table_knows_is_refused():
+    """The row would be in none."""
+    config = tiny.config()
+    config["stages"]["target"]["columns"] = [{"role": "targt"}]
+    text = "stages/target/columns: unknown role 'targt'.*source, target.*'target'"
+    with pytest.raises(errors.UserError, match=text):
+        tiny.plan(config)
+    for role in ("pretraining", "source", "target", "candidate", "measure", None):
+        config["stages"]["target"]["columns"] = [{"role": role}]
+        assert columns(config, "target")["role"] == role

@@ -135,7 +135,7 @@ def test_an_evaluation_that_candidates_lack():
 
 
 def test_select_needs_candidates():
-    mistake({"kind": "select"}, "stages/x: select needs candidates as parents")
+    mistake({"kind": "select"}, "stages/x: select needs candidates as parents.*Fix: ")
 
 
 def test_the_winner_is_trained_again_on_all_of_its_images():
@@ -403,7 +403,7 @@ def test_a_file_of_weights(tmp_path):
     "changes, text",
     [
         (dict(file="/nowhere/x"), "neither a file nor an artifact's folder"),
-        (dict(parents={"a": "b"}), "stages/x/parents: found .*, allowed: none"),
+        (dict(parents={"a": "b"}), "stages/x/parents: found .*, allowed: none. Fix: "),
         (dict(fil="x"), "unknown key 'fil'"),
         (dict(model={"backbone": {"name": "hrnt"}}), "unknown backbone 'hrnt'"),
         (dict(arch="resnet5"), "unknown architecture 'resnet5'.*mean 'resnet50'"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxseg import artifacts
-from jaxseg.core import errors, trees
+from jaxseg.core import errors, jsonl, trees
 from jaxseg.models import initial
 from jaxseg.models import model as models
 from jaxseg.report import build as report
@@ -56,6 +56,38 @@ def build(num_outputs: int, dimensions: int = 4) -> Pairs:
 def resolve(section, facts):
     return dict(section)
 '''
+CONTRAST = '''
+"""Two vectors of each view, alike to those of the other view of a record."""
+
+import jax.numpy as jnp
+
+from jaxseg.tasks import objective
+
+VERSION = 1
+
+
+class Contrast(objective.Objective):
+    name = "added_contrast"
+    views = 2
+    clean = True
+    heads = {"first": 2, "second": 3}
+
+    def prepare(self, batch, rng):
+        return batch | {"colors": batch["clean"].mean((2, 3))}
+
+    def loss(self, outputs, batch, totals=None):
+        count = (totals or self.totals(batch))["images"]
+        pairs = [jnp.einsum("bvd,bwd->bvw", z, z) for z in outputs.values()]
+        return sum(jnp.sum(x[:, 0, 1]) for x in pairs) / count, {}
+
+
+def build(num_outputs: int) -> Contrast:
+    return Contrast(num_outputs)
+
+
+def resolve(section, facts):
+    return dict(section)
+'''
 BACKBONE = {"name": "unet", "variant": "tiny"}
 HEADS = {
     "embedding": {"name": "projection", "hidden": [6]},
@@ -68,6 +100,11 @@ DATA = {"name": "worlds/driving_day", "count": 4, "augment": AUGMENT}
 @pytest.fixture
 def pairs(add):
     add("jaxseg.tasks", "added_pairs", PAIRS)
+
+
+@pytest.fixture
+def contrast(add):
+    add("jaxseg.tasks", "added_contrast", CONTRAST)
 
 
 def section(**changes):
@@ -93,6 +130,8 @@ def test_both_heads_train_and_nothing_has_to_judge_them(pairs, tmp_path):
     assert manifest["heads"] == ["colors", "embedding"]
     assert manifest["outputs"] == {"colors": 3, "embedding": 4}
     loaded = artifact.load(folder, head="embedding")
+    assert loaded.objective.heads == {"colors": 3, "embedding": 4}  # of the task
+    assert loaded.prediction == artifact.load(folder).prediction
     fresh = initial.variables(loaded.model, (64, 64, 3), plan["alone"].spec.seed)
     before, after = trees.flatten(fresh), trees.flatten(loaded.variables)
     assert before.keys() == after.keys()
@@ -116,7 +155,17 @@ def test_the_lower_mean_loss_is_the_better_one(pairs, tmp_path):
         "parents": {name: f"x/{name}" for name in rates},
         "evaluation": "validation",
     }
+    data = {"name": "worlds/driving_day", "split": "validation", "count": 2}
+    line = {"name": "interpolation", "data": data, "training": data | {"count": 4}}
+    made["line"] = {
+        "kind": "measure",
+        "parents": {"a": "x/a", "b": "x/b"},
+        "analysis": line | {"at": [0, 1], "batches": 1},
+    }
     box, plan = run(made, tmp_path)
+    rows = jsonl.read(box.folder(plan["line"].key) / "rows.jsonl")
+    assert {row["metric"] for row in rows} == {"loss"}
+    assert all(row["value"] == row["loss"] > 0 for row in rows) and len(rows) >= 2
     values = {}
     for name in rates:
         rows = box.manifest(plan[f"x/{name}"].key)["metrics"]
@@ -165,14 +214,24 @@ def test_a_selection_needs_a_headline(pairs):
         tiny.plan({"stages": made})
 
 
-def test_one_head_section_serves_all(pairs):
+def test_one_head_section_serves_all(contrast):
     """As short as for a task of one head."""
     model = {"backbone": BACKBONE, "head": {"name": "pooled"}}
-    (one,) = tiny.plan({"stages": {"x": section() | {"model": model}}}).stages
+    own = section(task={"name": "added_contrast"}, model=model)
+    (one,) = tiny.plan({"stages": {"x": own}}).stages
     assert "heads" not in one.spec.model
     built = models.build_model(one.spec.model, head_outputs={"a": 2, "b": 3})
     shapes = initial.shapes(built, (32, 32, 3))["params"]
     assert shapes["heads_b"]["classifier"]["bias"].shape == (3,)
+
+
+def test_a_head_that_does_not_suit_a_loss_of_views_is_refused(contrast):
+    """Maps in place of vectors."""
+    model = {"backbone": BACKBONE, "head": {"name": "linear"}}
+    own = section(task={"name": "added_contrast"}, model=model)
+    text = "model/head: found linear; task 'added_contrast' cannot use"
+    with pytest.raises(errors.UserError, match=text):
+        tiny.plan({"stages": {"x": own}})
 
 
 def test_a_task_may_be_measured_without_a_headline(tmp_path):

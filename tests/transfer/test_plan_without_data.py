@@ -68,3 +68,17 @@ def test_an_official_set_is_planned_from_its_fact_sheet(name):
 def test_a_folder_of_the_users_is_what_it_holds(name):
     with pytest.raises(errors.UserError, match=f"{name}: no folder given"):
         planned(name)
+
+
+def test_a_split_that_the_fact_sheet_has_not_is_refused():
+    section = {
+        "kind": "train",
+        "data": {"name": "camvid/11"},
+        "task": {"name": "segmentation"},
+        "model": {"backbone": {"name": "unet"}, "head": {"name": "linear"}},
+        "steps": 3,
+        "evaluations": {"validation": {"split": "val"}},
+    }
+    text = "validation: unknown split of camvid/11 'val'. Known: test, train, valid"
+    with pytest.raises(errors.UserError, match=text):
+        chain.plan(chain.bind({"study": "s", "stages": {"x": section}}))

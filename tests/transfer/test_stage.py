@@ -180,7 +180,10 @@ def test_binding_changes_nothing_of_what_it_is_given():
         (dict(patience=2), r"eval_every: found 0, but patience needs"),
         (dict(parents={"start": "a"}), r"'start' is in no `starts`"),
         (dict(starts=START["starts"]), r"x/starts: unknown parent role 'start'"),
-        (dict(task={"name": "classification"}), r"needs label; worlds/driving_day has"),
+        (
+            dict(task={"name": "classification"}),
+            r"needs label; worlds/driving_day has.*Fix: data",
+        ),
         (dict(lr_multipliers=[["back/.*", 0]]), r"pattern 'back/\.\*' matches no leaf"),
         (dict(lr_multipliers=[["x"]]), r"lr_multipliers/0: .*allowed: a list of 2"),
         (
@@ -271,6 +274,10 @@ def test_every_data_set_plans_with_its_own_size():
         ({"data": {"name": "worlds/nope"}}, "data: unknown dataset"),
         ({"data": {"split": "tets"}}, "data: unknown split"),
         ({"data": {"augment": "factros"}}, "data/augment: unknown recipe"),
+        (
+            {"data": {"augment": [{"name": "flip", "probability": 2.0}]}},
+            "data/augment: augment/0: transforms/flip/probability: found 2.0",
+        ),
         ({"data": {"mix": [{"name": "worlds/nope"}]}}, "data/mix/0: unknown dataset"),
         ({"model": {"dtype": "float64"}}, "model: unknown dtype"),
         ({"model": {"head": {"name": "linaer"}}}, "model/head: unknown head"),

@@ -62,13 +62,19 @@ def targets(own: view.View) -> list[str]:
 
 
 def unlearned(own: view.View, model: str, source: str) -> str:
-    """What says that the training of a source learned nothing; '' if it learned."""
+    """What says that the training of a source learned nothing, or that this is not
+    known; '' if it learned.
+    """
     place = {"target": source, "role": "source", "variant": model}
     if source == "chairs":
         place = composites(model, 64) | {"role": "target", "seed": 0}
     lost = [r for r in view.where(own.results, **place) if not gains.learned(r)]
-    words = "{} scored {:.3f} on {}, no better than the best constant predictor"
-    return "; ".join(words.format(model, row["value"], source) for row in lost)
+    words = {False: "no better than the best constant predictor"}
+    words[None] = "and the best constant predictor is not known"
+    return "; ".join(
+        f"{model} scored {row['value']:.3f} on {source}, {words[gains.learned(row)]}"
+        for row in lost
+    )
 
 
 def failed(own: view.View) -> set[tuple[str, str, int]]:

@@ -62,7 +62,8 @@ class Select(stages.Kind):
         """UserError where there is nothing to choose from, or nothing to choose by."""
         if not parents:
             raise errors.UserError(
-                f"{where}: select needs candidates as parents, found none"
+                f"{where}: select needs candidates as parents, found none. Fix: "
+                "parents={role: stage, ...} of the trainings to choose from"
             )
         for candidate in parents.values():
             known = getattr(candidate.spec, "evaluations", {spec.evaluation: None})

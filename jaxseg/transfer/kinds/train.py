@@ -228,7 +228,7 @@ def _check_part(spec: TrainSpec, name: str, part: PartSpec, where: str) -> None:
     here, task = sections.place(where, name), part.objective
     suitability.check_fields(part.task, part.data.called, part.data.facts(), here)
     sizes.check(spec, part.data, here)
-    if spec.mixup and task.label_field != "label":
+    if spec.mixup and not task.mixable:
         raise errors.UserError(
             f"{where}/mixup: found {spec.mixup} with task {task.name!r}; allowed is "
             "0, for only classification with one class an image can be mixed"

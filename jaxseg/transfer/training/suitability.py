@@ -44,8 +44,7 @@ class Head(NamedTuple):
 
 def names(task: Mapping[str, Any], facts: dataset.Dataset) -> Sequence[str]:
     """What the outputs of a task's head stand for."""
-    points = "keypoints" in build.task(task, 1).fields
-    return facts.keypoints if points else facts.classes
+    return getattr(facts, build.task(task, 1).named)
 
 
 def listed(classes: Sequence[str]) -> str:
@@ -62,5 +61,6 @@ def check_fields(
     if missing:
         raise errors.UserError(
             f"{where}: task {task.name!r} needs {', '.join(missing)}; "
-            f"{name} has {', '.join(facts.fields)}"
+            f"{name} has {', '.join(facts.fields)}. Fix: data with these fields "
+            "(python -m jaxseg.data list), or a task for which these suffice"
         )
