@@ -119,7 +119,7 @@ def test_a_step_leaves_the_other_heads_as_they_are_to_the_bit(trained):
         assert {head_of(path) for path in moved} == {part, None}
         kinds = {path.split(":")[0] for path in moved if head_of(path) == part}
         stats = set() if part == "far" else {"collections"}  # depth has no BatchNorm
-        assert kinds == {"params", "opt_state", "ema", *stats}
+        assert kinds == {"params", "opt_state", "ema", "ema_steps", *stats}
         assert any(path.startswith("collections:batch_stats:back") for path in moved)
 
 
@@ -225,7 +225,7 @@ def test_the_artifact_predicts_with_each_head(trained):
     outputs = {"night": 6, "day": 6, "far": 1}
     assert first.manifest["outputs"] == outputs
     assert (artifact.load(folder, "far")(image)).dtype == np.float32
-    with pytest.raises(errors.UserError, match="it has night, day, far"):
+    with pytest.raises(errors.UserError, match="Known: day, far, night"):
         artifact.load(folder, head="dusk")
 
 

@@ -276,7 +276,7 @@ def test_every_data_set_plans_with_its_own_size():
         ({"data": {"augment": "factros"}}, "data/augment: unknown recipe"),
         (
             {"data": {"augment": [{"name": "flip", "probability": 2.0}]}},
-            "data/augment: augment/0: transforms/flip/probability: found 2.0",
+            "data/augment/0: transforms/flip/probability: found 2.0",
         ),
         ({"data": {"mix": [{"name": "worlds/nope"}]}}, "data/mix/0: unknown dataset"),
         ({"model": {"dtype": "float64"}}, "model: unknown dtype"),
