@@ -32,6 +32,7 @@ DOMAIN_COLOURS = {  # Fig. 1 of the factors paper, deepened to be read as text
 }
 OTHER = "#5f6b7a"
 CURVES = {"baseline": "#5f6b7a", "random": "#d08a2e", "best": "#1b7f46"}
+NOT_FINITE = "#f0c9c4"
 INK, SOFT, FAINT = "#1d2733", "#5b6875", "#8793a1"
 CELL, TALL = 0.76, 0.42  # inches
 MINUS = "\N{MINUS SIGN}"
@@ -118,8 +119,8 @@ def bands(
 
 def array(values: np.ndarray, title: str) -> str | None:
     """SVG of a small panel: numbers [N] as a line by index, [H, W] as a heat map from
-    the smallest (white) to the largest, uint8 [H, W, 3] as a picture. None for others,
-    for one number, and where no number is finite.
+    the smallest (white) to the largest (black), uint8 [H, W, 3] as a picture. None for
+    others, for one number, and where no number is finite.
     """
     picture = values.dtype == np.uint8 and values.ndim == 3 and values.shape[-1] == 3
     if not picture:
@@ -139,7 +140,8 @@ def array(values: np.ndarray, title: str) -> str | None:
             edges = (-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5)
             aspect = "equal" if picture else "auto"
             values = values[np.ix_(*map(_kept, values.shape[:2]))]
-            style = {"cmap": "Greys", "interpolation": "nearest", "extent": edges}
+            shades = matplotlib.colormaps["Greys"].with_extremes(bad=NOT_FINITE)
+            style = {"cmap": shades, "interpolation": "nearest", "extent": edges}
             axes.imshow(values, aspect=aspect, **style)
             axes.grid(False)
         return _finished(figure, axes, words, "index" if values.ndim == 1 else "")

@@ -121,7 +121,11 @@ def _distances(seeds):
     return [
         {"a": a, "b": b, "layer": layer, "distance": share * distance}
         for a, b, distance in rows
-        for layer, share in (("total", 1), ("params/backbone", 0.8))
+        for layer, share in (
+            ("total", 1),
+            ("params/backbone", 0.8),
+            ("params/head", 0.6),
+        )
     ]
 
 

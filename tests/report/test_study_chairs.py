@@ -8,7 +8,7 @@ import pytest
 from jaxseg.core import errors
 from jaxseg.report import build, claims, workdir
 from jaxseg.report.studies import _chairs_cells as cells
-from jaxseg.report.studies import chairs
+from jaxseg.report.studies import _chairs_figures, chairs
 from jaxseg.report.view import View
 from tests.report import chairs_study, workdirs
 
@@ -516,6 +516,11 @@ def test_tables_by_hand(study):
     assert five["Ft-Ft"] == "401.67 ± 0.50 (9)" and five["Ft-Ft, paper"] == "373.94"
     layer = cells_of(report, "Table 5 by layer", ("params/backbone",))
     assert layer["Ft-P"].startswith("240 ±")
+    drawn = _chairs_figures.by_layer(report.views[0])
+    assert drawn["Ft-P"].x.tolist() == [1, 2] and drawn["Ft-P"].runs == 9
+    assert drawn["Ft-P"].mean.tolist() == [240, 180]  # 0.8 and 0.6 of 300
+    assert drawn["Ri-P"].low.tolist() == [400, 300]  # of 500, 501 and 502
+    assert drawn["Ri-P"].high.tolist() == pytest.approx([401.6, 301.2])
     path = cells_of(report, "Barriers of Fig. 7", ("Ri-Ri", "re-estimated"))
     assert path["loss"] == "0.5 ± 0 (3)" and path["fall of IoU, %"] == "50.0 ± 0.0 (3)"
 
@@ -547,6 +552,7 @@ def test_the_page_shows_tables_figures_and_findings(study):
         "Fig. 4: the models on chairs at 64 px",
         "Fig. 6: fine-tuning of the U-Net",
         "car: validation IoU, 3/3/3 runs",
+        "Table 5 by layer, drawn",
         "arXiv 2012.01250",
         "not reproduced",
     ):

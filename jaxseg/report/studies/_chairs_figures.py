@@ -18,13 +18,17 @@ KINDS = {  # Fig. 7
     "Ft-Ft": ("#1b7f46", "between two fine-tuned models"),
     "Ri-Ri": ("#d08a2e", "between two random starts"),
 }
+PAIRS = KINDS | {  # of Table 5
+    "Ft-P": ("#5f6b7a", "between a fine-tuned model and the pretrained one"),
+    "Ri-P": ("#7a4fb5", "between a random start and the pretrained model"),
+}
 FIGURE_4 = ("FCN-ResNet-50", "FCN-ResNet-101", "FCN-VGG-16", "U-Net")
 SHOWN = ("U-Net", "FCN-ResNet-101")  # Fig. 5, both pretrained on chairs
 
 
 def figures_of(view: View) -> list[StudyFigure]:
-    """Figs. 3 to 7: those for which something was measured."""
-    made = [figure(view) for figure in (_3, _4, _5, _6, _7)]
+    """Figs. 3 to 7 and Table 5 by layer: those for which something was measured."""
+    made = [figure(view) for figure in (_3, _4, _5, _6, _7, _layers)]
     return [figure for figure in made if figure.panels or figure.sheets]
 
 
@@ -111,6 +115,36 @@ def _7(view: View) -> StudyFigure:
         panels=panels,
         legend=list(KINDS.values()),
     )
+
+
+def _layers(view: View) -> StudyFigure:
+    found = by_layer(view)
+    lines = [(PAIRS[kind][0], False, band) for kind, band in found.items()]
+    svg = [("", figures.bands(lines, "L2 distance", x="layer"))] if lines else []
+    return StudyFigure(
+        "Table 5 by layer, drawn",
+        f"Layers in the sequence of the table: {', '.join(cells.layers(view))}. Mean "
+        "over pairs of models, in a band from the smallest to the largest.",
+        panels=svg,
+        legend=[PAIRS[kind] for kind in found],
+    )
+
+
+def by_layer(view: View) -> dict[str, curves.Band]:
+    """{kind of pair: L2 distance over the number of the layer, from 1}; {} for fewer
+    than two layers.
+    """
+    found = [cells.distances(view, layer) for layer in cells.layers(view)]
+    if len(found) < 2:
+        return {}
+    lines = {
+        kind: [
+            [(n, own[kind][place]) for n, own in enumerate(found, start=1)]
+            for place in found[0][kind]
+        ]
+        for kind in PAIRS
+    }
+    return {kind: curves.average(several) for kind, several in lines.items() if several}
 
 
 def _values(ways: cells.Paths, target: str, statistics: str) -> list[curves.Points]:
