@@ -89,21 +89,28 @@ def bind(
     Equal sections are bound once and share what the result holds: do not change it.
     """
     parts = section.values() if isinstance(section, Mapping) else ()
-    if any(isinstance(part, Spec) for part in parts):  # large, and seldom equal
-        return _bind(functions, section, where, given or {}, named)
+    # One that holds bound sections is large, and seldom equal to another.
+    bind_ = _bind if any(isinstance(part, Spec) for part in parts) else _bound
+    bound = bind_(functions, section, given or {}, named, where=where)
+    return dict(bound) if isinstance(bound, dict) else bound
+
+
+def changed(spec: Spec, section: Mapping[str, Any], where: str) -> Any:
+    """A bound section with the keys of another in place of its own."""
+    parameters = _parameters((type(spec),), ())
+    values = {key: _value(key, section, *parameters[key], where) for key in section}
     try:
-        bound = _bound(functions, section, "", given or {}, named)
-        return dict(bound) if isinstance(bound, dict) else bound
-    except errors.UserError:  # again, for its place
-        return _bind(functions, section, where, given or {}, named)
+        return dataclasses.replace(spec, **values)
+    except errors.UserError as error:
+        raise errors.UserError(f"{where}/{error}") from None
 
 
 def _bind(
     functions: tuple[Callable[..., Any], ...],
     section: Any,
-    where: str,
     given: Mapping[str, Any],
     named: bool,
+    where: str,
 ) -> Any:
     if not isinstance(section, Mapping):
         raise _no_section(section, where)
@@ -133,7 +140,7 @@ def _bind(
     return name | bound
 
 
-_bound = memo.by_content(_bind)  # a message with no place is never shown
+_bound = memo.placed(_bind)
 
 
 def _value(

@@ -5,6 +5,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from jaxseg.core import errors
+
 P, R = ParamSpec("P"), TypeVar("R")
 
 
@@ -37,4 +39,18 @@ def by_content(function: Callable[P, R]) -> Callable[P, R]:
         return function(*arguments, **options) if call is None else known(call)
 
     remembered.cache_clear = known.cache_clear
+    return remembered
+
+
+def placed(function: Callable[..., R]) -> Callable[..., R]:
+    """As `by_content`, but for `where`, a place in a config, which only errors show."""
+    known = by_content(functools.partial(function, where=""))
+
+    @functools.wraps(function)
+    def remembered(*arguments: Any, where: str, **options: Any) -> R:
+        try:
+            return known(*arguments, **options)
+        except errors.UserError:
+            return function(*arguments, where=where, **options)
+
     return remembered

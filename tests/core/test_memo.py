@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.core import memo
+from jaxseg.core import errors, memo
 
 
 def test_equal_content_is_computed_once_and_types_count():
@@ -51,3 +51,20 @@ def test_what_cannot_be_pickled_is_computed_each_time():
     assert memo.content({"a": value}) is None
     assert remembered(value) is remembered(value) is value
     assert len(calls) == 2
+
+
+def test_a_place_is_no_part_of_the_content_but_of_the_message():
+    calls = []
+
+    @memo.placed
+    def remembered(section, where):
+        calls.append(where)
+        if section["a"] < 0:
+            raise errors.UserError(f"{where}/a: below 0")
+        return section["a"]
+
+    assert remembered({"a": 1}, where="x") == remembered({"a": 1}, where="y") == 1
+    assert calls == [""]
+    for where in "xy":
+        with pytest.raises(errors.UserError, match=f"^{where}/a: below 0"):
+            remembered({"a": -1}, where=where)

@@ -37,10 +37,10 @@ class Train(stages.Kind):
 
     def resolve(self, spec: TrainSpec, where: str) -> TrainSpec:
         """Sizes, options, fingerprints and periods that the data decide."""
-        # Most trainings of a study differ in seed and starts alone, which decide none.
+        own = {name: getattr(spec, name) for name in sections.VARIED}  # decides none
         alike = dataclasses.replace(spec, seed=0, starts=())
         known = contents.once(memo.content(alike), lambda: _decided(alike, where))
-        spec = dataclasses.replace(known, seed=spec.seed, starts=spec.starts)
+        spec = dataclasses.replace(known, **own)
         if len(spec.starts) > 1:
             with errors.located(f"{where}/starts"):
                 transplant.check_apart(spec.network.shapes(), spec.starts)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.core import binding, lookup
+from jaxseg.core import binding, lookup, memo
 from jaxseg.data import subsets
 from jaxseg.data.spec import SET
 from jaxseg.transfer.spec import EvalSpec, PartSpec, TrainData, TrainSpec
 
 ANY_SET = ("size", "cache")  # what other data sections inherit from that of training
+VARIED = ("seed", "starts")  # in these alone most trainings of a study differ
 SAME_SET = (*ANY_SET, *SET, "full_digest")  # where they name no other set
 
 
@@ -19,6 +20,13 @@ def place(where: str, part: str) -> str:
 
 def bind_training(section: Mapping[str, Any], where: str) -> TrainSpec:
     """A `train` section; its evaluations inherit from the data of their part."""
+    own = {key: value for key, value in section.items() if key in VARIED}
+    alike = {key: value for key, value in section.items() if key not in VARIED}
+    return binding.changed(_bind_alike(alike, where=where), own, where)
+
+
+@memo.placed
+def _bind_alike(section: Mapping[str, Any], where: str) -> TrainSpec:
     filled, parts = dict(section), section.get("parts")
     if isinstance(parts, Mapping):
         bound = {name: _part(own, place(where, name)) for name, own in parts.items()}
