@@ -54,7 +54,9 @@ NEVER_IMPORTED = {
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "chex"}
 JAX_IN_CORE = (
+    "jaxseg.core.cluster",
     "jaxseg.core.compiled",
+    "jaxseg.core.hosts",
     "jaxseg.core.images_jnp",
     "jaxseg.core.trees",
 )

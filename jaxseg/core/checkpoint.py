@@ -41,7 +41,12 @@ def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
 
 
 def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
-    """Writes a nested dict of arrays with Orbax, in place of what a killed try left."""
+    """Writes a nested dict of arrays with Orbax, in place of what a killed try left.
+
+    Of several processes, which have equal arrays, process 0 alone writes.
+    """
+    if not _hosts().leads():
+        return
     for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
         shutil.rmtree(left)
     tree = _numpy(tree)
@@ -80,7 +85,12 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def save(self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Starts to write a copy of `tree` and `meta`, after the last save ended."""
+        """Starts to write a copy of `tree` and `meta`, after the last save ended.
+
+        As `save_tree`, on process 0 alone.
+        """
+        if not _hosts().leads():
+            return
         self.wait()
         # The caller changes its lists while the thread still writes.
         arguments = (step, _numpy(tree), copy.deepcopy(dict(meta)))
@@ -160,4 +170,17 @@ def _numpy(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _orbax() -> Any:
     import orbax.checkpoint as ocp  # takes a second to import
 
-    return ocp.PyTreeCheckpointer()
+    if _hosts().count() == 1:
+        return ocp.PyTreeCheckpointer()
+    own = _hosts().place()  # it would wait for the other processes
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"own{own}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+def _hosts() -> Any:
+    from jaxseg.core import hosts  # loads JAX: a report does without
+
+    return hosts
