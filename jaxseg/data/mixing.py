@@ -46,7 +46,7 @@ def numbered(
         Schedule.of([source.name for source in sources], weights, seed),
         unit == "batch",
         batch_size,
-        pipeline.check_shard(shard, batch_size),
+        pipeline.rows_of(shard, batch_size),
     )
 
 
@@ -81,22 +81,21 @@ class Schedule:
 
 @dataclasses.dataclass(frozen=True)
 class MixedBatches:
-    """Batch number n of several sources and the ids in it."""
+    """Some `rows` of batch number n of several sources, and the ids in them."""
 
     draws: tuple[draws.Draw, ...]
     schedule: Schedule
     whole: bool  # a batch is of one source
     batch_size: int
-    shard: tuple[int, int]
+    rows: Sequence[int]
 
     def __call__(self, number: int) -> tuple[Batch, list[str]]:
-        rows = range(self.batch_size)[self.shard[0] :: self.shard[1]]
         if self.whole:
             source, earlier = self.schedule.place(number)
-            places = [(source, earlier * self.batch_size + row) for row in rows]
+            places = [(source, earlier * self.batch_size + row) for row in self.rows]
         else:
             first = number * self.batch_size
-            places = [self.schedule.place(first + row) for row in rows]
+            places = [self.schedule.place(first + row) for row in self.rows]
         drawn = [(self.draws[k], self.draws[k](index)) for k, index in places]
         batch, ids = pipeline.collate(drawn)
         return batch | {"source": np.array([k for k, _ in places], np.int32)}, ids
@@ -138,25 +137,46 @@ def mixup(batch: Batch, *, alpha: float, seed: int, step: int) -> Batch:
     Adds other_label int32 [B] and mix float32 [B], one share drawn from
     Beta(alpha, alpha) for the whole batch.
     """
+    mix, partners = _pairs(len(batch["image"]), alpha, seed, step)
+    return _mixed(batch, {n: batch[n][partners] for n in ("image", "label")}, mix)
+
+
+def _pairs(
+    count: int, alpha: float, seed: int, step: int
+) -> tuple[np.float32, np.ndarray]:
+    """The share of a step, and the row int [count] that each row is mixed with."""
     rng = np.random.default_rng([seed, step, 1710])
-    mix = np.float32(rng.beta(alpha, alpha))
-    partner = rng.permutation(len(batch["image"]))
-    image = mix * batch["image"] + (1 - mix) * batch["image"][partner]
-    mixed = {"image": image, "other_label": batch["label"][partner]}
-    return batch | mixed | {"mix": np.full(len(partner), mix, np.float32)}
+    return np.float32(rng.beta(alpha, alpha)), rng.permutation(count)
+
+
+def _mixed(batch: Batch, others: Batch, mix: np.float32) -> Batch:
+    image = mix * batch["image"] + (1 - mix) * others["image"]
+    mixed = {"image": image, "other_label": others["label"]}
+    return batch | mixed | {"mix": np.full(len(image), mix, np.float32)}
 
 
 @dataclasses.dataclass(frozen=True)
 class MixedUp:
-    """Batch number n, mixed by `mixup`."""
+    """Batch number n, mixed by `mixup`: some of its rows, with the same partners.
 
-    batches: pipeline.Numbered
+    Partners that other processes have are read here as well.
+    """
+
+    batches: pipeline.TrainBatches | MixedBatches
     alpha: float
     seed: int
 
     def __call__(self, number: int) -> tuple[Batch, list[str]]:
-        batch, ids = self.batches(number)
-        return mixup(batch, alpha=self.alpha, seed=self.seed, step=number), ids
+        count, rows = self.batches.batch_size, list(self.batches.rows)
+        if len(rows) == count:
+            batch, ids = self.batches(number)
+            return mixup(batch, alpha=self.alpha, seed=self.seed, step=number), ids
+        mix, partners = _pairs(count, self.alpha, self.seed, number)
+        read = np.union1d(rows, partners[rows])
+        batch, ids = dataclasses.replace(self.batches, rows=read.tolist())(number)
+        own, others = np.searchsorted(read, rows), np.searchsorted(read, partners[rows])
+        every = [{n: x[these] for n, x in batch.items()} for these in (own, others)]
+        return _mixed(*every, mix), [ids[place] for place in own]
 
 
 def _check_weights(names: Sequence[str], weights: Sequence[float | int]) -> None:

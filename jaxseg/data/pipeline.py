@@ -6,7 +6,7 @@ views, on the number of the view as well.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -80,25 +80,24 @@ def numbered(
     example is dropped. views: above 1, each record is drawn so often: `image` is then
     [B, V, H, W, C], and so are maps of labels. clean: adds `clean`, like `image` and
     moved with it, but without the transforms of colors (blur, jitter). shard (p, n):
-    rows p::n of each batch of `batch_size`, so that n processes together get the same
-    batches as one.
+    the p-th of n equal parts of the rows of each batch of `batch_size`, so that n
+    processes together have the same batches as one.
     """
     draw = draws.Draw.of(source, transforms, (seed,), fields, views=views, clean=clean)
-    return TrainBatches(draw, batch_size, check_shard(shard, batch_size))
+    return TrainBatches(draw, batch_size, rows_of(shard, batch_size))
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainBatches:
-    """Batch number n of one source and the ids in it, as one of several processes."""
+    """Some `rows` of batch number n of one source, and the ids in them."""
 
     draw: draws.Draw
     batch_size: int
-    shard: tuple[int, int]
+    rows: Sequence[int]
 
     def __call__(self, number: int) -> tuple[Batch, list[str]]:
         first = number * self.batch_size
-        rows = range(first, first + self.batch_size)[self.shard[0] :: self.shard[1]]
-        return collate([(self.draw, self.draw(row)) for row in rows])
+        return collate([(self.draw, self.draw(first + row)) for row in self.rows])
 
 
 def collate(drawn: Sequence[tuple[draws.Draw, Example]]) -> tuple[Batch, list[str]]:
@@ -130,10 +129,9 @@ def eval_batches(
     size. Labels stay as they are: segmentation and depth at the original size, padded
     with IGNORE and 0 to a common one, boxes and keypoints relative to the whole image.
     """
-    place, num_shards = check_shard(shard, batch_size)
+    rows = rows_of(shard, batch_size)
     draws.check_fields(fields, source)
     letterbox = transforms_lib.Letterbox(*size, fill=normalize.mean)
-    rows = batch_size // num_shards
 
     def prepare(index: int) -> Example:
         if index >= len(source):
@@ -148,15 +146,14 @@ def eval_batches(
     def collate(examples: Sequence[Example]) -> Batch:
         real = [example for example in examples if example]
         filler = without_labels((real or [prepare(len(source) - 1)])[0])
-        full = real + [filler] * (rows - len(real))
+        full = real + [filler] * (len(rows) - len(real))
         extra = ("valid", "scaled", "label_size")
         full = pad_objects(pad_labels(full, source.dataset.size), limit=None)
-        return stack(full, (*fields, *extra), [normalize] * rows)
+        return stack(full, (*fields, *extra), [normalize] * len(rows))
 
-    # All processes yield equally many batches, or a collective operation would hang.
-    total = -(-len(source) // batch_size) * batch_size
-    indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
-    return parallel.in_threads(indices.batch(rows, batch_fn=collate), threads, prefetch)
+    examples = _in_rows(len(source), rows, batch_size).map(prepare)
+    batches = examples.batch(len(rows), batch_fn=collate)
+    return parallel.in_threads(batches, threads, prefetch)
 
 
 def once(
@@ -170,8 +167,7 @@ def once(
     """Every example of a draw once, in order, transformed by draw number n for example
     n. Adds valid bool [B], False for the rows that fill up the last batch.
     """
-    place, num_shards = check_shard(shard, batch_size)
-    count, rows = len(draw.source), batch_size // num_shards
+    count, rows = len(draw.source), rows_of(shard, batch_size)
 
     def prepare(index: int) -> Example:
         example = draw.of_record(min(index, count - 1), index)
@@ -182,11 +178,25 @@ def once(
 
     def batch(examples: Sequence[Example]) -> Batch:
         full = pad_objects(examples, limit=MAX_OBJECTS)
-        return stack(full, (*draw.fields, "valid"), [draw.normalize] * rows)
+        return stack(full, (*draw.fields, "valid"), [draw.normalize] * len(rows))
 
-    total = -(-count // batch_size) * batch_size
-    indices = grain.MapDataset.range(total).map(prepare)[place::num_shards]
-    return parallel.in_threads(indices.batch(rows, batch_fn=batch), threads, prefetch)
+    batches = (
+        _in_rows(count, rows, batch_size).map(prepare).batch(len(rows), batch_fn=batch)
+    )
+    return parallel.in_threads(batches, threads, prefetch)
+
+
+def _in_rows(count: int, rows: range, batch_size: int) -> grain.MapDataset:
+    """The numbers of examples in these rows of all batches, those beyond `count` too:
+    all processes have equally many, or a collective operation would hang.
+    """
+    total = -(-count // batch_size) * len(rows)
+
+    def number(index: int) -> int:
+        batch, row = divmod(index, len(rows))
+        return batch * batch_size + rows[row]
+
+    return grain.MapDataset.range(total).map(number)
 
 
 def without_labels(example: Example) -> Example:
@@ -251,6 +261,15 @@ def pad_objects(examples: Sequence[Example], limit: int | None) -> list[Example]
     return padded
 
 
+def enlarged(batch: Batch, shapes: Mapping[str, Sequence[int]]) -> Batch:
+    """Labels of a batch padded to these shapes, as `pad_labels`, `pad_objects` do."""
+    padded = {}
+    for name, shape in shapes.items():
+        after = [(0, more - have) for more, have in zip(shape, batch[name].shape)]
+        padded[name] = np.pad(batch[name], after, constant_values=NOTHING.get(name, 0))
+    return batch | padded
+
+
 def box_areas(boxes: np.ndarray) -> np.ndarray:
     """float [N] of boxes [N, 4]; negative sizes count as none."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
@@ -287,11 +306,13 @@ def stack(
     return batch
 
 
-def check_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
+def rows_of(shard: tuple[int, int], batch_size: int) -> range:
+    """The rows of a batch that a process (number, of how many) has."""
     place, num_shards = shard
     if not 0 <= place < num_shards or batch_size <= 0 or batch_size % num_shards:
         raise errors.UserError(
             f"batch_size={batch_size} does not divide among {num_shards} processes "
             f"(this is number {place}). Fix: set a multiple of {num_shards}."
         )
-    return place, num_shards
+    rows = batch_size // num_shards
+    return range(place * rows, (place + 1) * rows)

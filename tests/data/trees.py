@@ -71,10 +71,12 @@ class Examples(Source):
 
 
 def assert_shards(whole, parts):
-    """The rows of each batch are dealt out to the parts in turn."""
+    """Each part has the next of equally many rows of each batch."""
     for step, (batch, ids) in enumerate(whole):
         for place, batches in enumerate(parts):
             part, part_ids = batches[step]
-            assert part_ids == ids[place :: len(parts)]
-            rows = batch["image"][place :: len(parts)]
+            count = len(ids) // len(parts)
+            rows = slice(place * count, (place + 1) * count)
+            assert part_ids == ids[rows]
+            rows = batch["image"][rows]
             np.testing.assert_array_equal(part["image"], rows)
