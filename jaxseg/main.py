@@ -17,6 +17,10 @@ from jaxseg.core import command as commands
 from jaxseg.core import errors
 
 DEFAULT_WORKDIR = "runs"
+COORDINATOR = (
+    "address of process 0, where N processes on one or many hosts share each training; "
+    "auto: as JAX finds them on TPU pods and in SLURM"
+)
 EXIT_CODES = """exit codes:
   0    all is done
   1    something failed, diverged or is damaged; the others were made
@@ -31,27 +35,41 @@ EXIT_CODES = """exit codes:
 def main(argv: Sequence[str]) -> int:
     """Exit code: see EXIT_CODES."""
     arguments, changes = parse(argv)
+    from jaxseg.core import cluster, hosts  # load JAX: --help does without
+
     sys.stdout.reconfigure(line_buffering=True)  # a log file grows line by line
-    return command(arguments, changes)
+    cluster.join(arguments.coordinator, arguments.process, arguments.processes)
+    if hosts.leads():
+        return hosts.led(lambda: command(arguments, changes))
+    return follow(arguments, changes)
+
+
+def follow(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
+    """Takes part in what process 0 does for the same flags; its exit code."""
+    from jaxseg.transfer import chain
+    from jaxseg.transfer.running import everywhere
+
+    if arguments.print or arguments.plan:
+        return everywhere.follow((), Path())
+    config, workdir = _config(arguments, changes)
+    return everywhere.follow(chain.plan(config).stages, workdir)
 
 
 def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> int:
     """What the flags ask for."""
     from jaxseg.train import hooks
-    from jaxseg.transfer import chain, overrides, run
+    from jaxseg.transfer import chain, run
     from jaxseg.transfer.running import table
 
-    file, _, argument = arguments.config.partition(":")
-    config = load_config(Path(file), argument)
-    config = overrides.override(config, changes) if changes else chain.bind(config)
+    config, workdir = _config(arguments, changes)
     if arguments.print:
         print(json.dumps(config.plain(), indent=1))
         return 0
-    workdir = Path(arguments.workdir or Path(DEFAULT_WORKDIR) / config.study)
     if arguments.plan:
         stages = chain.plan(config).needed(arguments.only)
         table.show(config.study, stages, workdir)
         return 0
+    file, _, argument = arguments.config.partition(":")
     try:
         outcome = run.run(
             config,
@@ -66,6 +84,18 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
         print(f"jaxseg: stopped, {stop}. The same command continues.", file=sys.stderr)
         return 130
     return outcome.exit_code
+
+
+def _config(
+    arguments: argparse.Namespace, changes: list[tuple[str, Any]]
+) -> tuple[Any, Path]:
+    """The config with every default and change, and its workdir."""
+    from jaxseg.transfer import chain, overrides
+
+    file, _, argument = arguments.config.partition(":")
+    config = load_config(Path(file), argument)
+    config = overrides.override(config, changes) if changes else chain.bind(config)
+    return config, Path(arguments.workdir or Path(DEFAULT_WORKDIR) / config.study)
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]]]:
@@ -86,6 +116,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
     add("--print", action="store_true", help="print the config with all defaults")
     add("--only", default=".*", metavar="PATTERN", help="regex of stages to run")
     add("--stage", metavar="KEY", help="make this one stage, for workers")
+    add("--coordinator", metavar="HOST:PORT", help=COORDINATOR)
+    add("--process", type=int, metavar="I", help="number of this process, from 0")
+    add("--processes", type=int, metavar="N", help="how many there are")
     add("--max_hours", type=float, metavar="H", help="save and stop after H hours")
     add(
         "--set",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxseg.core import hosts
 from jaxseg.core.types import Batch, Example, Variables
 from jaxseg.data import dataset, pipeline
 from jaxseg.data import source as source_lib
@@ -57,15 +58,23 @@ class Evaluator:
         return self.measure(variables).values
 
     def measure(self, variables: Variables) -> Measured:
-        """The metrics over the whole source, their floor and their protocol."""
+        """The metrics over the whole source, their floor and their protocol: as process
+        0 computes them, which has the rows of all.
+        """
         metric = self._task.metric()
         state = metric.zeros()
         for batch, (predictions, counts) in self._behind(variables):
             rows = self._task.rows(counts, predictions, batch)
-            state = metric.merge(state, rows)
-        values = metric.compute(state, self.source.dataset.classes)
-        floor = metric.floor(state, self.headline)
-        return Measured(values, floor, self._protocol(state))
+            state = metric.merge(
+                state, rows if counts is not None else hosts.gathered(rows)
+            )
+
+        def measured() -> dict[str, Any]:
+            values = metric.compute(state, self.source.dataset.classes)
+            floor = metric.floor(state, self.headline)
+            return Measured(values, floor, self._protocol(state))._asdict()
+
+        return Measured(**hosts.first(measured))
 
     def predictions(self, variables: Variables, count: int) -> list[dict[str, Any]]:
         """{"example", "prediction"} of the first `count` examples, in order.
@@ -122,9 +131,20 @@ class Evaluator:
         for entry in self._outputs(variables):
             if waiting is not None:
                 yield waiting
-            waiting = jax.block_until_ready(entry)
+            waiting = self._on_host(jax.block_until_ready(entry))
         if waiting is not None:
             yield waiting
+
+    def _on_host(self, entry: tuple[Batch, Any]) -> tuple[Batch, Any]:
+        """With what `Task.rows` needs where other processes have a part of it: counts,
+        or predictions for the rows that this process has.
+        """
+        if hosts.shard()[1] == 1:
+            return entry
+        batch, (predictions, counts) = entry
+        if counts is not None:
+            return batch, (None, hosts.whole(counts))
+        return batch, (hosts.own(hosts.whole(predictions)), None)
 
     def _outputs(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
         """(batch, (predictions, counts)): every example once, in order."""
@@ -138,7 +158,8 @@ class Evaluator:
         """(height, width) of the maps that predictions are compared with."""
         if self._task.label_field is not None:
             return batch[self._task.label_field].shape[1:3]
-        sizes = [tuple(size) for size in batch["label_size"].tolist()]
+        sizes = hosts.every(batch["label_size"].tolist())
+        sizes = [tuple(size) for part in sizes for size in part]
         return pipeline.common_size(sizes, self.source.dataset.size)
 
     def _views(self) -> Iterator[tuple[Batch, ...]]:
@@ -154,11 +175,11 @@ class Evaluator:
                 batch_size=self.predictor.batch_size,
                 fields=self._fields,
                 threads=self.threads,
-                shard=(jax.process_index(), jax.process_count()),
+                shard=hosts.shard(),
             )
             for canvas in self.predictor.canvases
         ]
-        return zip(*streams, strict=True)
+        return (tuple(map(_alike, views)) for views in zip(*streams, strict=True))
 
     def _single_images(self) -> Iterator[tuple[Batch]]:
         for example in _read_ahead(self.source, self.threads):
@@ -171,6 +192,16 @@ class Evaluator:
     @property
     def _fields(self) -> tuple[str, ...]:
         return ("image", *self._task.judged_fields_of(self.source.dataset))
+
+
+def _alike(batch: Batch) -> Batch:
+    """With as many rows and columns of labels as other processes have."""
+    if hosts.shard()[1] == 1:
+        return batch
+    names = [name for name in pipeline.AS_THEY_ARE if name in batch]
+    shapes = hosts.every({name: list(batch[name].shape) for name in names})
+    most = {n: np.max([shape[n] for shape in shapes], axis=0).tolist() for n in names}
+    return pipeline.enlarged(batch, most)
 
 
 def _without_objects(batch: Batch) -> Batch:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core import compiled, hashing
+from jaxseg.core import compiled, hashing, hosts
 from jaxseg.core.types import Array, Batch, Variables
 from jaxseg.data import draws, pipeline
 from jaxseg.data import transforms as transforms_lib
@@ -70,8 +70,8 @@ class LossEvaluator:
             arrays = self.put(batch)
             given = (variables, arrays, jnp.int32(number))
             rows = program.compiled(*given, key=arrays)(*given)
-            state = metric.merge(state, jax.device_get(rows))
-        values = metric.compute(state, ())
+            state = metric.merge(state, jax.device_get(hosts.whole(rows)))
+        values = hosts.first(lambda: metric.compute(state, ()))
         return Measured(values, None, self._protocol())
 
     def _protocol(self) -> str:
@@ -96,9 +96,11 @@ class LossEvaluator:
             clean=own.clean,
             normalize=self.normalize,
         )
-        shard = (jax.process_index(), jax.process_count())
         return pipeline.once(
-            draw, batch_size=self.batch_size, threads=self.threads, shard=shard
+            draw,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            shard=hosts.shard(),
         )
 
     @property

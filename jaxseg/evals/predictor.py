@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import compiled, errors, hashing, images_jnp
+from jaxseg.core import compiled, errors, hashing, hosts, images_jnp
 from jaxseg.core import images as image_lib
 from jaxseg.core.types import Array, Batch, Example, Variables
 from jaxseg.data import pipeline, transforms
@@ -56,6 +56,12 @@ class Predictor:
                 "the features of its backbone, or train a task on them"
             )
         protocol.check(self.how, self._task, "protocol")
+        processes = hosts.shard()[1]
+        if self._sliding and processes > 1:  # each image is cut on one host
+            raise errors.UserError(
+                f"mode 'sliding': found {processes} processes, allowed: 1. Fix: mode "
+                "'whole' here, and python -m jaxseg.evaluate afterwards, on one process"
+            )
 
     def __call__(self, variables: Variables, images: Sequence[np.ndarray]) -> list:
         """The prediction for each image, in its own pixels.
@@ -72,7 +78,8 @@ class Predictor:
             if self._task.dense:
                 sizes = [tuple(size) for size in views[0]["label_size"].tolist()]
                 out = pipeline.common_size(sizes, self.size)
-            answers, _ = self.run(variables, views, out)
+            answers, _ = self.run(variables, [hosts.own(view) for view in views], out)
+            answers = hosts.whole(answers)
             predictions += self._in_pixels(answers, views[0])[: len(group)]
         return predictions
 
@@ -140,12 +147,15 @@ class Predictor:
         return [row[:height, :width] for row, (height, width) in zip(rows, sizes)]
 
     def _fills(self, batch: Batch, out: protocol.Size | None) -> bool:
-        """Whether maps need no resizing: all images are as large as the canvas."""
+        """Whether maps need no resizing: all images are as large as the canvas, also
+        those of other processes.
+        """
         if out is None or tuple(out) != tuple(self.size):
             return out is None
         real = batch.get("valid", np.ones(len(batch["image"]), bool))
         sizes = (batch["scaled"][real], batch["label_size"][real])
-        return all((rows == self.size).all() for rows in sizes)
+        fills = all((rows == self.size).all() for rows in sizes)
+        return all(hosts.every(bool(fills)))
 
     def _outputs(self, variables: Variables, batch: Batch, flip: bool = False) -> Any:
         """Of the head, for whole images on their canvas."""
@@ -177,11 +187,6 @@ class Predictor:
         self, variables: Variables, batch: Batch, out: protocol.Size
     ) -> Any:
         """float32 [1, *out, K]: mean scores of one image over windows and views."""
-        if jax.process_count() > 1:
-            raise errors.UserError(
-                f"mode 'sliding': found {jax.process_count()} processes, allowed: 1. "
-                "Fix: evaluate afterwards with python -m jaxseg.evaluate"
-            )
         (image,) = batch["image"]
         size, total = image.shape[:2], None
         for scale in self.how.scales:

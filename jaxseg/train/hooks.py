@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import checkpoint, errors, jsonl
+from jaxseg.core import checkpoint, errors, hosts, jsonl
 from jaxseg.train import every, loop
 from jaxseg.train import state as states
 
@@ -88,6 +88,7 @@ class Log:
         if math.isfinite(loss):
             return
         saved = "none" if self.saved() is None else f"step {self.saved()}"
+        ids = [one for part in hosts.every(ids) for one in part]
         raise errors.Diverged(
             f"loss is {loss} at step {step} (learning rate {lr:g}). Records "
             f"of that batch: {', '.join(ids)}. Last good checkpoint: {saved}. "
@@ -172,6 +173,7 @@ class Evaluate:
 class Save:
     """Saves a checkpoint when it is due, and before an interruption ends the run.
 
+    interrupted: whether to stop after this step, the same on all processes.
     states: returns the states of the other hooks. about: returns what else the meta of
     a checkpoint holds. last: the step of the checkpoint that the run resumes from.
     """
@@ -181,7 +183,7 @@ class Save:
         *,
         when: every.Every,
         checkpoints: checkpoint.Checkpoints,
-        interrupted: Callable[[], bool],
+        interrupted: Callable[[int], bool],
         states: Callable[[], dict[str, Any]],
         about: Callable[[], dict[str, Any]],
         last: int | None,
@@ -190,7 +192,7 @@ class Save:
         self.states, self.about, self.last = states, about, last
 
     def __call__(self, event: loop.Event) -> None:
-        asked = self.interrupted()
+        asked = self.interrupted(event.step)
         ends = event.step == self.when.last or event.stop
         if not ends and (asked or self.when(event.step)):
             meta = {"hooks": self.states(), **self.about()}

@@ -10,12 +10,27 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxseg.core import errors
+from jaxseg.core import errors, hosts
 
 
 def create() -> Mesh:
-    """All devices of all hosts."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+    """All devices of the processes that work together, those of a process in a row.
+
+    UserError where there are processes that were not joined.
+    """
+    if jax.process_count() != hosts.count():
+        raise errors.UserError(
+            f"found {jax.process_count()} processes that do not know each other, as on "
+            "a TPU pod; allowed is one, or all that `python -m jaxseg.main` joins. "
+            "Fix: --coordinator=auto on each host, or a single host"
+        )
+    if hosts.shard()[1] == 1:
+        own = jax.local_devices()
+        types = (AxisType.Auto,)
+        return jax.make_mesh((len(own),), ("data",), axis_types=types, devices=own)
+    # A batch of all processes has the rows of process 0 first.
+    every = sorted(jax.devices(), key=lambda one: (one.process_index, one.id))
+    return Mesh(np.array(every), ("data",), axis_types=(AxisType.Auto,))
 
 
 def check_batch(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
@@ -39,7 +54,7 @@ def round_up(batch_size: int, mesh: Mesh) -> int:
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Each host's rows onto its devices, as one global array per field."""
+    """Each process's rows onto its devices, as one global array per field."""
     split = NamedSharding(mesh, PartitionSpec("data"))
     return {
         name: jax.make_array_from_process_local_data(split, np.asarray(rows))
@@ -48,5 +63,12 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
 
 
 def put_state(tree: Any, mesh: Mesh) -> Any:
-    """A copy of every leaf on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """A copy of every leaf on every device: of those that process 0 has."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    if hosts.shard()[1] == 1:
+        return jax.device_put(tree, everywhere)
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        return jax.make_array_from_process_local_data(everywhere, leaf, leaf.shape)
+
+    return jax.tree.map(put, hosts.copied(tree))

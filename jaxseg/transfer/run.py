@@ -15,7 +15,14 @@ from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
 from jaxseg.transfer import chain
 from jaxseg.transfer import store as stores
-from jaxseg.transfer.running import demand, dropping, record, status, unchanged
+from jaxseg.transfer.running import (
+    demand,
+    dropping,
+    everywhere,
+    record,
+    status,
+    unchanged,
+)
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
 
@@ -333,5 +340,5 @@ def run_stage(
             interrupted=interrupted,
         )
         parents = {role: manifests.read(f) for role, f in context.parents.items()}
-        facts = kind(one.kind).run(context)
+        facts = everywhere.run(one, context)
         store.finish(one.key, record.manifest(one, facts, parents))

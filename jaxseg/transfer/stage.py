@@ -113,6 +113,7 @@ class Kind:
     Spec: ClassVar[type[binding.Spec]]
     VERSION: ClassVar[int]  # goes up when the same spec would give another result
     DOES_WITHOUT: ClassVar[bool] = False  # some of its parents may have diverged
+    TOGETHER: ClassVar[bool] = False  # all processes run it; else process 0 alone
 
     def bind(self, section: Mapping[str, Any], where: str) -> Any:
         """The section as a Spec, with every default."""

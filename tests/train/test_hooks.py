@@ -117,7 +117,7 @@ def evaluate(values, **options):
     return hooks.Evaluate(**watching(values, **options))
 
 
-def saving(box, interrupted=lambda: False, last=None):
+def saving(box, interrupted=lambda step: False, last=None):
     return dict(
         when=every.Every(2, 5),
         checkpoints=box,
@@ -229,7 +229,7 @@ def test_what_is_saved_has_the_states_of_the_other_hooks_and_restores_them():
 
 
 def test_asked_to_end_it_saves_first():
-    _, _, hook = build(box := Box(), interrupted=lambda: True)
+    _, _, hook = build(box := Box(), interrupted=lambda step: True)
     with pytest.raises(hooks.Interrupted, match="saved at step 3"):
         hook(event(3))
     assert box.calls == ["save", "wait"]

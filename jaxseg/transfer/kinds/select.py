@@ -16,7 +16,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from jaxseg.core import binding, errors, hashing, jsonl, lookup, manifest, nested, rules
+from jaxseg.core import (
+    binding,
+    errors,
+    hashing,
+    hosts,
+    jsonl,
+    lookup,
+    manifest,
+    nested,
+    rules,
+)
 from jaxseg.data import spec as data_spec
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.kinds import _peak as peak
@@ -49,6 +59,7 @@ class Select(stages.Kind):
     Spec = SelectSpec
     VERSION = 3
     DOES_WITHOUT = True  # candidates that diverged
+    TOGETHER = True  # a refit is a training
 
     def key_parts(self, spec: SelectSpec) -> Any:
         """Without a search as before there were any."""
@@ -156,7 +167,9 @@ KIND = Select()
 
 def _run(context: stages.StageContext) -> dict[str, Any]:
     spec = context.stage.spec
-    manifests = {role: manifest.read(f) for role, f in context.parents.items()}
+    manifests = hosts.first(
+        lambda: {role: manifest.read(f) for role, f in context.parents.items()}
+    )
     scores = {role: _score(m, spec.evaluation) for role, m in manifests.items()}
     best = max if next(iter(scores.values()))["higher_is_better"] else min
     values = {role: score["value"] for role, score in scores.items()}

@@ -30,6 +30,7 @@ class Train(stages.Kind):
 
     Spec = TrainSpec
     VERSION = 6
+    TOGETHER = True
 
     def bind(self, section: Mapping[str, Any], where: str) -> TrainSpec:
         """All nested sections with their defaults; what the data decide stays None."""

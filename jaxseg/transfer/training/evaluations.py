@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import jsonl
+from jaxseg.core import hosts, jsonl
 from jaxseg.core.types import Variables
 from jaxseg.data import transforms
 from jaxseg.data.normalization import Normalize
@@ -101,7 +101,8 @@ class Evaluations:
         if getattr(part.task, "drawn", ()):  # an objective alone has none
             headline = self.evaluators[self.spec.headline]
             predictions = headline.predictions(variables, self.spec.samples)
-            samples.write(predictions, part.task, part.facts, folder, step)
+            if hosts.leads():
+                samples.write(predictions, part.task, part.facts, folder, step)
 
     def _rows(
         self, name: str, measured: evaluators.Measured, words: str

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import tensorboardX
 
-from jaxseg.core import checkpoint, errors, jsonl, licences, trees
+from jaxseg.core import checkpoint, errors, hosts, jsonl, licences, trees
 from jaxseg.core.types import Batch, Variables
 from jaxseg.data import parallel, pipeline
 from jaxseg.data.source import Source
@@ -57,10 +57,11 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Start, train, evaluate, write; returns what the manifest says of it."""
-        for name, (data, source) in self.described.items():
-            self.read[name] = data.described(source)
-            source.prepare()
-            checks.once(source)
+        with hosts.agreeing():
+            for name, (data, source) in self.described.items():
+                self.read[name] = data.described(source)
+                source.prepare()
+                checks.once(source)
         self._note_differences()
         self.prepare = self._elapsed()
         state, watch = self._fit(*self._restore_or_start())
@@ -118,11 +119,11 @@ class Training:
     def _restore_or_start(self) -> tuple[states.TrainState, int, dict[str, Any]]:
         """State, finished steps, states of hooks: of the newest checkpoint if any."""
         tx = programs.optimizer(self.spec.optimizer)
-        variables = self._initial_variables()
-        averaged = self.spec.ema is not None
-        state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
-        fresh = {"step": 0, "hooks": {}}
-        flat, meta = self.checkpoints.restore() or (None, fresh)
+        averaged, fresh = self.spec.ema is not None, {"step": 0, "hooks": {}}
+        with hosts.agreeing():
+            variables = self._initial_variables()
+            state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
+            flat, meta = self.checkpoints.restore() or (None, fresh)
         for saved in (self.checkpoints, self.best):
             saved.forget(after=meta["step"])
         if flat is None:
@@ -137,7 +138,7 @@ class Training:
             state = mesh.put_state(states.from_flat(state, flat), self.mesh)
             self._go_on(meta)
         jsonl.write_json(self.context.folder / receipts.FILE, self.receipts)
-        return state, meta["step"], meta["hooks"]
+        return state, *hosts.first(lambda: [meta["step"], meta["hooks"]])
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
         """Takes over what a checkpoint says of the run; says where it goes on."""
@@ -173,11 +174,13 @@ class Training:
         return {"prepare": self.prepare} | {n: getattr(self.clock, n) for n in names}
 
     def _initial_variables(self) -> Variables:
-        """Fresh values, then each start transplanted in order."""
+        """Fresh values, then each start transplanted in order, which is done by process
+        0: the state that it begins with is that of all.
+        """
         shape = self.spec.network.image_shape
         fresh = initial.variables(self.model, shape, self.spec.seed)
         variables = jax.device_get(fresh)
-        for start in self.spec.starts:
+        for start in self.spec.starts if hosts.leads() else ():
             parent = artifact.load(self.context.parents[start.parent])
             try:
                 variables, receipt = starts.transplanted(
@@ -215,7 +218,7 @@ class Training:
                 save=dict(
                     when=every.Every(spec.run.checkpoint_every, steps),
                     checkpoints=self.checkpoints,
-                    interrupted=self.context.interrupted,
+                    interrupted=hosts.Stop(self.context.interrupted),
                     about=self._about,
                     last=first or None,
                 ),
@@ -245,7 +248,7 @@ class Training:
     def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
         run, what = self.spec.run, (source.name for source in self.parts.sources)
         return parallel.ahead(
-            self.parts.batches((jax.process_index(), jax.process_count())),
+            self.parts.batches(hosts.shard()),
             first,
             " and ".join(what),
             threads=run.threads,
@@ -262,6 +265,11 @@ class Training:
         """The last weights, or the best that an evaluation saw, and their step."""
         if self.spec.keep == "last" or watch.kept["step"] is None:
             return state.variables(), None
+        with hosts.agreeing():
+            best = self._best_variables(watch) if hosts.leads() else state.variables()
+        return mesh.put_state(best, self.mesh), watch.kept["step"]
+
+    def _best_variables(self, watch: hooks.Evaluate) -> Variables:
         best = self.best.restore()
         if best is None or best[1]["step"] != watch.kept["step"]:
             raise errors.UserError(
@@ -269,7 +277,7 @@ class Training:
                 f"are damaged or gone. Fix: delete {self.context.scratch} and run "
                 "again."
             )
-        return mesh.put_state(best[0], self.mesh), watch.kept["step"]
+        return best[0]
 
     def _flops(self, steps: int) -> float | None:
         """Of all steps; None where the cost of one was not seen since a resume."""

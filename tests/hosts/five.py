@@ -1,0 +1,62 @@
+"""A config with a training of each task type, and a chain with a refit.
+
+get_config(arg): names of stages, joined by "+"; all without.
+"""
+
+LINEAR = {"name": "linear"}
+DAY = {"name": "worlds/driving_day", "count": 12}
+TASKS = {
+    "segmentation": (DAY, LINEAR, {}),
+    "detection": (DAY, {"name": "centernet"}, {}),
+    "keypoints": (
+        {"name": "worlds/closeups_dogs", "count": 12},
+        {"name": "keypoints"},
+        {},
+    ),
+    "depth": (DAY, {"name": "depth"}, {}),
+    "classification": (
+        {"name": "worlds/websearch", "count": 12},
+        {"name": "classifier"},
+        {"mixup": 0.4},
+    ),
+}
+
+
+def train(task, data, head, **more):
+    return {
+        "kind": "train",
+        "data": data,
+        "evaluations": {"validation": {"count": 10}},
+        "task": {"name": task},
+        "model": {"backbone": {"name": "unet", "variant": "tiny"}, "head": head},
+        "optimizer": {"name": "sgd", "clip": 1.0},
+        "steps": 3,
+        "batch_size": 8,
+        "lr": 0.01,
+        "samples": 1,
+        "run": {"log_every": 1},
+    } | more
+
+
+def get_config(arg=""):
+    stages = {
+        task: train(task, data, head, **more)
+        for task, (data, head, more) in TASKS.items()
+    }
+    held = {"split": "train", "part": "holdout"}
+    start = {"parent": "start", "take": {"backbone": "backbone"}}
+    stages["candidate"] = train(
+        "segmentation",
+        {"name": "worlds/driving_night", "count": 12, "part": "train"},
+        LINEAR,
+        evaluations={"validation": {"count": 10}, "holdout": held},
+        parents={"start": "depth"},
+        starts=[start],
+        eval_every=2,
+        keep="best",
+        choose_by="holdout",
+    )
+    parents = {"a": "candidate"}
+    stages["chosen"] = {"kind": "select", "parents": parents}
+    names = arg.split("+") if arg else list(stages)
+    return {"study": "five", "stages": {name: stages[name] for name in names}}

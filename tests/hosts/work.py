@@ -1,0 +1,159 @@
+"""What two processes do together, one check after another; run by test_together.
+
+python -m tests.hosts.work CASE FOLDER --coordinator=... --process=I --processes=2
+"""
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxseg.core import checkpoint, cluster, errors, hosts
+from jaxseg.train import mesh
+from jaxseg.transfer.spec import TrainSpec
+from jaxseg.transfer.training import parts
+from tests.hosts import five
+
+
+@contextlib.contextmanager
+def refused(kind, text):
+    """As pytest.raises."""
+    try:
+        yield
+    except kind as error:
+        assert text in str(error), str(error)
+    else:
+        raise AssertionError(f"nothing raised, wanted {text}")
+
+
+def messages(folder):
+    """Values and errors of one are those of all; alone nothing is exchanged."""
+    me = hosts.place()
+    assert hosts.shard() == (0, 1) and hosts.every(me) == [me]
+    assert hosts.first(lambda: me) == me
+    with hosts.together():
+        assert hosts.shard() == (me, 2)
+        assert hosts.every({"place": me}) == [{"place": 0}, {"place": 1}]
+        value = {"a": [1, None, "x", 0.1], "b": np.arange(3)}
+        got = hosts.first(lambda: value if me == 0 else 1 / 0)
+        assert got["a"] == value["a"] and got["b"].tolist() == [0, 1, 2]
+        with refused(errors.Diverged, "lost"):
+            hosts.first(lambda: _raise(errors.Diverged("lost")))
+        rows = {"x": np.full((2, 3), me), "valid": np.array([True, me == 0])}
+        joined = hosts.gathered(rows)
+        assert joined["x"][:, 0].tolist() == ([0, 0, 1, 1] if me == 0 else [1, 1])
+        assert joined["valid"].dtype == bool
+        assert hosts.own(np.arange(4)).tolist() == [2 * me, 2 * me + 1]
+    for number in range(2):  # each of them fails once, and nobody waits afterwards
+        theirs = f"process {number}: no data" if me != number else "no data"
+        with refused(errors.UserError, theirs), hosts.agreeing():
+            if me == number:
+                raise errors.UserError("no data")
+    with refused(RuntimeError, "KeyError"), hosts.together():
+        if me == 1:
+            raise RuntimeError("KeyError of mine")
+    if me == 0:
+        hosts.call({"stage": "a"})
+        assert hosts.led(lambda: 3) == 3
+    else:
+        assert hosts.called() == {"stage": "a"} and hosts.called() == {"code": 3}
+
+
+def arrays(folder):
+    """Bits of process 0 everywhere; split arrays whole again; one writes."""
+    me = hosts.place()
+    with hosts.together():
+        devices = mesh.create()
+        assert devices.size == 4
+        assert [one.process_index for one in devices.devices] == [0, 0, 1, 1]
+        mine = {"w": np.float32([-0.0, np.nan, 1 + me]), "n": np.int32(me - 1)}
+        copies = mesh.put_state(mine, devices)
+        there = jax.tree.map(np.asarray, copies)
+        assert there["w"].tobytes() == np.float32([-0.0, np.nan, 1]).tobytes()
+        assert there["n"] == -1 and copies["w"].is_fully_replicated
+        batch = mesh.put_batch({"x": np.arange(4.0) + 4 * me}, devices)
+        assert hosts.whole(batch)["x"].tolist() == list(range(8))
+        checkpoint.save_tree(folder / "weights", {"w": np.full(3, float(me))})
+        box = checkpoint.Checkpoints(folder / "steps")
+        box.save(3, {"w": np.ones(2)}, {"value": me})
+        box.wait()
+        with hosts.agreeing():  # process 0 has written
+            pass
+        assert checkpoint.restore_tree(folder / "weights")["w"].tolist() == [0, 0, 0]
+        tree, meta = box.restore()
+        assert tree["w"].tolist() == [1, 1] and meta["value"] == 0
+    alone = mesh.create()
+    assert alone.size == 2 and alone.devices[0].process_index == me
+
+
+def stop(folder):
+    """Both stop after the same step, whichever is asked, two steps later."""
+    me = hosts.place()
+    with hosts.together():
+        devices = mesh.create()
+        add = jax.jit(lambda total, batch: total + batch["x"].sum())
+        for asked in (0, 1):
+            now, total, last = [False], mesh.put_state(np.float32(0), devices), None
+            until = hosts.Stop(lambda now=now: now[0])
+            for step in range(1, 20):
+                batch = mesh.put_batch({"x": np.ones(4, np.float32)}, devices)
+                jax.block_until_ready(last)  # as in train.loop
+                last = total = add(total, batch)
+                now[0] = me == asked and step >= 5
+                if until(step):
+                    break
+            assert hosts.every(step) == [7, 7], step
+        never = hosts.Stop(lambda: False)
+        assert not any(never(step) for step in range(3))
+
+
+def order(folder):
+    """Each batch holds, example by example, what one process reads; MixUp as well."""
+    for mixup in (0.0, 0.4):
+        data = {"name": "worlds/websearch", "count": 12}
+        section = five.train("classification", data, {"name": "classifier"})
+        one = _parts(section | {"mixup": mixup})
+        with hosts.together():
+            devices, shard = mesh.create(), hosts.shard()
+            alone, shared = one.batches((0, 1)), one.batches(shard)
+            for number in range(4):
+                (wanted, ids), (batch, own) = alone(number), shared(number)
+                found = hosts.whole(mesh.put_batch(batch, devices))
+                assert found.keys() == wanted.keys()
+                for name, array in wanted.items():
+                    np.testing.assert_array_equal(found[name], array)
+                assert [one for part in hosts.every(own) for one in part] == ids
+
+
+def _parts(section):
+    from jaxseg.transfer import chain
+
+    plan = chain.plan(chain.bind({"study": "s", "stages": {"one": section}}))
+    spec = plan.stages[0].spec
+    assert isinstance(spec, TrainSpec)
+    return parts.Parts(spec)
+
+
+def _raise(error):
+    raise error
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("cases")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--coordinator")
+    parser.add_argument("--process", type=int)
+    parser.add_argument("--processes", type=int)
+    given = parser.parse_args()
+    cluster.join(given.coordinator, given.process, given.processes)
+    for case in given.cases.split("+"):
+        globals()[case](given.folder)
+        print("passed", case, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
