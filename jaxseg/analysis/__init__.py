@@ -6,7 +6,8 @@
                             data by the names of their fields -> rows, or
                             `tools.Found` with arrays as well
 
-and, where fields do not name all data, reads(spec) -> {name: DataSpec}.
+and, where fields do not name all data, reads(spec) -> {name: DataSpec}, and TINY,
+fields that make it small, see transfer/smoke.py.
 """
 
 SHARED = ("batch_statistics", "features", "tools")  # used by several, itself none

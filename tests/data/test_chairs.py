@@ -290,3 +290,10 @@ def test_light_from_the_front_leaves_the_top_darker():
     assert len(shades) == 2
     top, front = colour[8, 32, 0], colour[50, 32, 0]
     assert top < front
+
+
+def test_a_normal_is_the_cross_product():
+    a, b = np.random.default_rng(0).normal(size=(2, 3))
+    assert (drawing._cross(a, b) == np.cross(a, b)).all()
+    right, up = np.eye(3)[:2]
+    assert drawing._cross(right, up).tolist() == [0, 0, 1]

@@ -12,7 +12,7 @@ import pytest
 from jaxseg.data import dataset
 from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import worlds
-from jaxseg.data.render import canvas, objects, store
+from jaxseg.data.render import canvas, objects, store, textures
 
 SCENES = [name for name, facts in worlds.DATASETS.items() if "boxes" in facts.fields]
 TRIMAPS = ("trimap_dogs", "trimap_insects")
@@ -390,3 +390,14 @@ def test_a_scene_is_of_the_world_that_its_label_says(name, monkeypatch):
 def test_a_scene_is_read_without_the_labels_of_its_world(cache):
     source = source_lib.open("worlds/scenes_places", split="validation", count=2)
     assert set(source[0]) == {"image", "label", "id"}
+
+
+@pytest.mark.parametrize("shapes", [((128, 25), (25, 128)), ((3, 96, 96), (96, 96))])
+def test_a_product_in_parts_is_the_product(shapes):
+    """More than BLAS makes in one thread: the parts are put together in order."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.random(shape, dtype=np.float32) for shape in shapes)
+    assert a.shape[-2] * b.size > textures.ALONE
+    found = textures.product(a, b)
+    np.testing.assert_allclose(found, np.float64(a) @ np.float64(b), rtol=1e-5)
+    assert found.shape == (a @ b).shape and found.dtype == np.float32
