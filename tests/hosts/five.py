@@ -1,6 +1,6 @@
-"""A config with a training of each task type, and a chain with a refit.
+"""A config with a training of each task type, a chain with a refit, and odd ones.
 
-get_config(arg): names of stages, joined by "+"; all without.
+get_config(arg): names of stages, joined by "+".
 """
 
 LINEAR = {"name": "linear"}
@@ -38,7 +38,7 @@ def train(task, data, head, **more):
     } | more
 
 
-def get_config(arg=""):
+def get_config(arg):
     stages = {
         task: train(task, data, head, **more)
         for task, (data, head, more) in TASKS.items()
@@ -58,5 +58,9 @@ def get_config(arg=""):
     )
     parents = {"a": "candidate"}
     stages["chosen"] = {"kind": "select", "parents": parents}
-    names = arg.split("+") if arg else list(stages)
-    return {"study": "five", "stages": {name: stages[name] for name in names}}
+    often = {"log_every": 1, "checkpoint_every": 5}
+    stages["long"] = train("segmentation", DAY, LINEAR, steps=200, run=often)
+    stages["sliding"] = train("segmentation", DAY, LINEAR)
+    windows = {"count": 2, "protocol": {"mode": "sliding"}}
+    stages["sliding"]["evaluations"] = {"validation": windows}
+    return {"study": "five", "stages": {name: stages[name] for name in arg.split("+")}}

@@ -4,7 +4,7 @@ import pytest
 
 from tests.hosts import processes, work
 
-CASES = ("messages", "arrays", "stop", "order")
+CASES = ("messages", "arrays", "stop", "order", "metrics")
 
 
 @pytest.fixture(scope="module")

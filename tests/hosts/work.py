@@ -15,7 +15,7 @@ from jaxseg.core import checkpoint, cluster, errors, hosts
 from jaxseg.train import mesh
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.training import parts
-from tests.hosts import five
+from tests.hosts import five, judged
 
 
 @contextlib.contextmanager
@@ -126,6 +126,20 @@ def order(folder):
                 for name, array in wanted.items():
                     np.testing.assert_array_equal(found[name], array)
                 assert [one for part in hosts.every(own) for one in part] == ids
+
+
+def metrics(folder):
+    """Of every task the same numbers, and neither 0 nor 1."""
+    for name in judged.TASKS:
+        alone = judged.measured(name)
+        with hosts.together():
+            shared = judged.measured(name)
+        assert shared.protocol == alone.protocol, (name, shared, alone)
+        assert shared.values.keys() == alone.values.keys()
+        for metric, value in alone.values.items():
+            assert abs(shared.values[metric] - value) < 1e-4, (name, metric)
+        first = next(iter(alone.values.values()))
+        assert 0 < first < 1, (name, alone.values)
 
 
 def _parts(section):

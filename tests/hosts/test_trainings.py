@@ -1,0 +1,122 @@
+"""Two processes with four devices each against one process with eight."""
+
+import time
+
+import pytest
+
+from jaxseg.core import jsonl
+from jaxseg.core import manifest as manifests
+from tests.hosts import five, processes
+
+pytestmark = pytest.mark.slow  # each compiles what it runs for eight devices
+ALL = [*five.TASKS, "candidate", "chosen"]
+OPEN = (*five.TASKS, "candidate")  # have a log of training
+
+
+def start(workdir, stages, devices, count=1):
+    names = "+".join(stages)
+    flags = [f"--config={processes.FIVE}:{names}", f"--workdir={workdir}"]
+    return processes.start(flags, devices, count)
+
+
+def artifacts(workdir):
+    """{stage: (manifest, rows of its log)}."""
+    found = {}
+    for folder in (workdir / "artifacts").iterdir():
+        manifest = manifests.check(folder)
+        found[manifest["name"]] = (manifest, jsonl.read(folder / "metrics.jsonl"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, user_cache):
+    """Artifacts of all stages, by one process and by two."""
+    made = []
+    for devices, count in ((8, 1), (4, 2)):
+        workdir = tmp_path_factory.mktemp(f"by{count}")
+        for code, text in processes.ended(start(workdir, ALL, devices, count), 900):
+            assert code == 0, text
+        assert not list((workdir / "running").iterdir())
+        made.append(artifacts(workdir))
+    return made
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_the_same_key_losses_and_metrics(both, stage):
+    (alone, log), (shared, shared_log) = (made[stage] for made in both)
+    assert alone["key"] == shared["key"] and alone["devices"] == shared["devices"]
+    losses, others = (
+        [row["loss"] for row in rows if row["kind"] == "train"]
+        for rows in (log, shared_log)
+    )
+    assert len(losses) >= 2 and others == pytest.approx(losses, rel=1e-5)
+    metrics, theirs = (
+        {(row["evaluation"], row["name"]): row["value"] for row in manifest["metrics"]}
+        for manifest in (alone, shared)
+    )
+    assert metrics and theirs == pytest.approx(metrics, abs=1e-4)
+
+
+def wait_for(workdir, step, started):
+    """Until there is a checkpoint of that step or a later one."""
+    end = time.monotonic() + 200
+    while time.monotonic() < end:
+        found = workdir.glob("running/*/checkpoints/step_*/meta.json")
+        if any(int(path.parent.name[5:]) >= step for path in found):
+            return
+        assert all(one.poll() is None for one in started)
+        time.sleep(0.1)
+    raise AssertionError("no checkpoint")
+
+
+def kill(workdir, place, step):
+    """Two processes of which one is killed at a step: both end within a minute."""
+    started = start(workdir, ["long"], 4, 2)
+    try:
+        wait_for(workdir, step, started)
+        started[place].kill()
+        begin = time.monotonic()
+        results = processes.ended(started, 60)
+    finally:
+        for one in started:
+            one.kill()
+    assert results[place][0] == -9 and results[1 - place][0] != 0, results
+    assert not artifacts_there(workdir)
+    return time.monotonic() - begin
+
+
+def artifacts_there(workdir):
+    return list(workdir.glob("artifacts/*"))
+
+
+def test_one_is_killed_and_the_next_run_resumes(tmp_path, user_cache):
+    for place, step in ((1, 5), (0, 20)):
+        assert kill(tmp_path, place, step) < 60
+    ((code, text),) = processes.ended(start(tmp_path, ["long"], 4))
+    assert code == 0, text
+    assert "stage long goes on after step " in text
+    assert "devices 4 x cpu (was 8 x cpu): the last digits may differ" in text
+    manifest, log = artifacts(tmp_path)["long"]
+    assert [row["step"] for row in log if row["kind"] == "train"] == list(range(1, 201))
+    assert [row["devices"] for row in manifest["environments"]] == [
+        "8 x cpu",
+        "4 x cpu",
+    ]
+
+
+def test_a_request_to_stop_is_saved_by_all(tmp_path, user_cache):
+    """Given to the second process alone."""
+    started = start(tmp_path, ["long"], 4, 2)
+    wait_for(tmp_path, 5, started)
+    started[1].terminate()
+    results = processes.ended(started, 60)
+    assert [code for code, _ in results] == [130, 130], results
+    assert "stopped, saved at step " in results[0][1]
+
+
+def test_what_cannot_be_shared_is_refused(tmp_path, user_cache):
+    results = processes.ended(start(tmp_path, ["sliding", "segmentation"], 1, 2))
+    assert [code for code, _ in results] == [1, 1]
+    text = results[0][1]
+    assert "mode 'sliding': found 2 processes, allowed: 1. Fix: mode 'whole'" in text
+    assert "failed" in text and [*artifacts(tmp_path)] == ["segmentation"]
