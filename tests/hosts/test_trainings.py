@@ -10,7 +10,6 @@ from tests.hosts import five, processes
 
 pytestmark = pytest.mark.slow  # each compiles what it runs for eight devices
 ALL = [*five.TASKS, "candidate", "chosen"]
-OPEN = (*five.TASKS, "candidate")  # have a log of training
 
 
 def start(workdir, stages, devices, count=1):
@@ -81,12 +80,8 @@ def kill(workdir, place, step):
         for one in started:
             one.kill()
     assert results[place][0] == -9 and results[1 - place][0] != 0, results
-    assert not artifacts_there(workdir)
+    assert not list(workdir.glob("artifacts/*"))
     return time.monotonic() - begin
-
-
-def artifacts_there(workdir):
-    return list(workdir.glob("artifacts/*"))
 
 
 def test_one_is_killed_and_the_next_run_resumes(tmp_path, user_cache):
@@ -112,6 +107,15 @@ def test_a_request_to_stop_is_saved_by_all(tmp_path, user_cache):
     results = processes.ended(started, 60)
     assert [code for code, _ in results] == [130, 130], results
     assert "stopped, saved at step " in results[0][1]
+
+
+def test_one_fails_while_the_other_waits_for_it(tmp_path):
+    """Nobody can tell the other, which is in an operation on the devices of both."""
+    started = processes.start(["fails", tmp_path], 2, 2, module="tests.hosts.work")
+    results = processes.ended(started, 60)
+    assert all(code != 0 for code, _ in results), results
+    said = "process 1 of 2 ends, the others do not answer: UserError: a.png: damaged"
+    assert said in results[1][1]
 
 
 def test_what_cannot_be_shared_is_refused(tmp_path, user_cache):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import checkpoint, cluster, errors, hosts
@@ -108,6 +109,16 @@ def stop(folder):
             assert hosts.every(step) == [7, 7], step
         never = hosts.Stop(lambda: False)
         assert not any(never(step) for step in range(3))
+
+
+def fails(folder):
+    """Process 1 raises; process 0 waits for its devices."""
+    with hosts.together():
+        devices = mesh.create()
+        batch = mesh.put_batch({"x": np.ones(4, np.float32)}, devices)
+        if hosts.place() == 1:
+            raise errors.UserError("a.png: damaged")
+        jax.block_until_ready(jax.jit(jnp.sum)(batch["x"]))
 
 
 def order(folder):

@@ -29,5 +29,11 @@ def test_a_batch_that_does_not_split_is_refused():
         mesh.check_batch(1, toy.on(2))
 
 
+def test_processes_that_were_not_joined_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 4)
+    with pytest.raises(errors.UserError, match=r"found 4 processes .*coordinator=auto"):
+        mesh.create()
+
+
 def test_round_up():
     assert [mesh.round_up(n, toy.on(2)) for n in (1, 2, 3)] == [2, 2, 4]

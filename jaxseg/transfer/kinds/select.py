@@ -277,7 +277,7 @@ def _refit(
             for name in spec.evaluations
         },
     )
-    facts = training.Training(inner, data_spec.placed(spec, folders)).run()
+    facts = training.run(inner, data_spec.placed(spec, folders))
     both = nested.plain(context.stage.spec) | nested.plain(spec)
     return facts | {"spec": both, "refit_of": manifest["key"]}
 

@@ -125,7 +125,7 @@ class Train(stages.Kind):
             training,  # loads grain: a plan does without
         )
 
-        return training.Training(context, context.stage.spec).run()
+        return training.run(context, context.stage.spec)
 
 
 KIND = Train()

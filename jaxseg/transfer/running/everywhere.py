@@ -5,13 +5,16 @@ own, which is deleted: process 0 writes the artifact.
 """
 
 import dataclasses
+import logging
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxseg.core import errors, hosts, signals
 from jaxseg.data import spec as data_spec
+from jaxseg.train import hooks
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.stage import Stage, StageContext, kind
 
@@ -24,8 +27,8 @@ def run(one: Stage, context: StageContext) -> dict[str, Any]:
     call = {"stage": one.name, "key": one.key, "roles": list(context.parents)}
     hosts.call(call | {"lost": dict(context.lost)})
     with hosts.together():
-        with hosts.agreeing():  # that they plan the same, see `_context`
-            pass
+        with hosts.agreeing():
+            pass  # the others compare their plans with this one, see `_context`
         return own.run(context)
 
 
@@ -51,8 +54,9 @@ def _follow(
             with hosts.agreeing():
                 context = _context(names, store, call, folder, interrupted)
             kind(context.stage.kind).run(context)
-    except Exception:  # raised by all: process 0 says it, and goes on or ends
-        return
+    except Exception as error:  # raised by all: process 0 reports it, and goes on
+        if not isinstance(error, errors.UserError | hooks.Interrupted):
+            logging.error("%s", traceback.format_exc())
 
 
 def _context(

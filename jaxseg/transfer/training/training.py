@@ -26,6 +26,13 @@ from jaxseg.transfer.training import parts, receipts, sizes, starts
 from jaxseg.transfer.training.evaluations import Evaluations
 
 
+def run(context: StageContext, spec: TrainSpec) -> dict[str, Any]:
+    """What the manifest says of a training, into `context.folder`."""
+    with hosts.agreeing():
+        training = Training(context, spec)
+    return training.run()
+
+
 class Training:
     """A stage's parts, built once; `run` trains, evaluates and writes."""
 
@@ -239,11 +246,19 @@ class Training:
                     hooks=called,
                     clock=self.clock,
                 )
+            except (errors.Diverged, hooks.Interrupted):
+                with hosts.agreeing():  # raised on all, but process 0 may still write
+                    self._wait()
+                raise
             finally:
                 batches.close()
-                self.checkpoints.wait()
-                self.best.wait()
+                self._wait()
         return state, watch
+
+    def _wait(self) -> None:
+        """Until all checkpoints are on disk."""
+        self.checkpoints.wait()
+        self.best.wait()
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, list[str]]]:
         run, what = self.spec.run, (source.name for source in self.parts.sources)
