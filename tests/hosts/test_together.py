@@ -1,10 +1,10 @@
-"""Two processes with two devices each, one pair for all that compiles no network."""
+"""Two processes with two devices each: one pair for all that is quick."""
 
 import pytest
 
 from tests.hosts import processes, work
 
-CASES = ("messages", "arrays", "stop", "order", "metrics")
+CASES = ("messages", "arrays", "stop", "order", "metrics", "losses")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import checkpoint, cluster, errors, hosts
+from jaxseg.data import source
+from jaxseg.data.normalization import Normalize
+from jaxseg.evals import evaluator, loss, predictor, protocol
+from jaxseg.models import model as models
+from jaxseg.tasks import build
 from jaxseg.train import mesh
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.training import parts
@@ -151,6 +156,43 @@ def metrics(folder):
             assert abs(shared.values[metric] - value) < 1e-4, (name, metric)
         first = next(iter(alone.values.values()))
         assert 0 < first < 1, (name, alone.values)
+
+
+def losses(folder):
+    """The mean loss of a network, and of its predictions the metrics, at two scales."""
+    data = source.open("worlds/driving_day", split="validation", count=5)
+    model = {"backbone": {"name": "unet", "variant": "tiny"}, "head": five.LINEAR}
+    task, outputs = {"name": "segmentation"}, data.dataset.num_classes
+    network, _ = build.network(model, task, outputs)
+    variables = models.init(network, (64, 64, 3), seed=0)
+    how = protocol.build(scales=(0.5, 1.0), flip=True)
+
+    def measured():
+        devices = mesh.create()
+        given = dict(
+            model=model,
+            task=task,
+            num_outputs=outputs,
+            size=(64, 64),
+            normalize=Normalize.of(data.dataset),
+            batch_size=4,
+            put=lambda batch: mesh.put_batch(batch, devices),
+        )
+        weights = mesh.put_state(variables, devices)
+        mean = loss.LossEvaluator(source=data, **given).measure(weights)
+        predict = predictor.Predictor(how=how, **given)
+        judge = evaluator.Evaluator(predict, data)
+        drawn = judge.predictions(weights, 3)
+        maps = np.stack([one["prediction"]["segmentation"] for one in drawn])
+        return mean.values | judge.measure(weights).values, maps
+
+    alone, maps = measured()
+    with hosts.together():
+        shared, same = measured()
+    assert shared.keys() == alone.keys() and 1 < alone["loss"] < 3
+    for name, value in alone.items():
+        assert abs(shared[name] - value) < 1e-4 * abs(value) + 1e-6, name
+    assert (maps == same).mean() > 0.99 and len(np.unique(maps)) > 1
 
 
 def _parts(section):
