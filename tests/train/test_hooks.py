@@ -25,6 +25,7 @@ def event(step, loss=1.0, stop=False, params=()):
         collections={},
         opt_state=(),
         ema=None,
+        ema_steps=None,
     )
     logs = {"loss": np.float32(loss)}
     return loop.Event(step, made, logs, 0.01, [f"id{step}"], stop)
