@@ -4,6 +4,8 @@ get_config(arg): names of stages, joined by "+".
 """
 
 LINEAR = {"name": "linear"}
+UNET = {"name": "unet", "variant": "tiny"}
+COARSE = {"name": "hrnet", "variant": "tiny"}  # drawing objects on its maps is quick
 DAY = {"name": "worlds/driving_day", "count": 12}
 TASKS = {
     "segmentation": (DAY, LINEAR, {}),
@@ -20,6 +22,7 @@ TASKS = {
         {"mixup": 0.4},
     ),
 }
+OBJECTS = ("detection", "keypoints")
 
 
 def train(task, data, head, **more):
@@ -28,7 +31,7 @@ def train(task, data, head, **more):
         "data": data,
         "evaluations": {"validation": {"count": 10}},
         "task": {"name": task},
-        "model": {"backbone": {"name": "unet", "variant": "tiny"}, "head": head},
+        "model": {"backbone": COARSE if task in OBJECTS else UNET, "head": head},
         "optimizer": {"name": "sgd", "clip": 1.0},
         "steps": 3,
         "batch_size": 8,
