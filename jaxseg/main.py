@@ -6,6 +6,7 @@ python -m jaxseg.main --config=configs/factors.py --workdir=runs/factors
 import argparse
 import importlib.util
 import json
+import os
 import re
 import sys
 import traceback
@@ -77,6 +78,7 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
             only=arguments.only,
             stage=arguments.stage,
             max_hours=arguments.max_hours,
+            jobs=arguments.jobs,
             config_file=file,
             argument=argument,
         )
@@ -120,6 +122,14 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
     add("--process", type=int, metavar="I", help="number of this process, from 0")
     add("--processes", type=int, metavar="N", help="how many there are")
     add("--max_hours", type=float, metavar="H", help="save and stop after H hours")
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=os.environ.get("JAXSEG_JOBS"),
+        help="stages to make side by side, each with its share of the cores (default: "
+        "$JAXSEG_JOBS; else up to 4 on a CPU, 1 on an accelerator)",
+    )
     add(
         "--set",
         action="append",

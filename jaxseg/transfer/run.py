@@ -4,26 +4,23 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxseg.core import compiled, errors, outcomes, signals, user_cache
-from jaxseg.core import manifest as manifests
-from jaxseg.data import spec as data_spec
 from jaxseg.train import hooks
 from jaxseg.transfer import chain
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.running import (
     demand,
     dropping,
-    everywhere,
-    record,
+    making,
     status,
     unchanged,
+    workers,
 )
-from jaxseg.transfer.stage import Stage, StageContext, kind
+from jaxseg.transfer.stage import Stage, kind
 
 
 @dataclasses.dataclass
@@ -58,6 +55,7 @@ def run(
     only: str = ".*",
     stage: str | None = None,
     max_hours: float | None = None,
+    jobs: int | None = 1,
     config_file: str = "",
     argument: str = "",
 ) -> Outcome:
@@ -68,7 +66,8 @@ def run(
     of the stages to run; what they descend from runs as well, candidates of a search
     only as it asks for them. stage: the key of one stage whose parents are done, for
     workers: no report, and no lock but the stage's; a candidate that no search of the
-    plan asks for (yet) is not begun.
+    plan asks for (yet) is not begun. jobs: stages to make side by side, see
+    `workers.number`.
     """
     user_cache.check()
     compiled.use_cache()
@@ -87,6 +86,7 @@ def run(
                 interrupted=interrupted,
                 plan=None if stage is None else plan.stages,
                 study=plan.stages,
+                jobs=1 if stage else workers.number(jobs, stages, store.done),
             )
     if stage is None:
         report = build_report(store.workdir)
@@ -117,6 +117,7 @@ def run_stages(
     interrupted: Callable[[], bool] = lambda: False,
     plan: Sequence[Stage] | None = None,
     study: Sequence[Stage] | None = None,
+    jobs: int = 1,
 ) -> Outcome:
     """Runs what is asked for and not there yet; a failed stage blocks only what
     descends from it.
@@ -127,10 +128,15 @@ def run_stages(
     asking = demand.Demand(stages if plan is None else plan, store)
     weights = dropping.Dropping(study or stages, plan or stages, store, asking)
     names = {one.name: one for one in stages}
-    run = _Run(names, store, asking, weights, watcher, interrupted)
-    for one in stages:
-        if one.name not in run.outcome.states and asking.wanted(one):
-            run.make(one)
+    with contextlib.ExitStack() as stack:
+        makers: workers.Here | workers.Workers = workers.Here(
+            lambda one, again: making.attempt(one, store, watcher, interrupted, again)
+        )
+        if jobs > 1:
+            given = (jobs, stages, making.attempt, store, watcher, interrupted)
+            makers = stack.enter_context(workers.Workers(*given))
+        run = _Run(names, store, asking, weights, watcher, interrupted, makers)
+        run.make()
     for one in stages:
         if one.name not in run.outcome.states:
             run.leave(one)
@@ -149,29 +155,62 @@ class _Run:
     weights: dropping.Dropping
     watcher: status.Watcher
     interrupted: Callable[[], bool]
+    makers: workers.Here | workers.Workers
     outcome: Outcome = dataclasses.field(default_factory=lambda: Outcome({}, {}))
     first: dict[str, str] = dataclasses.field(  # {key: name it was made under}
         default_factory=dict
     )
     digests: unchanged.Known = dataclasses.field(default_factory=dict)
 
-    def make(self, one: Stage) -> None:
-        """A stage, after those parents that only it asks for, one after another."""
-        while parent := self._missing(one):
-            self.make(parent)
+    def make(self) -> None:
+        """All that is wanted, and what it asks for, as its parents end."""
+        stopped = ""
+        while True:
+            one = None if stopped else self.makers.pick(self._ready())
+            if one is not None:
+                self._begin(one)
+            elif self.makers.running:
+                for ended in self.makers.ended():
+                    stopped = self._take(*ended) or stopped
+            elif stopped:
+                raise hooks.Interrupted(stopped)
+            else:
+                return
+
+    def _ready(self) -> Iterator[Stage]:
+        """Stages that may begin now, in the order of the plan, but after those parents
+        that only they ask for, one after another.
+        """
+        running = set(self.makers.running)
+        for one in self.stages.values():
+            if one.name in self.outcome.states or not self.demand.wanted(one):
+                continue
+            while parent := self._missing(one):
+                one = parent
+            if one.key not in running:
+                yield one
+
+    def _begin(self, one: Stage) -> None:
+        """Begins a stage, or ends one that has no need or no chance to run."""
         state, text = self._known(one)
-        if not state:
-            if self.interrupted():
-                raise hooks.Interrupted(f"before stage {one.name}")
-            self.watcher.begin(one)
-            lacking = self.weights.lacking.get(one.key, "")
-            if lacking:
-                self.watcher.note(one, lacking)
-            state, text = _run_one(
-                one, self.store, self.watcher, self.interrupted, again=bool(lacking)
-            )
+        if state:
+            self._take(one, state, text)
+            return
+        if self.interrupted():
+            raise hooks.Interrupted(f"before stage {one.name}")
+        self.watcher.begin(one)
+        lacking = self.weights.lacking.get(one.key, "")
+        if lacking:
+            self.watcher.note(one, lacking)
+        self.makers.begin(one, again=bool(lacking))
+
+    def _take(self, one: Stage, state: str, text: str) -> str:
+        """Notes how a stage ended; where it was interrupted: how far it came."""
+        if state == "interrupted":
+            return text
         self._end(one, state, text)
         self.first.setdefault(one.key, one.name)
+        return ""
 
     def leave(self, one: Stage) -> None:
         """A stage that nothing has asked for."""
@@ -222,7 +261,7 @@ class _Run:
                 return "cached", ""
             return state, f"is the same as {self.first[one.key]}"
         if store.done(one.key) and one.key not in self.weights.lacking:
-            return _checked(one, store, self.digests)
+            return making.checked(one, store, self.digests)
         reason = store.diverged(one.key)
         if reason is None:
             return _held_up(parents)
@@ -242,23 +281,6 @@ class _Run:
             logging.error("%s", error)
             return "failed"
         return "done"
-
-
-def _checked(
-    one: Stage, store: stores.Store, digests: unchanged.Known
-) -> tuple[str, str]:
-    """(state, text) of a stage that is there: cached, or failed where it is wrong."""
-    try:
-        store.verify(one.key)
-        unchanged.check(one, store.manifest(one.key), digests)
-    except errors.DamagedPicture as error:  # the report has its numbers
-        return "failed", str(error)
-    except errors.UserError as error:
-        with stores.writable(store.workdir):
-            store.fail(one.key, str(error))  # the report leaves it out, and says why
-        return "failed", str(error)
-    store.accept(one.key)
-    return "cached", ""
 
 
 def _held_up(parents: Mapping[str, str]) -> tuple[str, str]:
@@ -283,62 +305,3 @@ def _stood_in_for(stages: Sequence[Stage], states: Mapping[str, str]) -> list[st
         if states.get(name) == "diverged"
         and all(state in outcomes.THERE for state in own)
     ]
-
-
-def _run_one(
-    one: Stage,
-    store: stores.Store,
-    watcher: status.Watcher,
-    interrupted: Callable[[], bool],
-    again: bool,
-) -> tuple[str, str]:
-    """(state, text) of a stage after a try to make it."""
-    try:
-        run_stage(one, store, watcher=watcher, interrupted=interrupted, again=again)
-    except hooks.Interrupted:
-        raise
-    except errors.Busy as error:
-        return "busy", str(error)
-    except Exception as error:  # one branch; the others go on, and the exit code is 1
-        if errors.traced() or not isinstance(error, errors.UserError):
-            logging.error("%s", traceback.format_exc())
-        text = str(error) if isinstance(error, errors.UserError) else repr(error)
-        state = "diverged" if isinstance(error, errors.Diverged) else "failed"
-        with stores.writable(store.workdir):
-            store.fail(one.key, text, state)
-        return state, text
-    return "done", ""
-
-
-def run_stage(
-    one: Stage,
-    store: stores.Store,
-    *,
-    watcher: status.Watcher,
-    interrupted: Callable[[], bool] = lambda: False,
-    again: bool = False,
-) -> None:
-    """Makes one artifact whose parents are there; nobody else makes it meanwhile.
-
-    again: also where it is there; the new one takes its place once it is whole.
-    """
-    with store.lock(one.short, f"stage {one.name}"), stores.writable(store.workdir):
-        if store.done(one.key) and not (again and store.dropped(one.key)):
-            return
-        keys = {r: one.parent_keys[r] for r in demand.Demand([one], store).asked(one)}
-        lost = {r: why for r, k in keys.items() if (why := store.diverged(k))}
-        lost = lost if kind(one.kind).DOES_WITHOUT else {}
-        folders = {r: store.folder(k) for r, k in keys.items() if r not in lost}
-        context = StageContext(
-            stage=dataclasses.replace(one, spec=data_spec.placed(one.spec, folders)),
-            parents=folders,
-            lost=lost,
-            folder=store.start(one.key),
-            scratch=store.running(one.key),
-            progress=lambda done, of, text: watcher.progress(one, done, of, text),
-            note=lambda text: watcher.note(one, text),
-            interrupted=interrupted,
-        )
-        parents = {role: manifests.read(f) for role, f in context.parents.items()}
-        facts = everywhere.run(one, context)
-        store.finish(one.key, record.manifest(one, facts, parents))

@@ -9,7 +9,7 @@ from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
 from jaxseg.transfer import run as run_lib
 from jaxseg.transfer.kinds import train
-from jaxseg.transfer.running import status
+from jaxseg.transfer.running import making, status
 from tests import tiny
 
 STARTS = [{"parent": "start", "take": {"backbone": "backbone"}}]
@@ -469,9 +469,9 @@ def test_a_stage_that_another_process_makes_is_left_to_it(runs, tmp_path):
         box.lock(one.short, "stage a"),
         pytest.raises(errors.Busy, match="stage a is already under way"),
     ):
-        run_lib.run_stage(one, box, watcher=Watcher())
-    run_lib.run_stage(one, box, watcher=Watcher())
-    run_lib.run_stage(one, box, watcher=Watcher())  # there already
+        making.make(one, box, watcher=Watcher())
+    making.make(one, box, watcher=Watcher())
+    making.make(one, box, watcher=Watcher())  # there already
     assert runs.ran == ["a"]
 
 

@@ -58,8 +58,7 @@ class Status(Watcher):
             transient=True,
         )
         self.all = self.bars.add_task("stages", total=self.total, rate="", text="")
-        self.one: progress.TaskID | None = None
-        self.began = 0.0
+        self.running: dict[str, tuple[progress.TaskID, float]] = {}  # bar, start
         self.quiet: collections.Counter[str] = collections.Counter()
         self.noted: set[str] = set()
         self.streams = contextlib.ExitStack()
@@ -76,17 +75,15 @@ class Status(Watcher):
 
     def begin(self, one: Stage) -> None:
         """A bar of its own."""
-        self.began = time.perf_counter()
-        self.one = self.bars.add_task(_shown(one.name), total=None, rate="", text="")
+        bar = self.bars.add_task(_shown(one.name), total=None, rate="", text="")
+        self.running[one.name] = bar, time.perf_counter()
 
     def progress(self, one: Stage, done: int, of: int, text: str) -> None:
         """Moves the bar."""
-        rate = done / max(time.perf_counter() - self.began, 1e-9)
+        bar, began = self.running[one.name]
+        rate = done / max(time.perf_counter() - began, 1e-9)
         shown = f"{rate:.1f}/s" if done else ""
-        if self.one is not None:
-            self.bars.update(
-                self.one, completed=done, total=of, text=_shown(text), rate=shown
-            )
+        self.bars.update(bar, completed=done, total=of, text=_shown(text), rate=shown)
 
     def note(self, one: Stage, text: str) -> None:
         """A line for the log, above the bars; the same words only once a run."""
@@ -101,15 +98,15 @@ class Status(Watcher):
         """A line for the log."""
         self.ended += 1
         self.bars.update(self.all, completed=self.ended)
-        if self.one is not None:
-            self.bars.remove_task(self.one)
-            self.one = None
+        bar, began = self.running.pop(one.name, (None, 0.0))
+        if bar is not None:
+            self.bars.remove_task(bar)
         result = self._result(one) if state in ("done", "cached") else text
         if state in QUIET:
             self.quiet[state] += 1
             return
         self._say_quiet()
-        spent = f"{time.perf_counter() - self.began:6.1f} s" if state == "done" else ""
+        spent = f"{time.perf_counter() - began:6.1f} s" if state == "done" else ""
         color = COLORS[state]
         line = _shown(f"{one.name}  {result}  {spent}".rstrip())
         self.console.print(f"{self._place()} [{color}]{state:8}[/] {line}", markup=True)

@@ -1,0 +1,260 @@
+"""Who makes the stages of a run: this process, or several side by side.
+
+A small network gains little from a second core. Trainings side by side, each on a core
+of its own, end sooner than one after another on all cores.
+"""
+
+import collections
+import contextlib
+import itertools
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxseg.core import command, compiled, errors, hosts
+from jaxseg.train import hooks
+from jaxseg.transfer import store as stores
+from jaxseg.transfer.running import status
+from jaxseg.transfer.stage import Stage, kind
+
+MOST = 4  # by default: each worker has a network, its data and its programs in memory
+POLL = 0.2  # seconds between looks at whether to stop, and between moves of a bar
+LOOKED_AT = 64  # stages that may begin, among which a worker chooses
+Ended = tuple[Stage, str, str]  # state and text; the state "interrupted" as well
+Make = Callable[..., tuple[str, str]]
+
+
+class Here:
+    """This process, with all cores: one stage at a time."""
+
+    def __init__(self, make: Make):
+        """make(stage, again) gives (state, text)."""
+        self.make, self._last = make, list[Ended]()
+
+    @property
+    def running(self) -> Collection[str]:
+        """Keys of what has begun and is not in `ended` yet."""
+        return [one.key for one, *_ in self._last]
+
+    def pick(self, ready: Iterable[Stage]) -> Stage | None:
+        """The one of those that may begin that should; None: there is none, or no hand
+        is free.
+        """
+        return None if self._last else next(iter(ready), None)
+
+    def begin(self, one: Stage, again: bool) -> None:
+        """Begins the stage that was picked."""
+        self._last.append((one, *self.make(one, again)))
+
+    def ended(self) -> Iterator[Ended]:
+        """Those that have ended since, one at least."""
+        yield self._last.pop()
+
+
+class Workers:
+    """Processes, each with a share of the cores and one stage at a time.
+
+    They end with this process, however it ends; a request to stop is passed on.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        stages: Sequence[Stage],
+        make: Make,
+        store: stores.Store,
+        watcher: status.Watcher,
+        interrupted: Callable[[], bool],
+    ):
+        """make(stage, store, watcher, interrupted, again) gives (state, text); it is
+        sent to the processes, so it has to be a function of a module.
+        """
+        self.given = list(stages), make, store.workdir
+        self.names = {one.name: one for one in stages}
+        self.store, self.watcher, self.interrupted = store, watcher, interrupted
+        cores = sorted(os.sched_getaffinity(0))
+        self.workers = [_Worker(cores[i::count], self.given) for i in range(count)]
+        self.told = False
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        for worker in self.workers:
+            worker.pipe.close()
+            worker.process.join(POLL)
+            worker.process.kill()  # one that is still busy has nothing to save
+
+    @property
+    def running(self) -> Collection[str]:
+        """As of `Here`."""
+        return [one.key for worker in self.workers for one in worker.makes]
+
+    def pick(self, ready: Iterable[Stage]) -> Stage | None:
+        """One whose program a free worker has; else one whose program no other worker
+        has or compiles; else the first.
+        """
+        free = [worker for worker in self.workers if not worker.makes]
+        if self.running and self.interrupted():
+            return None
+        found = list(itertools.islice(ready, LOOKED_AT)) if free else []
+        if not found:
+            return None
+        has = lambda worker, one: _program(one) in worker.programs
+        chosen = [(w, one) for w in free for one in found if has(w, one)]
+        chosen += [
+            (free[0], one)
+            for one in found
+            if not any(has(worker, one) for worker in self.workers)
+        ]
+        self.next, one = [*chosen, (free[0], found[0])][0]
+        return one
+
+    def begin(self, one: Stage, again: bool) -> None:
+        """Sends the stage to the worker that it was picked for."""
+        self.next.programs.add(_program(one))
+        self.next.makes.append(one)
+        self.next.pipe.send((one.name, again))
+
+    def ended(self) -> Iterator[Ended]:
+        """Passes on what workers show until a stage has ended."""
+        busy = {worker.pipe: worker for worker in self.workers if worker.makes}
+        while True:
+            if self.interrupted() and not self.told:
+                self.told = True
+                for pipe in busy:
+                    with contextlib.suppress(BrokenPipeError):  # seen below
+                        pipe.send(None)
+            for pipe in connection.wait(list(busy), POLL):
+                worker = busy[pipe]
+                try:
+                    what, name, *more = pipe.recv()
+                except EOFError:
+                    yield self._lost(worker)
+                    return
+                one = self.names[name]
+                if what == "ended":
+                    worker.makes.clear()
+                    yield (one, *more)
+                    return
+                getattr(self.watcher, what)(one, *more)
+
+    def _lost(self, worker: "_Worker") -> Ended:
+        """The stage of a process that has died, which another one replaces."""
+        worker.process.join()
+        [one] = worker.makes
+        text = (
+            f"{one.name}: its process ended with code {worker.process.exitcode}, as "
+            "where the memory is full. Fix: --jobs=1, or smaller batches"
+        )
+        with stores.writable(self.store.workdir):
+            self.store.fail(one.key, text)
+        self.workers[self.workers.index(worker)] = _Worker(worker.cores, self.given)
+        return one, "failed", text
+
+
+class _Worker:
+    """A process, what it makes now, and the programs that it has in memory."""
+
+    def __init__(self, cores: Sequence[int], given: tuple[Any, ...]):
+        self.cores, self.makes, self.programs = cores, list[Stage](), set[Any]()
+        context = multiprocessing.get_context("spawn")  # JAX has threads: no fork
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, *given))
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)  # inherited: libraries count cores when loaded
+        try:
+            self.process.start()
+        finally:
+            os.sched_setaffinity(0, before)
+        other.close()
+
+
+class _Told(status.Watcher):
+    """Tells the process that shows the run."""
+
+    def __init__(self, pipe: connection.Connection):
+        self.pipe, self.moved = pipe, 0.0
+
+    def progress(self, one: Stage, done: int, of: int, text: str) -> None:
+        if time.monotonic() - self.moved > POLL:
+            self.moved = time.monotonic()
+            self.pipe.send(("progress", one.name, done, of, text))
+
+    def note(self, one: Stage, text: str) -> None:
+        self.pipe.send(("note", one.name, text))
+
+
+def _work(
+    pipe: connection.Connection, stages: Sequence[Stage], make: Make, workdir: Path
+) -> None:
+    """Makes what it is sent, until it is sent None or nobody is left to send."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the process that shows passes on
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format=command.LOGGED)
+    compiled.use_cache()
+    names, store = {one.name: one for one in stages}, stores.Store(workdir)
+    while order := _received(pipe):
+        name, again = order
+        try:
+            state, text = make(names[name], store, _Told(pipe), pipe.poll, again)
+        except hooks.Interrupted as stop:
+            state, text = "interrupted", str(stop)
+        pipe.send(("ended", name, state, text))
+
+
+def _received(pipe: connection.Connection) -> Any:
+    try:
+        return pipe.recv()
+    except EOFError:
+        return None
+
+
+def _end_with_parent() -> None:
+    connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _program(one: Stage) -> Any:
+    """Equal for stages that share compiled programs, as far as a plan can know."""
+    return kind(one.kind).weights(one.spec)
+
+
+def number(
+    asked: int | None, stages: Sequence[Stage], done: Callable[[str], bool]
+) -> int:
+    """How many processes make `stages`; asked: `--jobs`, None: by default.
+
+    By default one where there is an accelerator, where cores cannot be shared out, or
+    where no two missing stages can run at once; else one for each core, up to MOST.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else 1
+    if hosts.count() > 1 or jax.default_backend() != "cpu" or jax.device_count() > 1:
+        cores = 1
+    if asked is not None and not 1 <= asked <= cores:
+        raise errors.UserError(
+            f"--jobs: found {asked}, allowed: 1 to {cores}, a core of a CPU for each; "
+            "1 with an accelerator, several devices or several hosts"
+        )
+    return asked or min(cores, MOST, _width(stages, done))
+
+
+def _width(stages: Sequence[Stage], done: Callable[[str], bool]) -> int:
+    """The most missing stages that are as far from the first, at least 1."""
+    level: dict[str, int] = {}
+    counts: collections.Counter[int] = collections.Counter()
+    for one in stages:  # parents first
+        own = [level[name] for name in one.parent_names.values() if name in level]
+        level[one.name] = max(own, default=-1) + (not done(one.key))
+        counts[level[one.name]] += not done(one.key)
+    return max(counts.values(), default=1) or 1
