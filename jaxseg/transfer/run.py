@@ -86,7 +86,7 @@ def run(
                 interrupted=interrupted,
                 plan=None if stage is None else plan.stages,
                 study=plan.stages,
-                jobs=1 if stage else workers.number(jobs, stages, store.done),
+                jobs=1 if stage else workers.number(jobs, plan.stages),
             )
     if stage is None:
         report = build_report(store.workdir)

@@ -156,19 +156,16 @@ def test_a_program_stays_with_its_worker(tmp_path, monkeypatch):
 
 def test_how_many(monkeypatch):
     plan = tiny.plan(study()).stages
-    none = lambda key: False
     with pytest.raises(errors.UserError, match=r"--jobs: found 2, allowed: 1 to 1, a"):
-        workers.number(2, plan, none)  # tests have two devices
+        workers.number(2, plan)  # tests have two devices
     monkeypatch.setattr(workers.jax, "device_count", lambda: 1)
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: range(3))
-    assert workers.number(None, plan, none) == 3
-    assert workers.number(2, plan, none) == 2
-    assert workers.number(None, plan[:1], none) == 1  # all cores for it
-    missing = [one.key for one in plan[-2:]]
-    assert workers.number(None, plan, lambda key: key not in missing) == 2
-    assert workers.number(None, plan, lambda key: True) == 1
+    assert workers.number(None, plan) == 3
+    assert workers.number(2, plan) == 2
+    assert workers.number(None, plan[:2]) == 1  # one after the other
+    assert workers.number(None, plan[:3]) == 2
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: range(64))
-    assert workers.number(None, plan, none) == 4
+    assert workers.number(None, plan) == 4
     for wrong in (0, 65):
         with pytest.raises(errors.UserError, match=f"found {wrong}, allowed: 1 to 64"):
-            workers.number(wrong, plan, none)
+            workers.number(wrong, plan)

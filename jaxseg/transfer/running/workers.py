@@ -230,13 +230,13 @@ def _program(one: Stage) -> Any:
     return kind(one.kind).weights(one.spec)
 
 
-def number(
-    asked: int | None, stages: Sequence[Stage], done: Callable[[str], bool]
-) -> int:
-    """How many processes make `stages`; asked: `--jobs`, None: by default.
+def number(asked: int | None, plan: Sequence[Stage]) -> int:
+    """How many processes make the stages of a plan; asked: `--jobs`, None: by default.
 
     By default one where there is an accelerator, where cores cannot be shared out, or
-    where no two missing stages can run at once; else one for each core, up to MOST.
+    where no two stages can run at once; else one for each core, up to MOST. What is
+    done already does not count: a stage that goes on finds as many cores as before, and
+    so the same digits.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else 1
     if hosts.count() > 1 or jax.default_backend() != "cpu" or jax.device_count() > 1:
@@ -246,15 +246,13 @@ def number(
             f"--jobs: found {asked}, allowed: 1 to {cores}, a core of a CPU for each; "
             "1 with an accelerator, several devices or several hosts"
         )
-    return asked or min(cores, MOST, _width(stages, done))
+    return asked or min(cores, MOST, _width(plan))
 
 
-def _width(stages: Sequence[Stage], done: Callable[[str], bool]) -> int:
-    """The most missing stages that are as far from the first, at least 1."""
+def _width(plan: Sequence[Stage]) -> int:
+    """The most stages that are as far from the first."""
     level: dict[str, int] = {}
-    counts: collections.Counter[int] = collections.Counter()
-    for one in stages:  # parents first
-        own = [level[name] for name in one.parent_names.values() if name in level]
-        level[one.name] = max(own, default=-1) + (not done(one.key))
-        counts[level[one.name]] += not done(one.key)
-    return max(counts.values(), default=1) or 1
+    for one in plan:  # parents first
+        own = [level[name] for name in one.parent_names.values()]
+        level[one.name] = max(own, default=-1) + 1
+    return max(collections.Counter(level.values()).values())
