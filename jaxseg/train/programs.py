@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optax
+from jax.sharding import Mesh
 
 from jaxseg.core import compiled, hashing
 from jaxseg.tasks import build
@@ -15,15 +16,15 @@ FIELDS = ("model", "optimizer", "accumulate", "lr_multipliers", "ema")
 
 
 def train_program(
-    spec: Any, task: Mapping[str, Any], num_outputs: int
+    spec: Any, task: Mapping[str, Any], num_outputs: int, mesh: Mesh | None = None
 ) -> compiled.Program:
     """(state, batch, lr) -> (state, logs) of a training whose Spec has FIELDS, and of a
-    task: not of its rate, steps or data.
+    task, on a mesh: not of its rate, steps or data.
 
     The state's memory is given to the result: do not use the old state afterwards.
     """
     fields = {name: getattr(spec, name) for name in FIELDS}
-    return _train_program(hashing.canonical([fields, task, num_outputs]))
+    return _train_program(hashing.canonical([fields, task, num_outputs]), mesh)
 
 
 def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
@@ -32,7 +33,7 @@ def optimizer(section: dict[str, Any]) -> optax.GradientTransformation:
 
 
 @functools.lru_cache(maxsize=64)
-def _train_program(key: str) -> compiled.Program:
+def _train_program(key: str, mesh: Mesh | None) -> compiled.Program:
     section, task, num_outputs = json.loads(key)
     model, task = build.network(section["model"], task, num_outputs)
     tx = optimizer(section["optimizer"])
@@ -44,6 +45,7 @@ def _train_program(key: str) -> compiled.Program:
         accumulate=section["accumulate"],
         lr_multipliers=section["lr_multipliers"],
         ema=section["ema"],
+        mesh=mesh,
     )
 
 

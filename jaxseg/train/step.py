@@ -6,10 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from jaxseg.core.types import Array, Batch, Logs
 from jaxseg.models import freezing
 from jaxseg.tasks import objective
+from jaxseg.train import mesh as meshes
 from jaxseg.train import optim, state
 
 
@@ -24,6 +26,7 @@ def train_step(
     accumulate: int = 1,
     lr_multipliers: optim.Pairs = (),
     ema: float | None = None,
+    mesh: Mesh | None = None,
 ) -> tuple[state.TrainState, Logs]:
     """The state after one update, and its logs: float32 scalars.
 
@@ -33,6 +36,7 @@ def train_step(
     gradient and their modules run in evaluation mode (`models.freezing`).
     accumulate: the number of microbatches whose gradients are added. Batch statistics
     and all that `task.unsplit` names are then computed for each microbatch alone.
+    mesh: on whose devices the state is divided, see `train.mesh`; None: it is not.
     """
     rng = jax.random.fold_in(state.rng, state.step)
     batch = task.prepare(batch, rng)
@@ -43,7 +47,8 @@ def train_step(
     frozen = freezing.modules(scales)
 
     def loss_fn(params: Any, collections: Any, part: Batch, rng: Array) -> Any:
-        variables = {"params": optim.hold(params, scales), **collections}
+        params = optim.hold(meshes.gathered(params, mesh), scales)
+        variables = {"params": params, **meshes.gathered(collections, mesh)}
         with freezing.evaluating(frozen):
             outputs, collections = task.apply(model, variables, part, rng)
         loss, logs = task.loss(outputs, part, totals)
@@ -61,7 +66,8 @@ def train_step(
         logs = {"loss": logs["loss"]} | own
     logs = logs | {"grad_norm": optax.tree.norm(grads)}
     state = optim.update(state, grads, lr, tx, scales).replace(collections=collections)
-    return state if ema is None else state.averaged(ema, active), logs
+    state = state if ema is None else state.averaged(ema, active)
+    return meshes.divided(state, mesh), logs
 
 
 def microbatches(parts: int, unsplit: Sequence[str]) -> str:

@@ -101,8 +101,20 @@ class StartSpec(binding.Spec):
 
 
 @frozen
+class MeshSpec(binding.Spec):
+    """How many devices there are along each axis of `train.mesh`: data x fsdp is the
+    number of all. Both split batches, fsdp splits the state as well; data: None: all
+    that are left.
+    """
+
+    data: Count | None = None
+    fsdp: Count = 1
+
+
+@frozen
 class RunSpec(binding.Spec):
-    """Periods in steps; threads that read data, or instead of them worker processes.
+    """Periods in steps; threads that read data, or instead of them worker processes;
+    devices.
 
     log_every: None: a twentieth of the steps, from 1 to 50.
     """
@@ -111,6 +123,7 @@ class RunSpec(binding.Spec):
     checkpoint_every: Period = 500
     threads: Threads = 2
     workers: Threads = 0
+    mesh: MeshSpec = None
 
 
 @frozen

@@ -63,6 +63,10 @@ def get_config(arg):
     stages["chosen"] = {"kind": "select", "parents": parents}
     often = {"log_every": 1, "checkpoint_every": 5}
     stages["long"] = train("segmentation", DAY, LINEAR, steps=200, run=often)
+    stages["divided"] = stages["candidate"] | {
+        "ema": 0.9,
+        "run": {"log_every": 1, "mesh": {"fsdp": 8}},
+    }
     stages["sliding"] = train("segmentation", DAY, LINEAR)
     windows = {"count": 2, "protocol": {"mode": "sliding"}}
     stages["sliding"]["evaluations"] = {"validation": windows}

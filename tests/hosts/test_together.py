@@ -4,7 +4,7 @@ import pytest
 
 from tests.hosts import processes, work
 
-CASES = ("messages", "arrays", "stop", "order", "metrics", "losses")
+CASES = ("messages", "arrays", "divided", "stop", "order", "metrics", "losses")
 
 
 @pytest.fixture(scope="module")

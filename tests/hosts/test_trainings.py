@@ -9,7 +9,7 @@ from jaxseg.core import manifest as manifests
 from tests.hosts import five, processes
 
 pytestmark = pytest.mark.slow  # each compiles what it runs for eight devices
-ALL = [*five.TASKS, "candidate", "chosen"]
+ALL = [*five.TASKS, "candidate", "chosen", "divided"]
 
 
 def start(workdir, stages, devices, count=1):

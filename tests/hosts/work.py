@@ -18,7 +18,8 @@ from jaxseg.data.normalization import Normalize
 from jaxseg.evals import evaluator, loss, predictor, protocol
 from jaxseg.models import model as models
 from jaxseg.tasks import build
-from jaxseg.train import mesh
+from jaxseg.train import every, hooks, loop, mesh
+from jaxseg.train import state as states
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.training import parts
 from tests.hosts import five, judged
@@ -93,6 +94,36 @@ def arrays(folder):
         assert tree["w"].tolist() == [1, 1] and meta["value"] == 0
     alone = mesh.create()
     assert alone.size == 2 and alone.devices[0].process_index == me
+
+
+def divided(folder):
+    """Parts of a state on the devices of both are whole again on each."""
+    me = hosts.place()
+    with hosts.together():
+        devices = mesh.create(fsdp=4)
+        mine = {"w": np.arange(8, dtype=np.float32) + me, "n": np.int32(me)}
+        state = mesh.put_state(mine, devices)
+        parts = [shard.data.tolist() for shard in state["w"].addressable_shards]
+        assert parts == ([[0, 1], [2, 3]] if me == 0 else [[4, 5], [6, 7]])
+        for whole in (mesh.replicated(state), hosts.whole(state)):
+            assert np.asarray(whole["w"]).tolist() == list(range(8))
+            assert int(whole["n"]) == 0
+        event = loop.Event(3, _state(state), {}, 0.1, [])
+        box = checkpoint.Checkpoints(folder / "divided")
+        save = hooks.Save(
+            when=every.Every(3, 9),
+            checkpoints=box,
+            interrupted=lambda step: False,
+            states=dict,
+            about=dict,
+            last=None,
+        )
+        save(event)
+        box.wait()
+        with hosts.agreeing():  # process 0 has written
+            pass
+        flat, meta = box.restore()
+        assert flat["params:w"].tolist() == list(range(8)) and meta["step"] == 3
 
 
 def stop(folder):
@@ -193,6 +224,11 @@ def losses(folder):
     for name, value in alone.items():
         assert abs(shared[name] - value) < 1e-4 * abs(value) + 1e-6, name
     assert (maps == same).mean() > 0.99 and len(np.unique(maps)) > 1
+
+
+def _state(params):
+    start = dict(collections={}, opt_state=(), ema=None, ema_steps=None)
+    return states.TrainState(step=np.int32(3), rng=np.zeros(2), params=params, **start)
 
 
 def _parts(section):

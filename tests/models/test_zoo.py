@@ -20,7 +20,7 @@ FULL = {  # backbone variants whose paths and shapes are an interface
     "resnet": ["50", "101"],
     "unet": ["base", "classic"],
     "vgg": ["16", "16_bn"],
-    "vit": ["ti16", "s16", "b16", "simmim"],
+    "vit": ["ti16", "s16", "b16", "l16", "simmim"],
 }
 # A head and the backbone it is tried on.
 PAIRS = dict.fromkeys(HEADS, "unet") | {"simmim": "vit"}
@@ -205,6 +205,8 @@ def test_parameters_of_the_papers():
     assert count(build("hrnet", "linear", 20, **w48), head) == 14_420
     assert count(build("hrnet", "centernet", 20, **w48), head) == 2_406_888
     assert count(build("hrnet", "keypoints", 17, **w48), head) == 10_088_506
+    # timm's vit_large_patch16_224 with its classifier
+    assert count(build("vit", "linear", 1000, variant="l16")) == 304_326_632
     # decoder paper, section 2.3: 8.65M (7.94M for the network alone)
     base = {"variant": "base"}
     alone = count(build("unet", "unet", 1, **base))

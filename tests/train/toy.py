@@ -66,12 +66,11 @@ def parts(optimizer="sgd", norm=True, ema=None, clip=None, **more):
     return start, programs.of_step(**options)
 
 
-def on(number: int) -> jax.sharding.Mesh:
+def on(number: int, fsdp: int = 1) -> jax.sharding.Mesh:
     """A mesh of the first `number` devices."""
-    auto = jax.sharding.AxisType.Auto
-    return jax.sharding.Mesh(
-        np.array(jax.devices()[:number]), ("data",), axis_types=(auto,)
-    )
+    first = np.array(jax.devices()[:number]).reshape(-1, fsdp)
+    types = (jax.sharding.AxisType.Auto,) * 2
+    return jax.sharding.Mesh(first, mesh.AXES, axis_types=types)
 
 
 def put(start, number: int = 1):

@@ -1,7 +1,8 @@
 """Vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929).
 
-Variants ti16, s16 and b16 equal timm's `vit_*_patch16_224` given their weights; simmim
-is the small one of the SimMIM study (its Table 1) for images of 128 pixels.
+Variants ti16, s16 and b16 equal timm's `vit_*_patch16_224` given their weights; l16 is
+ViT-L/16 of its Table 1; simmim is the small one of the SimMIM study (its Table 1) for
+images of 128 pixels.
 """
 
 import flax.linen as nn
@@ -152,6 +153,7 @@ VARIANTS = {
     "ti16": {"width": 192, "depth": 12, "heads": 3},
     "s16": {"width": 384, "depth": 12, "heads": 6},
     "b16": {"width": 768, "depth": 12, "heads": 12},
+    "l16": {"width": 1024, "depth": 24, "heads": 16},
     # 8 heads of 64 give the paper's "4M"; of width / heads = 16 they would give 2.5 M.
     "simmim": {
         "width": 128,

@@ -38,13 +38,15 @@ class Training:
 
     def __init__(self, context: StageContext, spec: TrainSpec):
         self.context, self.spec = context, spec
-        self.mesh = mesh.create()
+        self.mesh = mesh.create(spec.run.mesh.data, spec.run.mesh.fsdp)
         mesh.check_batch(self.spec.batch_size, self.mesh, self.spec.accumulate)
         self.parts = parts.Parts(spec)
         self.spec = self.parts.spec
         self.model = models.build_model(self.spec.model, head_outputs=self.spec.heads)
         self.programs = {
-            name: programs.train_program(self.spec, one.spec.task, one.task.num_outputs)
+            name: programs.train_program(
+                self.spec, one.spec.task, one.task.num_outputs, self.mesh
+            )
             for name, one in self.parts.by_name.items()
         }
         self.metrics = context.folder / "metrics.jsonl"
@@ -56,7 +58,7 @@ class Training:
         self.checkpoints = checkpoint.Checkpoints(context.scratch / "checkpoints")
         self.best = checkpoint.Checkpoints(context.scratch / "best")
         self.receipts: list[dict[str, Any]] = []
-        devices = f"{self.mesh.size} x {jax.devices()[0].platform}"
+        devices = mesh.described(self.mesh)
         self.environments = [{"step": 0, **store.environment(devices)}]
         self.begin = time.perf_counter()
         self.clock = loop.Clock()
@@ -138,7 +140,7 @@ class Training:
             self.context.folder.mkdir()
             self.metrics.touch()
             state = mesh.put_state(state, self.mesh)
-            receipts.check(self.receipts, state)
+            receipts.check(self.receipts, hosts.whole(state))
         else:
             receipts.compare(meta["receipts"], self.receipts, self.context.scratch)
             jsonl.rewind(self.metrics, meta["log"])
@@ -277,12 +279,16 @@ class Training:
     def _final_variables(
         self, state: states.TrainState, watch: hooks.Evaluate
     ) -> tuple[Variables, int | None]:
-        """The last weights, or the best that an evaluation saw, and their step."""
+        """The last weights, or the best that an evaluation saw, and their step; whole
+        on every device.
+        """
+        last = mesh.replicated(state.variables())
         if self.spec.keep == "last" or watch.kept["step"] is None:
-            return state.variables(), None
+            return last, None
         with hosts.agreeing():
-            best = self._best_variables(watch) if hosts.leads() else state.variables()
-        return mesh.put_state(best, self.mesh), watch.kept["step"]
+            best = self._best_variables(watch) if hosts.leads() else last
+        best = mesh.put_state(best, self.mesh)
+        return mesh.replicated(best), watch.kept["step"]
 
     def _best_variables(self, watch: hooks.Evaluate) -> Variables:
         best = self.best.restore()
