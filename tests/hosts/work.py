@@ -75,7 +75,7 @@ def arrays(folder):
     with hosts.together():
         devices = mesh.create()
         assert devices.size == 4
-        assert [one.process_index for one in devices.devices] == [0, 0, 1, 1]
+        assert [one.process_index for one in devices.devices.flat] == [0, 0, 1, 1]
         mine = {"w": np.float32([-0.0, np.nan, 1 + me]), "n": np.int32(me - 1)}
         copies = mesh.put_state(mine, devices)
         there = jax.tree.map(np.asarray, copies)
@@ -93,7 +93,7 @@ def arrays(folder):
         tree, meta = box.restore()
         assert tree["w"].tolist() == [1, 1] and meta["value"] == 0
     alone = mesh.create()
-    assert alone.size == 2 and alone.devices[0].process_index == me
+    assert alone.size == 2 and alone.devices[0, 0].process_index == me
 
 
 def divided(folder):
@@ -108,7 +108,8 @@ def divided(folder):
         for whole in (mesh.replicated(state), hosts.whole(state)):
             assert np.asarray(whole["w"]).tolist() == list(range(8))
             assert int(whole["n"]) == 0
-        event = loop.Event(3, _state(state), {}, 0.1, [])
+        trained = mesh.put_state(_state(mine), devices)
+        event = loop.Event(3, trained, {}, 0.1, [])
         box = checkpoint.Checkpoints(folder / "divided")
         save = hooks.Save(
             when=every.Every(3, 9),
@@ -228,7 +229,9 @@ def losses(folder):
 
 def _state(params):
     start = dict(collections={}, opt_state=(), ema=None, ema_steps=None)
-    return states.TrainState(step=np.int32(3), rng=np.zeros(2), params=params, **start)
+    return states.TrainState(
+        step=np.int32(3), rng=np.zeros(2, np.uint32), params=params, **start
+    )
 
 
 def _parts(section):
