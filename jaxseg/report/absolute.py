@@ -4,7 +4,7 @@ The number that a paper prints stands in a column of its own beside the measured
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +15,14 @@ COLUMNS = ["study", "table", "row", "column", "mean", "std", "count", "paper"]
 
 
 class Column(NamedTuple):
-    """A column of measured values; form: how a number of it is written."""
+    """A column; form: how a number is written. Not measured: only the paper's."""
 
     name: str
     form: str = "{:.2f}"
+    measured: bool = True
 
 
+MARK = "†"
 Place = tuple[tuple[str, ...], str]  # (labels of the row, name of the column)
 
 
@@ -29,7 +31,8 @@ class Table:
     """One table of a study.
 
     heads: what the labels of a row are. values: {place: one for each seed}, empty where
-    nothing was measured. paper: {place: the printed number}.
+    nothing was measured. paper: {place: the printed number}. marked: the places with a
+    seed that is known to have learned nothing.
     """
 
     study: str
@@ -41,6 +44,7 @@ class Table:
     paper: Mapping[Place, gains.Number] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     over: str = "seeds"  # what the values of a cell differ in
+    marked: Collection[Place] = ()
 
     @property
     def header(self) -> list[str]:
@@ -64,7 +68,9 @@ class Table:
         several = any(len(values) > 1 for values in self.values.values())
         text = f"mean ± standard deviation over {self.over} (their number)"
         text = text if several else "one value in each cell"
-        return text + "; beside it what the paper prints" * bool(self.paper)
+        text += "; beside it what the paper prints" * bool(self.paper)
+        words = f"; {MARK} on at least one seed no better than the best constant answer"
+        return text + words * bool(self.marked)
 
     @property
     def measured(self) -> bool:
@@ -84,12 +90,15 @@ class Table:
 
     def _names(self, column: Column) -> list[str]:
         compared = any(name == column.name for _, name in self.paper)
-        return [column.name] + [f"{column.name}, paper"] * compared
+        return [column.name] * column.measured + [f"{column.name}, paper"] * compared
 
     def _cells(self, row: tuple[str, ...], column: Column) -> list[str]:
         place = row, column.name
-        line = [cell(self.values.get(place, ()), column.form)]
-        if len(self._names(column)) > 1:
+        text = cell(self.values.get(place, ()), column.form)
+        text += f" {MARK}" * (place in self.marked)
+        names = self._names(column)
+        line = [text] * column.measured
+        if len(names) > len(line):
             known = self.paper.get(place)
             line.append("" if known is None else column.form.format(known))
         return line

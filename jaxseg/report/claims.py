@@ -189,15 +189,15 @@ def joint(verdicts: Iterable[str], *, partly: bool = False) -> str:
 
 
 def shown(interval: Interval, form: str = "{:+.1f}") -> str:
-    """A mean with its interval.
+    """A mean with its interval; never '-0.0'.
 
-    >>> shown(Interval(2.0, 1.5, 2.5)), shown(Interval(2.0, None, None))
-    ('+2.0 (+1.5 to +2.5)', '+2.0')
+    >>> shown(Interval(2.0, -0.01, 4.01)), shown(Interval(2.0, None, None))
+    ('+2.0 (+0.0 to +4.0)', '+2.0')
     """
-    if interval.low is None:
-        return form.format(interval.mean)
-    ends = (form.format(end) for end in (interval.low, interval.high))
-    return f"{form.format(interval.mean)} ({' to '.join(ends)})"
+    numbers = [number for number in interval if number is not None]
+    rounded = [form.format(number) for number in numbers]
+    mean, *ends = [text if float(text) else form.format(0.0) for text in rounded]
+    return mean + f" ({' to '.join(ends)})" * bool(ends)
 
 
 def size(groups: Groups) -> int:

@@ -39,8 +39,15 @@ def signed(value: int | float) -> str:
 
 
 def whole(value: int | float) -> str:
-    """The end of an interval in whole per cent, with sign; never '-0'."""
-    return signed(value) if abs(value) >= 1000 else f"{round(float(value)) + 0:+d}"
+    """The end of an interval in whole per cent, with sign; below 1 with one digit, so
+    that no end below 0 reads as one above it.
+
+    >>> whole(12.6), whole(-0.399), whole(0.02), whole(0)
+    ('+13', '-0.4', '+0.02', '+0')
+    """
+    if abs(value) >= 1000:
+        return signed(value)
+    return f"{value:+.1g}" if 0 < abs(value) < 1 else f"{round(float(value)) + 0:+d}"
 
 
 def baseline(grid: tables.Grid, target: tables.Axis) -> str:
@@ -126,7 +133,7 @@ def tex(text: str) -> str:
     """
     for special in "&%$#_{}":
         text = text.replace(special, "\\" + special)
-    return text.replace("±", r"$\pm$")
+    return text.replace("±", r"$\pm$").replace("†", r"$\dagger$")
 
 
 def _tex_cell(text: str) -> str:

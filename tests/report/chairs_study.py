@@ -58,6 +58,7 @@ def write(folder, seeds=3):
             own = {"pair": kind, "seed": 0}
             _measured(made, "interpolation", target, _path(fall), **own)
     constant = [{"metric": "pixel_accuracy", "value": 0.78}]
+    constant += [{"metric": "iou_per_image", "value": 0.0}]
     _measured(made, "constant_predictor", "chairs/64", constant, setting="composites")
     return made.plan()
 

@@ -129,6 +129,21 @@ def test_c1_counts_seeds_and_is_undecided_where_they_scatter():
     assert verdict(made, "C1") == UNDECIDED
 
 
+def test_c1_leaves_out_seeds_of_which_a_model_learned_nothing():
+    made = Made().at("U-Net", 0.85, sizes=[64])
+    made.at(VGG, 0.05, sizes=[64])  # 0.05, 0.06 and 0.07 are below 0.1
+    line = made.line("C1")
+    assert (line["verdict"], line["count"]) == (UNMEASURED, 0)
+    assert line["measured"] == "3 of 3 left out, where a model learned nothing"
+    made.at(R50, 0.6, sizes=[64], noise=(-0.55, 0.01, 0.02))  # seed 0: 0.05
+    line = made.line("C1")
+    assert (line["verdict"], line["count"]) == (HELD, 2)
+    assert line["measured"] == (
+        "over FCN-ResNet-50: +25.0 (+25.0 to +25.0); "
+        "4 of 6 left out, where a model learned nothing"
+    )
+
+
 def test_with_one_seed_the_means_decide():
     one = (0.0,)
     made = Made().at("U-Net", 0.85, sizes=[64], noise=one)
@@ -175,6 +190,25 @@ def test_c3(at_32, noise, expected):
     assert line["verdict"] == expected and line["count"] == 9
     turned = "FCN-ResNet-50 is ahead of FCN-VGG-16 at 32 px"
     assert (turned in line["measured"]) == (expected == NOT)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_c3_leaves_out_pairs_of_a_model_that_learned_nothing(size):
+    """VGG-16 learned nothing at one of the two sizes; of three pairs one is left."""
+    made = Made().at("U-Net", 0.7, 0.8).at(R50, 0.5, 0.6)
+    made.at(VGG, *(0.05 if at == size else 0.55 for at in (32, 64)))
+    line = made.line("C3")
+    assert (line["verdict"], line["count"]) == (HELD, 3)
+    assert line["measured"] == (
+        "1 of 1 pairs of models keep the order of 64 px, 1 surely; "
+        "6 of 9 left out, where a model learned nothing"
+    )
+
+
+def test_c3_is_not_measured_where_all_pairs_are_left_out():
+    line = Made().at("U-Net", 0.7, 0.8).at(VGG, 0.05, 0.6).line("C3")
+    assert (line["verdict"], line["count"]) == (UNMEASURED, 0)
+    assert line["measured"] == "3 of 3 left out, where a model learned nothing"
 
 
 def test_c3_is_undecided_or_not_measured():
@@ -414,11 +448,21 @@ def test_c8_asks_for_each_pair_and_tells_the_barrier():
     assert line["measured"].endswith("barrier of the loss 1")
 
 
+def test_c8_shows_no_fall_beyond_what_can_fall():
+    made = Made()
+    for target, far in zip(SETS, (100, 50, 100)):
+        made.path(target, "Ft-Ft", 0).path(target, "Ri-Ri", far)
+    words = made.line("C8")["measured"]
+    assert words.startswith("Ft-Ft: IoU falls by 0.0 (0.0 to 0.0) %")
+    # 83.3 +- 4.303 x 28.87 / sqrt(3)
+    assert "Ri-Ri: IoU falls by 83.3 (11.6 to 100.0) %" in words
+
+
 @pytest.mark.parametrize(
     "gains, expected, words",
     [
-        ((5, 5, 5, 5), HELD, "better in 4 of 4 cells"),
-        ((5, 5, 5, 0.1, 0.1, -5, -0.1), WEAKLY, "better in 5 of 7 cells"),
+        ((5, 5, 5, 5), HELD, "better in 4 of 4 cells, 4 surely"),
+        ((5, 5, 5, 0.1, 0.1, -5, -0.1), WEAKLY, "better in 5 of 7 cells, 3 surely"),
         ((-5, -5, 5, -0.1), NOT, "not FCN-VGG-16 on car, FCN-VGG-16 on horse"),
         ((5, -5, 0.1), UNDECIDED, "better in 2 of 3 cells"),
         ((), UNMEASURED, "no FCN"),
@@ -487,17 +531,23 @@ def test_tables_by_hand(study):
     assert one["IoU per image, paper"] == "77.59"
     assert one["IoU pooled"] == "79.40 ± 0.40 (3)" and "IoU pooled, paper" not in one
     # 150 steps of 10 images in 150 images; 4 seconds; all 150 steps were taken
-    assert one["epochs"] == "10.0 ± 0.0 (3)" and one["stopped early, %"] == "0"
-    assert one["hours"].startswith("0.00111 ±") and one["hours, paper"] == "0.4"
+    assert one["epochs"] == "10.0 ± 0.0 (3)" and "stopped early, %" not in one
+    assert one["minutes"] == "0.07 ± 0.00 (3)" and one["hours, paper"] == "0.4"
+    assert "hours" not in one
+    notes = next(t.notes for t in report.tables if t.title.startswith("Table 1"))
+    assert "No run ended before its last planned step." in notes
     two = cells_of(report, "Table 2: models on chairs at 64 px", ("all background",))
     assert (two["precision"], two["precision, paper"]) == ("78.00", "78.01")
-    assert two["IoU per image"] == two["IoU per image, paper"] == ""
+    assert (two["IoU per image"], two["IoU per image, paper"]) == ("0.00", "")
     two = cells_of(report, "Table 2: models on chairs at 64 px", ("U-Net",))
     assert two["IoU per image"] == "85.40 ± 0.40 (3)"
     assert two["IoU pooled"] == "87.40 ± 0.40 (3)"
     assert two["Dice per image"] == "90.40 ± 0.40 (3)"
     assert two["Dice pooled"] == "93.40 ± 0.40 (3)"
-    row = ("U-Net", "Chair Segments")
+    notes = next(t.notes for t in report.tables if t.title.startswith("Table 2"))
+    constant = "The best constant answer is all foreground: IoU per image 30.00; "
+    assert constant + "a model that is no better has learned nothing." in notes
+    row = ("U-Net", "chairs")
     three = cells_of(report, "Table 3: fine-tuning on objects", row)
     assert three["car: IoU per image"] == "86.40 ± 0.40 (3)"
     assert three["car: IoU per image, paper"] == "88.22"
@@ -530,6 +580,25 @@ def test_what_is_drawn_is_not_taken_for_photographs(study):
     note = "Measured on images that jaxseg draws; the paper's are photographs."
     assert note in tables["Table 1: resolutions, chairs"]  # of data set chairs/64
     assert note not in tables["Table 3: fine-tuning on objects"]  # of data set car
+
+
+def test_a_value_of_a_seed_that_learned_nothing_is_marked(tmp_path):
+    made = workdirs.Workdir(tmp_path, "chairs")
+    for model, value in (("U-Net", 0.8), (VGG, 0.299)):  # the floor is 0.3
+        for seed in (0, 1):
+            place = (model, "composites", "chairs/64", "random", seed)
+            chairs_study.train(made, chairs_study.columns(*place), value + 0.1 * seed)
+    report = build.build(made.plan())
+    title = "Table 1: resolutions, chairs"
+    net, vgg = (cells_of(report, title, (m, "64 px")) for m in ("U-Net", VGG))
+    assert net["IoU per image"] == "85.00 ± 7.07 (2)"
+    assert vgg["IoU per image"] == "34.90 ± 7.07 (2) †"
+    two = cells_of(report, "Table 2: models on chairs at 64 px", (VGG,))
+    assert two["IoU per image"] == "34.90 ± 7.07 (2) †" and "†" not in two["precision"]
+    legends = [table.legend for table in report.tables]
+    words = "† on at least one seed no better than the best constant answer"
+    assert [words in legend for legend in legends] == [True, True]
+    assert "$\\dagger$" in report.files["tables.tex"].read_text()
 
 
 def test_the_share_of_runs_that_stopped_early(tmp_path):

@@ -124,11 +124,11 @@ def test_heatmap_holds_every_number(grid):
     assert "driving_day → night: +33.5 % (95 % interval" in svg
 
 
-def test_no_number_is_minus_zero():
+def test_no_number_is_minus_zero_and_a_low_end_keeps_its_sign():
     assert figures.signed(-0.01) == "+0.0"
     row = {"gain": -0.01, "significant": False, "undecided": False}
     row |= {"gain_low": -0.4, "gain_high": 0.4}
-    assert texts.number(row) == "+0.0 [+0, +0]"
+    assert texts.number(row) == "+0.0 [-0.4, +0.4]"
 
 
 def test_no_number_stands_without_its_interval_or_a_question_mark():

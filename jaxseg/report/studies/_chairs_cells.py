@@ -45,6 +45,12 @@ def values(own: view.View, columns: Mapping[str, Any], metric: str = IOU) -> See
     return {row["seed"]: 100 * row["value"] for row in runs(own, columns, metric)}
 
 
+def learned(own: view.View, columns: Mapping[str, Any]) -> Seeds:
+    """`values` of IoU, without the seeds that are known to have learned nothing."""
+    kept = [row for row in runs(own, columns) if not gains.learned_nothing(row)]
+    return {row["seed"]: 100 * row["value"] for row in kept}
+
+
 def paired(one: Seeds, other: Seeds) -> list[Number]:
     """The differences on the seeds that two cells share."""
     return [one[seed] - other[seed] for seed in sorted(set(one) & set(other))]

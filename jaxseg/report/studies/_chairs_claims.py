@@ -6,7 +6,7 @@ Differences are of IoU in per cent, between runs of the same seed.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jaxseg.report import claims, curves
 from jaxseg.report.studies import _chairs_cells as cells
@@ -18,17 +18,25 @@ POINT, RATIO = 1.0, 1.05
 BARRIER = 10.0  # per cent of IoU lost on the path, from which there is a barrier
 FASTER = "steps of the random start over those of the pretrained"
 Place = tuple[str, tuple[int, ...]]  # (target, seeds) of the models compared
+Values = Callable[[View, Mapping], cells.Seeds]  # `cells.values` or `cells.learned`
 
 
 def c1(view: View) -> claims.Result:
     """The U-Net minus each FCN; they share the U-Net, so that each is judged alone."""
-    at = lambda model: cells.values(view, cells.composites(model, 64))
-    ours = at(cells.UNET)
-    parts = {f"over {m}": {"": cells.paired(ours, at(m))} for m in cells.FCNS}
-    parts = {name: part for name, part in parts.items() if part[""]}
-    if not parts:
-        return claims.nothing("no U-Net beside an FCN at 64 px")
-    return _parts(parts, partly=True)
+    every, kept = _over(view, cells.values), _over(view, cells.learned)
+    words = _left_out(claims.size(every), claims.size(kept))
+    if not kept:
+        return claims.nothing(words or "no U-Net beside an FCN at 64 px")
+    parts = {f"over {model}": {"": some} for model, some in kept.items()}
+    text, count, verdict = _parts(parts, partly=True)
+    return _joined(text, words), count, verdict
+
+
+def _over(view: View, values: Values) -> claims.Groups:
+    """{FCN: the U-Net's IoU minus its own} at 64 px."""
+    at = {model: values(view, cells.composites(model, 64)) for model in cells.MODELS}
+    ours = at[cells.UNET]
+    return cells.filled({model: cells.paired(ours, at[model]) for model in cells.FCNS})
 
 
 def c2(view: View) -> claims.Result:
@@ -56,16 +64,24 @@ def c2(view: View) -> claims.Result:
 
 def c3(view: View) -> claims.Result:
     """Pairs of models at each size, against the order of their means at 64 px."""
-    groups = _ordered(view)
+    groups = _ordered(view, cells.learned)
+    words = _left_out(claims.size(_ordered(view, cells.values)), claims.size(groups))
     if not groups:
-        return claims.nothing("no two models at 64 px and another resolution")
+        none = "no two models at 64 px and another resolution"
+        return claims.nothing(words or none)
+    text, verdict = _kept(groups)
+    return _joined(text, words), claims.size(groups), verdict
+
+
+def _kept(groups: claims.Groups) -> tuple[str, str]:
+    """How many of the pairs of `_ordered` keep their order, and the verdict."""
     each, _ = claims.means(groups)
     kept = sum(one.mean > 0 for one in each.values())
     text = f"{kept} of {len(each)} pairs of models keep the order of 64 px"
     if any(one.low is None for one in each.values()):
         some = claims.WEAKLY if 2 * kept > len(each) else claims.NOT
         verdict = claims.HELD if kept == len(each) else some
-        return text, claims.size(groups), verdict
+        return text, verdict
     surely = sum(one.low > 0 for one in each.values())
     turned = [place for place, one in each.items() if one.high < 0]
     text += f", {surely} surely"
@@ -73,13 +89,13 @@ def c3(view: View) -> claims.Result:
     verdict = claims.HELD if kept == len(each) else claims.WEAKLY
     if 2 * surely < len(each):
         verdict = claims.UNDECIDED
-    return text, claims.size(groups), claims.NOT if turned else verdict
+    return text, claims.NOT if turned else verdict
 
 
-def _ordered(view: View) -> claims.Groups:
+def _ordered(view: View, values: Values) -> claims.Groups:
     """{(better, worse, size): differences} of models that differ in mean at 64 px."""
     at = {
-        (model, size): cells.values(view, cells.composites(model, size))
+        (model, size): values(view, cells.composites(model, size))
         for model in cells.MODELS
         for size in cells.SIZES
     }
@@ -145,9 +161,12 @@ def _learned(view: View, places: Iterable[Place]) -> tuple[list[Place], str]:
     for target, seeds in of:
         models = {(target, kind, s) for kind in cells.STARTS for s in seeds}
         kept += [(target, seeds)] * (not models & failed)
-    lost = len(of) - len(kept)
-    words = f"{lost} of {len(of)} left out, where a model learned nothing"
-    return kept, words if lost else ""
+    return kept, _left_out(len(of), len(kept))
+
+
+def _left_out(of: int, kept: int) -> str:
+    words = f"{of - kept} of {of} left out, where a model learned nothing"
+    return words if kept < of else ""
 
 
 def _joined(*texts: str) -> str:
@@ -222,13 +241,20 @@ def c8(view: View) -> claims.Result:
         ways = [cells.fair(found[kind][place]) for place in shared]
         drops = [cells.drop(rows) for rows in ways]
         barrier = sum(rows[0]["barrier"] for rows in ways) / len(ways)
-        fall = claims.shown(claims.means({"": drops})[1], "{:.1f}")
+        fall = claims.shown(_fall(drops), "{:.1f}")
         words.append(
             f"{kind}: IoU falls by {fall} %, barrier of the loss {barrier:.3g}"
         )
         margins = {p: [sign * (d - BARRIER)] for p, d in zip(shared, drops)}
         verdicts.append(claims.above(margins, one_sample=True))
     return _joined(*words, lost), len(shared), claims.joint(verdicts)
+
+
+def _fall(drops: Sequence[cells.Number]) -> claims.Interval:
+    """The mean fall; its interval is cut at 0 and 100 per cent, where falls end."""
+    mean, *ends = claims.means({"": drops})[1]
+    ends = [None if end is None else min(max(end, 0.0), 100.0) for end in ends]
+    return claims.Interval(mean, *ends)
 
 
 def c9(view: View) -> claims.Result:
@@ -251,6 +277,8 @@ def c9(view: View) -> claims.Result:
     each, _ = claims.means(groups)
     worse = [f"{model} on {t}" for (model, t), one in each.items() if one.mean <= 0]
     text = f"better in {len(each) - len(worse)} of {len(each)} cells"
+    if all(one.low is not None for one in each.values()):
+        text += f", {sum(one.low > 0 for one in each.values())} surely"
     text += f", not {', '.join(worse)}" * bool(worse)
     size = claims.size(groups)
     return _joined(text, words), size, _most(each, len(each) - len(worse))

@@ -1,11 +1,12 @@
 """Tables 1 to 5 of the chairs study, with the paper's numbers."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from jaxseg.report import curves, rows
+from jaxseg.report import curves, gains, rows
 from jaxseg.report import view as views
-from jaxseg.report.absolute import Column, Table
+from jaxseg.report.absolute import Column, Place, Table
 from jaxseg.report.studies import _chairs_cells as cells
 from jaxseg.report.view import View
 
@@ -19,12 +20,17 @@ MEANS = (
     "IoU and Dice per image: the mean over the images, as in the paper; pooled: of all "
     "pixels of the set together."
 )
-SOURCES = {"random": "-", "scene_chairs": "COCO Chairs", "chairs": "Chair Segments"}
+SOURCES = {"random": "-", "scene_chairs": "chairs in scenes", "chairs": "chairs"}
+PRETRAINING = (
+    "Pretraining in the paper: on COCO Chairs (here chairs in scenes) and on Chair "
+    "Segments (here chairs)."
+)
 STARTS = [  # rows of Table 3
     *((model, "random") for model in (*cells.FCNS, cells.UNET)),
     *((model, "chairs") for model in cells.FCNS),
     *((cells.UNET, source) for source in ("scene_chairs", "chairs")),
 ]
+EARLY = "stopped early, %"
 PAIRS = "pairs of models of one set of objects, of all sets"
 TABLE_1 = {  # (hours, IoU) at 32, 64, 128, 256 px
     "U-Net": ((0.4, 77.59), (0.5, 85.08), (1, 89.79), (6.4, 91.68)),
@@ -97,22 +103,27 @@ def _1(view: View) -> Table:
         of = cells.composites(place[0], int(place[1].split()[0]))
         pooled = cells.values(view, of, cells.POOLED["IoU pooled"])
         values[place, "IoU pooled"] = list(pooled.values())
-        values[place, "hours"] = _per_run(view, found, _hours)
+        values[place, "minutes"] = _per_run(view, found, _minutes)
         values[place, "epochs"] = _per_run(view, found, _epochs)
-        values[place, "stopped early, %"] = _stopped(view, found)
+        values[place, EARLY] = _stopped(view, found)
     paper = {
         ((model, f"{size} px"), name): number
         for model, line in TABLE_1.items()
         for size, numbers in zip(cells.SIZES, line)
         for name, number in zip(("hours", "IoU per image"), numbers)
     }
-    columns = [Column("IoU per image"), Column("IoU pooled"), Column("hours", "{:.3g}")]
-    columns += [Column("epochs", "{:.1f}"), Column("stopped early, %", "{:.0f}")]
+    early = any(any(values[place, EARLY]) for place in at)
+    columns = [Column("IoU per image"), Column("IoU pooled"), Column("minutes")]
+    columns += [Column("hours", "{:.3g}", measured=False), Column("epochs", "{:.1f}")]
+    columns += [Column(EARLY, "{:.0f}")] * early
     notes = (
         MEANS,
-        "Hours and epochs: up to the first evaluation within 1 % of the run's best "
-        "validation IoU, as a share of the run's time and epochs.",
-        "Stopped early: the share of runs that ended before their last planned step.",
+        "Minutes and epochs: up to the first evaluation within 1 % of the run's best "
+        "validation IoU, as a share of the run's time and epochs; the time includes "
+        "compiling, and other stages may have run beside.",
+        "Stopped early: the share of runs that ended before their last planned step."
+        if early
+        else "No run ended before its last planned step.",
     )
     planned = {(row["variant"], row["target"]) for row in view.cells}
     lines = [p for p in at if (p[0], f"chairs/{p[1].split()[0]}") in planned]
@@ -125,7 +136,17 @@ def _1(view: View) -> Table:
         values,
         paper,
         notes,
+        marked=_marked(at),
     )
+
+
+def _marked(found: Mapping[tuple[str, ...], views.Rows]) -> set[Place]:
+    """The rows of a table, of these runs, with a seed that learned nothing."""
+    return {
+        (line, "IoU per image")
+        for line, runs in found.items()
+        if any(map(gains.learned_nothing, runs))
+    }
 
 
 def _per_run(view: View, found: views.Rows, measure: Callable) -> list[cells.Number]:
@@ -143,8 +164,8 @@ def _converged(line: curves.Points, higher_is_better: bool) -> cells.Number:
     return curves.reached(line, curves.close(line, higher_is_better), higher_is_better)
 
 
-def _hours(run: Mapping, manifest: Mapping, step: cells.Number) -> float:
-    return manifest["seconds"] / 3600 * step / manifest["steps"]
+def _minutes(run: Mapping, manifest: Mapping, step: cells.Number) -> float:
+    return manifest["seconds"] / 60 * step / manifest["steps"]
 
 
 def _epochs(run: Mapping, manifest: Mapping, step: cells.Number) -> float | None:
@@ -161,6 +182,7 @@ def _stopped(view: View, found: views.Rows) -> list[cells.Number]:
 
 def _2(view: View) -> Table:
     metrics = METRICS | cells.POOLED
+    at = {(m,): cells.runs(view, cells.composites(m, 64)) for m in cells.MODELS}
     values = {
         ((model,), name): list(
             cells.values(view, cells.composites(model, 64), metric).values()
@@ -180,8 +202,21 @@ def _2(view: View) -> Table:
     lines = [(model,) for model in TABLE_2]
     columns = [Column(name) for name in metrics]
     title = "Table 2: models on chairs at 64 px"
-    notes = (PRECISION, MEANS)
-    return _table(view, title, ("model",), lines, columns, values, paper, notes)
+    ground = values[("all background",), "IoU per image"]
+    notes = (PRECISION, MEANS, *_constant(itertools.chain(*at.values()), ground))
+    parts = lines, columns, values, paper, notes
+    return _table(view, title, ("model",), *parts, marked=_marked(at))
+
+
+def _constant(runs: Iterable[Mapping], ground: Sequence[cells.Number]) -> list[str]:
+    """[a note] where background everywhere is not the best of the two constants."""
+    floors = {100 * run["floor"] for run in runs if run["floor"] is not None}
+    if len(floors) != 1 or not ground or max(floors) <= ground[0]:
+        return []
+    return [
+        "The best constant answer is all foreground: IoU per image "
+        f"{max(floors):.2f}; a model that is no better has learned nothing."
+    ]
 
 
 def _3(view: View) -> Table:
@@ -193,12 +228,14 @@ def _3(view: View) -> Table:
     }
     misprint = "The paper's 51.54 of ResNet-101 on airplane stands twice: a misprint."
     title = "Table 3: fine-tuning on objects"
-    return _of_objects(view, title, METRICS, paper, (PRECISION, MEANS, misprint))
+    return _of_objects(
+        view, title, METRICS, paper, (PRECISION, MEANS, PRETRAINING, misprint)
+    )
 
 
 def _3_pooled(view: View) -> Table:
     title = "Table 3, pooled: IoU and Dice of all pixels of a set together"
-    return _of_objects(view, title, cells.POOLED, {}, (MEANS,))
+    return _of_objects(view, title, cells.POOLED, {}, (MEANS, PRETRAINING))
 
 
 def _of_objects(view: View, title: str, metrics: Mapping[str, str], *parts) -> Table:
@@ -298,5 +335,5 @@ def _barriers(view: View) -> Table:
     return _table(view, title, heads, lines, columns, values, {}, notes, over=PAIRS)
 
 
-def _table(view: View, title: str, *parts, over: str = "seeds") -> Table:
-    return Table(view.study.name, title, *parts, over=over)
+def _table(view: View, title: str, *parts, **more) -> Table:
+    return Table(view.study.name, title, *parts, **more)
