@@ -30,7 +30,8 @@ data sets' own validation images to stop on; of the paper's 20,000 validation co
 2,000, since all of them every quarter of an epoch would cost more than the training.
 Patience is 8 evaluations everywhere. By default these are 80 steps on objects and 120
 on composites: random starts may answer "background" for the first 75, and a training
-must not end there. By default the rates are ours as well: the small
+must not end there. So the default's 100 and 150 steps seldom end early; `paper` has
+25 and 26 times the patience. By default the rates are ours as well: the small
 networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move nothing, and
 a U-Net with 1e-3 has not settled after them. Each is the best of 10
 to 1e-3 (SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the
@@ -139,6 +140,10 @@ PAPER = EMBEDDED | dict(
 )
 
 
+COUNTS = [f"{of}{name}" for of in ("", "object_") for name in ("validation", "test")]
+COUNTS += ["images", "object_images"]
+
+
 def get_config(arg=""):
     """Arguments: sizes of the study; `paper`; sets and folders in place of others."""
     text = arg
@@ -150,6 +155,9 @@ def get_config(arg=""):
         raise ValueError(f"sizes={arg.sizes}: {COMMON} is missing, where models start")
     if len({short(name) for name in arg.objects}) < len(arg.objects):
         raise ValueError(f"objects={arg.objects}: two have the same last name")
+    for name in COUNTS:
+        if arg[name] < 0:
+            raise ValueError(f"{name}={arg[name]}: allowed are 0 (all) and more")
     stages = {}
     for size in arg.sizes:
         for model in MODELS if size == COMMON else TABLE_1:
@@ -160,9 +168,11 @@ def get_config(arg=""):
     stages["scene_chairs"] = scenes(arg)
     for dataset in arg.objects:
         for model in MODELS:
-            seeds = arg.seeds if model == "U-Net" else min(arg.fcn_seeds, arg.seeds)
+            seeds = common.seeds(arg.seeds)
+            if model != "U-Net":
+                seeds = seeds[: len(common.seeds(arg.fcn_seeds, "fcn_seeds"))]
             for source in sources(model):
-                for seed in common.seeds(seeds):
+                for seed in seeds:
                     name = object_name(dataset, model, source, seed)
                     stages[name] = objects(arg, dataset, model, source, seed)
         stages |= measurements(arg, dataset)

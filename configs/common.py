@@ -38,10 +38,10 @@ def unknown(kind, name, known):
     return ValueError(f"unknown {kind} {name!r}. Known: {', '.join(known)}.{hint}")
 
 
-def seeds(count):
-    """range(count); ValueError unless it is 1 to 1000."""
+def seeds(count, name="seeds"):
+    """range(count); ValueError unless it is 1 to 1000. name: of the argument."""
     if not 1 <= count <= 1000:
-        raise ValueError(f"seeds={count}: allowed are 1 to 1000")
+        raise ValueError(f"{name}={count}: allowed are 1 to 1000")
     return range(count)
 
 

@@ -19,7 +19,8 @@ def content(value: Any) -> bytes | None:
 
 
 def by_content(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, called once for equal arguments, if they can be pickled.
+    """The function, called once for arguments of equal content (order counts), if
+    they can be pickled.
 
     Its results are shared: do not change them. `cache_clear` forgets them.
 

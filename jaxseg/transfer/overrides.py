@@ -60,7 +60,7 @@ def _no_key(
     given = value if isinstance(value, str) else json.dumps(value)
     hint = f" Did you mean '{near[0]}={given}'?" if near else ""
     return errors.UserError(
-        f"{pattern!r} matches no key of the config.{hint} `--print` shows all."
+        f"--set: {pattern!r} matches no key of the config.{hint} `--print` shows all."
     )
 
 

@@ -67,7 +67,7 @@ def run(
     only as it asks for them. stage: the key of one stage whose parents are done, for
     workers: no report, and no lock but the stage's; a candidate that no search of the
     plan asks for (yet) is not begun. jobs: stages to make side by side, see
-    `workers.number`.
+    `workers.count`.
     """
     user_cache.check()
     compiled.use_cache()
@@ -84,9 +84,9 @@ def run(
                 store,
                 watcher=watcher,
                 interrupted=interrupted,
-                plan=None if stage is None else plan.stages,
+                asking=None if stage is None else plan.stages,
                 study=plan.stages,
-                jobs=1 if stage else workers.number(jobs, plan.stages),
+                jobs=1 if stage else workers.count(jobs, plan.stages),
             )
     if stage is None:
         report = build_report(store.workdir)
@@ -115,27 +115,23 @@ def run_stages(
     *,
     watcher: status.Watcher,
     interrupted: Callable[[], bool] = lambda: False,
-    plan: Sequence[Stage] | None = None,
+    asking: Sequence[Stage] | None = None,
     study: Sequence[Stage] | None = None,
     jobs: int = 1,
 ) -> Outcome:
     """Runs what is asked for and not there yet; a failed stage blocks only what
     descends from it.
 
-    plan: the stages that do the asking, see `demand`; None: those given. study: those
+    asking: the stages that do the asking, see `demand`; None: those given. study: those
     whose needs keep weights, see `dropping`; None: those given.
     """
-    asking = demand.Demand(stages if plan is None else plan, store)
-    weights = dropping.Dropping(study or stages, plan or stages, store, asking)
+    asking = stages if asking is None else asking
+    wanted = demand.Demand(asking, store)
+    weights = dropping.Dropping(study or stages, asking, store, wanted)
     names = {one.name: one for one in stages}
-    with contextlib.ExitStack() as stack:
-        makers: workers.Here | workers.Workers = workers.Here(
-            lambda one, again: making.attempt(one, store, watcher, interrupted, again)
-        )
-        if jobs > 1:
-            given = (jobs, stages, making.attempt, store, watcher, interrupted)
-            makers = stack.enter_context(workers.Workers(*given))
-        run = _Run(names, store, asking, weights, watcher, interrupted, makers)
+    given = stages, making.attempt, store, watcher, interrupted
+    with workers.makers(jobs, *given) as makers:
+        run = _Run(names, store, wanted, weights, watcher, interrupted, makers)
         run.make()
     for one in stages:
         if one.name not in run.outcome.states:
@@ -197,6 +193,8 @@ class _Run:
             self._take(one, state, text)
             return
         if self.interrupted():
+            if self.makers.running:
+                return  # they are told to save
             raise hooks.Interrupted(f"before stage {one.name}")
         self.watcher.begin(one)
         lacking = self.weights.lacking.get(one.key, "")
@@ -214,7 +212,7 @@ class _Run:
 
     def leave(self, one: Stage) -> None:
         """A stage that nothing has asked for."""
-        if self.store.done(one.key):
+        if self.store.done(one.key) or one.key in self.first:
             self._end(one, *self._known(one))
         elif self.demand.never(one):
             self._end(one, "skipped", "")

@@ -48,6 +48,7 @@ def start(folder, *flags, steps=2, cores=None):
         stderr=subprocess.STDOUT,
         text=True,
         preexec_fn=lambda: cores and os.sched_setaffinity(0, cores),
+        start_new_session=True,
     )
 
 
@@ -118,12 +119,29 @@ def test_a_worker_that_dies_costs_its_stage_alone(tmp_path):
     assert ended(start(tmp_path, *flags, steps=150))[0] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
+def test_a_ctrl_c_reaches_workers_that_still_start(tmp_path, seconds):
+    process = start(tmp_path, "--jobs=2", f"--workdir={tmp_path / 'w'}", steps=5000)
+    until(lambda: len(children(process)) == 2)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    code, out = ended(process)
+    assert code == 130, out
+    assert "jaxseg: stopped, " in out and "Traceback" not in out
+
+
 class Process:
     """In place of a worker."""
 
+    alive = True
+
     def __init__(self, cores, given):
         self.cores, self.makes, self.programs = cores, [], set()
-        self.pipe = self
+        self.pipe = self.process = self
+
+    def is_alive(self):
+        return self.alive
 
     def send(self, order):
         self.sent = order
@@ -152,20 +170,25 @@ def test_a_program_stays_with_its_worker(tmp_path, monkeypatch):
     assert begin(b32) == (b32, 1)  # better twice than not at all
     assert made.workers[1].sent == (b32.name, False)
     assert sorted(made.running) == sorted([a32.key, b32.key])
+    made.workers[1].makes.clear()
+    made.workers[1].alive = False
+    before = made.workers[1]
+    assert begin(b64) == (b64, 1)  # another process in its place
+    assert made.workers[1] is not before and made.workers[1].sent == (b64.name, False)
 
 
 def test_how_many(monkeypatch):
     plan = tiny.plan(study()).stages
     with pytest.raises(errors.UserError, match=r"--jobs: found 2, allowed: 1 to 1, a"):
-        workers.number(2, plan)  # tests have two devices
+        workers.count(2, plan)  # tests have two devices
     monkeypatch.setattr(workers.jax, "device_count", lambda: 1)
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: range(3))
-    assert workers.number(None, plan) == 3
-    assert workers.number(2, plan) == 2
-    assert workers.number(None, plan[:2]) == 1  # one after the other
-    assert workers.number(None, plan[:3]) == 2
+    assert workers.count(None, plan) == 3
+    assert workers.count(2, plan) == 2
+    assert workers.count(None, plan[:2]) == 1  # one after the other
+    assert workers.count(None, plan[:3]) == 2
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: range(64))
-    assert workers.number(None, plan) == 4
+    assert workers.count(None, plan) == 4
     for wrong in (0, 65):
         with pytest.raises(errors.UserError, match=f"found {wrong}, allowed: 1 to 64"):
-            workers.number(wrong, plan)
+            workers.count(wrong, plan)

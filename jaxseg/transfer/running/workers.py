@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from jaxseg.transfer.stage import Stage, kind
 MOST = 4  # by default: each worker has a network, its data and its programs in memory
 POLL = 0.2  # seconds between looks at whether to stop, and between moves of a bar
 LOOKED_AT = 64  # stages that may begin, among which a worker chooses
+DEAD = EOFError, BrokenPipeError, ConnectionResetError  # of the other end of a pipe
+STOPS = signal.SIGINT, signal.SIGTERM
 Ended = tuple[Stage, str, str]  # state and text; the state "interrupted" as well
 Make = Callable[..., tuple[str, str]]
 
@@ -83,7 +85,8 @@ class Workers:
         self.store, self.watcher, self.interrupted = store, watcher, interrupted
         cores = sorted(os.sched_getaffinity(0))
         self.workers = [_Worker(cores[i::count], self.given) for i in range(count)]
-        self.told = False
+        self.next = self.workers[0]  # that `pick` has chosen a stage for
+        self.stopping = False
 
     def __enter__(self) -> "Workers":
         return self
@@ -92,7 +95,7 @@ class Workers:
         for worker in self.workers:
             worker.pipe.close()
             worker.process.join(POLL)
-            worker.process.kill()  # one that is still busy has nothing to save
+            worker.process.kill()  # one still busy: after an error, or a second Ctrl-C
 
     @property
     def running(self) -> Collection[str]:
@@ -121,24 +124,27 @@ class Workers:
 
     def begin(self, one: Stage, again: bool) -> None:
         """Sends the stage to the worker that it was picked for."""
+        if not self.next.process.is_alive():
+            self.next = self._replaced(self.next)
         self.next.programs.add(_program(one))
         self.next.makes.append(one)
-        self.next.pipe.send((one.name, again))
+        with contextlib.suppress(*DEAD):  # seen in `ended`
+            self.next.pipe.send((one.name, again))
 
     def ended(self) -> Iterator[Ended]:
         """Passes on what workers show until a stage has ended."""
         busy = {worker.pipe: worker for worker in self.workers if worker.makes}
         while True:
-            if self.interrupted() and not self.told:
-                self.told = True
+            if self.interrupted() and not self.stopping:
+                self.stopping = True
                 for pipe in busy:
-                    with contextlib.suppress(BrokenPipeError):  # seen below
+                    with contextlib.suppress(*DEAD):  # seen below
                         pipe.send(None)
             for pipe in connection.wait(list(busy), POLL):
                 worker = busy[pipe]
                 try:
                     what, name, *more = pipe.recv()
-                except EOFError:
+                except DEAD:
                     yield self._lost(worker)
                     return
                 one = self.names[name]
@@ -152,14 +158,35 @@ class Workers:
         """The stage of a process that has died, which another one replaces."""
         worker.process.join()
         [one] = worker.makes
+        code = worker.process.exitcode
+        why = "as where the memory is full" if code == -signal.SIGKILL else "see above"
         text = (
-            f"{one.name}: its process ended with code {worker.process.exitcode}, as "
-            "where the memory is full. Fix: --jobs=1, or smaller batches"
+            f"{one.name}: its process ended with code {code}, {why}. Fix: --jobs=1, or "
+            "smaller batches"
         )
         with stores.writable(self.store.workdir):
             self.store.fail(one.key, text)
-        self.workers[self.workers.index(worker)] = _Worker(worker.cores, self.given)
+        if not self.stopping:
+            self._replaced(worker)
         return one, "failed", text
+
+    def _replaced(self, worker: "_Worker") -> "_Worker":
+        """A new process in place of one that has ended."""
+        place = self.workers.index(worker)
+        self.workers[place] = _Worker(worker.cores, self.given)
+        return self.workers[place]
+
+
+@contextlib.contextmanager
+def makers(
+    count: int, stages: Sequence[Stage], make: Make, *given: Any
+) -> Iterator[Here | Workers]:
+    """`Here` for one at a time, else `Workers`; arguments as those of `Workers`."""
+    if count == 1:
+        yield Here(lambda one, again: make(one, *given, again))
+        return
+    with Workers(count, stages, make, *given) as workers:
+        yield workers
 
 
 class _Worker:
@@ -171,16 +198,21 @@ class _Worker:
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, *given))
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, cores)  # inherited: libraries count cores when loaded
+        # Inherited: libraries count cores when loaded; a Ctrl-C, which a terminal gives
+        # to all, waits until `_work` lets it pass.
+        os.sched_setaffinity(0, cores)
+        resource_tracker.ensure_running()  # which else unblocks them within `start`
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             self.process.start()
         finally:
             os.sched_setaffinity(0, before)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         other.close()
 
 
-class _Told(status.Watcher):
-    """Tells the process that shows the run."""
+class _Relay(status.Watcher):
+    """Passes on what is shown to the process that shows it."""
 
     def __init__(self, pipe: connection.Connection):
         self.pipe, self.moved = pipe, 0.0
@@ -198,8 +230,9 @@ def _work(
     pipe: connection.Connection, stages: Sequence[Stage], make: Make, workdir: Path
 ) -> None:
     """Makes what it is sent, until it is sent None or nobody is left to send."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the process that shows passes on
-        signal.signal(number, signal.SIG_IGN)
+    for number in STOPS:  # the process that shows passes them on
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format=command.LOGGED)
     compiled.use_cache()
@@ -207,16 +240,17 @@ def _work(
     while order := _received(pipe):
         name, again = order
         try:
-            state, text = make(names[name], store, _Told(pipe), pipe.poll, again)
-        except hooks.Interrupted as stop:
-            state, text = "interrupted", str(stop)
+            stop = pipe.poll  # whatever comes before the stage has ended
+            state, text = make(names[name], store, _Relay(pipe), stop, again)
+        except hooks.Interrupted as stopped:
+            state, text = "interrupted", str(stopped)
         pipe.send(("ended", name, state, text))
 
 
 def _received(pipe: connection.Connection) -> Any:
     try:
         return pipe.recv()
-    except EOFError:
+    except DEAD:
         return None
 
 
@@ -230,7 +264,7 @@ def _program(one: Stage) -> Any:
     return kind(one.kind).weights(one.spec)
 
 
-def number(asked: int | None, plan: Sequence[Stage]) -> int:
+def count(asked: int | None, plan: Sequence[Stage]) -> int:
     """How many processes make the stages of a plan; asked: `--jobs`, None: by default.
 
     By default one where there is an accelerator, where cores cannot be shared out, or
@@ -244,7 +278,8 @@ def number(asked: int | None, plan: Sequence[Stage]) -> int:
     if asked is not None and not 1 <= asked <= cores:
         raise errors.UserError(
             f"--jobs: found {asked}, allowed: 1 to {cores}, a core of a CPU for each; "
-            "1 with an accelerator, several devices or several hosts"
+            "1 with an accelerator, several devices or several hosts. Fix: leave it, "
+            "and JAXSEG_JOBS, out"
         )
     return asked or min(cores, MOST, _width(plan))
 
