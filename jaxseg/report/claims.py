@@ -111,21 +111,36 @@ def _interval(mean: float, error: float, dof: int, level: float) -> Interval:
 
 ABOVE = (
     "held: the 95 % interval of the mean difference lies above 0, by however little, "
-    "and each cell's mean does; weakly: only the interval does; not: it does not, and "
-    "{ends}; undecided: otherwise. With one seed the means decide: held where each is "
-    "above 0, weakly where only their mean is"
+    "and each cell's mean does; weakly: only the interval does; with one seed the "
+    "means decide: held where each is above 0, weakly where only their mean is, "
+    "else not"
 )
+ENDS = "; not: the interval does not lie above 0, and {ends}; undecided: otherwise"
 EQUAL = (
     "held: the 90 % interval of the mean difference lies within {margin} of 0 (two "
     "one-sided tests at 5 %); not: it lies outside; undecided: otherwise. With one "
     "seed the mean decides"
 )
-JOINT = ". Of the parts the worst decides, from not over undecided and weakly to held"
+WORST = "Of the parts the worst decides, from not over undecided and weakly to held"
+JOINT = f". {WORST}"
 PARTLY = JOINT + "; but weakly where some parts are not and others are"
 
 
+def shortened(rules: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The rules, letters in place of what several share; {letter: ABOVE or WORST}.
+
+    >>> shortened(["IoU; " + ABOVE, "steps; " + ABOVE + JOINT])[0][0]
+    'IoU; (a)'
+    """
+    several = [t for t in (ABOVE, WORST) if sum(t in rule for rule in rules) > 1]
+    letters = {f"({letter})": text for letter, text in zip("ab", several)}
+    for letter, text in letters.items():
+        rules = [rule.replace(text, letter) for rule in rules]
+    return list(rules), letters
+
+
 def above(groups: Groups, margin: float = 0.0, *, one_sample: bool = False) -> str:
-    """The verdict on `all of these differences are above 0`, by the rule ABOVE.
+    """The verdict on `all of these differences are above 0`, by ABOVE and ENDS.
 
     margin: an interval that reaches from 0 or less to less than this excludes any
     difference that matters; the finding then does not hold, where it would else be

@@ -161,6 +161,8 @@ def _study(report, view: View) -> dict[str, Any]:
     study, results = view.study, view.results
     grids = [grid for grid in report.grids if grid.study == study.name]
     stages = costs.stages(study)
+    found = [line for line in report.claims if line["study"] == study.name]
+    rules, shared = claims.shortened([line["rule"] for line in found])
     return {
         "name": study.name,
         "config": study.config + (f":{study.argument}" if study.argument else ""),
@@ -168,7 +170,8 @@ def _study(report, view: View) -> dict[str, Any]:
         "counts": study.counts(),
         "datasets": _datasets(results, view.cells),
         "grids": [_grid(grid, results, study.left_out) for grid in grids],
-        "claims": [line for line in report.claims if line["study"] == study.name],
+        "claims": [line | {"rule": rule} for line, rule in zip(found, rules)],
+        "shared": shared,
         "lead": view.own.LEAD if view.own else "gains",
         "paper": view.own.PAPER if view.own else "",
         "tables": [own for own in report.tables if own.study == study.name],

@@ -1,6 +1,7 @@
 """Each claim of the chairs study gets each verdict; its tables and figures."""
 
 import csv
+import html
 from types import SimpleNamespace
 
 import pytest
@@ -364,7 +365,10 @@ def test_what_the_rule_of_c1_says_of_a_small_difference(points, expected):
     line = made.at(VGG, 0.6, sizes=[64], noise=(0.0, 0.0, 0.0)).line("C1")
     assert line["verdict"] == expected
     assert "lies above 0, by however little" in line["rule"]
-    assert "not: it does not, and ends below 1 point; undecided" in line["rule"]
+    assert (
+        "not: the interval does not lie above 0, and ends below 1 point; undecided"
+        in line["rule"]
+    )
 
 
 def distances(ft, ri, pairs=((0, 1),)):
@@ -516,6 +520,17 @@ def test_a_whole_study_holds_what_it_was_made_to(study):
     assert {line["verdict"] for line in lines} == {HELD}
     assert min(int(line["count"]) for line in lines) == 3
     assert {line["setting"] for line in lines} == {""}
+
+
+def test_the_page_prints_a_rule_that_several_findings_share_once(study):
+    text = html.unescape(workdirs.html_text(study[0]))
+    assert text.count(claims.ABOVE) == text.count(claims.WORST) == 1
+    assert "a part for each FCN; (a); not: the interval does not lie" in text
+    assert ". (b); but weakly where some parts are not" in text
+    with open(study[1].files["claims.csv"], newline="") as file:
+        rules = [line["rule"] for line in csv.DictReader(file)]
+    assert sum(claims.ABOVE in rule for rule in rules) == 7  # of all but C3 and C9
+    assert claims.shortened([claims.ABOVE]) == ([claims.ABOVE], {})
 
 
 def cells_of(report, title, row):

@@ -49,8 +49,8 @@ from jaxseg.report.studies import _chairs_figures, _chairs_tables
 
 LEAD = "tables"
 PAPER = "Pinto-Alva et al., Chair Segments, arXiv 2012.01250"
-POINTS = claims.ABOVE.format(ends="ends below 1 point")
-TIMES = claims.ABOVE.format(ends="ends below 5 %")
+POINTS = claims.ABOVE + claims.ENDS.format(ends="ends below 1 point")
+TIMES = claims.ABOVE + claims.ENDS.format(ends="ends below 5 %")
 GATE = (
     ". Pretext not learned: the U-Net's source is no better than a constant predictor"
 )
@@ -101,7 +101,8 @@ CLAIMS = (
         "higher: differences of IoU by seed of each set; faster: log ratio of the "
         "steps to 99 % of the best validation IoU of the random start of the same "
         "seed, without seeds of which a model learned nothing; "
-        + claims.ABOVE.format(ends="ends below 1 point, or 5 % of steps")
+        + claims.ABOVE
+        + claims.ENDS.format(ends="ends below 1 point, or 5 % of steps")
         + claims.JOINT
         + GATE,
         measures.gated(("chairs",), measures.c5),
@@ -132,7 +133,8 @@ CLAIMS = (
         "between its ends, with re-estimated batch statistics; seeds 0 and 1, 2 and 3, "
         "... of each set; two parts: the mean fall is below 10 % between fine-tuned "
         "models, and above it between random starts; "
-        + claims.ABOVE.format(ends="ends at 0 or below")
+        + claims.ABOVE
+        + claims.ENDS.format(ends="ends at 0 or below")
         + claims.JOINT
         + LEARNED
         + "; intervals of falls are cut at 0 and 100 %, where falls end"
