@@ -280,6 +280,7 @@ def test_c5_tells_the_head_start_and_asks_for_each_set():
         made.on("U-Net", target, "chairs", value, curve=FAST)
     line = made.line("C5")
     assert line["verdict"] == HELD and line["count"] == 9
+    assert "never" not in line["measured"]
     # 0.99 x 0.6 = 0.594 is reached at steps 5, 5 and 10 instead of 20: 4, 4, 2 times
     assert "3.17 (3.17 to 3.17) times in 3 of 3 cells" in line["measured"]
     made = Made()
@@ -287,6 +288,11 @@ def test_c5_tells_the_head_start_and_asks_for_each_set():
         made.on("U-Net", target, "random", 0.6, curve=SLOW)
         made.on("U-Net", target, "chairs", value, curve=FAST)
     assert verdict(made, "C5") == WEAKLY
+    made = Made()
+    for target in SETS:
+        made.on("U-Net", target, "random", 0.6, curve=SLOW)
+        made.on("U-Net", target, "chairs", 0.5 if target == "car" else 0.7, curve=FAST)
+    assert "; 3 of 9 pretrained never get there" in made.line("C5")["measured"]
 
 
 @pytest.mark.parametrize("nothing", ["random", "chairs"])

@@ -146,10 +146,15 @@ def c5(view: View) -> claims.Result:
     if lines and not kept:
         return claims.nothing(words)
     faster: dict[str, list[cells.Number]] = {}
+    late = 0
     for place in kept:
         faster.setdefault(place[0], []).append(head_start(*lines[place]))
+        pretrained, scratch, higher_is_better = lines[place]
+        bar = curves.close(scratch, higher_is_better)
+        late += curves.reached(pretrained, bar, higher_is_better) is None
+    never = f"{late} of {len(kept)} pretrained never get there" if late else ""
     text, count, verdict = _parts({"ends higher": higher, FASTER: faster})
-    return _joined(text, words), count, verdict
+    return _joined(text, never, words), count, verdict
 
 
 def _learned(view: View, places: Iterable[Place]) -> tuple[list[Place], str]:

@@ -100,7 +100,8 @@ CLAIMS = (
         "both (Fig. 6, mean of two runs)",
         "higher: differences of IoU by seed of each set; faster: log ratio of the "
         "steps to 99 % of the best validation IoU of the random start of the same "
-        "seed, without seeds of which a model learned nothing; "
+        "seed, where a run that never gets there takes all steps of both, without "
+        "seeds of which a model learned nothing; "
         + claims.ABOVE
         + claims.ENDS.format(ends="ends below 1 point, or 5 % of steps")
         + claims.JOINT
