@@ -54,8 +54,8 @@ def test_only_gradients_are_exchanged_where_the_state_is_whole(seen):
 
 @pytest.mark.parametrize("layout", DIVIDED)
 def test_a_divided_state_is_gathered_once_and_no_image_moves(seen, layout):
-    """Gradients are added up within the `fsdp` axis, their parts along `data`; for TPU
-    and GPU the compiler makes a reduce-scatter of the former.
+    """Gradients are added up within the `fsdp` axis, and their parts along `data`: an
+    all-reduce both, since the compiler for CPU makes no reduce-scatter.
     """
     found = seen[layout]
     exchanged, whole = found["collectives"], found["parameters"] + found["statistics"]
