@@ -53,7 +53,7 @@ def start(folder, *flags, steps=2, cores=None):
 
 
 def ended(process):
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=900)
     return process.returncode, out
 
 
@@ -64,7 +64,7 @@ def children(process):
     return [pid for pid, text in args.items() if "spawn_main" in text]
 
 
-def until(holds, seconds=120):
+def until(holds, seconds=600):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
