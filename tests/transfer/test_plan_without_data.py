@@ -75,7 +75,10 @@ def test_a_split_that_the_fact_sheet_has_not_is_refused():
         "kind": "train",
         "data": {"name": "camvid/11"},
         "task": {"name": "segmentation"},
-        "model": {"backbone": {"name": "unet"}, "head": {"name": "linear"}},
+        "model": {
+            "backbone": {"name": "unet", "variant": "tiny"},
+            "head": {"name": "linear"},
+        },
         "steps": 3,
         "evaluations": {"validation": {"split": "val"}},
     }
