@@ -42,6 +42,7 @@ class Train(stages.Kind):
         alike = dataclasses.replace(spec, seed=0, starts=())
         known = contents.once(memo.content(alike), lambda: _decided(alike, where))
         spec = dataclasses.replace(known, **own)
+        vars(spec)["network"] = known.network  # cached there: none of `own` decides it
         if len(spec.starts) > 1:
             with errors.located(f"{where}/starts"):
                 transplant.check_apart(spec.network.shapes(), spec.starts)
