@@ -1,11 +1,17 @@
 """Trees of arrays on disk through Orbax, with a checksum beside every file.
 
-Orbax restores a flipped byte without an error: callers compare sums first.
-Arrays are written as NumPy: a tree saved on eight devices loads on one, and back.
+Orbax writes while the caller goes on. Of several processes that work together each
+writes and reads what its devices have of an array, and the sums of its own files; they
+share the folder that process 0 names. A tree saved on some devices loads on others.
+
+Orbax restores a flipped byte without an error: callers compare sums first. Its
+CheckpointManager would delete older checkpoints before there are sums of the new one,
+and would not fall back to them: `Checkpoints` does both.
 """
 
 import copy
 import errno
+import functools
 import logging
 import os
 import re
@@ -14,14 +20,14 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from jaxseg.core import durable, errors, hashing, jsonl
 
 META = "meta.json"  # written last: without it a checkpoint is not complete
+STATE = "state"  # folder of its arrays
 BESIDE = 2**20  # bytes that Orbax needs in addition to the arrays
+SHARED = 2**20  # bytes: from here on processes that have equal arrays write parts each
 
 
 def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
@@ -40,43 +46,87 @@ def check_sums(folder: Path, sums: Mapping[str, str], fix: str = "") -> None:
             )
 
 
-def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
-    """Writes a nested dict of arrays with Orbax, in place of what a killed try left.
+class Writing(NamedTuple):
+    """Arrays on their way to `folder`; see `begin` and `finish`."""
 
-    Of several processes, which have equal arrays, process 0 alone writes.
+    folder: Path
+    checkpointer: Any
+
+
+def save_tree(folder: Path, tree: Mapping[str, Any]) -> None:
+    """Writes a nested dict of arrays, in place of what a killed try left.
+
+    Of several processes that work together each writes its parts; it returns on all
+    once the whole is there.
     """
-    if not _hosts().leads():
-        return
-    for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
-        shutil.rmtree(left)
-    tree = _numpy(tree)
-    _reserve(folder.parent, _num_bytes(tree) + BESIDE)
+    finish(begin(folder, tree))
+
+
+def begin(folder: Path, tree: Mapping[str, Any]) -> Writing:
+    """`save_tree` up to the point where the arrays of `tree` may change; each of
+    several processes calls it. Its folder is that of process 0.
+    """
+    import orbax.checkpoint as ocp  # takes half a second to import
+
+    tree = _hosts().fetched(tree)
+    folder = Path(_hosts().first(lambda: _cleared(folder, tree)))
+    given = _processes(folder)
+    writer = ocp.AsyncCheckpointer(_handler(given), multiprocessing_options=given)
+    writer.save(folder, args=ocp.args.PyTreeSave(tree))
+    return Writing(folder, writer)
+
+
+def finish(writing: Writing) -> None:
+    """Returns once what `begin` started is on disk, by all processes."""
     try:
-        _orbax().save(folder.absolute(), tree)
+        writing.checkpointer.close()
     except ValueError as error:  # so Orbax reports errors of the disk
         number = re.search(r"os_error_code='(\d+)'", str(error))
         if number is None:
             raise
-        raise OSError(int(number[1]), str(error), str(folder)) from error
+        raise OSError(int(number[1]), str(error), str(writing.folder)) from error
 
 
-def restore_tree(folder: Path) -> dict[str, Any]:
-    """The nested dict of NumPy arrays that `save_tree` wrote; it checks no sums."""
-    return _orbax().restore(folder.absolute())
+def restore_tree(folder: Path, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The nested dict of arrays that `save_tree` wrote; it checks no sums.
+
+    like: the same dict of jax.ShapeDtypeStruct: arrays on the devices that their
+    shardings name; of several processes that work together each calls it, and reads
+    what its devices need. None: NumPy.
+    """
+    import jax
+    import orbax.checkpoint as ocp
+
+    shared = like is not None and _hosts().shard()[1] > 1
+    given = _processes(folder if shared else None)
+    reader = ocp.Checkpointer(_handler(given), multiprocessing_options=given)
+    if shared:
+        wanted = ocp.checkpoint_utils.construct_restore_args(like)
+        arguments = ocp.args.PyTreeRestore(like, restore_args=wanted)
+        return reader.restore(folder.absolute(), args=arguments)
+    tree = reader.restore(folder.absolute(), args=ocp.args.PyTreeRestore())
+    if like is None:
+        return tree
+    return jax.device_put(tree, jax.tree.map(lambda leaf: leaf.sharding, like))
 
 
 def shapes(folder: Path) -> dict[str, Any]:
     """The nested dict that `save_tree` wrote, with leaves that have only `shape` and
     `dtype`.
     """
-    return _orbax().metadata(folder.absolute()).item_metadata.tree
+    import orbax.checkpoint as ocp
+
+    given = _processes(None)
+    reader = ocp.Checkpointer(_handler(given), multiprocessing_options=given)
+    return reader.metadata(folder.absolute()).item_metadata.tree
 
 
 class Checkpoints:
     """Checkpoints of one running stage: a thread writes, the newest `keep` stay.
 
     Each is a folder `step_00000123/` with `state/` (Orbax) and `meta.json` (the values
-    of the caller, and checksums), which is written last.
+    of the caller, and checksums), which is written last. Of several processes that work
+    together all call the same methods; the folder is that of process 0.
     """
 
     def __init__(self, folder: Path, keep: int = 2):
@@ -85,20 +135,21 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def save(self, step: int, tree: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Starts to write a copy of `tree` and `meta`, after the last save ended.
-
-        As `save_tree`, on process 0 alone.
+        """Starts to write `tree` and `meta`, after the last save ended; both may change
+        once it returns.
         """
-        if not _hosts().leads():
-            return
         self.wait()
-        # The caller changes its lists while the thread still writes.
-        arguments = (step, _numpy(tree), copy.deepcopy(dict(meta)))
+        path = self.folder / f"step_{step:08d}"
+        shutil.rmtree(path, ignore_errors=True)
+        meta = copy.deepcopy(dict(meta)) | {"step": step}
+        arguments = (begin(path / STATE, tree), meta)
         self._thread = threading.Thread(target=self._write, args=arguments)
         self._thread.start()
 
     def wait(self) -> None:
-        """Returns when the last save is on disk; raises the error that it had."""
+        """Returns when the last save is on disk, as far as this process writes it;
+        raises the error that it had.
+        """
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -106,16 +157,20 @@ class Checkpoints:
             error, self._error = self._error, None
             raise error
 
-    def restore(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """(tree, meta) of the newest undamaged checkpoint; None where there is none."""
-        for path in reversed(self._finished()):
-            try:
-                meta = jsonl.read_sealed(path / META)
-                check_sums(path, meta["files"])
-            except errors.Damaged as error:
-                logging.warning("%s Falling back to the checkpoint before it.", error)
-                continue
-            return restore_tree(path / "state"), meta
+    def restore(
+        self, like: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """(tree, meta) of the newest undamaged checkpoint; None where there is none.
+
+        like: as for `restore_tree`.
+        """
+        hosts = _hosts()
+        for path in map(Path, hosts.first(self._newest)):
+            meta, damage = _examined(path)
+            damage = next(filter(None, hosts.every(damage)), None)
+            if damage is None:
+                return restore_tree(path / STATE, like), meta
+            logging.warning("%s Falling back to the checkpoint before it.", damage)
         return None
 
     def forget(self, after: int) -> None:
@@ -124,14 +179,17 @@ class Checkpoints:
             if int(path.name.removeprefix("step_")) > after:
                 shutil.rmtree(path)
 
-    def _write(self, step: int, tree: Mapping[str, Any], meta: dict[str, Any]) -> None:
+    def _write(self, writing: Writing, meta: dict[str, Any]) -> None:
         try:
-            path = self.folder / f"step_{step:08d}"
-            shutil.rmtree(path, ignore_errors=True)
-            save_tree(path / "state", tree)
-            sums = hashing.folder_sums(path)
+            hosts, path = _hosts(), writing.folder.parent
+            finish(writing)
+            sums = hashing.folder_sums(path, own=_is_own)
             durable.sync_folder(path)
-            jsonl.write_sealed(path / META, meta | {"step": step, "files": sums})
+            parts = hosts.collected(f"sums/{path}", sums)
+            if not hosts.leads():
+                return
+            files = {name: digest for part in parts for name, digest in part.items()}
+            jsonl.write_sealed(path / META, meta | {"files": files})
             for holder in (path, self.folder):  # before older ones are deleted
                 durable.sync(holder)
             for old in self._finished()[: -self.keep]:
@@ -139,8 +197,37 @@ class Checkpoints:
         except BaseException as error:  # handed to the caller by `wait`
             self._error = error
 
+    def _newest(self) -> list[str]:
+        return [str(path.absolute()) for path in reversed(self._finished())]
+
     def _finished(self) -> list[Path]:
         return sorted(path.parent for path in self.folder.glob(f"step_*/{META}"))
+
+
+def _examined(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """(meta, damage) of a checkpoint; each process reads a share of the files."""
+    try:
+        meta = jsonl.read_sealed(path / META)
+        names = _hosts().own_share(sorted(meta["files"]))
+        check_sums(path, {name: meta["files"][name] for name in names})
+    except errors.Damaged as error:
+        return None, str(error)
+    return meta, None
+
+
+def _is_own(name: str) -> bool:
+    """Whether this process sums a file: its own ones; process 0 those of nobody."""
+    number = re.search(r"process_(\d+)/", name)
+    place, total = _hosts().shard()
+    return total == 1 or place == (int(number[1]) if number else 0)
+
+
+def _cleared(folder: Path, tree: Mapping[str, Any]) -> str:
+    """The absolute path, where nothing is now and the arrays have room."""
+    for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
+        shutil.rmtree(left)
+    _reserve(folder.parent, _num_bytes(tree) + BESIDE)
+    return str(folder.absolute())
 
 
 def _reserve(folder: Path, count: int) -> None:
@@ -160,24 +247,55 @@ def _num_bytes(tree: Mapping[str, Any]) -> int:
     )
 
 
-def _numpy(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _numpy(value) if isinstance(value, Mapping) else np.asarray(value)
-        for key, value in tree.items()
-    }
+def _processes(shared: Path | None) -> Any:
+    """Who takes part, as Orbax wants it: those that work together on the folder
+    `shared`, or this process alone, which then waits for no other.
 
+    With processes named Orbax's barriers are those of the coordination service: on
+    devices they would come between the operations of a training step.
+    """
+    from orbax.checkpoint import options
 
-def _orbax() -> Any:
-    import orbax.checkpoint as ocp  # takes a second to import
-
-    if _hosts().count() == 1:
-        return ocp.PyTreeCheckpointer()
-    own = _hosts().place()  # it would wait for the other processes
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"own{own}"
+    place, total = _hosts().place(), _hosts().shard()[1]
+    if shared is None or total == 1:
+        first, every, name = place, {place}, f"own{place}"
+    else:
+        first, every, name = 0, set(range(total)), str(shared)
+    return options.MultiprocessingOptions(
+        primary_host=first, active_processes=every, barrier_sync_key_prefix=name
     )
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
-    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+def _handler(processes: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    return ocp.PyTreeCheckpointHandler(
+        multiprocessing_options=processes, type_handler_registry=_types()
+    )
+
+
+@functools.cache
+def _types() -> Any:
+    """How Orbax writes arrays: the same files whether NumPy or parts on devices, so
+    that whoever reads them need not know how many processes wrote.
+    """
+    import jax
+    import numpy as np
+    from orbax.checkpoint import type_handlers
+
+    class Parts(type_handlers.ArrayHandler):
+        def typestr(self) -> str:
+            return numbers.typestr()
+
+    numbers = type_handlers.NumpyHandler(deepcopy_host_arrays=False)
+    parts = Parts(
+        enable_write_sharding_file=False,
+        use_replica_parallel=True,
+        min_slice_bytes_for_replica_parallel=SHARED,
+    )
+    return type_handlers.create_type_handler_registry(
+        (jax.Array, parts), (np.ndarray, numbers)
+    )
 
 
 def _hosts() -> Any:

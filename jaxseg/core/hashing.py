@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,13 @@ def arrays_sum(flat: Mapping[str, Any]) -> str:
     return key({path: array_sum(array) for path, array in flat.items()})
 
 
-def folder_sums(folder: Path) -> dict[str, str]:
-    """{relative path: SHA-256} of every file below `folder`, sorted."""
+def folder_sums(
+    folder: Path, own: Callable[[str], bool] = lambda name: True
+) -> dict[str, str]:
+    """{relative path: SHA-256} of every file below `folder`, sorted.
+
+    own: whether to sum the file of a relative path.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): file_sum(path) for path in files}
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: file_sum(path) for name, path in named.items() if own(name)}

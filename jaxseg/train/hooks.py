@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxseg.core import checkpoint, errors, hosts, jsonl
 from jaxseg.train import every, loop, mesh
 from jaxseg.train import state as states
@@ -144,8 +142,8 @@ class Evaluate:
         if not self.when(event.step):
             return
         start = time.perf_counter()
-        variables = mesh.replicated(event.state.variables())
-        value = self.evaluate(variables, event.step)
+        variables = event.state.variables()
+        value = self.evaluate(mesh.replicated(variables), event.step)
         if not math.isfinite(value):
             states.check_finite(variables, event.step)  # says more, if that is why
         check_metric(value, self.what, event.step)
@@ -196,7 +194,7 @@ class Save:
         ends = event.step == self.when.last or event.stop
         if not ends and (asked or self.when(event.step)):
             meta = {"hooks": self.states(), **self.about()}
-            flat = jax.device_get(hosts.whole(states.to_flat(event.state)))
+            flat = states.to_flat(event.state)
             states.check_finite(flat, event.step)
             self.checkpoints.save(event.step, flat, meta)
             self.last = event.step

@@ -109,6 +109,15 @@ def shardings(tree: Any, mesh: Mesh | AbstractMesh) -> Any:
     return jax.tree.map(sharding, tree)
 
 
+def layout(tree: Any, mesh: Mesh) -> Any:
+    """Shapes and types of the leaves of a state, and how they lie on the devices."""
+
+    def described(leaf: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(described, tree, shardings(tree, mesh))
+
+
 def replicated(tree: Any) -> Any:
     """The same values with every leaf whole on each device that has a part of it."""
 

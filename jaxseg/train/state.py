@@ -7,7 +7,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core import errors, trees
+from jaxseg.core import errors, hosts, trees
 from jaxseg.core.types import Array, Variables
 
 
@@ -77,13 +77,16 @@ def create(variables: Variables, tx: Any, *, seed: int, ema: bool) -> TrainState
 
 
 def check_finite(tree: Mapping[str, Any], step: int) -> None:
-    """Raises Diverged with the path of the first leaf that is not finite."""
-    path = trees.not_finite(jax.device_get(tree))
-    if path is not None:
-        raise errors.Diverged(
-            f"{path} is not finite after step {step}, although the losses before were. "
-            "Fix: a lower lr, or optimizer.clip"
-        )
+    """Raises Diverged with the path of the first leaf that is not finite, on all
+    processes that work together; each looks at what it has.
+    """
+    with hosts.agreeing():
+        path = trees.not_finite(hosts.fetched(tree))
+        if path is not None:
+            raise errors.Diverged(
+                f"{path} is not finite after step {step}, although the losses before "
+                "were. Fix: a lower lr, or optimizer.clip"
+            )
 
 
 def to_flat(state: TrainState) -> dict[str, Array]:

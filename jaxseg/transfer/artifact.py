@@ -15,6 +15,7 @@ from jaxseg.data.normalization import Normalize
 from jaxseg.evals import predictor as predictors
 from jaxseg.models import model as models
 from jaxseg.tasks import build, objective
+from jaxseg.train import mesh
 
 
 class Artifact:
@@ -223,9 +224,14 @@ def load(folder: Path | str, head: str | None = None) -> Artifact:
 
 
 def save_weights(folder: Path, variables: Variables) -> dict[str, str]:
-    """Writes weights/; {"weights": sum of all values}, which a manifest holds."""
+    """Writes weights/; {"weights": sum of all values}, which a manifest holds.
+
+    Of several processes that work together each writes what its devices have, into the
+    folder of process 0.
+    """
     checkpoint.save_tree(folder / "weights", variables)
-    return {"weights": hashing.arrays_sum(trees.flatten(variables))}
+    whole = mesh.replicated(trees.flatten(variables))
+    return {"weights": hashing.arrays_sum(whole)}
 
 
 @functools.lru_cache(maxsize=8)  # a source is the parent of many stages in a row

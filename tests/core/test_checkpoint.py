@@ -54,14 +54,14 @@ def test_what_a_killed_try_left_is_overwritten(tmp_path):
 
 def test_a_slow_save_holds_what_was_true_when_it_began(tmp_path, monkeypatch):
     """Hooks hand over lists that they go on filling while the thread writes."""
-    began, go_on, save = threading.Event(), threading.Event(), checkpoint.save_tree
+    began, go_on, finish = threading.Event(), threading.Event(), checkpoint.finish
 
-    def slowly(folder, value):
+    def slowly(writing):
         began.set()
         assert go_on.wait(10)
-        save(folder, value)
+        finish(writing)
 
-    monkeypatch.setattr(checkpoint, "save_tree", slowly)
+    monkeypatch.setattr(checkpoint, "finish", slowly)
     meta = {"window": [{"loss": 1.0}], "best": {"bad": 0}}
     checkpoints = checkpoint.Checkpoints(tmp_path)
     checkpoints.save(3, tree(), meta)
@@ -162,11 +162,11 @@ def test_an_unfinished_one_is_ignored(saved):
 
 
 def test_an_error_while_writing_surfaces_at_wait(tmp_path, monkeypatch):
-    def full(folder, tree):
+    def full(writing):
         raise OSError(28, "No space left on device")
 
     box = checkpoint.Checkpoints(tmp_path)
-    monkeypatch.setattr(checkpoint, "save_tree", full)
+    monkeypatch.setattr(checkpoint, "finish", full)
     box.save(1, tree(), {})
     with pytest.raises(OSError, match="No space left"):
         box.wait()

@@ -63,6 +63,11 @@ def get_config(arg):
     stages["chosen"] = {"kind": "select", "parents": parents}
     often = {"log_every": 1, "checkpoint_every": 5}
     stages["long"] = train("segmentation", DAY, LINEAR, steps=200, run=often)
+    stages["split"] = stages["long"] | {
+        "steps": 100,
+        "ema": 0.9,
+        "run": often | {"mesh": {"fsdp": 8}},
+    }
     stages["divided"] = stages["candidate"] | {
         "ema": 0.9,
         "run": {"log_every": 1, "mesh": {"fsdp": 8}},

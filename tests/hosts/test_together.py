@@ -4,7 +4,17 @@ import pytest
 
 from tests.hosts import processes, work
 
-CASES = ("messages", "arrays", "divided", "stop", "order", "metrics", "losses")
+CASES = (
+    "messages",
+    "arrays",
+    "divided",
+    "checkpoints",
+    "spoilt",
+    "stop",
+    "order",
+    "metrics",
+    "losses",
+)
 
 
 @pytest.fixture(scope="module")

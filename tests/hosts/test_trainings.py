@@ -2,10 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from jaxseg.core import jsonl
+from jaxseg.core import hashing, jsonl, trees
 from jaxseg.core import manifest as manifests
+from jaxseg.transfer import artifact
 from tests.hosts import five, processes
 
 pytestmark = pytest.mark.slow  # each compiles what it runs for eight devices
@@ -68,9 +70,9 @@ def wait_for(workdir, step, started):
     raise AssertionError("no checkpoint")
 
 
-def kill(workdir, place, step):
+def kill(workdir, place, step, stage="long"):
     """Two processes of which one is killed at a step: both end within a minute."""
-    started = start(workdir, ["long"], 4, 2)
+    started = start(workdir, [stage], 4, 2)
     try:
         wait_for(workdir, step, started)
         started[place].kill()
@@ -97,6 +99,51 @@ def test_one_is_killed_and_the_next_run_resumes(tmp_path, user_cache):
         "8 x cpu",
         "4 x cpu",
     ]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, user_cache):
+    """(weights, losses) of a divided state that two processes train to the end."""
+    workdir = tmp_path_factory.mktemp("unbroken")
+    for code, text in processes.ended(start(workdir, ["split"], 4, 2)):
+        assert code == 0, text
+    return outcome(workdir)
+
+
+def outcome(workdir):
+    (folder,) = (workdir / "artifacts").iterdir()
+    weights = trees.flatten(artifact.load(folder).variables)
+    rows = jsonl.read(folder / "metrics.jsonl")
+    return weights, [row["loss"] for row in rows if row["kind"] == "train"]
+
+
+def test_one_is_killed_and_its_part_is_damaged(unbroken, tmp_path, user_cache):
+    kill(tmp_path, 1, 10, "split")
+    newest = max(tmp_path.glob("running/*/checkpoints/*/meta.json")).parent
+    files = [*newest.glob("state/ocdbt.process_1/d/*")]
+    path = max(files, key=lambda one: one.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    results = processes.ended(start(tmp_path, ["split"], 4, 2))
+    assert [code for code, _ in results] == [0, 0], results
+    assert f"{path}: damaged." in results[0][1]
+    assert "Falling back to the checkpoint before it." in results[0][1]
+    weights, losses = outcome(tmp_path)
+    assert losses == unbroken[1] and len(losses) == 100
+    assert hashing.arrays_sum(weights) == hashing.arrays_sum(unbroken[0])
+
+
+def test_two_save_and_one_goes_on_and_two_again(unbroken, tmp_path, user_cache):
+    kill(tmp_path, 0, 5, "split")
+    (alone,) = start(tmp_path, ["split"], 8)
+    wait_for(tmp_path, 40, [alone])
+    alone.kill()
+    processes.ended([alone])
+    for code, text in processes.ended(start(tmp_path, ["split"], 4, 2)):
+        assert code == 0, text
+    weights, losses = outcome(tmp_path)
+    assert losses == pytest.approx(unbroken[1], rel=1e-4)
+    for path, leaf in unbroken[0].items():
+        np.testing.assert_allclose(weights[path], leaf, rtol=1e-3, atol=1e-5)
 
 
 def test_a_request_to_stop_is_saved_by_all(tmp_path, user_cache):

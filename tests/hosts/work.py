@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import checkpoint, cluster, errors, hosts
+from jaxseg.core import checkpoint, cluster, errors, hosts, jsonl
 from jaxseg.data import source
 from jaxseg.data.normalization import Normalize
 from jaxseg.evals import evaluator, loss, predictor, protocol
@@ -70,7 +70,7 @@ def messages(folder):
 
 
 def arrays(folder):
-    """Bits of process 0 everywhere; split arrays whole again; one writes."""
+    """Bits of process 0 everywhere; split arrays whole again; NumPy is of process 0."""
     me = hosts.place()
     with hosts.together():
         devices = mesh.create()
@@ -87,8 +87,6 @@ def arrays(folder):
         box = checkpoint.Checkpoints(folder / "steps")
         box.save(3, {"w": np.ones(2)}, {"value": me})
         box.wait()
-        with hosts.agreeing():  # process 0 has written
-            pass
         assert checkpoint.restore_tree(folder / "weights")["w"].tolist() == [0, 0, 0]
         tree, meta = box.restore()
         assert tree["w"].tolist() == [1, 1] and meta["value"] == 0
@@ -108,23 +106,64 @@ def divided(folder):
         for whole in (mesh.replicated(state), hosts.whole(state)):
             assert np.asarray(whole["w"]).tolist() == list(range(8))
             assert int(whole["n"]) == 0
-        trained = mesh.put_state(_state(mine), devices)
-        event = loop.Event(3, trained, {}, 0.1, [])
-        box = checkpoint.Checkpoints(folder / "divided")
-        save = hooks.Save(
-            when=every.Every(3, 9),
-            checkpoints=box,
-            interrupted=lambda step: False,
-            states=dict,
-            about=dict,
-            last=None,
-        )
-        save(event)
+
+
+def checkpoints(folder):
+    """Each writes and sums its parts; they are read on other devices, and by one."""
+    me, box = hosts.place(), checkpoint.Checkpoints(folder / "own" / str(hosts.place()))
+    with hosts.together():
+        devices = mesh.create(fsdp=4)
+        save, zeros = _save(box), lambda tree: jax.tree.map(jnp.zeros_like, tree)
+        spend = jax.jit(zeros, donate_argnums=0)
+        for step in (3, 6):
+            w = np.arange(8, dtype=np.float32) + step
+            state = mesh.put_state(_state({"w": w, "n": np.int32(step)}), devices)
+            save(loop.Event(step, state, {}, 0.1, []))
+            state = spend(state)  # while it is written
         box.wait()
-        with hosts.agreeing():  # process 0 has written
-            pass
-        flat, meta = box.restore()
-        assert flat["params:w"].tolist() == list(range(8)) and meta["step"] == 3
+        for shape in ({"fsdp": 4}, {"fsdp": 2}, {"fsdp": 1}):
+            like = mesh.layout(states.to_flat(state), mesh.create(**shape))
+            flat, meta = box.restore(like)
+            assert flat["params:w"].sharding == like["params:w"].sharding
+            found = hosts.whole(flat)
+            assert found["params:w"].tolist() == list(range(6, 14))
+            assert (found["params:n"], meta["step"]) == (6, 6)
+        written = folder / "own" / "0" / "step_00000006"
+        assert not any((folder / "own").glob("1/*"))
+        files = [*written.glob("state/ocdbt.process_1/d/*")]
+        sums = jsonl.read_json(written / "meta.json")["files"]
+        assert files and {str(p.relative_to(written)) for p in files} < sums.keys()
+        _damage_together(max(files, key=lambda path: path.stat().st_size))
+        flat, meta = box.restore(like)
+        assert hosts.whole(flat)["params:w"].tolist() == list(range(3, 11))
+        assert meta["step"] == 3
+        large = np.random.default_rng(0).normal(size=2**20).astype(np.float32)
+        equal = mesh.put_state({"x": large, "few": large[:8]}, mesh.create())
+        checkpoint.save_tree(folder / "large", equal)
+    for number in range(2):  # equal parts are written once, and half by each
+        size = sum(p.stat().st_size for p in (folder / "large").glob(f"*_{number}/d/*"))
+        assert 0.4 < size / large.nbytes < 0.6, size
+    alone = checkpoint.restore_tree(folder / "large")
+    assert type(alone["x"]) is np.ndarray and alone["x"].tobytes() == large.tobytes()
+    if me == 0:
+        checkpoint.save_tree(folder / "by_one", {"x": large[:8]})
+    with hosts.together():
+        hosts.every(None)  # process 0 has written
+        like = mesh.layout({"x": large[:8]}, devices)
+        found = checkpoint.restore_tree(folder / "by_one", like)
+        assert hosts.whole(found)["x"].tolist() == large[:8].tolist()
+
+
+def spoilt(folder):
+    """What is not finite on the devices of one is an error of both, and not saved."""
+    with hosts.together():
+        w = np.arange(8, dtype=np.float32)
+        w[7] = np.nan
+        state = mesh.put_state(_state({"w": w}), mesh.create(fsdp=4))
+        save = _save(checkpoint.Checkpoints(folder / "spoilt"))
+        with refused(errors.Diverged, "params:w is not finite after step 3"):
+            save(loop.Event(3, state, {}, 0.1, []))
+    assert not (folder / "spoilt").exists()
 
 
 def stop(folder):
@@ -232,6 +271,26 @@ def _state(params):
     return states.TrainState(
         step=np.int32(3), rng=np.zeros(2, np.uint32), params=params, **start
     )
+
+
+def _save(box):
+    return hooks.Save(
+        when=every.Every(3, 9),
+        checkpoints=box,
+        interrupted=lambda step: False,
+        states=dict,
+        about=dict,
+        last=None,
+    )
+
+
+def _damage_together(path):
+    """Process 0 changes a byte, and the others wait."""
+    if hosts.leads():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    hosts.every(None)
 
 
 def _parts(section):

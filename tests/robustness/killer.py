@@ -20,7 +20,8 @@ from jaxseg.transfer import store
 
 MODULES = {m.__name__.split(".")[-1]: m for m in (checkpoint, hashing, jsonl, store)}
 POINTS = {
-    "checkpoint.save_tree": ("before", "after"),  # arrays of a checkpoint, or weights
+    "checkpoint.begin": ("before", "after"),  # arrays of a checkpoint, or weights
+    "checkpoint.finish": ("before", "after"),  # these are on disk
     "checkpoint.durable.sync_folder": ("before", "after"),  # then its meta.json
     "checkpoint.shutil.rmtree": ("before", "half", "after"),  # old ones
     "jsonl.os.replace": ("before", "after"),  # JSON: flushed, not yet renamed
@@ -77,7 +78,7 @@ def slowed(call, seconds):
 
 def install(kill_at, slow):
     """Counts the calls of all points, and kills at the one asked for."""
-    checkpoint.save_tree = slowed(checkpoint.save_tree, slow)
+    checkpoint.finish = slowed(checkpoint.finish, slow)
     asked, when, number = (kill_at or "::0").split(":")
     for point in POINTS:
         module, *inner, name = point.split(".")

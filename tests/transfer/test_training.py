@@ -181,7 +181,7 @@ def test_a_damaged_newest_checkpoint_costs_steps_not_the_result(
     unbroken, tmp_path, monkeypatch, caplog
 ):
     with monkeypatch.context() as patch:
-        kill_at(patch, checkpoint, "save_tree", 3)  # two checkpoints, then the weights
+        kill_at(patch, checkpoint, "begin", 3)  # two checkpoints, then the weights
         with pytest.raises(Killed):
             run(long(), tmp_path)
     (newest,) = tmp_path.glob("running/*/checkpoints/step_00000004")

@@ -1,11 +1,13 @@
 """A stage that all processes make together: process 0 calls, the others follow.
 
-The others need no more of it than its spec. What they write goes to a folder of their
-own, which is deleted: process 0 writes the artifact.
+The others need no more of it than its spec. Logs and reports they write to a folder of
+their own, which is deleted; parts of checkpoints and weights to that of process 0,
+which all must see.
 """
 
 import dataclasses
 import logging
+import os
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +27,14 @@ def run(one: Stage, context: StageContext) -> dict[str, Any]:
     if hosts.count() == 1 or not own.TOGETHER:
         return own.run(context)
     call = {"stage": one.name, "key": one.key, "roles": list(context.parents)}
-    hosts.call(call | {"lost": dict(context.lost)})
+    marker = tempfile.mkdtemp(dir=context.scratch.absolute())
+    hosts.call(call | {"lost": dict(context.lost), "marker": marker})
     with hosts.together():
-        with hosts.agreeing():
-            pass  # the others compare their plans with this one, see `_context`
+        try:
+            with hosts.agreeing():
+                pass  # the others compare their plans with this one, see `_context`
+        finally:
+            os.rmdir(marker)
         return own.run(context)
 
 
@@ -73,6 +79,12 @@ def _context(
         raise errors.UserError(
             f"stage {call['stage']}: has key {call['key'][:20]} on process 0, here "
             f"{found}. Fix: the same command, files and versions for all processes"
+        )
+    if not Path(call["marker"]).is_dir():
+        where = Path(call["marker"]).parents[2]
+        raise errors.UserError(
+            f"{where}: process {hosts.place()} does not find there what process 0 "
+            "writes. Fix: a --workdir that all hosts share, under the same path"
         )
     folders = {role: store.folder(one.parent_keys[role]) for role in call["roles"]}
     (folder / "artifact").mkdir()

@@ -76,11 +76,11 @@ class Training:
         state, watch = self._fit(*self._restore_or_start())
         variables, best_step = self._final_variables(state, watch)
         states.check_finite(variables, int(state.step))
-        start = time.perf_counter()
-        metrics = self.evaluations.at_the_end(variables, int(state.step))
-        self.evaluations.draw(variables, self.context.folder, int(state.step))
+        start, whole = time.perf_counter(), mesh.replicated(variables)
+        metrics = self.evaluations.at_the_end(whole, int(state.step))
+        self.evaluations.draw(whole, self.context.folder, int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
-        weights = artifact.save_weights(self.context.folder, jax.device_get(variables))
+        weights = artifact.save_weights(self.context.folder, variables)
         self._write_subsets()
         seconds = self._elapsed()
         timing = self._timing() | {"evaluation": evaluation}
@@ -132,9 +132,13 @@ class Training:
         with hosts.agreeing():
             variables = self._initial_variables()
             state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
-            flat, meta = self.checkpoints.restore() or (None, fresh)
-        for saved in (self.checkpoints, self.best):
-            saved.forget(after=meta["step"])
+        like = mesh.layout(states.to_flat(state), self.mesh)
+        flat, meta = self.checkpoints.restore(like) or (None, fresh)
+        with hosts.agreeing():
+            for saved in (self.checkpoints, self.best):
+                saved.forget(after=meta["step"])
+            if flat is not None and hosts.leads():
+                self._go_on(meta)
         if flat is None:
             shutil.rmtree(self.context.folder)  # what an unfinished try left
             self.context.folder.mkdir()
@@ -142,15 +146,14 @@ class Training:
             state = mesh.put_state(state, self.mesh)
             receipts.check(self.receipts, hosts.whole(state))
         else:
-            receipts.compare(meta["receipts"], self.receipts, self.context.scratch)
-            jsonl.rewind(self.metrics, meta["log"])
-            state = mesh.put_state(states.from_flat(state, flat), self.mesh)
-            self._go_on(meta)
+            state = states.from_flat(state, flat)
         jsonl.write_json(self.context.folder / receipts.FILE, self.receipts)
-        return state, *hosts.first(lambda: [meta["step"], meta["hooks"]])
+        return state, meta["step"], meta["hooks"]
 
     def _go_on(self, meta: Mapping[str, Any]) -> None:
         """Takes over what a checkpoint says of the run; says where it goes on."""
+        receipts.compare(meta["receipts"], self.receipts, self.context.scratch)
+        jsonl.rewind(self.metrics, meta["log"])
         self.begin -= meta["seconds"]
         spent = dict(meta["timing"])
         self.prepare += spent.pop("prepare")
@@ -249,7 +252,7 @@ class Training:
                     clock=self.clock,
                 )
             except (errors.Diverged, hooks.Interrupted):
-                with hosts.agreeing():  # raised on all, but process 0 may still write
+                with hosts.agreeing(limit=hosts.GRACE):  # raised on all; some may write
                     self._wait()
                 raise
             finally:
@@ -279,26 +282,19 @@ class Training:
     def _final_variables(
         self, state: states.TrainState, watch: hooks.Evaluate
     ) -> tuple[Variables, int | None]:
-        """The last weights, or the best that an evaluation saw, and their step; whole
-        on every device.
+        """The last weights, or the best that an evaluation saw, and their step; on the
+        devices as those of the state.
         """
-        last = mesh.replicated(state.variables())
-        if self.spec.keep == "last" or watch.kept["step"] is None:
+        last, step = state.variables(), watch.kept["step"]
+        if self.spec.keep == "last" or step is None:
             return last, None
-        with hosts.agreeing():
-            best = self._best_variables(watch) if hosts.leads() else last
-        best = mesh.put_state(best, self.mesh)
-        return mesh.replicated(best), watch.kept["step"]
-
-    def _best_variables(self, watch: hooks.Evaluate) -> Variables:
-        best = self.best.restore()
-        if best is None or best[1]["step"] != watch.kept["step"]:
+        best = self.best.restore(mesh.layout(last, self.mesh))
+        if best is None or best[1]["step"] != step:
             raise errors.UserError(
-                f"{self.best.folder}: the best weights, of step {watch.kept['step']}, "
-                f"are damaged or gone. Fix: delete {self.context.scratch} and run "
-                "again."
+                f"{self.best.folder}: the best weights, of step {step}, are damaged or "
+                f"gone. Fix: delete {self.context.scratch} and run again."
             )
-        return best[0]
+        return best[0], step
 
     def _flops(self, steps: int) -> float | None:
         """Of all steps; None where the cost of one was not seen since a resume."""
