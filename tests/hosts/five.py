@@ -64,7 +64,7 @@ def get_config(arg):
     often = {"log_every": 1, "checkpoint_every": 5}
     stages["long"] = train("segmentation", DAY, LINEAR, steps=200, run=often)
     stages["split"] = stages["long"] | {
-        "steps": 100,
+        "steps": 60,
         "ema": 0.9,
         "run": often | {"mesh": {"fsdp": 8}},
     }
