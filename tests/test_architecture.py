@@ -54,6 +54,7 @@ NEVER_IMPORTED = {
 }
 JAX = {"jax", "jaxlib", "flax", "optax", "chex"}
 JAX_IN_CORE = (
+    "jaxseg.core.checkpoint",  # when called: a report does without
     "jaxseg.core.cluster",
     "jaxseg.core.compiled",
     "jaxseg.core.hosts",
