@@ -156,13 +156,23 @@ def test_a_request_to_stop_is_saved_by_all(tmp_path, user_cache):
     assert "stopped, saved at step " in results[0][1]
 
 
-def test_one_fails_while_the_other_waits_for_it(tmp_path):
-    """Nobody can tell the other, which is in an operation on the devices of both."""
-    started = processes.start(["fails", tmp_path], 2, 2, module="tests.hosts.work")
+@pytest.mark.parametrize(
+    "case, why",
+    [
+        ("fails", "UserError: a.png: damaged"),
+        ("unwritten", "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_one_fails_while_the_other_waits_for_it(tmp_path, case, why):
+    """Nobody can tell the other, which is in an operation on the devices of both, or
+    waits for a checkpoint.
+    """
+    started = processes.start([case, tmp_path], 2, 2, module="tests.hosts.work")
     results = processes.ended(started, 60)
     assert all(code != 0 for code, _ in results), results
-    said = "process 1 of 2 ends, the others do not answer: UserError: a.png: damaged"
+    said = f"process 1 of 2 ends, the others do not answer: {why}"
     assert said in results[1][1]
+    assert not list(tmp_path.rglob("meta.json"))
 
 
 def test_what_cannot_be_shared_is_refused(tmp_path, user_cache):

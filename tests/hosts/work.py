@@ -197,6 +197,20 @@ def fails(folder):
         jax.block_until_ready(jax.jit(jnp.sum)(batch["x"]))
 
 
+def unwritten(folder):
+    """The disk refuses what process 1 writes; process 0 waits for it in a thread."""
+
+    def full(writing):
+        raise OSError(28, "No space left on device")
+
+    with hosts.together():
+        if hosts.place() == 1:
+            checkpoint.finish = full
+        box = checkpoint.Checkpoints(folder)
+        box.save(3, mesh.put_state({"w": np.ones(4)}, mesh.create(fsdp=4)), {})
+        box.wait()
+
+
 def order(folder):
     """Each batch holds, example by example, what one process reads; MixUp as well."""
     for mixup in (0.0, 0.4):
