@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxseg.models import convolution
+
 
 def _windows(x: Array, window: int, stride: int, padding: int, value: float) -> list:
     """The window**2 shifted and strided views of padded [B, H, W, C], row by row."""
@@ -158,16 +160,7 @@ def conv(
     size = kernel.shape[0]
     if size == 1 and kernel.shape[2] == x.shape[-1]:
         return conv1x1(x, kernel[0, 0], stride)
-    around = dilation * (size - 1) // 2
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((around, around), (around, around)),
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1] // kernel.shape[2],
-    )
+    return convolution.conv(x, kernel, stride, dilation)
 
 
 def conv_transpose2x2(

@@ -1,0 +1,120 @@
+"""Convolution whose gradients stay fast inside a loop on CPU.
+
+XLA's CPU compiler runs a convolution fast in the order NHWC, HWIO -> NHWC alone. It
+reorders all others, except those within the body of a loop (microbatches, a scan), and
+both gradients of a convolution have another order: there they take 10 to 20 times as
+long. So on CPU the gradients are written in that order, with the same transpositions
+that the compiler makes elsewhere; other platforms get the gradients of JAX.
+"""
+
+import functools
+
+import jax
+from jaxtyping import Array, Float
+
+ORDER = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "i j m d"],
+    stride: int = 1,
+    dilation: int = 1,
+) -> Float[Array, "b p q d"]:
+    """Convolution padded by `dilation * (size - 1) // 2` all round; groups inferred."""
+    return _conv(x, kernel, stride, dilation)
+
+
+def _plain(x: Array, kernel: Array, stride: int, dilation: int) -> Array:
+    around = dilation * (kernel.shape[0] - 1) // 2
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=((around, around), (around, around)),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=ORDER,
+        feature_group_count=x.shape[-1] // kernel.shape[2],
+    )
+
+
+_conv = jax.custom_vjp(_plain, nondiff_argnums=(2, 3))
+
+
+def _forward(x, kernel, stride, dilation):
+    # () or None, told by the structure: of an image and of a frozen kernel no gradient
+    # is computed.
+    wanted = [() if given.perturbed else None for given in (x, kernel)]
+    x, kernel = x.value, kernel.value
+    return _plain(x, kernel, stride, dilation), (x, kernel, wanted)
+
+
+def _backward(stride, dilation, kept, gradient):
+    x, kernel, wanted = kept
+    names = tuple(n for n, asked in zip(("x", "kernel"), wanted) if asked is not None)
+    made = _gradients(x, kernel, gradient, stride, dilation, names)
+    return made.get("x"), made.get("kernel")
+
+
+_conv.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+# Jitted, so that convolutions of equal shapes are traced once.
+@functools.partial(jax.jit, static_argnums=(3, 4, 5), inline=True)
+def _gradients(x, kernel, gradient, stride, dilation, names):
+    """{name: gradient} of "x", "kernel" or both."""
+
+    def plain(x, kernel, gradient):
+        of = {
+            "x": (lambda x: _plain(x, kernel, stride, dilation), x),
+            "kernel": (lambda kernel: _plain(x, kernel, stride, dilation), kernel),
+        }
+        return {n: jax.linear_transpose(*of[n])(gradient)[0] for n in names}
+
+    def ordered(x, kernel, gradient):
+        of = {"x": _of_x, "kernel": _of_kernel}
+        return {n: of[n](x, kernel, gradient, stride, dilation) for n in names}
+
+    if x.shape[-1] != kernel.shape[2]:  # in groups
+        return plain(x, kernel, gradient)
+    return jax.lax.platform_dependent(x, kernel, gradient, cpu=ordered, default=plain)
+
+
+def _of_x(x, kernel, gradient, stride, dilation):
+    """Convolution of the gradient with the kernel mirrored."""
+    reach = dilation * (kernel.shape[0] - 1)
+    before = reach - reach // 2
+    padding = [
+        (before, n + reach - (stride * (m - 1) + 1) - before)
+        for n, m in zip(x.shape[1:3], gradient.shape[1:3])
+    ]
+    return jax.lax.conv_general_dilated(
+        gradient,
+        kernel[::-1, ::-1].swapaxes(2, 3),
+        window_strides=(1, 1),
+        padding=padding,
+        lhs_dilation=(stride, stride),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=ORDER,
+    )
+
+
+def _of_kernel(x, kernel, gradient, stride, dilation):
+    """Convolution of x, as [C, H, W, B], with the gradient as kernel, [P, Q, B, D]: it
+    sums over the batch.
+    """
+    reach = dilation * (kernel.shape[0] - 1)
+    before = reach // 2
+    padding = [
+        (before, stride * (m - 1) + 1 - n + reach - before)
+        for n, m in zip(x.shape[1:3], gradient.shape[1:3])
+    ]
+    made = jax.lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0),
+        gradient.transpose(1, 2, 0, 3),
+        window_strides=(dilation, dilation),
+        padding=padding,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=ORDER,
+    )
+    return made.transpose(1, 2, 0, 3)
