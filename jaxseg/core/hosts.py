@@ -183,7 +183,8 @@ def fetched(tree: Any) -> Any:
     """Arrays as NumPy where one process works; where several do, as they are: none has
     the whole of them.
 
-    One process writes NumPy in half of the time of arrays on devices.
+    Of a state with 180 small leaves NumPy is saved in two thirds of the CPU time that
+    arrays on devices take, and restored in less than half of it.
     """
     if shard()[1] > 1:
         return tree
