@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jaxseg.core import checkpoint, errors, hashing
 
@@ -42,6 +44,31 @@ def test_arrays_on_devices_are_saved(tmp_path):
     value = {"a": jnp.arange(4.0), "b": {"c": jnp.ones((2, 2), jnp.bfloat16)}}
     checkpoint.save_tree(tmp_path / "state", value)
     assert_same_bits(checkpoint.restore_tree(tmp_path / "state"), value)
+
+
+def test_parts_on_devices_are_restored_onto_others(tmp_path):
+    """The files have the names that they have without devices."""
+    mesh = jax.make_mesh((2,), ("x",), axis_types=(AxisType.Auto,))
+    split, whole = (NamedSharding(mesh, spec) for spec in (P("x"), P()))
+    values = {"a": np.arange(4.0), "b": np.ones((2, 3))}
+    values = {name: value.astype(np.float32) for name, value in values.items()}
+    checkpoint.save_tree(tmp_path / "state", jax.device_put(values, split))
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {
+        "_CHECKPOINT_METADATA",
+        "_METADATA",
+        "commit_success.txt",
+        "d",
+        "manifest.ocdbt",
+        "ocdbt.process_0",
+    }
+    for sharding in (split, whole):
+        like = {
+            name: jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
+            for name, value in values.items()
+        }
+        found = checkpoint.restore_tree(tmp_path / "state", like)
+        assert_same_bits(found, values)
+        assert all(leaf.sharding == sharding for leaf in found.values())
 
 
 def test_what_a_killed_try_left_is_overwritten(tmp_path):

@@ -11,6 +11,8 @@ def test_a_process_alone_exchanges_nothing():
     tree = {"x": jax.numpy.arange(4)}
     with hosts.together():
         assert hosts.shard() == (0, 1)
+        assert hosts.collected("name", 3) == [3] and hosts.own_share("abc") == "abc"
+        assert type(hosts.fetched(tree)["x"]) is np.ndarray
         assert hosts.every(3) == [3] and hosts.first(lambda: (1, 2)) == (1, 2)
         for same in (hosts.gathered, hosts.own, hosts.whole, hosts.copied):
             assert same(tree) is tree
