@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import user_cache
+from jaxseg.core import garbage, user_cache
 
 
 class Program:
@@ -39,7 +39,9 @@ class Program:
         name = _name(key)
         if name not in self._executables:
             start = time.perf_counter()
-            self._executables[name] = self._jit.lower(*arguments).compile()
+            with garbage.uncollected():
+                lowered = self._jit.lower(*arguments)
+            self._executables[name] = lowered.compile()
             self.seconds += time.perf_counter() - start
         return self._executables[name]
 

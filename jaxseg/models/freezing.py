@@ -6,8 +6,9 @@ the batch its outputs would depend on the rest of the batch, and frozen leaves w
 change.
 """
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import contextlib
+import contextvars
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -22,7 +23,11 @@ def modules(scales: Any) -> frozenset[str]:
     return frozenset(above for path in flat for above in _above(path)) - moving
 
 
-def evaluating(frozen: Iterable[str]) -> AbstractContextManager[None]:
+_FROZEN = contextvars.ContextVar("frozen", default=frozenset())
+
+
+@contextlib.contextmanager
+def evaluating(frozen: Iterable[str]) -> Iterator[None]:
     """Within it modules at these paths are called with `train=False`, and so are all
     that they call with the `train` they were given.
     """
@@ -32,7 +37,18 @@ def evaluating(frozen: Iterable[str]) -> AbstractContextManager[None]:
             options = options | {"train": False}
         return call(*args, **options)
 
-    return nn.intercept_methods(intercept)
+    token = _FROZEN.set(frozenset(frozen))
+    try:
+        with nn.intercept_methods(intercept):
+            yield
+    finally:
+        _FROZEN.reset(token)
+
+
+def inside(path: str) -> frozenset[str]:
+    """The frozen modules at `path` and below, by their paths from there."""
+    below = (own.removeprefix(path) for own in _FROZEN.get() if own.startswith(path))
+    return frozenset(own[1:] for own in below if own[:1] in ("", "/"))
 
 
 def _above(path: str) -> list[str]:

@@ -266,15 +266,3 @@ def stage_strides(
         reached *= stride
         stages.append((stride, before, dilation))
     return stages
-
-
-def call(module: nn.Module, x: Any, *, train: bool, remat: bool) -> Any:
-    """`module(x, train=train)`; with `remat` computed again in the backward pass."""
-
-    def apply(module, x):
-        return module(x, train=train)
-
-    # Not at initialisation: a lifted module draws other values for its leaves.
-    if remat and not module.is_initializing():
-        apply = nn.remat(apply)
-    return apply(module, x)

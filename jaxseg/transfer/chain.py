@@ -1,16 +1,14 @@
 """The DAG of a config's stages: bound, planned whole, parents first."""
 
-import contextlib
 import dataclasses
-import gc
 import graphlib
 import heapq
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.core import binding, errors, jsonl, lookup
+from jaxseg.core import binding, errors, garbage, jsonl, lookup
 from jaxseg.data import contents
 from jaxseg.transfer import columns, smoke, stage, store
 
@@ -75,21 +73,7 @@ class Plan:
         return matching[:1]
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: a plan keeps nearly all of the millions of objects it
-    makes, and looking for garbage among them takes a third of its time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_uncollected()
+@garbage.uncollected()
 def bind(config: Any) -> Config:
     """Every section of every stage bound. config: a ConfigDict or dicts; one that is
     bound already stays. With the key `smoke`, at its smoke size.
@@ -139,7 +123,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-@_uncollected()
+@garbage.uncollected()
 @contents.settled()
 def plan(bound: Config, config: str = "", argument: str = "") -> Plan:
     """Stages with keys, each after its parents, else in the order of the config."""

@@ -11,7 +11,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from jaxseg.core import lookup
-from jaxseg.models import layers, ops
+from jaxseg.models import layers, ops, outlined
 
 VERSION = 1
 
@@ -52,7 +52,8 @@ class Chain(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool):
         for i in range(self.length):
-            x = self.block(self.width, self.dtype, name=f"block{i}")(x, train=train)
+            block = self.block(self.width, self.dtype, name=f"block{i}")
+            x = outlined.call(block, x, train=train)
         return x
 
 
@@ -163,7 +164,7 @@ class HRNet(nn.Module):
         first = Chain(
             block, self.first_width, self.first_blocks, self.dtype, name="stage1"
         )
-        maps = (layers.call(first, x, train=train, remat=self.remat),)
+        maps = (outlined.call(first, x, train=train, remat=self.remat),)
         for stage, modules in enumerate(self.modules, start=2):
             widths = tuple(self.width * 2**i for i in range(stage))
             transition = Transition(widths, self.dtype, name=f"transition{stage - 1}")
@@ -171,7 +172,7 @@ class HRNet(nn.Module):
             for i in range(modules):
                 name = f"stage{stage}_module{i}"
                 exchange = Exchange(self.blocks, self.fusion, self.dtype, name=name)
-                maps = layers.call(exchange, maps, train=train, remat=self.remat)
+                maps = outlined.call(exchange, maps, train=train, remat=self.remat)
         return maps
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxseg.core import lookup
-from jaxseg.models import layers, ops
+from jaxseg.models import layers, ops, outlined
 
 VERSION = 1  # goes up when the same weights would give other maps
 # Same weights, denser maps by dilation: the usual way to use them.
@@ -163,7 +163,7 @@ class ResNeSt(nn.Module):
                 self.dtype,
                 name=f"stage{i + 1}",
             )
-            x = layers.call(stage, x, train=train, remat=self.remat)
+            x = outlined.call(stage, x, train=train, remat=self.remat)
             maps.append(x)
         return tuple(maps)
 

@@ -8,7 +8,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from jaxseg.core import lookup
-from jaxseg.models import layers, ops
+from jaxseg.models import layers, ops, outlined
 
 VERSION = 1  # goes up when the same weights would give other maps
 
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
             if i:
                 x = ops.max_pool(x)
             level = layers.DoubleConv(width, self.dtype, name=f"level{i}")
-            x = layers.call(level, x, train=train, remat=self.remat)
+            x = outlined.call(level, x, train=train, remat=self.remat)
             maps.append(x)
         return tuple(maps)
 

@@ -9,7 +9,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from jaxseg.core import lookup
-from jaxseg.models import layers, ops
+from jaxseg.models import layers, ops, outlined
 
 VERSION = 1  # goes up when the same weights would give other maps
 
@@ -56,7 +56,7 @@ class VGG(nn.Module):
             if i:
                 x = ops.max_pool(x)
             level = Level(width, length, self.norm, self.dtype, name=f"level{i}")
-            x = layers.call(level, x, train=train, remat=self.remat)
+            x = outlined.call(level, x, train=train, remat=self.remat)
             maps.append(x)
         return tuple(maps)
 

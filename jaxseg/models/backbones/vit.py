@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxseg.core import errors, lookup
-from jaxseg.models import initial, layers
+from jaxseg.models import initial, layers, outlined
 
 VERSION = 1  # goes up when the same weights would give other maps
 FREE = ("class_map",)  # only which maps it hands on
@@ -117,7 +117,7 @@ class ViT(nn.Module):
                 self.dtype,
                 name=f"block{i}",
             )
-            x = layers.call(block, x, train=train, remat=self.remat)
+            x = outlined.call(block, x, train=train, remat=self.remat)
         x = layers.layer_norm(x, self.dtype, "norm")
         patches = x[:, self.class_token :].reshape(-1, rows, columns, self.width)
         if not self.class_map:

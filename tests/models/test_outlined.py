@@ -1,0 +1,143 @@
+import flax.errors
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.core import trees
+from jaxseg.models import freezing, initial, layers, outlined
+
+WIDTH, SHAPE = 4, (6, 6, 3)
+
+
+class Plain(nn.Module):
+    """Five blocks, the first of which widens; called as they are."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        for i in range(5):
+            block = layers.BasicBlock(WIDTH, name=f"block{i}")
+            x = self.run(block, x, train)
+        return x
+
+    def run(self, block, x, train):
+        return block(x, train=train)
+
+
+class Tower(Plain):
+    """The same, outlined."""
+
+    remat: bool = False
+
+    def run(self, block, x, train):
+        return outlined.call(block, x, train=train, remat=self.remat)
+
+
+@pytest.fixture(scope="module")
+def given():
+    """(variables, image); statistics differ from block to block."""
+    rng = np.random.default_rng(0)
+    made = initial.variables(Tower(), SHAPE, seed=0)
+    draw = lambda leaf: leaf + jnp.asarray(rng.uniform(0, 0.3, leaf.shape), leaf.dtype)
+    return jax.tree.map(draw, made), jnp.asarray(rng.normal(size=(2, *SHAPE)), "f")
+
+
+def gradient(tower, frozen=()):
+    """(variables, image) -> (loss, changed collections), gradients."""
+
+    def loss(params, rest, image):
+        with freezing.evaluating(frozen):
+            y, changed = tower.apply(
+                {"params": params, **rest}, image, train=True, mutable=["batch_stats"]
+            )
+        return jnp.sum(y * jnp.arange(WIDTH).reshape(1, 1, 1, -1) ** 2), changed
+
+    def both(variables, image):
+        rest = {"batch_stats": variables["batch_stats"]}
+        return jax.value_and_grad(loss, has_aux=True)(variables["params"], rest, image)
+
+    return jax.jit(both)
+
+
+def equal(found, expected, rtol=1e-5):
+    found, expected = trees.flatten(found), trees.flatten(expected)
+    assert list(found) == list(expected)
+    for name, leaf in found.items():
+        atol = rtol * np.abs(expected[name]).max()
+        np.testing.assert_allclose(leaf, expected[name], rtol, atol, err_msg=name)
+
+
+def at(tree, path):
+    return np.asarray(trees.flatten(tree)[path])
+
+
+@pytest.mark.parametrize("remat", [False, True])
+def test_values_gradients_and_statistics_are_those_of_plain_calls(remat, given):
+    (loss, changed), grads = gradient(Tower(remat=remat))(*given)
+    (expected, before), plain = gradient(Plain())(*given)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    equal(grads, plain)
+    equal(changed, before)
+    path = "batch_stats/block3/conv1/norm/mean"
+    assert np.abs(at(changed, path) - at(given[0], path)).max() > 1e-3
+
+
+def test_equal_blocks_are_lowered_once(given):
+    """The widening block, and one for the four others, forward and backward."""
+    convolutions = {
+        tower: gradient(tower).lower(*given).as_text().count("stablehlo.convolution")
+        for tower in (Tower(), Plain())
+    }
+    # Each block has two of size 3; each has two gradients, the image has none.
+    assert convolutions == {Plain(): 5 * 2 * 3 - 1, Tower(): 2 * 2 * 3 - 1}
+
+
+def test_evaluation_mode_changes_no_statistics(given):
+    call = lambda tower: tower.apply(*given, train=False, mutable=["batch_stats"])
+    (found, changed), (expected, _) = call(Tower()), call(Plain())
+    equal({"y": found}, {"y": expected})
+    equal(changed, {"batch_stats": given[0]["batch_stats"]}, 0)
+
+
+def test_leaves_and_initial_values_are_those_of_plain_calls():
+    outlined_, plain = (
+        trees.flatten(initial.variables(tower, SHAPE, seed=3))
+        for tower in (Tower(), Plain())
+    )
+    assert "params/block4/conv2/norm/scale" in plain
+    assert list(outlined_) == list(plain)
+    assert all(outlined_[name].tobytes() == plain[name].tobytes() for name in plain)
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        {"block2", "block2/conv1", "block2/conv2", "block2/conv1/norm"},
+        {f"block{i}/conv1" for i in (1, 2, 3, 4)},
+    ],
+)
+def test_frozen_modules_run_in_evaluation_mode_and_no_others(frozen, given):
+    (_, changed), grads = gradient(Tower(), frozen)(*given)
+    (_, before), plain = gradient(Plain(), frozen)(*given)
+    equal(changed, before)
+    equal(grads, plain)
+    still = lambda path: (at(changed, path) == at(given[0], path)).all()
+    assert still("batch_stats/block2/conv1/norm/mean")
+    assert still("batch_stats/block2/conv2/norm/mean") == ("block2" in frozen)
+    assert not still("batch_stats/block3/conv2/norm/mean")
+
+
+def test_intermediates_are_those_of_each_module(given):
+    _, taken = Tower().apply(*given, train=False, capture_intermediates=True)
+    assert {"block3", "block4"} < set(taken["intermediates"])
+
+
+def test_modules_that_draw_are_refused(given):
+    class Drawing(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train):
+            return outlined.call(layers.Dropout(0.5, name="drop"), x, train=train)
+
+    with pytest.raises(flax.errors.InvalidRngError):
+        Drawing().apply({}, given[1], train=True, rngs={"dropout": jax.random.key(0)})
