@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import command as commands
-from jaxseg.core import errors
+from jaxseg.core import errors, lookup
 
 DEFAULT_WORKDIR = "runs"
 COORDINATOR = (
@@ -168,7 +168,8 @@ def load_config(path: Path, argument: str) -> Any:
     """
     given = f"{path}:{argument}" if argument else path
     if not path.is_file():
-        raise errors.UserError(f"--config: no such file {path}")
+        hint = lookup.did_you_mean(path, map(str, path.parent.glob("*.py")))
+        raise errors.UserError(f"--config: no such file {path}.{hint}")
     sys.path.insert(0, str(path.resolve().parent.parent))
     spec = importlib.util.spec_from_file_location("jaxseg_config", path)
     if spec is None:
@@ -177,11 +178,9 @@ def load_config(path: Path, argument: str) -> Any:
     try:
         spec.loader.exec_module(module)
         if not hasattr(module, "get_config"):
-            raise errors.UserError(f"--config: {path} defines no get_config(arg)")
+            raise ValueError("defines no get_config(arg)")
         return module.get_config(argument)
-    except errors.UserError:
-        raise
-    except ValueError as error:  # how configs.common refuses an argument
+    except (errors.UserError, ValueError) as error:  # how configs refuse an argument
         raise errors.UserError(f"--config: {given}: {error}") from error
     except Exception as error:
         text = f"{type(error).__name__}: {error}"

@@ -19,6 +19,8 @@ from jaxseg.core import command, errors, lookup, trees
 from jaxseg.models import initial
 from jaxseg.models import model as models
 
+Cost = tuple[int, float, Any]  # parameters, FLOPs, shapes of what comes out
+
 
 @command.entry
 def main(argv: Sequence[str]) -> None:
@@ -47,7 +49,7 @@ def list_backbones(names: Sequence[str], size: tuple[int, int]) -> None:
     print(row("backbone", "parameters", "GFLOPs", "maps: stride x channels"))
     for name, variant in chosen(names):
         network = _build(name, variant, "linear", 1)
-        parameters, flops, maps = cost(network, size, head=False)
+        parameters, flops, maps = cost_of_backbone(network, size)
         shown = "  ".join(f"{_stride(size, m.shape)} x {m.shape[-1]}" for m in maps)
         print(row(f"{name}/{variant}", f"{parameters:,}", f"{flops / 1e9:.2f}", shown))
     print(f"GFLOPs of one image of {size[0]}x{size[1]}; a multiply-add counts twice.")
@@ -65,14 +67,12 @@ def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
     row = "{:16} {:>12} {:>9}  {}".format
     print(f"heads on {name}/{variant} with {outputs} outputs, {size[0]}x{size[1]}")
     print(row("head", "parameters", "GFLOPs", "output"))
-    bare = cost(_build(name, variant, "linear", 1), size, head=False)
     for head in lookup.names(models.HEADS):
         network = _build(name, variant, head, outputs)
-        parameters, flops, output = cost(network, size, head=True)
+        parameters, flops, output = cost_of_head(network, size)
         shapes = jax.tree.map(lambda x: "x".join(map(str, x.shape[1:])), output)
         shown = shapes if isinstance(shapes, str) else _joined(shapes)
-        own = f"{(flops - bare[1]) / 1e9:.2f}"
-        print(row(head, f"{parameters - bare[0]:,}", own, shown))
+        print(row(head, f"{parameters:,}", f"{flops / 1e9:.2f}", shown))
 
 
 def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -87,18 +87,35 @@ def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def cost(network: models.Model, size: tuple[int, int], *, head: bool) -> Any:
-    """(parameters, FLOPs, shapes) of the backbone, or of the model with its head."""
+def cost_of_backbone(network: models.Model, size: tuple[int, int]) -> Cost:
+    """Parameters, FLOPs, shapes of the maps."""
     variables = initial.shapes(network, (*size, 3))
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-    call = functools.partial(network.apply, train=False)
-    params = variables["params"]
-    if not head:
-        call = functools.partial(network.apply, method="features")
-        params = params["backbone"]
+    call = functools.partial(network.apply, train=False, method="features")
     lowered = jax.jit(call).lower(variables, image)
-    flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
-    return trees.num_parameters(params), flops, lowered.out_info
+    parameters = trees.num_parameters(variables["params"]["backbone"])
+    return parameters, _flops(lowered), lowered.out_info
+
+
+def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
+    """Parameters and FLOPs of the head alone, shapes of what the model returns."""
+    variables = initial.shapes(network, (*size, 3))
+    ((name, head),) = network.heads.items()
+    padded = tuple(n + -n % network.backbone.multiple for n in size)
+
+    def call(variables: Any, maps: Any) -> Any:
+        return head.apply(variables, maps, padded, train=False)
+
+    top = f"heads_{name}"
+    own = {kind: tree[top] for kind, tree in variables.items() if top in tree}
+    maps = initial.outputs(network.backbone, (*padded, 3))
+    flops = _flops(jax.jit(call).lower(own, maps))
+    output = initial.outputs(network, (*size, 3))[name]
+    return trees.num_parameters(own["params"]), flops, output
+
+
+def _flops(lowered: jax.stages.Lowered) -> float:
+    return (lowered.cost_analysis() or {}).get("flops", float("nan"))
 
 
 def _build(name: str, variant: str, head: str, outputs: int) -> models.Model:

@@ -29,7 +29,12 @@ def test_backbones_with_their_cost(capsys):
 def test_heads_on_a_backbone(capsys):
     code, out, _ = run(capsys, "--heads", "--backbone=unet/tiny", "--size=64x64")
     assert code == 0
-    assert all(re.search(f"^{head} ", out, re.M) for head in lookup.names(model.HEADS))
+    cost = {line.split()[0]: line.split()[1:3] for line in out.splitlines()[2:]}
+    assert cost.keys() == set(lookup.names(model.HEADS))
+    assert all(float(flops) >= 0 for _, flops in cost.values())
+    # 20 classes from (4 + 8 + 8) channels, or the last 8 pooled
+    assert cost["linear"][0] == str((4 + 8 + 8) * 20 + 20)
+    assert cost["pooled"][0] == str(8 * 20 + 20)
 
 
 @pytest.mark.parametrize(
