@@ -56,6 +56,7 @@ def official_sets(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXSEG_DATA", str(tmp_path / "data"))
 
 
+@pytest.mark.slow
 def test_chairs_of_the_paper(official_sets, tmp_path):
     """All networks, sets, starts and measurements; the report judges each claim."""
     table = run("chairs.py:paper,smoke", tmp_path)
