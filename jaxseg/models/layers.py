@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxseg.core import errors
-from jaxseg.models import initial, ops
+from jaxseg.models import initial, ops, token_ops
 
 # The last layer of a head: small, so that the first loss is that of a uniform guess.
 small_normal = initial.normal(0.01)
@@ -195,17 +195,26 @@ class Dense(nn.Module):
     def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
         shape = (x.shape[-1], self.width)
         kernel = self.param("kernel", initial.normal(0.02), shape, jnp.float32)
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        y = token_ops.dense(x.astype(self.dtype), kernel.astype(self.dtype))
         if not self.bias:
             return y
         bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
         return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 
-def layer_norm(x: Array, dtype: str, name: str) -> Array:
-    """Layer normalisation in float32, timm's eps; call it in a compact method."""
-    norm = nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name=name)
-    return norm(x.astype(jnp.float32)).astype(dtype)
+class LayerNorm(nn.Module):
+    """Layer normalisation in float32, timm's eps; tree and values of `nn.LayerNorm`."""
+
+    dtype: str = "float32"  # of the result
+    epsilon: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b c"]:
+        shape = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
+        y = token_ops.layer_norm(x.astype(jnp.float32), scale, bias, self.epsilon)
+        return y.astype(self.dtype)
 
 
 class PatchEmbed(nn.Module):
@@ -223,7 +232,7 @@ class PatchEmbed(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
         x = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
         x = x.swapaxes(2, 3).reshape(b, h // p, w // p, p * p * c)
-        y = x @ kernel.astype(self.dtype).reshape(p * p * c, self.width)
+        y = token_ops.dense(x, kernel.astype(self.dtype).reshape(p * p * c, self.width))
         return y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 

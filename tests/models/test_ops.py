@@ -7,27 +7,14 @@ import numpy as np
 import pytest
 
 from jaxseg.models import ops
-
-
-def agree(rewritten, plain, *shapes, quantise=False):
-    """Same value and, for a random cotangent, same gradient in every argument."""
-    rng = np.random.default_rng(0)
-    arguments = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-    if quantise:  # ties everywhere, as after a ReLU
-        arguments = [np.round(x) for x in arguments]
-    value, pull = jax.vjp(jax.jit(plain), *arguments)
-    other, pull_other = jax.vjp(jax.jit(rewritten), *arguments)
-    np.testing.assert_allclose(other, value, rtol=1e-5, atol=1e-5)
-    cotangent = rng.normal(size=value.shape).astype(np.float32)
-    for gradient, wanted in zip(pull_other(cotangent), pull(cotangent)):
-        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-4)
+from tests.models import agreement
 
 
 @pytest.mark.parametrize("window, padding, size", [(2, 0, 8), (2, 0, 7), (3, 1, 8)])
 @pytest.mark.parametrize("quantise", [False, True])
 def test_max_pool(window, padding, size, quantise):
     around = ((padding, padding),) * 2
-    agree(
+    agreement.check(
         lambda x: ops.max_pool(x, window, 2, padding),
         lambda x: nn.max_pool(x, (window, window), (2, 2), around),
         (2, size, size + 2, 3),
@@ -45,7 +32,7 @@ def test_max_pool_passes_nan_on():
 @pytest.mark.parametrize("window, padding, size", [(2, 0, 7), (3, 1, 8)])
 def test_avg_pool(window, padding, size, count_padding):
     around = ((padding, padding),) * 2
-    agree(
+    agreement.check(
         lambda x: ops.avg_pool(x, window, 2, padding, count_padding),
         lambda x: nn.avg_pool(
             x, (window, window), (2, 2), around, count_include_pad=count_padding
@@ -56,7 +43,7 @@ def test_avg_pool(window, padding, size, count_padding):
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 def test_upsample_nearest(factor):
-    agree(
+    agreement.check(
         lambda x: ops.upsample_nearest(x, factor),
         lambda x: jnp.repeat(jnp.repeat(x, factor, 1), factor, 2),
         (2, 3, 4, 5),
@@ -67,7 +54,7 @@ def test_upsample_nearest(factor):
     "size", [(6, 8), (12, 16), (24, 32), (9, 8), (17, 23), (3, 4), (4, 7), (6, 1)]
 )
 def test_resize_bilinear(size):
-    agree(
+    agreement.check(
         lambda x: ops.resize_bilinear(x, size),
         lambda x: jax.image.resize(
             x, (2, *size, 3), "bilinear", antialias=False, precision="highest"
@@ -86,7 +73,7 @@ def test_resize_bilinear_from_one_pixel():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [8, 7])
 def test_conv1x1(size, stride):
-    agree(
+    agreement.check(
         lambda x, k: ops.conv1x1(x, k, stride),
         lambda x, k: jax.lax.conv_general_dilated(
             x,
@@ -100,8 +87,16 @@ def test_conv1x1(size, stride):
     )
 
 
+@pytest.mark.parametrize("size", [(7, 9), (1, 4), (4, 1)])
+def test_conv3x3(size):
+    plain = lambda x, k: jax.lax.conv_general_dilated(
+        x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    agreement.check(ops.conv3x3, plain, (2, *size, 5), (3, 3, 5, 4))
+
+
 def test_conv_transpose2x2():
-    agree(
+    agreement.check(
         ops.conv_transpose2x2,
         lambda x, k: jax.lax.conv_transpose(x, k[::-1, ::-1], (2, 2), "VALID"),
         (2, 3, 4, 5),
@@ -121,6 +116,20 @@ def test_conv_groups_and_dilation():
     out = ops.conv(image, kernel, dilation=2)
     assert out.shape == (1, 7, 7, 6)
     assert out[0, 3, 3, 0] == 18 and out[0, 0, 0, 0] == 8
+
+
+@pytest.mark.parametrize(
+    "shape, width, large",
+    [  # many pixels for the channels, and enough channels
+        ((2, 32, 32, 32), 16, True),
+        ((2, 8, 8, 64), 64, False),
+        ((2, 32, 32, 3), 16, False),
+    ],
+)
+def test_conv_takes_the_faster_form_of_its_gradient(shape, width, large):
+    kernel = jnp.ones((3, 3, shape[-1], width))
+    program = str(jax.make_jaxpr(ops.conv)(jnp.ones(shape), kernel))
+    assert ("custom_vjp" in program) == large
 
 
 def test_pad_to_multiple():

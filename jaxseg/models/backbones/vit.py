@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxseg.core import errors, lookup
-from jaxseg.models import initial, layers, outlined
+from jaxseg.models import initial, layers, outlined, token_ops
 
 VERSION = 1  # goes up when the same weights would give other maps
 FREE = ("class_map",)  # only which maps it hands on
@@ -30,11 +30,9 @@ class Attention(nn.Module):
         inner = self.heads * self.head_width
         qkv = layers.Dense(3 * inner, self.bias, self.dtype, name="qkv")(x)
         qkv = qkv.reshape(*x.shape[:2], 3, self.heads, self.head_width)
-        query, key, value = (qkv[:, :, i] for i in range(3))
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * self.head_width**-0.5
-        weights = jax.nn.softmax(scores.astype(jnp.float32), axis=-1)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(self.dtype), value)
-        mixed = mixed.reshape(*x.shape[:2], inner)
+        query, key, value = jnp.moveaxis(qkv, (2, 3), (0, 2))  # each [B, heads, N, d]
+        mixed = token_ops.attention(query * self.head_width**-0.5, key, value)
+        mixed = jnp.swapaxes(mixed, 1, 2).reshape(*x.shape[:2], inner)
         return layers.Dense(x.shape[-1], True, self.dtype, name="out")(mixed)
 
 
@@ -52,10 +50,10 @@ class Block(nn.Module):
         attention = Attention(
             self.heads, self.head_width, self.bias, self.dtype, name="attention"
         )
-        x = x + attention(layers.layer_norm(x, self.dtype, "norm1"))
-        y = layers.layer_norm(x, self.dtype, "norm2")
+        x = x + attention(layers.LayerNorm(self.dtype, name="norm1")(x))
+        y = layers.LayerNorm(self.dtype, name="norm2")(x)
         y = layers.Dense(self.hidden, True, self.dtype, name="fc1")(y)
-        y = jax.nn.gelu(y, approximate=False)  # erf, as torch; JAX's default is tanh
+        y = token_ops.gelu(y)
         return x + layers.Dense(x.shape[-1], True, self.dtype, name="fc2")(y)
 
 
@@ -118,7 +116,7 @@ class ViT(nn.Module):
                 name=f"block{i}",
             )
             x = outlined.call(block, x, train=train, remat=self.remat)
-        x = layers.layer_norm(x, self.dtype, "norm")
+        x = layers.LayerNorm(self.dtype, name="norm")(x)
         patches = x[:, self.class_token :].reshape(-1, rows, columns, self.width)
         if not self.class_map:
             return (patches,)
