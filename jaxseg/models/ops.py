@@ -3,8 +3,9 @@
 Each equals the plain operation named in its docstring in value and in gradient
 (tests/models/test_ops.py) and is measured against it by tests/bench/bench_ops.py. The
 plain forms are fast forward; their gradients are not: select-and-scatter, gathers and
-weight gradients over huge windows run on one core or without vectors. On GPU and TPU
-the forms below fuse or become matrix products, so nothing is lost there.
+weight gradients over huge windows run on one core or without vectors. On GPU the forms
+below fuse or become matrix products. For TPU tests/bench/README.md counts the bytes of
+both, and where the plain operation moves fewer it is lowered in their place.
 
 All arrays are NHWC. Padding is torch's: explicit and the same on both sides.
 """
@@ -12,6 +13,7 @@ All arrays are NHWC. Padding is torch's: explicit and the same on both sides.
 import functools
 from collections.abc import Sequence
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +49,20 @@ def max_pool(
     Of equal values the first gets the gradient, as in the plain operation and in torch
     (`jnp.maximum` would share it, and after a ReLU most ties are between zeros).
     """
-    return functools.reduce(jnp.maximum, _windows(x, window, stride, padding, -jnp.inf))
+    views = lambda x: _largest(_windows(x, window, stride, padding, -jnp.inf))
+    if window == stride:
+        return views(x)
+    plain = functools.partial(_plain_max_pool, window, stride, padding)
+    return jax.lax.platform_dependent(x, tpu=plain, default=views)
+
+
+def _plain_max_pool(window, stride, padding, x):
+    around = ((padding, padding),) * 2
+    return nn.max_pool(x, (window, window), (stride, stride), around)
+
+
+def _largest(views):
+    return functools.reduce(jnp.maximum, views)
 
 
 def _max_pool_forward(x, window, stride, padding):
@@ -56,14 +71,26 @@ def _max_pool_forward(x, window, stride, padding):
 
 
 def _max_pool_backward(window, stride, padding, kept, gradient):
-    x, best = kept
+    plain = functools.partial(_plain_max_pool, window, stride, padding)
+
+    def scatter(x, best, gradient):
+        return jax.vjp(plain, x)[1](gradient)[0]
+
+    views = functools.partial(_first_of_equals, window, stride, padding)
+    if window == stride:
+        return (views(*kept, gradient),)
+    found = jax.lax.platform_dependent(*kept, gradient, tpu=scatter, default=views)
+    return (found,)
+
+
+def _first_of_equals(window, stride, padding, x, best, gradient):
     parts, taken = [], jnp.zeros(best.shape, bool)
     for view in _windows(x, window, stride, padding, -jnp.inf):
         first = (view == best) & ~taken
         parts.append(jnp.where(first, gradient, 0))
         taken = taken | first
     back = jax.linear_transpose(lambda x: _windows(x, window, stride, padding, 0.0), x)
-    return back(parts)
+    return back(parts)[0]
 
 
 max_pool.defvjp(_max_pool_forward, _max_pool_backward)
@@ -77,7 +104,14 @@ def avg_pool(
     count_padding: bool = True,
 ) -> Float[Array, "b p q c"]:
     """`nn.avg_pool` as sum of shifted views; `count_padding` as in both libraries."""
-    total = sum(_windows(x, window, stride, padding, 0.0))
+    around = ((padding, padding),) * 2
+
+    def plain(x):
+        mean = nn.avg_pool(x, (window, window), (stride, stride), around)
+        return mean * window**2
+
+    views = lambda x: sum(_windows(x, window, stride, padding, 0.0))
+    total = jax.lax.platform_dependent(x, tpu=plain, default=views)
     if count_padding or not padding:
         return total / window**2
     ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
@@ -100,6 +134,20 @@ def resize_bilinear(
 
     That is torch's align_corners=False, enlarging and shrinking alike.
     """
+    b, h, w, c = x.shape
+    if (h, w) == tuple(size):
+        return x
+
+    def plain(x):
+        return jax.image.resize(
+            x, (b, *size, c), "bilinear", antialias=False, precision="highest"
+        )
+
+    rewritten = functools.partial(_resize_by_products, size)
+    return jax.lax.platform_dependent(x, tpu=plain, default=rewritten)
+
+
+def _resize_by_products(size: tuple[int, int], x: Array) -> Array:
     b, h, w, c = x.shape
     height, width = size
     if width % w == 0:
@@ -171,10 +219,17 @@ def conv_transpose2x2(
     `jax.lax.conv_transpose(x, kernel, (2, 2), "VALID")` with its kernel flipped in both
     axes, that is output[2i + a, 2j + b] = x[i, j] @ kernel[a, b], as torch has it.
     """
-    b, h, w, c = x.shape
-    flat = jnp.moveaxis(kernel, 2, 0).reshape(c, -1)
-    y = (x.reshape(-1, c) @ flat).reshape(b, h, w, 2, 2, -1)
-    return jnp.swapaxes(y, 2, 3).reshape(b, 2 * h, 2 * w, -1)
+
+    def plain(x, kernel):
+        return jax.lax.conv_transpose(x, kernel[::-1, ::-1], (2, 2), "VALID")
+
+    def product(x, kernel):
+        b, h, w, c = x.shape
+        flat = jnp.moveaxis(kernel, 2, 0).reshape(c, -1)
+        y = (x.reshape(-1, c) @ flat).reshape(b, h, w, 2, 2, -1)
+        return jnp.swapaxes(y, 2, 3).reshape(b, 2 * h, 2 * w, -1)
+
+    return jax.lax.platform_dependent(x, kernel, tpu=plain, default=product)
 
 
 def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Array:

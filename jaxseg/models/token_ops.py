@@ -13,8 +13,14 @@ from jaxtyping import Array, Float
 
 
 def dense(x: Float[Array, "*b c"], kernel: Float[Array, "c d"]) -> Float[Array, "*b d"]:
-    """`x @ kernel` of two axes: with more the weight gradient transposes x first."""
-    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
+    """`x @ kernel`; but on TPU of two axes: with more the weight gradient transposes x
+    first.
+    """
+
+    def flat(x, kernel):
+        return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
+
+    return jax.lax.platform_dependent(x, kernel, tpu=jnp.matmul, default=flat)
 
 
 @jax.custom_vjp

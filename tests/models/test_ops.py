@@ -132,6 +132,38 @@ def test_conv_takes_the_faster_form_of_its_gradient(shape, width, large):
     assert ("custom_vjp" in program) == large
 
 
+IMAGE, KERNEL = (2, 8, 8, 4), (2, 2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    "form, plain, shapes",
+    [  # what the plain form is lowered to, and the other is not
+        (lambda x: ops.max_pool(x, 3, 2, 1), "select_and_scatter", [IMAGE]),
+        (ops.avg_pool, "reduce_window", [IMAGE]),
+        (ops.conv_transpose2x2, "stablehlo.convolution", [IMAGE, KERNEL]),
+    ],
+)
+def test_tpu_gets_the_plain_form_where_it_moves_fewer_bytes(form, plain, shapes):
+    def both(*arguments):
+        value, pull = jax.vjp(form, *arguments)
+        return value, pull(value)
+
+    traced = jax.jit(both).trace(*map(jnp.ones, shapes))
+    text = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("tpu", "cpu")}
+    assert plain in text["tpu"] and plain not in text["cpu"]
+
+
+def test_conv3x3_is_a_convolution_in_all_three_on_tpu():
+    def both(x, kernel):
+        value, pull = jax.vjp(ops.conv3x3, x, kernel)
+        return value, pull(value)
+
+    traced = jax.jit(both).trace(jnp.ones(IMAGE), jnp.ones((3, 3, 4, 4)))
+    for platform, count in {"tpu": 3, "cpu": 2}.items():
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.convolution") == count
+
+
 def test_pad_to_multiple():
     padded = ops.pad_to_multiple(jnp.ones((1, 5, 8, 2)), 4)
     assert padded.shape == (1, 8, 8, 2)
