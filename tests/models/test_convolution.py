@@ -79,3 +79,32 @@ def test_frozen_kernels_get_none():
 
     of_x, of_kernel = jax.grad(loss, (0, 1))(x, kernel)
     assert not of_kernel.any() and of_x[0, 4, 4, 0] == 27
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 4), (4, 1)])
+def test_the_gradient_by_a_product_is_that_of_jax(size):
+    rng = np.random.default_rng(0)
+    shapes = (2, *size, 5), (2, *size, 4), (3, 3, 5, 4)
+    x, gradient, kernel = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
+    found = jax.jit(convolution._of_kernel_by_product)(x, gradient)
+    (wanted,) = jax.vjp(lambda k: plain(x, k, 1, 1), kernel)[1](gradient)
+    bound = 1e-5 * float(jnp.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=bound)
+
+
+@pytest.mark.parametrize(
+    "shape, width, stride, products",
+    [  # many pixels for the channels, and enough channels
+        ((2, 32, 32, 32), 16, 1, 1),
+        ((2, 8, 8, 64), 64, 1, 0),
+        ((2, 32, 32, 3), 16, 1, 0),
+        ((2, 64, 64, 16), 16, 2, 0),
+    ],
+)
+def test_a_product_where_it_is_faster(shape, width, stride, products):
+    x, kernel = jnp.ones(shape), jnp.ones((3, 3, shape[-1], width))
+    loss = lambda x, kernel: jnp.sum(convolution.conv(x, kernel, stride, 1))
+    traced = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel)
+    for platform, count in {"cpu": products, "tpu": 0}.items():
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.dot_general") == count

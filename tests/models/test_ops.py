@@ -87,14 +87,6 @@ def test_conv1x1(size, stride):
     )
 
 
-@pytest.mark.parametrize("size", [(7, 9), (1, 4), (4, 1)])
-def test_conv3x3(size):
-    plain = lambda x, k: jax.lax.conv_general_dilated(
-        x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    agreement.check(ops.conv3x3, plain, (2, *size, 5), (3, 3, 5, 4))
-
-
 def test_conv_transpose2x2():
     agreement.check(
         ops.conv_transpose2x2,
@@ -118,20 +110,6 @@ def test_conv_groups_and_dilation():
     assert out[0, 3, 3, 0] == 18 and out[0, 0, 0, 0] == 8
 
 
-@pytest.mark.parametrize(
-    "shape, width, large",
-    [  # many pixels for the channels, and enough channels
-        ((2, 32, 32, 32), 16, True),
-        ((2, 8, 8, 64), 64, False),
-        ((2, 32, 32, 3), 16, False),
-    ],
-)
-def test_conv_takes_the_faster_form_of_its_gradient(shape, width, large):
-    kernel = jnp.ones((3, 3, shape[-1], width))
-    program = str(jax.make_jaxpr(ops.conv)(jnp.ones(shape), kernel))
-    assert ("custom_vjp" in program) == large
-
-
 IMAGE, KERNEL = (2, 8, 8, 4), (2, 2, 4, 3)
 
 
@@ -151,17 +129,6 @@ def test_tpu_gets_the_plain_form_where_it_moves_fewer_bytes(form, plain, shapes)
     traced = jax.jit(both).trace(*map(jnp.ones, shapes))
     text = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("tpu", "cpu")}
     assert plain in text["tpu"] and plain not in text["cpu"]
-
-
-def test_conv3x3_is_a_convolution_in_all_three_on_tpu():
-    def both(x, kernel):
-        value, pull = jax.vjp(ops.conv3x3, x, kernel)
-        return value, pull(value)
-
-    traced = jax.jit(both).trace(jnp.ones(IMAGE), jnp.ones((3, 3, 4, 4)))
-    for platform, count in {"tpu": 3, "cpu": 2}.items():
-        text = traced.lower(lowering_platforms=(platform,)).as_text()
-        assert text.count("stablehlo.convolution") == count
 
 
 def test_pad_to_multiple():
