@@ -62,6 +62,11 @@ def folder(path, key):
     return path
 
 
+def facts(dataset):
+    """The fact sheet of a set of the catalogue: splits, domain, classes."""
+    return catalogue.find(dataset)
+
+
 def splits(dataset):
     """{split: number of images} of a set of the catalogue; 0: only its folder knows.
 
@@ -90,11 +95,20 @@ def train(dataset, *, task, model, steps, parent=None, allow=(), **section):
     stage = dict(
         kind="train", data=data, task=task, model=model, steps=steps, **section
     )
-    if parent is not None:
-        stage["parents"] = {"start": parent}
-        start = {"parent": "start", "take": {"backbone": "backbone"}}
-        stage["starts"] = [start | {"allow": list(allow)}]
-    return stage
+    return stage | _started(parent, allow)
+
+
+def train_parts(parts, *, model, steps, parent=None, allow=(), **section):
+    """As `train`, of several sets at once: {name: {data, task}}, a head for each."""
+    stage = dict(kind="train", parts=parts, model=model, steps=steps, **section)
+    return stage | _started(parent, allow)
+
+
+def _started(parent, allow):
+    if parent is None:
+        return {}
+    start = {"parent": "start", "take": {"backbone": "backbone"}, "allow": list(allow)}
+    return {"parents": {"start": parent}, "starts": [start]}
 
 
 def imported(file, **section):

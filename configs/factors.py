@@ -3,7 +3,12 @@ r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, a gain 
   python -m jaxseg.main --config=configs/factors.py
   python -m jaxseg.main --config=configs/factors.py:seeds=5,lrs=0.001+0.003+0.01
   python -m jaxseg.main --config=configs/factors.py:targets=consumer_travel
+  python -m jaxseg.main --config=configs/factors.py:multi=segmentation
   python -m jaxseg.main --config=configs/factors.py:real=camvid/11,root=DIR,size=96+128
+  python -m jaxseg.main --config=configs/factors.py:paper --plan
+  python -m jaxseg.main --config=configs/factors.py:paper,weights=FILE,arch=hrnet_w48
+  python -m jaxseg.main --config=configs/factors.py:paper,smoke
+  python -m jaxseg.main --config=configs/factors.py:validation --plan
 
 By default all data are embedded: one classification pretraining in the role of
 ILSVRC, sources in six domains and of four task types, targets of other data sets with
@@ -14,8 +19,18 @@ every target). As in the paper, segmentation drops the background from the loss 
 Ours: the background is dropped from mIoU as well (the paper does not say; with no loss
 its IoU would be 0), Adam with a cosine for all tasks in place of SGD with steps for
 segmentation (A.2), steps, rates and image counts, of which the paper prints none.
+
+`multi` names task types: all sources of one are trained together as well, with a head
+for each set and one backbone (5.1), called `multi` or `multi@detection`. It starts
+targets that were no part of it, and with the full target set those as well. The column
+`overlap` marks these: "part"; and "images" where source and target have a data set in
+common, with other labels.
+
+`paper` is the study at full size, and `validation` is its Table 3: `_factors_paper.py`.
 """
 
+from configs import _factors_paper as paper
+from configs import _factors_stages as stages_of
 from configs import common
 
 PRETRAINING = "websearch"
@@ -46,12 +61,18 @@ BATCH = 8  # of sources and targets alike, which then share one compiled program
 
 
 def get_config(arg=""):
-    """Arguments: sizes of the study, and `real` with `root` for a set on disk."""
+    """Arguments: sizes of the study, and `real` with `root` for a set on disk; or
+    `paper` or `validation` with theirs.
+    """
+    for word, config in {"paper": paper.whole, "validation": paper.table_3}.items():
+        if word in arg.split(","):
+            return config(arg)
     arg = common.parse(
         arg,
         seeds=3,
         sources=SOURCES,
         targets=TARGETS,
+        multi=("",),
         target_images=30,
         target_steps=60,
         source_images=500,
@@ -59,6 +80,7 @@ def get_config(arg=""):
         pretraining_images=1500,
         pretraining_steps=600,
         lrs=(0.003,),
+        choose="holdout",
         variant="tiny",
         pairs="near",
         real="",
@@ -66,24 +88,41 @@ def get_config(arg=""):
         size=(64, 64),
         smoke=False,
     )
-    if arg.pairs not in ("near", "all"):
-        raise ValueError(f"pairs={arg.pairs!r}: allowed are near and all")
-    stages = {PRETRAINING: pretraining(arg)}
-    stages |= {f"sources/{name}": source(name, arg) for name in arg.sources}
-    for target in [*arg.targets, *filter(None, [arg.real])]:
-        starts = {PRETRAINING: PRETRAINING, "random": None}
-        starts |= {s: f"sources/{s}" for s in arg.sources if meet(s, target, arg)}
-        for seed in common.seeds(arg.seeds):
-            for start, parent in starts.items():
-                stages |= cell(target, start, parent, seed, arg)
+    targets = [*arg.targets, *filter(None, [arg.real])]
+    sets = {name: embedded(name, arg) for name in (*arg.sources, *arg.targets)}
+    sets |= {name: real(arg) for name in filter(None, [arg.real])}
+    study = stages_of.Study(
+        sets=sets,
+        sources=tuple(arg.sources),
+        targets=tuple(targets),
+        settings=("small",),
+        groups=groups(arg),
+        pretraining=PRETRAINING,
+        seeds=common.seeds(arg.seeds),
+        pairs=arg.pairs,
+        choose=arg.choose,
+    )
+    stages = {PRETRAINING: pretraining(arg)} | study.stages()
     stages["domain_distance"] = distances(arg)
     return common.study("factors", stages, smoke=arg.smoke)
+
+
+def groups(arg):
+    """{task type: sources of it} of the multi-source models that are asked for."""
+    found = {}
+    for task in filter(None, arg.multi):
+        if task not in EFFORT:
+            raise common.unknown("task", task, EFFORT)
+        found[task] = [name for name in arg.sources if common.parts(name)[1] == task]
+        if len(found[task]) < 2:
+            raise ValueError(f"multi={task}: needs two sources or more of that task")
+    return found
 
 
 def pretraining(arg):
     """Classification, with HRNet's own classification head (4.2)."""
     return common.train(
-        data("websearch", arg.pretraining_images),
+        dict(data(PRETRAINING), count=arg.pretraining_images),
         task={"name": "classification"},
         model=common.model(arg.variant, "classification"),
         steps=arg.pretraining_steps,
@@ -95,98 +134,37 @@ def pretraining(arg):
     )
 
 
-def data(world, count):
-    """The section of so many images of an embedded set."""
-    return dict(name=f"worlds/{world}", count=count, augment=common.AUGMENT)
+def data(world):
+    """The section of an embedded set."""
+    return dict(name=f"worlds/{world}", augment=common.AUGMENT)
 
 
-def section(task):
-    """The section of a task type; segmentation learns nothing of the background (A.1).
-
-    A data set without a background (aerial_city, as iSAID has none) learns all classes.
-    """
-    if task == "segmentation":
-        return {"name": task, "ignored": "background"}
-    return {"name": task}
-
-
-def meet(source, target, arg):
-    """Whether the target is also trained from this source."""
-    (world, task), (other, target_task) = common.parts(source), common.parts(target)
-    near = task == target_task or world.split("_")[0] == other.split("_")[0]
-    return near or arg.pairs == "all"
-
-
-def source(name, arg):
-    """Full training set of a source, from the pretrained backbone (5.1)."""
+def embedded(name, arg):
+    """An embedded set as a source and as a target."""
     world, task = common.parts(name)
-    return common.train(
-        data(world, arg.source_images),
-        task=section(task),
+    effort = EFFORT.get(task, 1)
+    return dict(
+        data=data(world),
+        task=stages_of.section(task),
         model=common.model(arg.variant, task),
-        steps=arg.source_steps,
-        batch_size=BATCH,
-        lr=0.003,
-        evaluations=dict(validation=dict(count=VALIDATION)),
-        run={"checkpoint_every": 100},
-        parent=PRETRAINING,
-        columns=[dict(setting="full", target=name, source=PRETRAINING, role="source")],
+        domain=world.split("_")[0],
+        evaluation=dict(count=VALIDATION),
+        counts=dict(full=arg.source_images, small=arg.target_images * effort),
+        steps=dict(full=arg.source_steps, small=arg.target_steps * effort),
+        rates=dict(full=(0.003,), small=tuple(arg.lrs)),
+        run=dict(full={"checkpoint_every": 100}, small={"log_every": 10}),
+        recipe=dict(batch_size=BATCH),
     )
 
 
-def cell(target, start, parent, seed, arg):
-    """Stages of one cell at one seed: {name: section}; several rates add a selection.
-
-    The seed draws the small subset, the new leaves and the order.
-    """
-    name = f"targets/small/{target.replace('/', '_')}/from_{start}/seed{seed}"
-    row = dict(setting="small", target=target, source=start, role="target")
-    columns = [row | dict(baseline=PRETRAINING)]
-    images = target_data(target, arg) | dict(seed=seed)
-    task = common.parts(target)[1]
-    steps = arg.target_steps * EFFORT[task]
-    stage = dict(
-        task=section(task),
-        model=common.model(arg.variant, task),
-        steps=steps,
-        batch_size=BATCH,
-        seed=seed,
-        parent=parent,
-        eval_every=None,
-        run={"log_every": 10},
+def real(arg):
+    """The real set on disk, as a target."""
+    place = dict(name=arg.real, root=arg.root or None, size=list(arg.size))
+    return embedded(arg.real, arg) | dict(
+        data=place | dict(augment=common.AUGMENT),
+        evaluation={},
+        counts=dict(small=arg.target_images),
     )
-    count = None if target == arg.real else VALIDATION
-    evaluations = dict(validation=dict(count=count))
-    if len(arg.lrs) == 1:
-        stage |= dict(lr=arg.lrs[0], columns=columns, evaluations=evaluations)
-        return {name: common.train(images, **stage)}
-    # The rate is chosen on a fifth of the target's training images, which the
-    # candidates do not train on; the paper does not say on what it chose.
-    evaluations["holdout"] = dict(split="train", part="holdout")
-    candidates = {
-        f"{name}/lr{rate(lr)}": common.train(
-            images | dict(part="train"), lr=lr, evaluations=evaluations, **stage
-        )
-        for lr in arg.lrs
-    }
-    chosen = common.select(candidates, evaluation="holdout", columns=columns)
-    return {**candidates, name: chosen}
-
-
-def rate(lr):
-    """0.001 as "1e-03", 0.0015 as "0.0015": no two rates have one name."""
-    short = f"{lr:.0e}"
-    return short if float(short) == lr else repr(lr)
-
-
-def target_data(target, arg):
-    """A small subset: of an embedded world, or of the real set on disk."""
-    if target != arg.real:
-        world, task = common.parts(target)
-        count = arg.target_images * EFFORT[task]
-        return data(world, count)
-    place = dict(name=target, root=arg.root or None, size=list(arg.size))
-    return place | dict(count=arg.target_images, augment=common.AUGMENT)
 
 
 def distances(arg):

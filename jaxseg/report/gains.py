@@ -85,6 +85,7 @@ ABOUT = [
     "source_domain",
     "source_images",
     "source_set_images",
+    "overlap",
     "higher_is_better",
 ]
 RANDOM = "random"

@@ -38,6 +38,7 @@ COLUMNS = [
     "artifact",
     "target_set_images",
     "source_set_images",
+    "overlap",
 ]
 MEASURED = {"metric": "name", "protocol": "protocol"}  # {column: of the headline}
 ROLES = ("pretraining", "source", "target")  # candidates have another, and no row

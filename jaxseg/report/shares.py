@@ -31,12 +31,13 @@ def measured(rows: Iterable[Mapping[str, Any]]) -> Rows:
 
 def side(row: Mapping[str, Any], what: str) -> str:
     """'within' where source and target have the same domain or task (`what`), 'cross'
-    where they differ, '' where that of the source is not known.
+    where they differ, '' where that of the source is not known. A source of several
+    sets has the domains of all ("indoor + synthetic").
     """
     source = row[f"source_{what}"]
     if source in (None, "", "unknown"):
         return ""
-    return "within" if source == row[f"target_{what}"] else "cross"
+    return "within" if row[f"target_{what}"] in source.split(" + ") else "cross"
 
 
 def select(rows: Rows, domain: str = "all", task: str = "all") -> Rows:

@@ -28,10 +28,10 @@ class View:
 
     @property
     def own(self) -> ModuleType | None:
-        """The file in `studies` of this study's name; None where it has none, or where
-        its plan cannot be read.
+        """The file in `studies` of this study's name, of which what follows a "-" are
+        arguments; None where it has none, or where its plan cannot be read.
         """
-        name = self.study.name.split(":")[0]
+        name = self.study.name.split("-")[0]
         known = not self.study.error and name in lookup.names(STUDIES)
         return lookup.load(STUDIES, name) if known else None
 

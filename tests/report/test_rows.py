@@ -22,7 +22,7 @@ def load(folder):
 
 
 def test_new_columns_come_after_the_old_ones():
-    new = ["target_set_images", "source_set_images"]
+    new = ["target_set_images", "source_set_images", "overlap"]
     assert list(rows.COLUMNS) == [*OLD.split(", "), *new]
 
 

@@ -113,6 +113,8 @@ def test_a_source_of_unknown_origin_is_neither_within_nor_cross(unknown):
     assert shares.select([one]) == [one]
     assert shares.side(row(5.0, "driving"), "domain") == "within"
     assert shares.side(row(5.0, "indoor"), "domain") == "cross"
+    assert shares.side(row(5.0, "indoor + driving"), "domain") == "within"
+    assert shares.side(row(5.0, "indoor + synthetic"), "domain") == "cross"
 
 
 def test_sources_of_two_baselines_are_not_one_choice():

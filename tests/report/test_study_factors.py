@@ -17,7 +17,7 @@ def lines(found):
     return claims.table(view([{**r, "setting": "small"} for r in found]))
 
 
-def view(found, study="factors:paper"):
+def view(found, study="factors-paper"):
     """What a report knows of a study with these gains and nothing else."""
     return View(workdir.Study(study, "", "", "", ()), [], found)
 

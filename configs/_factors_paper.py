@@ -1,0 +1,203 @@
+r"""The factors study at full size, and its Table 3.
+
+  --config=configs/factors.py:paper
+  --config=configs/factors.py:paper,settings=small,targets=segmentation+coco@depth
+  --config=configs/factors.py:paper,weights=hrnet_w48.safetensors,arch=hrnet_w48
+  --config=configs/factors.py:validation
+
+Tables 4 to 6: twenty data sets below $JAXSEG_DATA, each a source and a target of all
+that it is annotated for (`_factors_sets.py`), small, full and small-source settings,
+three multi-source models, one seed. HRNetV2-W48 with bilinear fusion, for only that
+takes images of 420 and 713 pixels. The best of three rates is chosen on the reported
+validation images (choose=holdout: on a fifth of the training images), as it is for
+starts at random and from ILSVRC. ILSVRC itself is trained as in A.1, or is `weights`, a
+file or the folder of an artifact.
+
+In `sources` and `targets` a task type stands for all of its sets. Small targets are
+tried with all sources, full ones of detection and keypoints as well, others with those
+of their task type (the paper tried some of these pairs: Tables 4b to 4e are pictures).
+
+Appendix B, each a plan of its own beside the others of a workdir:
+
+  :paper,settings=small,sources=segmentation,targets=segmentation,size=713+713
+  :paper,settings=small,sources=segmentation,targets=segmentation,\
+backbone=resnet,variant=50
+  :paper,settings=small,sources=segmentation+detection,targets=detection,\
+backbone=resnet,variant=50
+
+The study is called after its arguments: factors-paper, factors-validation.
+"""
+
+import re
+
+from configs import _factors_sets as table
+from configs import _factors_stages as stages_of
+from configs import common
+
+PRETRAINING = "ilsvrc"
+STARTS = dict(weights="", arch="", choose="validation", smoke=False)
+NOT_IN_NAME = ("weights", "arch", "smoke")  # whose results differ by their keys anyway
+FEATURES = 1000  # images of a set for Eq. 1 (3.2)
+FIELDS = {"hrnet": {"fusion": "bilinear"}}  # of a backbone
+
+
+def whole(text):
+    """The config of Tables 4 to 6."""
+    tasks = tuple(table.TASKS)
+    arg = common.parse(
+        text,
+        paper=False,
+        sources=tasks,
+        targets=tasks,
+        settings=stages_of.SETTINGS,
+        multi=tuple(table.GROUPS),
+        pairs="all",
+        seeds=1,
+        backbone="hrnet",
+        variant="w48",
+        size=(0, 0),
+        **STARTS,
+    )
+    study = stages_of.Study(
+        sets={name: one_set(name, row, arg) for name, row in table.SETS.items()},
+        sources=expanded(arg.sources, "source"),
+        targets=expanded(arg.targets, "target"),
+        settings=arg.settings,
+        groups=groups(arg.multi),
+        pretraining=PRETRAINING,
+        seeds=common.seeds(arg.seeds),
+        pairs=arg.pairs,
+        choose=arg.choose,
+        allow=allowed(arg),
+    )
+    stages = {PRETRAINING: pretraining(arg, "full")} | study.stages()
+    if "segmentation" in study.groups:
+        stages["domain_distance"] = distances()
+    return common.study(study_name(text), stages, smoke=arg.smoke)
+
+
+def table_3(text):
+    """The config of Table 3: the task types alone, from ILSVRC."""
+    arg = common.parse(text, validation=False, **STARTS)
+    arg.update(backbone="hrnet", variant="w48", size=(0, 0))
+    rows = table.VALIDATION.items()
+    study = stages_of.Study(
+        sets={name: one_set(name, row, arg) for name, row in rows},
+        sources=(),
+        targets=tuple(table.VALIDATION),
+        settings=(),
+        pretraining=PRETRAINING,
+        choose=arg.choose,
+        allow=allowed(arg),
+    )
+    stages = {PRETRAINING: pretraining(arg, "validation")}
+    for name in table.VALIDATION:
+        row = dict(setting="validation", target=name, source=PRETRAINING, role="target")
+        stages |= study.trained(f"validation/{name}", name, "full", PRETRAINING, row)
+    return common.study(study_name(text), stages, smoke=arg.smoke)
+
+
+def study_name(text):
+    """factors-paper-settings.small of "paper,settings=small"."""
+    words = [w for w in text.split(",") if w.partition("=")[0] not in NOT_IN_NAME]
+    plain = [re.sub(r"[^\w.]+", ".", word) for word in words if word]
+    return "-".join(["factors", *plain])
+
+
+def expanded(names, kind):
+    """Names of sets, with those of each task type that is named."""
+    found = []
+    for name in names:
+        if name not in (*table.TASKS, *table.SETS):
+            raise common.unknown(kind, name, (*table.TASKS, *table.SETS))
+        found += [s for s in table.SETS if common.parts(s)[1] == name] or [name]
+    return tuple(dict.fromkeys(found))
+
+
+def groups(tasks):
+    """{task type: names of the sets of its multi-source model}."""
+    for task in tasks:
+        if task not in table.GROUPS:
+            raise common.unknown("task", task, table.GROUPS)
+    return {t: [table.named(t, name) for name in table.GROUPS[t]] for t in tasks}
+
+
+def allowed(arg):
+    """What published weights may differ in; timm's HRNet has fusion="nearest"."""
+    return tuple(FIELDS.get(arg.backbone, ())) if arg.weights else ()
+
+
+def one_set(name, row, arg):
+    """A set of the paper, as `_factors_stages` takes it."""
+    task = common.parts(name)[1]
+    batch, optimizer, rates = table.RECIPES[task]
+    facts = common.facts(row["dataset"])
+    total = facts.splits[row["split"]]
+    few = total > table.SMALL_SOURCE
+    full, settings = row["steps"], stages_of.SETTINGS
+    crops = table.SMALL_CROPS * (2 if row["small"] > table.SMALL else 1)
+    return dict(
+        data=dict(
+            name=row["dataset"],
+            split=row["split"],
+            size=list(arg.size if any(arg.size) else row["size"]),
+        ),
+        task=stages_of.section(task),
+        model=model(arg, task),
+        domain=facts.domain,
+        evaluation=dict(split=row["judged"]),
+        counts=dict(
+            full=None,
+            small=row["small"],
+            small_source=table.SMALL_SOURCE if few else None,
+        ),
+        steps=dict(
+            full=full,
+            small=common.steps(crops, epochs=1, batch=batch),
+            small_source=full // 4 if few else full,
+        ),
+        rates=dict.fromkeys(settings, rates),
+        run=dict.fromkeys(settings),
+        recipe=dict(batch_size=batch, optimizer=optimizer, schedule=row["schedule"]),
+    )
+
+
+def model(arg, task):
+    """A backbone with the head of a task (4.2)."""
+    section = common.model(arg.variant, task, arg.backbone)
+    section["backbone"] |= FIELDS.get(arg.backbone, {})
+    if task == "classification" and arg.backbone != "hrnet":
+        section["head"] = {"name": "pooled"}
+    return section
+
+
+def pretraining(arg, setting):
+    """ILSVRC (A.1), or weights from elsewhere."""
+    if arg.weights:
+        return common.imported(arg.weights, arch=arg.arch or None)
+    return common.train(
+        table.ILSVRC["data"],
+        task={"name": "classification"},
+        model=model(arg, "classification"),
+        columns=[dict(setting=setting, target=PRETRAINING, role="pretraining")],
+        **table.ILSVRC["recipe"],
+    )
+
+
+def distances():
+    """Eq. 1 between all sets of segmentation, in the maps of their multi-source model;
+    of sets with fewer images all.
+    """
+    facts = {
+        row["dataset"]: common.facts(row["dataset"])
+        for row in table.SEGMENTATION.values()
+    }
+    counts = {n: min(FEATURES, one.splits["train"]) for n, one in facts.items()}
+    return dict(
+        kind="measure",
+        parents={"model": f"sources/{stages_of.MULTI}"},
+        analysis=dict(
+            name="domain_distance",
+            datasets=[dict(name=name, count=counts[name]) for name in counts],
+        ),
+    )
