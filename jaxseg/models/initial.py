@@ -81,11 +81,15 @@ def variables(
 
 def shapes(module: nn.Module, image_shape: tuple[int, ...]) -> types.Variables:
     """Shapes and dtypes of all variables, without drawing any."""
-    traced, _ = _traced(module, tuple(image_shape[-3:]))
+    return unboxed(_traced(module, tuple(image_shape[-3:]))[0].out_info)
+
+
+def unboxed(tree: Any) -> types.Variables:
+    """Shapes and dtypes of variables with or without their laws."""
     return trees.unflatten(
         {
             path: jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
-            for path, leaf in trees.flatten(traced.out_info).items()
+            for path, leaf in trees.flatten(tree).items()
         }
     )
 

@@ -53,7 +53,7 @@ class Model(nn.Module):
 
         def output(name: str | None) -> Any:
             made = self._head(name)(maps, padded.shape[1:3], train=train)
-            return _crop(made, padded.shape, image.shape)
+            return crop(made, padded.shape, image.shape)
 
         if isinstance(head, tuple):
             return {name: output(name) for name in head}
@@ -67,7 +67,7 @@ class Model(nn.Module):
         maps = self.backbone(padded, train=train)
         if getattr(self.backbone, "class_map", False):  # for classifiers only
             maps = maps[:-1]
-        return tuple(_crop(x, padded.shape, image.shape) for x in maps)
+        return tuple(crop(x, padded.shape, image.shape) for x in maps)
 
     def _head(self, name: str | None) -> nn.Module:
         if name is None and len(self.heads) != 1:
@@ -75,7 +75,7 @@ class Model(nn.Module):
         return lookup.pick(self.heads, name or next(iter(self.heads)), kind="head")
 
 
-def _crop(output: Any, padded: tuple[int, ...], image: tuple[int, ...]) -> Any:
+def crop(output: Any, padded: tuple[int, ...], image: tuple[int, ...]) -> Any:
     """Cut what padding added from every [B, h, w, K] array of a head's output."""
     if padded == image:
         return output

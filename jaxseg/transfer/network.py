@@ -11,8 +11,8 @@ import jax
 from jaxseg.core import errors, hashing, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import dataset
-from jaxseg.models import initial
 from jaxseg.models import model as models
+from jaxseg.models import shapes
 from jaxseg.tasks import build
 
 
@@ -48,7 +48,7 @@ class Network:
         section, heads = json.loads(self.sections)
         model = models.build_model(section, head_outputs=heads)
         try:
-            return initial.shapes(model, self.image_shape)
+            return shapes.variables(model, self.image_shape)
         except errors.UserError:
             raise
         except Exception as error:
@@ -71,7 +71,7 @@ class Network:
         model = models.build_model(section, head_outputs=heads)
         objective = build.task(json.loads(task), outputs)
         views = (objective.views,) if objective.views > 1 else ()
-        output = initial.outputs(model, self.image_shape)
+        output = shapes.outputs(model, self.image_shape)
         output = output if len(objective.heads) > 1 else output[objective.head]
         output = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct((1, *views, *x.shape[1:]), x.dtype), output
@@ -79,13 +79,13 @@ class Network:
         height, width, _ = self.image_shape
         sizes = dict(height=height, width=width, objects=2, points=points)
         sizes["classes"] = outputs
-        shapes = {name: dataset.shape(name, **sizes) for name in fields}
+        arrays = {name: dataset.shape(name, **sizes) for name in fields}
         images = ("image", "clean") if objective.clean else ("image",)
-        shapes |= dict.fromkeys(images, (self.image_shape, "float32"))
-        seen = {name: views if name in dataset.PIXEL_FIELDS else () for name in shapes}
+        arrays |= dict.fromkeys(images, (self.image_shape, "float32"))
+        seen = {name: views if name in dataset.PIXEL_FIELDS else () for name in arrays}
         batch = {
             name: jax.ShapeDtypeStruct((1, *seen[name], *shape), kind)
-            for name, (shape, kind) in shapes.items()
+            for name, (shape, kind) in arrays.items()
         }
 
         def loss(output: Any, batch: Any) -> Any:

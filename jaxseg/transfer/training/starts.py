@@ -61,4 +61,24 @@ def _check(
 ) -> None:
     here = json.loads(network.sections)[0]
     target, source = network.shapes(), weights.shapes()
-    transplanted(target, source, start, here, there, network.image_shape)
+    if not _one_tree(target, source, start):
+        transplanted(target, source, start, here, there, network.image_shape)
+        return
+    transplant.check_names(start.take, here, there)
+    transplant.check_function(start.take, here, there, network.image_shape, start.allow)
+
+
+def _one_tree(target: Variables, source: Variables, start: StartSpec) -> bool:
+    """Whether all that is taken is one and the same tree of shapes on both sides, as of
+    two models with one backbone: a plan has hundreds of such pairs of large networks.
+    """
+
+    def same(to: str, frm: str) -> bool:
+        pairs = [
+            (target.get(c, {}).get(to), source.get(c, {}).get(frm))
+            for c in {**target, **source}
+        ]
+        found = [one for one, _ in pairs if one is not None]
+        return bool(found) and all(one is other for one, other in pairs)
+
+    return not start.reinit and all(same(*pair) for pair in start.take.items())

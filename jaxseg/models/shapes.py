@@ -1,0 +1,90 @@
+"""Shapes of the variables and outputs of models, for plans: nothing is computed.
+
+A study has dozens of models with one backbone, for images of a dozen sizes. Tracing a
+large backbone with the laws of its variables takes a second or two, so that is done
+once; at each size it is traced with these variables, and each head on its maps alone.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxseg.core import types
+from jaxseg.models import initial, ops
+from jaxseg.models import model as models
+
+SIDE = 64  # pixels, of the images that variables are made for
+Shape = jax.ShapeDtypeStruct
+
+
+def variables(model: models.Model, image_shape: tuple[int, ...]) -> types.Variables:
+    """Shapes and dtypes of all variables: `initial.shapes` of a whole model."""
+    padded = _padded(model.backbone, image_shape)
+    made = {"backbone": _traced(model.backbone, padded)[0]}
+    for name in model.heads:
+        made[f"heads_{name}"] = _output(model, name, padded)[0]
+    found: dict[str, dict[str, Any]] = {}
+    for name, own in made.items():
+        for collection, tree in own.items():
+            found.setdefault(collection, {})[name] = tree
+    return found
+
+
+def outputs(model: models.Model, image_shape: tuple[int, ...]) -> dict[str, Any]:
+    """{head: shapes and dtypes of its output for one image}: `initial.outputs`."""
+    padded = _padded(model.backbone, image_shape)
+
+    def cut(output: Any) -> Any:
+        return models.crop(output, (1, *padded), (1, *image_shape))
+
+    every = {name: _output(model, name, padded)[1] for name in model.heads}
+    return {name: jax.eval_shape(cut, output) for name, output in every.items()}
+
+
+def _padded(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[int, ...]:
+    pad = functools.partial(ops.pad_to_multiple, multiple=backbone.multiple)
+    return jax.eval_shape(pad, Shape((1, *image_shape), jnp.float32)).shape[1:]
+
+
+@functools.lru_cache(maxsize=256)
+def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """(variables, maps) of a backbone for images of this shape."""
+    first = _padded(backbone, (SIDE, SIDE, shape[-1]))
+    image = Shape((1, *shape), jnp.float32)
+    if shape == first:
+        return _initialized(backbone, image)
+    known, _ = _traced(backbone, first)
+    apply = functools.partial(backbone.apply, train=False)
+    try:
+        return known, jax.eval_shape(apply, known, image)
+    except flax.errors.ScopeParamShapeError:  # variables for another size
+        return _initialized(backbone, image)
+
+
+def _output(model: models.Model, name: str, padded: tuple[int, ...]) -> tuple[Any, Any]:
+    """(variables, output) of a head before it is cropped."""
+    _, maps = _traced(model.backbone, padded)
+    return _on_maps(model.heads[name], tuple(maps), padded[:2])
+
+
+@functools.lru_cache(maxsize=256)
+def _on_maps(
+    head: nn.Module, maps: tuple[Shape, ...], size: tuple[int, int]
+) -> tuple[Any, Any]:
+    return _initialized(head, maps, size)
+
+
+def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any]:
+    """(variables, output) of a module that is initialized on inputs of these shapes."""
+
+    def init(inputs: Any) -> tuple[Any, Mapping[str, Any]]:
+        key = jax.random.key(0)
+        return module.init_with_output(key, inputs, *sizes, train=False)
+
+    output, tree = jax.eval_shape(init, inputs)
+    return initial.unboxed(tree), output
