@@ -74,17 +74,30 @@ def test_a_selection_among_unlike_models_is_left_to_the_run():
     assert Select().modelled(selection).name in ("target/a", "target/b")
 
 
-def test_a_pair_of_networks_is_compared_once(monkeypatch):
-    """A study has thousands of stages."""
-    calls, compare = [], transplant.transplant
-    counted = lambda *arguments: calls.append(1) or compare(*arguments)
-    monkeypatch.setattr(transplant, "transplant", counted)
+@pytest.mark.parametrize(
+    "more, leaf_by_leaf", [({}, 0), ({"reinit": ["backbone/.*bias"]}, 1)]
+)
+def test_a_pair_of_networks_is_compared_once(more, leaf_by_leaf, monkeypatch):
+    """A study has thousands of stages; of one backbone the leaves need none."""
+    calls = {"transplant": 0, "check_function": 0}
+
+    def counted(name, compare):
+        def call(*arguments):
+            calls[name] += 1
+            return compare(*arguments)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(transplant, name, counted(name, getattr(transplant, name)))
     starts._check.cache_clear()
     stages = tiny.config()["stages"]
+    start = {"parent": "start", "take": {"backbone": "backbone"}} | more
     for seed in range(5):
         child = tiny.candidate(0.1) | {"seed": seed}
         stages |= {f"child{seed}": child, f"source{seed}": tiny.train(seed=seed)}
         child["parents"] = {"start": f"source{seed}"}
+        child["starts"] = [start]
     names = tiny.plan({"stages": stages}).by_name
     assert len({names[f"child{n}"].key for n in range(5)}) == 5
-    assert len(calls) == 1
+    assert calls == {"transplant": leaf_by_leaf, "check_function": 1 + leaf_by_leaf}
