@@ -11,8 +11,10 @@ from configs import _factors_stages as stages_of
 from configs import common, factors
 from jaxseg.core import errors
 from jaxseg.data import catalogue
+from jaxseg.data import source as source_lib
 from jaxseg.report import shares
 from jaxseg.transfer import chain
+from tests.data import twenty
 from tests.test_configs import ROOT, load
 
 # Table 1: classes of segmentation, of detection, points, images for training and for
@@ -381,3 +383,27 @@ def test_table_3_is_a_plan_of_its_own():
 def test_mistakes_are_named(more, text):
     with pytest.raises(errors.UserError, match=f"(?s){text}"):
         load("factors", more=more)
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory):
+    """Tiny trees of all twenty sets in their official layouts, and of ILSVRC."""
+    data = tmp_path_factory.mktemp("twenty")
+    twenty.write(data)
+    return data
+
+
+FIELDS = {SEG: "segmentation", DET: "boxes", KEY: "keypoints", "depth": "depth"}
+
+
+@pytest.mark.parametrize("name", table.SETS)
+def test_tiny_trees_have_what_the_smoke_size_reads(name, trees, monkeypatch):
+    """As many images of both splits as it draws, with what the task learns."""
+    monkeypatch.setenv("JAXSEG_DATA", str(trees))
+    row = table.SETS[name]
+    for split in (row["split"], row["judged"]):
+        source = source_lib.open(row["dataset"], split=split, count=4, cache="none")
+        assert len(source) == 4
+        for example in (source[0], source[3]):
+            found = example[FIELDS[common.parts(name)[1]]]
+            assert found.size and found.any()
