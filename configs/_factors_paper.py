@@ -1,7 +1,7 @@
 r"""The factors study at full size, and its Table 3.
 
   --config=configs/factors.py:paper
-  --config=configs/factors.py:paper,settings=small,targets=segmentation+coco@depth
+  --config=configs/factors.py:paper,settings=small,targets=segmentation+coco@detection
   --config=configs/factors.py:paper,weights=hrnet_w48.safetensors,arch=hrnet_w48
   --config=configs/factors.py:validation
 
@@ -24,6 +24,9 @@ Appendix B, each a plan of its own beside the others of a workdir:
 backbone=resnet,variant=50
   :paper,settings=small,sources=segmentation+detection,targets=detection,\
 backbone=resnet,variant=50
+
+ResNet-50 has output stride 32. Ours: heads join its four maps at stride 4, as those of
+HRNet do; the paper says only that its activations are at a lower resolution.
 
 The study is called after its arguments: factors-paper, factors-validation.
 """

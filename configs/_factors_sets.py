@@ -8,7 +8,8 @@ for the paper prints none of it, and says so with "ours":
 
 - Rates: of a training the best of three. Momentum and weight decay of SGD as in
   HRNet's code.
-- Steps are drops at 60 and 80 % of the run, which the paper chose for each set.
+- The schedule "step" drops the rate at 60 and 80 % of a run; the paper chose when, for
+  each set.
 - Steps of a source and of a full target: HRNet's code has as many images for Pascal
   Context, ADE20K and Cityscapes, CenterNet's for COCO and VOC; other sets are between
   those of about their size.
