@@ -1,5 +1,6 @@
 """Selections that ask for candidates one after another, and skip the others."""
 
+import contextlib
 import itertools
 import math
 import os
@@ -20,7 +21,7 @@ from jaxseg.train import hooks
 from jaxseg.transfer import chain, stage, store
 from jaxseg.transfer import run as runs
 from jaxseg.transfer.kinds import _peak as peak
-from jaxseg.transfer.running import status, table
+from jaxseg.transfer.running import making, status, table
 from tests import tiny
 from tests.transfer import searcher
 from tests.transfer.scored_kind import scored
@@ -391,6 +392,28 @@ def test_two_workers_begin_only_what_is_asked_for(tmp_path):
     assert set(ran) == searcher.ASKED - {"x", "y"} and len(set(ran)) == len(ran)
     assert runs.run(searcher.config(), tmp_path).exit_code == 0
     assert made(tmp_path) == ran
+
+
+def test_what_diverges_is_known_before_another_process_may_begin_it(
+    tmp_path, monkeypatch
+):
+    (one,) = tiny.plan({"study": "s", "stages": searcher.candidates(None)}).stages
+    known, lock = [], store.Store.lock
+
+    @contextlib.contextmanager
+    def watched(box, name, doing):
+        with lock(box, name, doing):
+            try:
+                yield
+            finally:
+                known.append(box.diverged(one.key))
+
+    monkeypatch.setattr(store.Store, "lock", watched)
+    for _ in range(2):  # the second began to wait for the lock before the note
+        with pytest.raises(errors.Diverged, match="loss is inf"):
+            box, watcher = store.Store(tmp_path), status.Watcher()
+            making.make(one, box, watcher=watcher)
+    assert known == ["loss is inf."] * 2 and made(tmp_path) == ["x/0"]
 
 
 def test_killed_in_the_middle_it_goes_on_alike(tmp_path):

@@ -49,10 +49,11 @@ def attempt(
         if errors.traced() or not isinstance(error, errors.UserError):
             logging.error("%s", traceback.format_exc())
         text = str(error) if isinstance(error, errors.UserError) else repr(error)
-        state = "diverged" if isinstance(error, errors.Diverged) else "failed"
+        if isinstance(error, errors.Diverged):  # noted by `make`
+            return "diverged", text
         with stores.writable(store.workdir):
-            store.fail(one.key, text, state)
-        return state, text
+            store.fail(one.key, text)
+        return "failed", text
     return "done", ""
 
 
@@ -66,11 +67,15 @@ def make(
 ) -> None:
     """Makes one artifact whose parents are there; nobody else makes it meanwhile.
 
+    Diverged where it does so now or did since this run looked; the store knows before
+    another process may begin it.
     again: also where it is there; the new one takes its place once it is whole.
     """
     with store.lock(one.short, f"stage {one.name}"), stores.writable(store.workdir):
         if store.done(one.key) and not (again and store.dropped(one.key)):
             return
+        if (reason := store.diverged(one.key)) is not None:
+            raise errors.Diverged(reason)
         keys = {r: one.parent_keys[r] for r in demand.Demand([one], store).asked(one)}
         lost = {r: why for r, k in keys.items() if (why := store.diverged(k))}
         lost = lost if kind(one.kind).DOES_WITHOUT else {}
@@ -86,5 +91,9 @@ def make(
             interrupted=interrupted,
         )
         parents = {role: manifests.read(f) for role, f in context.parents.items()}
-        facts = everywhere.run(one, context)
+        try:
+            facts = everywhere.run(one, context)
+        except errors.Diverged as error:
+            store.fail(one.key, str(error), "diverged")
+            raise
         store.finish(one.key, record.manifest(one, facts, parents))
