@@ -141,6 +141,7 @@ def test_no_two_sets_share_random_starts(monkeypatch):
     assert alone[name].key == stages[name].key  # whatever other sets there are
 
 
+@pytest.mark.slow
 def test_both_sources_of_a_u_net_are_trained_alike(monkeypatch):
     for more in ("", "paper"):
         stages, _ = chairs(monkeypatch, more)

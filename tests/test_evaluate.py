@@ -126,6 +126,7 @@ def test_a_folder_of_images_and_masks(command, folder, tmp_path):
     assert found["data"]["fingerprint"].startswith("folder/segmentation@3:")
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_as_that_of_training_was(folder, tmp_path, capsys):
     """Masks of a binary model, without a word about them."""
     masks = tmp_path / "own" / "masks"

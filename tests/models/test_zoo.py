@@ -197,6 +197,7 @@ def count(network, part=""):
     )
 
 
+@pytest.mark.slow
 def test_parameters_of_the_papers():
     w48 = {"variant": "w48"}
     head = "heads_task/"

@@ -86,6 +86,7 @@ def gradient(name, accumulate, devices=1, fsdp=1):
     return np.concatenate(leaves), {name: float(x) for name, x in logs.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_accumulation_changes_no_gradient(name):
     expected, logs = gradient(name, 1)

@@ -67,6 +67,7 @@ def test_fraction_and_count_exclude_each_other():
         tiny.plan({"stages": {"x": tiny.train(data=DAY | dict(fraction=0.5))}})
 
 
+@pytest.mark.slow
 def test_a_mixed_run_says_which_records_it_saw(tmp_path):
     data = DAY | dict(count=None, fraction=0.01, mix=[{"count": 3, "seed": 7}])
     folder = run(tmp_path, data=data, steps=2)
@@ -78,6 +79,7 @@ def test_a_mixed_run_says_which_records_it_saw(tmp_path):
         assert len(set(lines)) == images[name]
 
 
+@pytest.mark.slow
 def test_mixup_trains_and_changes_the_loss(tmp_path):
     losses = []
     for alpha in (0.0, 0.8):

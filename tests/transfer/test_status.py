@@ -45,6 +45,7 @@ def test_a_value_its_floor_and_no_gain(
     assert words in text and "%" not in text
 
 
+@pytest.mark.slow
 def test_what_a_section_does_not_say_stands_in_the_log(tmp_path, capsys):
     """No terminal: no bar that would show it."""
     stages = {"source": tiny.config()["stages"]["source"]}

@@ -39,6 +39,7 @@ def section(name):
     )
 
 
+@pytest.mark.slow
 def test_all_official_sets_are_planned_without_data(monkeypatch):
     monkeypatch.setenv("JAXSEG_DATA", "/nowhere")
     stages = {name.replace("/", "_"): section(name) for name in official()}
