@@ -41,15 +41,19 @@ def start(folder, *flags, steps=2, cores=None):
     """`python -m jaxseg.main` on that study with one device."""
     file = folder / "config.py"
     file.write_text(f"def get_config(arg):\n    return {study(steps)!r}\n")
-    return subprocess.Popen(
-        [sys.executable, "-m", "jaxseg.main", f"--config={file}", *flags],
-        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: cores and os.sched_setaffinity(0, cores),
-        start_new_session=True,
-    )
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores or own)  # inherited
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jaxseg.main", f"--config={file}", *flags],
+            env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def ended(process):
