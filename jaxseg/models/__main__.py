@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.core import command, errors, lookup, trees
-from jaxseg.models import initial
 from jaxseg.models import model as models
+from jaxseg.models import shapes
 
 Cost = tuple[int, float, Any]  # parameters, FLOPs, shapes of what comes out
 
@@ -70,8 +70,8 @@ def list_heads(backbone: str, size: tuple[int, int], outputs: int) -> None:
     for head in lookup.names(models.HEADS):
         network = _build(name, variant, head, outputs)
         parameters, flops, output = cost_of_head(network, size)
-        shapes = jax.tree.map(lambda x: "x".join(map(str, x.shape[1:])), output)
-        shown = shapes if isinstance(shapes, str) else _joined(shapes)
+        sizes = jax.tree.map(lambda x: "x".join(map(str, x.shape[1:])), output)
+        shown = sizes if isinstance(sizes, str) else _joined(sizes)
         print(row(head, f"{parameters:,}", f"{flops / 1e9:.2f}", shown))
 
 
@@ -89,7 +89,7 @@ def chosen(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def cost_of_backbone(network: models.Model, size: tuple[int, int]) -> Cost:
     """Parameters, FLOPs, shapes of the maps."""
-    variables = initial.shapes(network, (*size, 3))
+    variables = shapes.variables(network, (*size, 3))
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     call = functools.partial(network.apply, train=False, method="features")
     lowered = jax.jit(call).lower(variables, image)
@@ -99,7 +99,7 @@ def cost_of_backbone(network: models.Model, size: tuple[int, int]) -> Cost:
 
 def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
     """Parameters and FLOPs of the head alone, shapes of what the model returns."""
-    variables = initial.shapes(network, (*size, 3))
+    variables = shapes.variables(network, (*size, 3))
     ((name, head),) = network.heads.items()
     padded = tuple(n + -n % network.backbone.multiple for n in size)
 
@@ -108,9 +108,9 @@ def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
 
     top = f"heads_{name}"
     own = {kind: tree[top] for kind, tree in variables.items() if top in tree}
-    maps = initial.outputs(network.backbone, (*padded, 3))
+    maps = shapes.maps(network.backbone, (*size, 3))
     flops = _flops(jax.jit(call).lower(own, maps))
-    output = initial.outputs(network, (*size, 3))[name]
+    output = shapes.outputs(network, (*size, 3))[name]
     return trees.num_parameters(own["params"]), flops, output
 
 

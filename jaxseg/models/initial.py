@@ -81,7 +81,7 @@ def variables(
 
 def shapes(module: nn.Module, image_shape: tuple[int, ...]) -> types.Variables:
     """Shapes and dtypes of all variables, without drawing any."""
-    return unboxed(_traced(module, tuple(image_shape[-3:]))[0].out_info)
+    return unboxed(_traced(module, tuple(image_shape[-3:])).out_info)
 
 
 def unboxed(tree: Any) -> types.Variables:
@@ -92,13 +92,6 @@ def unboxed(tree: Any) -> types.Variables:
             for path, leaf in trees.flatten(tree).items()
         }
     )
-
-
-def outputs(module: nn.Module, image_shape: tuple[int, ...]) -> Any:
-    """Shapes and dtypes of what the module returns for one image when it gets its
-    variables: of a model {head: output}.
-    """
-    return _traced(module, tuple(image_shape[-3:]))[1]
 
 
 def _draw(leaf: Drawn | np.ndarray, name: str) -> np.ndarray:
@@ -117,34 +110,23 @@ def _laws(
     """Law or constant of every leaf; XLA drops the image, the draws and the outputs,
     unused.
     """
-    traced, _ = _traced(module, image_shape)
-    flat = trees.flatten(traced.lower().compile()())
+    flat = trees.flatten(_traced(module, image_shape).lower().compile()())
     return {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
 
 
 @functools.lru_cache(maxsize=64)
-def _traced(
-    module: nn.Module, image_shape: tuple[int, int, int]
-) -> tuple[jax.stages.Traced, Any]:
+def _traced(module: nn.Module, image_shape: tuple[int, int, int]) -> jax.stages.Traced:
     """A program of laws and constants, traced but not compiled, since a plan needs
-    shapes alone; and the shapes of what the module returns.
+    shapes alone.
     """
-    shapes = []
 
     @jax.jit
     def constants():
         image = jnp.zeros((1, *image_shape))
-        key = jax.random.key(0)
-        output, tree = module.init_with_output(key, image, train=False)
-        shapes.append(jax.tree.map(_shape, output))
+        tree = module.init(jax.random.key(0), image, train=False)
         return jax.tree.map(_without_value, tree, is_leaf=_is_drawn)
 
-    traced = constants.trace()
-    return traced, shapes[0]
-
-
-def _shape(array: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(array.shape, array.dtype)
+    return constants.trace()
 
 
 def _is_drawn(leaf: Any) -> bool:

@@ -36,7 +36,7 @@ def variables(model: models.Model, image_shape: tuple[int, ...]) -> types.Variab
 
 
 def outputs(model: models.Model, image_shape: tuple[int, ...]) -> dict[str, Any]:
-    """{head: shapes and dtypes of its output for one image}: `initial.outputs`."""
+    """{head: shapes and dtypes of its output for one image}."""
     padded = _padded(model.backbone, image_shape)
 
     def cut(output: Any) -> Any:
@@ -44,6 +44,11 @@ def outputs(model: models.Model, image_shape: tuple[int, ...]) -> dict[str, Any]
 
     every = {name: _output(model, name, padded)[1] for name in model.heads}
     return {name: jax.eval_shape(cut, output) for name, output in every.items()}
+
+
+def maps(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[Shape, ...]:
+    """Those of a backbone for one image, padded."""
+    return tuple(_traced(backbone, _padded(backbone, image_shape))[1])
 
 
 def _padded(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -68,8 +73,7 @@ def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 def _output(model: models.Model, name: str, padded: tuple[int, ...]) -> tuple[Any, Any]:
     """(variables, output) of a head before it is cropped."""
-    _, maps = _traced(model.backbone, padded)
-    return _on_maps(model.heads[name], tuple(maps), padded[:2])
+    return _on_maps(model.heads[name], maps(model.backbone, padded), padded[:2])
 
 
 @functools.lru_cache(maxsize=256)
