@@ -292,6 +292,22 @@ def test_a_damaged_example_is_noticed_and_rendered_again(cache, caplog, harm):
     assert not caplog.text  # mended on disk
 
 
+def test_an_example_that_another_process_still_writes_is_waited_for(
+    cache, monkeypatch, caplog
+):
+    first, read = parse(), store.Store._bytes
+    lengths = [-50, None]  # of what is there at the first and the second look
+
+    def half_written(self, index):
+        return read(self, index)[: lengths.pop(0)]
+
+    monkeypatch.setattr(store.Store, "_bytes", half_written)
+    monkeypatch.setattr(worlds, "render", None)
+    with caplog.at_level(logging.WARNING):
+        assert_same(parse(), first)
+    assert not caplog.text and not lengths
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")  # a file where the folder should be
     monkeypatch.setenv("JAXSEG_CACHE", str(tmp_path / "file"))

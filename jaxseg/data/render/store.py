@@ -7,6 +7,7 @@ on disk; an example is rendered on first access.
 
 import logging
 import os
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from jaxseg.core import types
 from jaxseg.data.render import canvas
 
 MAX_THINGS = 48  # boxes in one picture
+MOMENT = 0.1  # seconds: a slot is written in less
 _log = logging.getLogger(__name__)
 
 
@@ -63,22 +65,27 @@ class Store:
 
     def _read(self, index: int) -> np.void | None:
         """The slot of an example; None if it is missing or damaged."""
-        try:
-            with open(self.path, "rb") as file:
-                data = os.pread(file.fileno(), self.slot.itemsize, self._start(index))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._give_up(error)
-            return None
-        if not any(data[:4]):
-            return None  # beyond the end, or never written
-        if len(data) == self.slot.itemsize:
-            slot = np.frombuffer(data, self.slot)[0]
-            if slot["check"] == zlib.crc32(data[:-4]):
-                return slot
+        for wait in (0, MOMENT):  # another process may be in the middle of writing it
+            time.sleep(wait)
+            try:
+                data = self._bytes(index)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                self._give_up(error)
+                return None
+            if not any(data[:4]):
+                return None  # beyond the end, or never written
+            if len(data) == self.slot.itemsize:
+                slot = np.frombuffer(data, self.slot)[0]
+                if slot["check"] == zlib.crc32(data[:-4]):
+                    return slot
         _log.warning("%s: example %d is damaged: rendered again", self.path, index)
         return None
+
+    def _bytes(self, index: int) -> bytes:
+        with open(self.path, "rb") as file:
+            return os.pread(file.fileno(), self.slot.itemsize, self._start(index))
 
     def _write(self, index: int, slot: np.void) -> None:
         if not self.writable:
