@@ -81,7 +81,7 @@ class Made:
         return self
 
     def view(self):
-        study = workdir.Study("chairs:paper", "", "", "", ())
+        study = workdir.Study("chairs-paper", "", "", "", ())
         view = View(study, self.results, [])
         lazily = {"metrics": self.rows, "cells": self.rows}
         view.__dict__.update(lazily | {"measurements": self.measured})
