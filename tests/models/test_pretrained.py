@@ -20,6 +20,7 @@ TOLERANCE = 3e-4
 NOISY = 1e-3  # HRNet, ResNet-101: float32 alone moves them that far
 BILINEAR = "_bilinear"  # HRNet as the authors' segmentation code fuses
 FAST = {"hrnet_w18_small", "resnet50", "vit_tiny_patch16_224", "vgg16_bn"}
+LARGE = {"hrnet_w18", "hrnet_w32", "hrnet_w48"}  # two minutes each
 
 
 @functools.cache
@@ -59,7 +60,8 @@ def cases():
             if place == first and name in FAST:
                 marks = ()
             else:
-                marks = pytest.mark.slow if place == first else pytest.mark.release
+                slow = place == first and name not in LARGE
+                marks = pytest.mark.slow if slow else pytest.mark.release
             yield pytest.param(name, place, id=f"{name}-{place}", marks=marks)
 
 

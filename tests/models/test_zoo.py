@@ -22,6 +22,7 @@ FULL = {  # backbone variants whose paths and shapes are an interface
     "vgg": ["16", "16_bn"],
     "vit": ["ti16", "s16", "b16", "l16", "simmim"],
 }
+LONG = ("hrnet", "resnest")  # more than a minute to compile
 # A head and the backbone it is tried on.
 PAIRS = dict.fromkeys(HEADS, "unet") | {"simmim": "vit"}
 
@@ -148,7 +149,13 @@ def test_bfloat16_computes_narrow_and_keeps_wide(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.release) if name in LONG else name
+        for name in BACKBONES
+    ],
+)
 def test_every_leaf_of_a_backbone_learns_with_and_without_rematerialisation(name):
     plain, again = build(name), build(name, remat=True)
     variables = initial.variables(plain, (64, 64, 3), seed=0)
