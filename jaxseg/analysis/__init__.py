@@ -6,8 +6,10 @@
                             data by the names of their fields -> rows, or
                             `tools.Found` with arrays as well
 
-and, where fields do not name all data, reads(spec) -> {name: DataSpec}, and TINY,
-fields that make it small, see transfer/smoke.py.
+and, where fields do not name all data, reads(spec) -> {name: DataSpec}; VERSION, from 2
+on, once the same spec gives other results than before; and TINY, fields that make it
+small, see transfer/smoke.py.
 """
 
-SHARED = ("batch_statistics", "features", "tools")  # used by several, itself none
+# Used by several, itself none.
+SHARED = ("batch_statistics", "features", "tools", "tsne")

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxseg.analysis import features
+from jaxseg.analysis import features, tsne
 from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules
-from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 
 ROLES = ("model",)  # of the parents
+VERSION = 2
+DRAWN = 150  # images of a set in Fig. 3a
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,36 +60,33 @@ def reads(spec: Spec) -> dict[str, LabelledData]:
 
 def run(
     models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
-) -> list[dict[str, Any]]:
-    """A row for each ordered pair of data sets, which have their labels."""
-    vectors = {
-        label: _vectors(models["model"], source, spec.batch_size)
-        for label, source in tools.sources.items()
-    }
-    return [
+) -> tools_lib.Found:
+    """A row {target, source, value, one_to_one} for each ordered pair of data sets,
+    which have their labels: Eq. 1, and the distance of the best one-to-one assignment.
+
+    The array `embedding` [sets, DRAWN, 2] has the first images of each set by t-SNE
+    (Fig. 3a), NaN where there are fewer.
+    """
+    vectors, size = {}, features.size(models.values())
+    for number, (label, source) in enumerate(tools.sources.items()):
+        tools.progress(number, len(tools.sources), label)
+        vectors[label] = features.of(models["model"], source, spec.batch_size, size)
+    rows = [
         {
             "analysis": spec.name,
             "target": target,
             "source": source,
             "value": domain_distance(vectors[target], vectors[source]),
+            "one_to_one": one_to_one(vectors[target], vectors[source]),
         }
         for target in vectors
         for source in vectors
     ]
-
-
-def _vectors(model: Any, source: Source, batch_size: int) -> np.ndarray:
-    """[N, D] pooled features of one data set, normalized by its own statistics."""
-    from jaxseg.data import normalization, pipeline  # loads grain: a plan does without
-
-    batches = pipeline.eval_batches(
-        source,
-        normalize=normalization.Normalize.of(source.dataset),
-        size=tuple(model.manifest["preprocessing"]["size"]),
-        batch_size=batch_size,
-        fields=("image",),
-    )
-    return features.collect(model.features, batches)
+    drawn = [some[:DRAWN] for some in vectors.values()]
+    points = np.full((len(drawn), DRAWN, 2), np.nan, np.float32)
+    here = np.arange(DRAWN) < np.array([[len(some)] for some in drawn])
+    points[here] = tsne.embedding(np.concatenate(drawn))
+    return tools_lib.Found(rows, {"embedding": points})
 
 
 def domain_distance(
@@ -101,3 +99,16 @@ def domain_distance(
     from scipy.spatial import distance  # half a second: a plan does without
 
     return float(distance.cdist(target, source).min(axis=1).mean())
+
+
+def one_to_one(
+    target: Float[np.ndarray, "t d"], source: Float[np.ndarray, "s d"]
+) -> float:
+    """The mean distance of pairs of images, one of each set, of the assignment with the
+    least sum; as many pairs as the smaller set has images (assignment 1 of Table 10).
+    """
+    from scipy import optimize
+    from scipy.spatial import distance
+
+    apart = distance.cdist(target, source)
+    return float(apart[optimize.linear_sum_assignment(apart)].mean())

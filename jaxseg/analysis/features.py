@@ -2,13 +2,16 @@
 
 import functools
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxseg.core import errors
 from jaxseg.core.types import Batch
+from jaxseg.data.source import Source
 
 
 @functools.partial(jax.jit, static_argnames="canvas")
@@ -33,6 +36,39 @@ def _mean(x: Array, scaled: Array, canvas: tuple[int, int]) -> Array:
     mask = inside(0)[:, :, None] & inside(1)[:, None, :]
     total = jnp.sum(x.astype(jnp.float32) * mask[..., None], axis=(1, 2))
     return total / jnp.sum(mask, axis=(1, 2))[:, None]
+
+
+def size(models: Iterable[Any]) -> tuple[int, int]:
+    """(height, width) that the first of the models was trained on; one that was
+    imported may not know it. UserError where none does.
+    """
+    folders = []
+    for model in models:
+        if model.preprocessing is not None:
+            return tuple(model.preprocessing["size"])
+        folders.append(str(model.folder))
+    raise errors.UserError(
+        f"{', '.join(folders)}: imported without preprocessing, so the size of images "
+        "is not known. Fix: a parent that was trained here"
+    )
+
+
+def of(
+    model: Any, source: Source, batch_size: int, size: tuple[int, int]
+) -> np.ndarray:
+    """float32 [N, D] pooled features of one data set, its images fitted into `size` and
+    normalized by the mean and std of the set itself.
+    """
+    from jaxseg.data import normalization, pipeline  # loads grain: a plan does without
+
+    batches = pipeline.eval_batches(
+        source,
+        normalize=normalization.Normalize.of(source.dataset),
+        size=size,
+        batch_size=batch_size,
+        fields=("image",),
+    )
+    return collect(model.features, batches)
 
 
 def collect(

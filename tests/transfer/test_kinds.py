@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxseg.core import binding, checkpoint, errors, jsonl, nested, trees
+from jaxseg.core import arrays, binding, checkpoint, errors, jsonl, nested, trees
 from jaxseg.core import manifest as manifests
 from jaxseg.train import hooks
 from jaxseg.transfer import artifact, chain, stage, store
@@ -287,6 +287,15 @@ def test_distances_between_all_pairs():
     assert table[day, day] == table[night, night] == 0.0
     assert table[day, night] > 0 and table[night, day] > 0
     assert {row["analysis"] for row in rows} == {"domain_distance"}
+    pairs = {(row["target"], row["source"]): row["one_to_one"] for row in rows}
+    assert pairs[day, day] == 0 < table[day, night] <= pairs[day, night]
+    assert pairs[day, night] == pytest.approx(pairs[night, day])
+
+
+def test_a_point_of_the_plane_for_each_image():
+    points = arrays.read(tiny.artifact("distance") / arrays.FILE)["embedding"]
+    assert points.shape == (2, 150, 2)  # of two sets, with 4 images each
+    assert np.isfinite(points[:, :4]).all() and np.isnan(points[:, 4:]).all()
 
 
 def test_a_distance_against_features_taken_by_hand():

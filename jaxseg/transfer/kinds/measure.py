@@ -72,6 +72,11 @@ class Measure(stages.Kind):
         values = {field.name: getattr(spec.analysis, field.name) for field in fields}
         return {n: value for n, value in values.items() if isinstance(value, DataSpec)}
 
+    def versions(self, spec: MeasureSpec) -> dict[str, int]:
+        """That of the analysis, where it has one."""
+        version = getattr(spec.module, "VERSION", None)
+        return {} if version is None else {spec.analysis.name: version}
+
     def describe(
         self, spec: MeasureSpec, parents: Mapping[str, stages.Stage]
     ) -> dict[str, int]:
