@@ -59,7 +59,7 @@ def read(folder: Path | str) -> Report:
     folder = Path(folder)
     if not folder.is_dir():
         raise errors.UserError(f"{folder}: no such folder. Give --workdir of a run.")
-    views = [_view(study) for study in workdir.load(folder)]
+    views = _with_siblings([_view(study) for study in workdir.load(folder)])
     measured = [row for view in views for row in view.gains]
     cells = [cell for view in views for cell in view.cells]
     names = ("results.csv", "gains.csv", "claims.csv", "index.html")
@@ -79,6 +79,19 @@ def read(folder: Path | str) -> Report:
 def _view(study: workdir.Study) -> View:
     results = rows.results(study)
     return View(study, results, gains.gains(results))
+
+
+def _with_siblings(views: Sequence[View]) -> list[View]:
+    """Each view with those of the other studies that share its file."""
+    return [
+        dataclasses.replace(
+            view,
+            siblings=[
+                s for s in views if s is not view and s.own and s.own is view.own
+            ],
+        )
+        for view in views
+    ]
 
 
 def build(folder: Path | str) -> Report:

@@ -39,14 +39,16 @@ Groups = Mapping[
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One finding. by_setting: it is measured for each setting of a study apart."""
+    """One finding. settings: those of a study in which it is measured apart; with none
+    it is measured once, over the whole study.
+    """
 
     name: str
     finding: str
     paper: str
     rule: str
     measure: Callable[[View], Result]
-    by_setting: bool = False
+    settings: Sequence[str] = ()
 
 
 class Interval(NamedTuple):
@@ -58,14 +60,22 @@ class Interval(NamedTuple):
 
 
 def table(view: View) -> list[dict[str, Any]]:
-    """Rows of COLUMNS: each claim of the study, or of each of its settings."""
-    claims = view.own.CLAIMS if view.own else ()
-    whole = [claim for claim in claims if not claim.by_setting]
-    lines = [_line(claim, view, "") for claim in whole]
-    for setting in view.settings:
-        here = view.at(setting)
-        lines += [_line(claim, here, setting) for claim in claims if claim.by_setting]
-    return lines
+    """Rows of COLUMNS: each claim, in the study or in each of its settings that have
+    gains; where only others have, in the first.
+    """
+    here = {"": view} | {setting: view.at(setting) for setting in view.settings}
+    return [
+        _line(claim, here.get(setting) or view.at(setting), setting)
+        for claim in (view.own.CLAIMS if view.own else ())
+        for setting in _settings(claim, view)
+    ]
+
+
+def _settings(claim: Claim, view: View) -> Sequence[str]:
+    if not claim.settings:
+        return ("",)
+    there = [setting for setting in claim.settings if setting in view.settings]
+    return there or claim.settings[: bool(view.settings)]
 
 
 def _line(claim: Claim, view: View, setting: str) -> dict[str, Any]:

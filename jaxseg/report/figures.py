@@ -94,12 +94,12 @@ def curves(lines: Iterable[tuple[str, averages.Points]], title: str) -> str:
 
     The page has the legend. A layout engine would take half of the time.
     """
-    with _panel(title) as (figure, axes):
+    with panel(title) as (figure, axes):
         for role, points in lines:
             steps, values = np.asarray(_thinned(points)).T
             style = {"lw": 1.6, "alpha": 0.8} | _marker(len(points))
             axes.plot(steps, values, color=CURVES[role], **style)
-        return _finished(figure, axes, title, "step")
+        return finished(figure, axes, title, "step")
 
 
 def bands(
@@ -108,13 +108,13 @@ def bands(
     """SVG of a small panel with lines (colour, dashed, band): the mean of several runs
     in a band from the smallest to the largest.
     """
-    with _panel(title) as (figure, axes):
+    with panel(title) as (figure, axes):
         for colour, dashed, band in lines:
             style = {"lw": 1.6, "ls": "--" if dashed else "-"} | _marker(len(band.x))
             axes.plot(band.x, band.mean, color=colour, **style)
             range_ = {"alpha": 0.1 if dashed else 0.18, "lw": 0}
             axes.fill_between(band.x, band.low, band.high, color=colour, **range_)
-        return _finished(figure, axes, title, x)
+        return finished(figure, axes, title, x)
 
 
 def array(values: np.ndarray, title: str) -> str | None:
@@ -131,7 +131,7 @@ def array(values: np.ndarray, title: str) -> str | None:
     if values.size < 2 or np.isnan(values).all():
         return None
     words = f"{title}: {described(values)}"
-    with _panel(words) as (figure, axes):
+    with panel(words) as (figure, axes):
         axes.locator_params(integer=True, axis="x" if values.ndim == 1 else "both")
         if values.ndim == 1:
             steps, line = np.asarray(_thinned(list(enumerate(values)))).T
@@ -144,7 +144,7 @@ def array(values: np.ndarray, title: str) -> str | None:
             style = {"cmap": shades, "interpolation": "nearest", "extent": edges}
             axes.imshow(values, aspect=aspect, **style)
             axes.grid(False)
-        return _finished(figure, axes, words, "index" if values.ndim == 1 else "")
+        return finished(figure, axes, words, "index" if values.ndim == 1 else "")
 
 
 def described(values: np.ndarray) -> str:
@@ -161,7 +161,7 @@ def described(values: np.ndarray) -> str:
 
 
 @contextlib.contextmanager
-def _panel(title: str) -> Iterator[tuple[Figure, Any]]:
+def panel(title: str) -> Iterator[tuple[Figure, Any]]:
     """A figure with one axes of the size of a panel, in STYLE."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
         figure = Figure((3.5, 2.2))
@@ -176,10 +176,12 @@ def _marker(points: int) -> dict[str, Any]:
     return {"marker": "o", "markersize": 3.5} if points < 12 else {}
 
 
-def _finished(figure: Figure, axes, title: str, x: str) -> str:
+def finished(figure: Figure, axes: Any, title: str, x: str) -> str:
     """The SVG of a panel, its axes placed beside the numbers of the ticks."""
     ticks = axes.yaxis.get_major_formatter().format_ticks(axes.get_yticks())
-    left = (0.12 + 0.085 * max(map(len, ticks))) / 3.5  # inches: tick, then digits
+    left = (
+        0.12 + 0.085 * max(map(len, ticks), default=0)
+    ) / 3.5  # inches: tick, then digits
     axes.set_position((left, 0.19, 0.985 - left, 0.69))
     axes.set_title(title, loc="left", fontsize=9.5, color=INK)
     axes.set_xlabel(x, color=FAINT)

@@ -89,6 +89,10 @@ ABOUT = [
     "higher_is_better",
 ]
 RANDOM = "random"
+OVERLAPS = {  # column `overlap`
+    "part": "the source was trained on this set as well",
+    "images": "the source was trained on images of this set, with other labels",
+}
 Number = int | float  # JSON may hold 1 for 1.0
 Seeds = Mapping[int, Mapping[str, Any]]  # result rows of one start
 
@@ -302,6 +306,15 @@ def verdict(row: Mapping[str, Any]) -> dict[str, Any]:
     plain = low is None and (not row["several"] or row["value"] <= 0)
     shown = level if level is None or sure or plain else "I"
     return {"significant": sure, "mean_effect": level, "effect": shown}
+
+
+def overlaps(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for each kind of overlap, with the cells whose source saw the target."""
+    places = collections.defaultdict(list)
+    for row in rows:
+        if row["overlap"]:
+            places[row["overlap"]].append(f"{row['target']} from {row['source']}")
+    return [f"{', '.join(places[k])}: {OVERLAPS.get(k, k)}" for k in sorted(places)]
 
 
 def _mean(rows: Seeds, seeds: Iterable[int]) -> float:

@@ -119,7 +119,8 @@ class Grid:
             rows = [row for (line, _), row in self.cells.items() if line == target]
             notes = dict.fromkeys(row["baseline_note"] for row in rows)
             lines += [f"{target.heading}: {text}" for text in notes if text]
-        return lines + self._of_cells() + self._floors()
+        lines += self._of_cells() + gains.overlaps(self.rows())
+        return lines + self._floors()
 
     def _floors(self) -> list[str]:
         """One line with the metric's floor on each target; [] where none is known."""

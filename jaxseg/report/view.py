@@ -19,12 +19,14 @@ Rows = Sequence[Mapping[str, Any]]
 class View:
     """One study. What is a property here is read when it is asked for.
 
-    results: `rows.results`; gains: `gains.gains` of them.
+    results: `rows.results`; gains: `gains.gains` of them. siblings: the other studies
+    of the workdir with the same file in `studies`, such as one of another backbone.
     """
 
     study: workdir.Study
     results: Rows
     gains: Rows
+    siblings: Sequence["View"] = ()
 
     @property
     def own(self) -> ModuleType | None:

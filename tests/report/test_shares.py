@@ -29,6 +29,7 @@ def row(gain, source_domain, target="t", source_task="segmentation", **more):
         "target_task": "segmentation",
     }
     found |= {name: value for name, value in more.items() if name in found}
+    found |= {"shared": [0], "rows": {0: {"value": found["value"]}}}
     return found | gains.verdict(found) | {"baseline_source": "websearch"}
 
 

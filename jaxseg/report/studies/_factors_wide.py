@@ -1,0 +1,256 @@
+"""What A9, A10 and A12 to A14 of `studies/factors.py` measured, over settings and in
+features, and A11; V1 and V2, of two studies.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxseg.report import claims, shares
+from jaxseg.report.studies import _factors_cells as cells
+from jaxseg.report.studies import _factors_distances as distances
+from jaxseg.report.view import View, where
+
+KEPT = 75.0  # per cent of sure cells that keep their side, from which V1 holds
+
+
+def a9(view: View) -> claims.Result:
+    """Cells of small targets and the same cells of full ones."""
+    pairs = cells.paired(view.at("small").gains, view.at("full").gains)
+    pairs = [pair for pair in pairs if pair[1]["overlap"] != "part"]
+    if not pairs:
+        return claims.nothing("no cell with both a small and a full target set")
+    of = lambda row, *levels: row["mean_effect"] in levels
+    small = [pair for pair in pairs if of(pair[0], *cells.POSITIVE)]
+    full = [pair for pair in pairs if of(pair[1], *cells.POSITIVE)]
+    both = sum(of(pair[0], *cells.POSITIVE) for pair in full)
+    lost = [pair for pair in pairs if of(pair[0], "N")]
+    turned = sum(of(pair[1], *cells.POSITIVE) for pair in lost)
+    text = (
+        f"{both} of {len(full)} full P are small P, {both} of {len(small)} small P are "
+        f"full P; {turned} of {len(lost)} small N become P"
+    )
+    parts = {
+        "kept": 2 * both >= len(full) if full else None,
+        "larger": len(small) > len(full) if small or full else None,
+        "never": not turned if lost else None,
+    }
+    known = [part for part in parts.values() if part is not None]
+    held = claims.HELD if len(known) == len(parts) else claims.WEAKLY
+    verdict = claims.WEAKLY if 2 * sum(known) > len(known) else claims.NOT
+    verdict = held if known and all(known) else verdict
+    every = [row for pair in pairs for row in pair]
+    return text, len(pairs), cells.if_any_sure(every, verdict)
+
+
+def a10(view: View) -> claims.Result:
+    """The order of sources on each target, with all of their images and with few."""
+    pairs = cells.paired(view.at("small").gains, view.at("small_source").gains)
+    pairs = [pair for pair in pairs if not _same(*pair)]
+    by_target: dict[str, list] = {}
+    for one, other in pairs:
+        by_target.setdefault(one["target"], []).append((one["gain"], other["gain"]))
+    taus = [claims.kendall(*zip(*some)).mean for some in by_target.values()]
+    taus = [tau for tau in taus if np.isfinite(tau)]
+    if not taus:
+        return claims.nothing("no target with two sources, of all images and of few")
+    mean, verdict = cells.over_targets(taus)
+    sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
+    text = f"mean tau {claims.shown(mean, '{:+.2f}')} over {len(taus)} targets; "
+    text += f"{_alike(sure)} of {len(sure)} sure P or N keep their side"
+    return text, len(pairs), verdict
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both are one training: the source has no more than few images."""
+    return {r["artifact"] for r in one["rows"].values()} == {
+        r["artifact"] for r in other["rows"].values()
+    }
+
+
+def _alike(pairs: Sequence[cells.Pair]) -> int:
+    """The number of pairs with mean gains on one side: both P, or both N."""
+    return sum(
+        (one["gain"] > 0) == (other["gain"] > 0) and other["mean_effect"] != "I"
+        for one, other in pairs
+    )
+
+
+def a11(view: View) -> claims.Result:
+    """Kendall's tau of gains with nearness and with source size, target by target."""
+    near = distances.taus(view, distances.NEAREST)
+    size = distances.of_size(view)
+    targets = sorted(set(near.each) & set(size.each))
+    if not targets:
+        why = "no target with distances and sizes that differ from source to source"
+        return claims.nothing(why)
+    mean, verdict = cells.over_targets([near.each[t] - size.each[t] for t in targets])
+    text = f"tau {near.all:+.2f} of distance, {size.all:+.2f} of size over all pairs; "
+    text += f"difference within a target {claims.shown(mean, '{:+.2f}')}"
+    return text, near.count, verdict
+
+
+def a12(view: View) -> claims.Result:
+    """The nearest other set of each set; consumer sets and those of streets and rooms,
+    both ways.
+    """
+    table, domains = distances.tables(view)[distances.NEAREST], cells.domains(view)
+    sets = sorted({name for pair in table for name in pair if name in domains})
+    hits, chances = [], []
+    for one in sets:
+        others = [n for n in sets if n != one and (one, n) in table]
+        alike = [domains[n] == domains[one] for n in others]
+        if any(alike):
+            hits.append(alike[int(np.argmin([table[one, n] for n in others]))])
+            chances.append(np.mean(alike))
+    if not hits:
+        return claims.nothing("no two sets of one domain among the distances")
+    share, chance = 100 * np.mean(hits), 100 * np.mean(chances)
+    text = f"nearest within the domain for {sum(hits)} of {len(hits)} sets "
+    text += f"({chance:.0f} % by chance)"
+    often = claims.HELD if share >= 50 and share >= 2 * chance else claims.WEAKLY
+    verdicts = [often if share > chance else claims.NOT]
+    apart = _consumer(table, domains, sets)
+    if apart:
+        mean, verdict = cells.over_targets(apart)
+        verdicts.append(verdict)
+        text += "; far from others minus near to them: consumer "
+        text += claims.shown(mean, "{:+.3g}")
+    return text, len(hits), claims.joint(verdicts, partly=True)
+
+
+def _consumer(
+    table: distances.Table, domains: Mapping[str, str], sets: Sequence[str]
+) -> list[float]:
+    """For each set of streets or rooms: D(consumer | it) - D(it | consumer)."""
+    consumer = [name for name in sets if domains[name] == "consumer"]
+    others = [name for name in sets if domains[name] in ("driving", "indoor")]
+    return [
+        float(np.mean([table[c, other] - table[other, c] for c in known]))
+        for other in others
+        if (known := [c for c in consumer if {(c, other), (other, c)} <= set(table)])
+    ]
+
+
+def a13(view: View) -> claims.Result:
+    """Kendall's tau of gains with nearness by four assignments, few source images."""
+    here = view.at("small_source")
+    found = {name: distances.taus(here, name) for name in distances.PAPER}
+    own = found[distances.NEAREST]
+    if not own.each:
+        return claims.nothing("no distances beside gains from sources of few images")
+    parts, verdicts = [], []
+    for name, other in found.items():
+        parts.append(f"{name} {other.all:+.2f}")
+        shared = sorted(set(own.each) & set(other.each))
+        if name != distances.NEAREST and shared:
+            gaps = [own.each[t] - other.each[t] for t in shared]
+            verdicts.append(cells.over_targets(gaps)[1])
+    if len(verdicts) < len(found) - 1:
+        return claims.nothing("not all four assignments were measured")
+    return f"tau {', '.join(parts)}", own.count, claims.joint(verdicts)
+
+
+def a14(view: View) -> claims.Result:
+    """Silhouettes of features by model minus those by image, for each image."""
+    groups: dict[str, dict[int, list]] = {}
+    rows = where(view.measurements, analysis="task_features")
+    for row in rows:
+        images = groups.setdefault(row["data"], {})
+        images.setdefault(row["image"], []).append(row["by_model"] - row["by_image"])
+    if not groups:
+        return claims.nothing("no images in models of several task types")
+    values = {
+        name: [float(np.mean(some)) for some in images.values()]
+        for name, images in groups.items()
+    }
+    by = {n: np.mean([row[n] for row in rows]) for n in ("by_model", "by_image")}
+    mean = claims.means(values)[1]
+    text = f"silhouette by model {by['by_model']:+.2f}, by image {by['by_image']:+.2f}"
+    text += f"; difference {claims.shown(mean, '{:+.2f}')} over {len(values)} set(s)"
+    models = len({(row["data"], row["model"]) for row in rows})
+    return text, models, claims.above(values)
+
+
+def v1(view: View) -> claims.Result:
+    """Sure cells here and the same cells with all images at one resolution."""
+    for other in _variants(view):
+        pairs = _segmentation(view, other)
+        sizes = {row["resolution"] for _, row in pairs}
+        same = {row["backbone"] for pair in pairs for row in pair}
+        if len(sizes) == len(same) == 1 and any(
+            one["resolution"] not in sizes for one, _ in pairs
+        ):
+            return _v1(pairs, *sizes)
+    return claims.nothing("no second plan of this workdir at one resolution")
+
+
+def _v1(pairs: Sequence[cells.Pair], size: str) -> claims.Result:
+    sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
+    several = any(row["several"] for row, _ in pairs)
+    text = f"at {size}: {_lower(pairs)}"
+    if not sure:
+        none = claims.UNDECIDED if several else claims.UNMEASURED
+        return f"{text}; no sure P or N here", len(pairs), none
+    share = 100 * _alike(sure) / len(sure)
+    text += f"; {share:.0f} % of {len(sure)} sure P or N keep their side"
+    weakly = claims.WEAKLY if share >= 50 else claims.NOT
+    return text, len(pairs), claims.HELD if share >= KEPT else weakly
+
+
+def v2(view: View) -> claims.Result:
+    """Cells here and the same cells with ResNet-50."""
+    for other in _variants(view):
+        pairs = _segmentation(view, other)
+        pairs = [p for p in pairs if p[1]["backbone"].startswith("resnet/")]
+        pairs = [p for p in pairs if not p[0]["backbone"].startswith("resnet/")]
+        if pairs:
+            return _v2(pairs)
+    return claims.nothing("no second plan of this workdir with a ResNet")
+
+
+def _v2(pairs: Sequence[cells.Pair]) -> claims.Result:
+    sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
+    lost = [p for p in pairs if p[0]["mean_effect"] == "N"]
+    won = [p for p in pairs if p[0]["mean_effect"] in cells.POSITIVE]
+    up = sum(other["mean_effect"] in cells.POSITIVE for _, other in lost)
+    down = sum(other["mean_effect"] == "N" for _, other in won)
+    stronger = sum(abs(other["gain"]) > abs(one["gain"]) for one, other in pairs)
+    text = f"{_lower(pairs)}; {up} of {len(lost)} N become P, {down} of {len(won)} P "
+    text += f"become N; {_alike(sure)} of {len(sure)} sure P or N keep their side, "
+    text += f"{stronger} of {len(pairs)} gains are stronger"
+    _, lower = cells.over_targets([-gap for gap in _gaps(pairs)])
+    more = claims.HELD if up > down else claims.NOT
+    more = cells.if_any_sure([row for pair in pairs for row in pair], more)
+    return text, len(pairs), claims.joint([lower, more], partly=True)
+
+
+def _variants(view: View) -> list[View]:
+    """The other studies of the workdir that are no larger than this one."""
+    return [other for other in view.siblings if len(other.cells) <= len(view.cells)]
+
+
+def _segmentation(view: View, other: View) -> list[cells.Pair]:
+    """Cells of both studies: segmentation on small targets, as in Table 4a."""
+    small = [
+        where(one.at("small").gains, target_task="segmentation")
+        for one in (view, other)
+    ]
+    within = [shares.select(rows, "all", "within") for rows in small]
+    return cells.paired(*within)
+
+
+def _gaps(pairs: Sequence[cells.Pair]) -> list[float]:
+    """For each target the mean value of the other study's cells minus that of ours."""
+    by_target: dict[str, list[float]] = {}
+    for one, other in pairs:
+        gap = other["value"] - one["value"]
+        by_target.setdefault(one["target"], []).append(gap)
+    return [float(np.mean(gaps)) for gaps in by_target.values()]
+
+
+def _lower(pairs: Sequence[cells.Pair]) -> str:
+    """'mIoU -0.010 (-0.020 to -0.001)', mean over targets."""
+    mean, _ = cells.over_targets(_gaps(pairs))
+    return f"mIoU {claims.shown(mean, '{:+.3f}')}"
