@@ -1,4 +1,5 @@
-"""Shapes of the variables and outputs of models, for plans: nothing is computed.
+"""Shapes of the variables and outputs of models, and FLOPs, for plans: nothing is
+computed.
 
 A study has dozens of models with one backbone, for images of a dozen sizes. Tracing a
 large backbone with the laws of its variables takes a second or two, so that is done
@@ -6,7 +7,7 @@ once; at each size it is traced with these variables, and each head on its maps 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.core import types
-from jaxseg.models import initial, ops
+from jaxseg.models import flops, initial, ops
 from jaxseg.models import model as models
 
 SIDE = 64  # pixels, of the images that variables are made for
@@ -46,6 +47,15 @@ def outputs(model: models.Model, image_shape: tuple[int, ...]) -> dict[str, Any]
     return {name: jax.eval_shape(cut, output) for name, output in every.items()}
 
 
+def forward_flops(
+    model: models.Model, heads: Sequence[str], image_shape: tuple[int, ...]
+) -> int:
+    """Of the backbone and of these heads on one image, by `flops.count`."""
+    padded = _padded(model.backbone, image_shape)
+    every = [_output(model, name, padded) for name in heads]
+    return _traced(model.backbone, padded)[2] + sum(one[2] for one in every)
+
+
 def maps(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[Shape, ...]:
     """Those of a backbone for one image, padded."""
     return tuple(_traced(backbone, _padded(backbone, image_shape))[1])
@@ -57,38 +67,48 @@ def _padded(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[int, ...
 
 
 @functools.lru_cache(maxsize=256)
-def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """(variables, maps) of a backbone for images of this shape."""
+def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]:
+    """(variables, maps, FLOPs) of a backbone for an image of this shape."""
     first = _padded(backbone, (SIDE, SIDE, shape[-1]))
     image = Shape((1, *shape), jnp.float32)
     if shape == first:
         return _initialized(backbone, image)
-    known, _ = _traced(backbone, first)
+    known, *_ = _traced(backbone, first)
     apply = functools.partial(backbone.apply, train=False)
     try:
-        return known, jax.eval_shape(apply, known, image)
+        return known, *_shaped(apply, known, image)
     except flax.errors.ScopeParamShapeError:  # variables for another size
         return _initialized(backbone, image)
 
 
-def _output(model: models.Model, name: str, padded: tuple[int, ...]) -> tuple[Any, Any]:
-    """(variables, output) of a head before it is cropped."""
+def _output(
+    model: models.Model, name: str, padded: tuple[int, ...]
+) -> tuple[Any, Any, int]:
+    """(variables, output, FLOPs) of a head before it is cropped."""
     return _on_maps(model.heads[name], maps(model.backbone, padded), padded[:2])
 
 
 @functools.lru_cache(maxsize=256)
 def _on_maps(
     head: nn.Module, maps: tuple[Shape, ...], size: tuple[int, int]
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, int]:
     return _initialized(head, maps, size)
 
 
-def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any]:
-    """(variables, output) of a module that is initialized on inputs of these shapes."""
+def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any, int]:
+    """(variables, output, FLOPs) of a module that is initialized on inputs of these
+    shapes.
+    """
 
     def init(inputs: Any) -> tuple[Any, Mapping[str, Any]]:
         key = jax.random.key(0)
         return module.init_with_output(key, inputs, *sizes, train=False)
 
-    output, tree = jax.eval_shape(init, inputs)
-    return initial.unboxed(tree), output
+    (output, tree), count = _shaped(init, inputs)
+    return initial.unboxed(tree), output, count
+
+
+def _shaped(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
+    """(shapes of what a function returns, its FLOPs)."""
+    jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
+    return found, flops.count(jaxpr.jaxpr)

@@ -5,6 +5,9 @@ from typing import Any
 
 from jaxseg.report import workdir
 
+# FLOP/s of a TPU-v3 chip in bfloat16, and the share of it that appendix D of factors
+# amounts to: 364 hours for 200 epochs of ILSVRC with HRNetV2-W48.
+PEAK, UTILISATION = 123e12, 0.17
 TIMES = {  # parts of a stage's seconds, in the order in which a bar shows them
     "steps": "#3f7fbf",
     "data_wait": "#c23b32",
@@ -97,3 +100,18 @@ def _span(times: Sequence[str]) -> list[str]:
     """['2024-05-01 10:00 to 2024-05-02 11:30'] of sorted times; [] of none."""
     ends = [time[:16].replace("T", " ") for time in (*times[:1], *times[-1:])]
     return [" to ".join(dict.fromkeys(ends))] if ends else []
+
+
+def tpu_hours(flops: float) -> float:
+    """TPU-v3 hours of so many FLOPs: an estimate, at UTILISATION of PEAK."""
+    return flops / (PEAK * UTILISATION) / 3600
+
+
+def measured_hours(manifest: Mapping[str, Any]) -> float | None:
+    """Devices x hours of the steps of a training, without compilation, evaluation and
+    waiting for data; None of another artifact.
+    """
+    timing, devices = manifest.get("timing") or {}, manifest.get("devices")
+    if not devices or "steps" not in timing:
+        return None
+    return int(devices.split(" x ")[0]) * timing["steps"] / 3600

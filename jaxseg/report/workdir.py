@@ -89,6 +89,7 @@ class Stage:
     artifact: Artifact | None
     winner: Artifact | None = None  # of a `select` stage that trained nothing itself
     refused: bool = False  # it exists and is not used: damaged, or made of other data
+    flops: int | None = None  # of its training, estimated by the plan
 
     @property
     def result(self) -> Artifact | None:
@@ -215,6 +216,7 @@ def _stages(planned: Sequence[Mapping], workdir: Path, look: Look) -> list[Stage
             artifact=artifact,
             winner=look(winner)[0] if winner else None,
             refused=bool(there) and status == "failed",
+            flops=entry.get("flops"),
         )
         stages.append(stage)
         by_key.setdefault(stage.key, stage)

@@ -151,6 +151,7 @@ def write(plan: Plan, workdir: Path) -> None:
             "parent_names": s.parent_names,
             "does_without": stage.kind(s.kind).DOES_WITHOUT,
             "columns": list(s.columns),
+            "flops": stage.kind(s.kind).describe(s.spec, s.parents).get("flops"),
         }
         for s in plan.stages
     ]

@@ -11,8 +11,8 @@ import jax
 from jaxseg.core import errors, hashing, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import dataset
+from jaxseg.models import flops, shapes
 from jaxseg.models import model as models
-from jaxseg.models import shapes
 from jaxseg.tasks import build
 
 
@@ -57,6 +57,15 @@ class Network:
                 f"model: no network for images {self.image_shape} can be built of "
                 f"{section}: {text}"
             ) from error
+
+    @functools.lru_cache(maxsize=256)  # noqa: B019
+    def flops(self, heads: tuple[str, ...], image_shape: tuple[int, ...]) -> int:
+        """Of a training step of these heads on one image: an estimate, for what is
+        frozen counts as well.
+        """
+        section, outputs = json.loads(self.sections)
+        model = models.build_model(section, head_outputs=outputs)
+        return flops.TRAINING * shapes.forward_flops(model, heads, image_shape)
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
     def check(

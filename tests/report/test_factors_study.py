@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from jaxseg.report import build, claims, figures
+from jaxseg.report import build, claims, figures, workdir
+from jaxseg.report.studies import factors
+from jaxseg.report.view import View
 from tests.report import factors_study, workdirs
 
 
@@ -127,6 +129,43 @@ def test_sources_that_are_no_better_than_their_random_start(report):
     assert set(found) == {"day", "day@detection"}
     assert found["day"]["better by, %"] == "+40.0"
     assert notes[1] == "Not good enough: day@detection."
+
+
+def test_hours_of_sources(report):
+    lines, notes = table(report, "Hours of training")
+    assert [(line["of"], line["from"]) for line in lines] == [
+        *(("day", "websearch"), ("day", "random")),
+        *(("day@detection", "websearch"), ("day@detection", "random")),
+    ]
+    assert {line["measured"] for line in lines} == {"0.000778"}  # 2.8 s on one device
+    assert "17% of 123 TFLOP/s" in notes[0]
+
+
+def stage(name, role, flops, parents=()):
+    """A stage that has not run."""
+    row = {"role": role, "target": name, "source": None, "seed": 0}
+    row |= {"source": "ilsvrc"} if role == "source" else {}
+    parents = {f"candidate{i}": key for i, key in enumerate(parents)}
+    columns = (row,) if role else ()
+    given = (name, name, "train", parents, columns, "pending", "", None)
+    return workdir.Stage(*given, flops=flops)
+
+
+def test_hours_of_what_has_not_run():
+    """At 17 % of 123 TFLOP/s; of a selection one of its candidates."""
+    hour = int(0.17 * 123e12 * 3600)
+    stages = (
+        stage("ilsvrc", "pretraining", 300 * hour),
+        stage("coco/lr1", "", 80 * hour),
+        stage("coco", "source", None, ["coco/lr1"]),
+        stage("own", "source", None),
+    )
+    own = View(workdir.Study("factors", "", "", "", stages), [], [])
+    found = next(t for t in factors.tables(own) if t.title.startswith("Hours"))
+    assert found.body == [
+        ["pretraining", "ilsvrc", "random", "", "300", "364"],
+        ["source", "coco", "ilsvrc", "", "80", "92"],
+    ]
 
 
 def test_the_page_draws_them(report, folder):

@@ -73,7 +73,7 @@ def flat(*pairs):
 )
 def test_a9_small_and_full_targets(pairs, verdict):
     found = flat(*(pair(*both, source=f"s{i}") for i, both in enumerate(pairs)))
-    text, count, own = wide.a9(view(found))
+    _, count, own = wide.a9(view(found))
     assert (own, count) == (verdict, len(pairs))
 
 

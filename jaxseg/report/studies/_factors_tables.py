@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.report import gains, shares
+from jaxseg.report import costs, gains, shares
 from jaxseg.report import tables as grids
 from jaxseg.report.absolute import Column, Place, Table
 from jaxseg.report.studies import _factors_cells as cells
@@ -65,13 +65,15 @@ PICTURES = (
     "pictures: 49 + 154 small ones and 18 + 44 full ones. Ours are those of the plan."
 )
 SIDES = "By the mean gain: P above 2 %, with VP above 10 %; N below -2 %; #: of cells."
+HOURS = {"ilsvrc": 364, "coco": 92, "mapillary": 352, "multi": 228}  # appendix D
+BEFORE = ("pretraining", "source")  # what comes before targets
 MULTI = "A multi-source model is of the domains of all its sets."
 
 
 def tables(view: View) -> list[Table]:
     """Those with a measured value."""
     made = [_7(view), _8(view), _9(view), _10(view), _correlations(view), _11(view)]
-    made.append(_sources(view))
+    made += [_sources(view), _hours(view)]
     return [table for table in made if table.measured]
 
 
@@ -232,6 +234,39 @@ def _sources(view: View) -> Table:
     title = "Sources against their own random starts"
     heads = ("task type", "source", "metric")
     return _table(view, title, heads, lines, columns, values, {}, notes)
+
+
+def _hours(view: View) -> Table:
+    """What pretraining, sources and multi-source models cost, one training of each."""
+    values: dict[Place, list] = {}
+    paper: dict[Place, float] = {}
+    costly = {stage.key: stage.flops or 0 for stage in view.study.stages}
+    for stage in view.study.stages:
+        of = [row for row in stage.columns if row.get("role") in BEFORE]
+        if not of:
+            continue
+        start = of[0].get("source") or gains.RANDOM
+        line = (of[0]["role"], of[0]["target"], start)
+        ran = stage.result and costs.measured_hours(stage.result.manifest)
+        if ran is not None:
+            values.setdefault((line, "measured"), []).append(ran)
+        candidates = [costly.get(key, 0) for key in stage.parents.values()]
+        flops = stage.flops or max(candidates, default=0)
+        if flops:
+            place = line, "TPU-v3, estimate"
+            values.setdefault(place, []).append(costs.tpu_hours(flops))
+            if line[1] in HOURS and line[::2] != ("source", gains.RANDOM):
+                paper[place] = HOURS[line[1]]
+    lines = list(dict.fromkeys(line for line, _ in values))
+    columns = [Column("measured", "{:.3g}"), Column("TPU-v3, estimate", "{:.3g}")]
+    notes = (
+        "Measured: devices x hours of the steps of one training, without compilation, "
+        "evaluation and waiting for data. Estimate: FLOPs of the steps at "
+        f"{costs.UTILISATION:.0%} of {costs.PEAK / 1e12:.0f} TFLOP/s, which is what "
+        "the paper's hours of ILSVRC amount to.",
+    )
+    title, heads = "Hours of training (appendix D)", ("role", "of", "from")
+    return _table(view, title, heads, lines, columns, values, paper, notes)
 
 
 def _table(view: View, title: str, *parts: Any) -> Table:

@@ -106,7 +106,7 @@ class Train(stages.Kind):
         self, spec: TrainSpec, parents: Mapping[str, stages.Stage]
     ) -> dict[str, int]:
         """Parameters, steps, examples seen, images that evaluations look at, bytes on
-        disk when done.
+        disk when done, FLOPs of all steps as `Network.flops` estimates them.
         """
         parameters, size = spec.network.size()
         evaluations = spec.evaluations.items()
@@ -118,6 +118,7 @@ class Train(stages.Kind):
             "examples": spec.steps * spec.batch_size,
             "evaluated": sum(images.values()) + again,
             "bytes": size,
+            "flops": int(spec.steps * spec.batch_size * _flops(spec)),
         }
 
     def run(self, context: stages.StageContext) -> dict[str, Any]:
@@ -130,6 +131,19 @@ class Train(stages.Kind):
 
 
 KIND = Train()
+
+
+def _flops(spec: TrainSpec) -> float:
+    """Of one example, on average over the parts."""
+    weights = {name: part.weight for name, part in spec.by_part.items()}
+    costs = {
+        name: part.objective.views
+        * sum(
+            spec.network.flops(head, part.data.shape) for head in part.objective.heads
+        )
+        for name, part in spec.by_part.items()
+    }
+    return sum(weights[n] * costs[n] for n in costs) / sum(weights.values())
 
 
 def _decided(spec: TrainSpec, where: str) -> TrainSpec:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxseg.report import costs as costs_lib
 from jaxseg.transfer import store as stores
 from jaxseg.transfer.running import demand
 from jaxseg.transfer.stage import Stage, kind
@@ -44,7 +45,7 @@ def _sum(
     open_ = keys("if asked") - sure
     totals = {
         name: sum(costs[key].get(name, 0) for key in sure | open_)
-        for name in ("steps", "examples", "evaluated", "bytes")
+        for name in ("steps", "examples", "evaluated", "bytes", "flops")
     }
     count = sum(row.get("role") == "target" for one in stages for row in one.columns)
     searched = (
@@ -58,8 +59,14 @@ def _sum(
         f"To run: {_many(totals['steps'], 'step')}, "
         f"{_many(totals['examples'], 'example')}, "
         f"{_many(totals['evaluated'], 'image')} evaluated, "
-        f"{totals['bytes'] / 2**20:,.1f} MiB of weights.{searched}"
+        f"{totals['bytes'] / 2**20:,.1f} MiB of weights, "
+        f"about {_hours(costs_lib.tpu_hours(totals['flops']))} TPU-v3 hours "
+        f"({costs_lib.UTILISATION:.0%} of the peak).{searched}"
     )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def _many(count: int, what: str) -> str:
