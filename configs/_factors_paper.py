@@ -41,6 +41,7 @@ PRETRAINING = "ilsvrc"
 STARTS = dict(weights="", arch="", choose="validation", smoke=False)
 NOT_IN_NAME = ("weights", "arch", "smoke")  # whose results differ by their keys anyway
 FEATURES = 1000  # images of a set for Eq. 1 (3.2)
+FEATURES_BY_TASK, SHOWN = ("coco", "sun_rgbd"), 150  # sets and their images in Fig. 3
 FIELDS = {"hrnet": {"fusion": "bilinear"}}  # of a backbone
 
 
@@ -76,6 +77,7 @@ def whole(text):
     stages = {PRETRAINING: pretraining(arg, "full")} | study.stages()
     if "segmentation" in study.groups:
         stages["domain_distance"] = distances()
+    stages |= task_features(study.sources)
     return common.study(study_name(text), stages, smoke=arg.smoke)
 
 
@@ -204,3 +206,24 @@ def distances():
             datasets=[dict(name=name, count=counts[name]) for name in counts],
         ),
     )
+
+
+def task_features(sources):
+    """Fig. 3b and c: the same images in the models of each task type, where there are
+    two or more, and in that of ILSVRC.
+    """
+    made = {}
+    for name in FEATURES_BY_TASK:
+        own = {t: table.named(t, name) for t in table.TASKS}
+        parents = {t: f"sources/{full}" for t, full in own.items() if full in sources}
+        if "segmentation" in parents and len(parents) > 1:
+            row = table.SEGMENTATION[name]
+            made[f"task_features/{name}"] = dict(
+                kind="measure",
+                parents=parents | {"classification": PRETRAINING},
+                analysis=dict(
+                    name="task_features",
+                    data=dict(name=row["dataset"], split=row["split"], count=SHOWN),
+                ),
+            )
+    return made

@@ -169,7 +169,10 @@ def _study(report, view: View) -> dict[str, Any]:
         "created": study.created,
         "counts": study.counts(),
         "datasets": _datasets(results, view.cells),
-        "grids": [_grid(grid, results, study.left_out) for grid in grids],
+        "grids": [
+            _grid(grid, results, study.left_out) | {"printed": _printed(view, grid)}
+            for grid in grids
+        ],
         "claims": [line | {"rule": rule} for line, rule in zip(found, rules)],
         "shared": shared,
         "lead": view.own.LEAD if view.own else "gains",
@@ -187,6 +190,12 @@ def _study(report, view: View) -> dict[str, Any]:
         "searches": _searches(study),
         "measurements": measured.shown(study),
     }
+
+
+def _printed(view: View, grid: tables.Grid) -> str:
+    """The tables of the paper that are laid out as a grid; "": the study names none."""
+    printed = getattr(view.own, "PRINTED", {})
+    return printed.get((grid.setting, grid.task), "")
 
 
 def _searches(study: workdir.Study) -> list[dict[str, Any]]:

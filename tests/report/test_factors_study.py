@@ -61,6 +61,7 @@ def test_small_and_full_targets(report):
 def test_the_variant_is_compared_and_does_not_compare(report):
     line = lines(report)["V2", ""]
     assert "mIoU -0.04" in line["measured"]
+    assert line["measured"].endswith("from segmentation to detection 1 P for 1")
     other = lines(report, "factors-small-backbone.resnet")
     assert other["V2", ""]["verdict"] == claims.UNMEASURED
     assert other["A2", "small"]["verdict"] == claims.HELD
@@ -180,6 +181,7 @@ def test_the_page_draws_them(report, folder):
     for title in (*titles, "Gains over the distance", "Table 10", "Table 11"):
         assert title in text, title
     assert "images of this set, with other labels" in text
+    assert "as in Tables 4c and A.7a" in text and "as in Tables 6 and A.5c" in text
     build.build(folder)
     assert workdirs.html_text(folder) == text
 

@@ -226,7 +226,7 @@ def test_a12_consumer_images_include_others():
     plan = {"planned": cells(sets)}
     near = squares(1, 3, sets) | {(t, "photos"): (2.0, 1.0) for t in SETS}
     text, _, verdict = wide.a12(view(rows=table(near), **plan))
-    assert verdict == claims.HELD and text.endswith("consumer +1 (+1 to +1)")
+    assert verdict == claims.HELD and text.endswith("by +1 (+1 to +1)")
     back = squares(1, 3, sets) | {("photos", t): (2.0, 1.0) for t in SETS}
     assert wide.a12(view(rows=table(back), **plan))[2] == claims.WEAKLY  # one part
     mixed = near | {("photos", t): (1.0, 1.0) for t in ("day", "office")}

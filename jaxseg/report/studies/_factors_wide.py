@@ -115,8 +115,8 @@ def a12(view: View) -> claims.Result:
     if apart:
         mean, verdict = cells.over_targets(apart)
         verdicts.append(verdict)
-        text += "; far from others minus near to them: consumer "
-        text += claims.shown(mean, "{:+.3g}")
+        text += "; consumer sets are farther from driving and indoor ones than these "
+        text += f"from them by {claims.shown(mean, '{:+.3g}')}"
     return text, len(hits), claims.joint(verdicts, partly=True)
 
 
@@ -168,7 +168,7 @@ def a14(view: View) -> claims.Result:
     by = {n: np.mean([row[n] for row in rows]) for n in ("by_model", "by_image")}
     mean = claims.means(values)[1]
     text = f"silhouette by model {by['by_model']:+.2f}, by image {by['by_image']:+.2f}"
-    text += f"; difference {claims.shown(mean, '{:+.2f}')} over {len(values)} set(s)"
+    text += f"; difference {claims.shown(mean, '{:+.2f}')} in {', '.join(values)}"
     models = len({(row["data"], row["model"]) for row in rows})
     return text, models, claims.above(values)
 
@@ -201,13 +201,24 @@ def _v1(pairs: Sequence[cells.Pair], size: str) -> claims.Result:
 
 def v2(view: View) -> claims.Result:
     """Cells here and the same cells with ResNet-50."""
-    for other in _variants(view):
-        pairs = _segmentation(view, other)
-        pairs = [p for p in pairs if p[1]["backbone"].startswith("resnet/")]
-        pairs = [p for p in pairs if not p[0]["backbone"].startswith("resnet/")]
-        if pairs:
-            return _v2(pairs)
-    return claims.nothing("no second plan of this workdir with a ResNet")
+    within = [p for o in _variants(view) for p in _resnet(_segmentation(view, o))]
+    if not within:
+        return claims.nothing("no second plan of this workdir with a ResNet")
+    text, count, verdict = _v2(within)
+    crossed = [p for o in _variants(view) for p in _resnet(_detection(view, o))]
+    if crossed:
+        ours, theirs = (
+            sum(row["mean_effect"] in cells.POSITIVE for row in rows)
+            for rows in zip(*crossed)
+        )
+        text += f"; from segmentation to detection {theirs} P for {ours}"
+    return text, count, verdict
+
+
+def _resnet(pairs: Sequence[cells.Pair]) -> list[cells.Pair]:
+    """Those of a ResNet there and of another backbone here."""
+    is_one = lambda row: row["backbone"].startswith("resnet/")
+    return [(one, two) for one, two in pairs if is_one(two) and not is_one(one)]
 
 
 def _v2(pairs: Sequence[cells.Pair]) -> claims.Result:
@@ -239,6 +250,14 @@ def _segmentation(view: View, other: View) -> list[cells.Pair]:
     ]
     within = [shares.select(rows, "all", "within") for rows in small]
     return cells.paired(*within)
+
+
+def _detection(view: View, other: View) -> list[cells.Pair]:
+    """Cells of both: detection on small targets, from segmentation (Table 4c)."""
+    tasks = {"target_task": "detection", "source_task": "segmentation"}
+    return cells.paired(
+        *(where(one.at("small").gains, **tasks) for one in (view, other))
+    )
 
 
 def _gaps(pairs: Sequence[cells.Pair]) -> list[float]:
