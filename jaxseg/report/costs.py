@@ -102,7 +102,7 @@ def _span(times: Sequence[str]) -> list[str]:
     return [" to ".join(dict.fromkeys(ends))] if ends else []
 
 
-def tpu_hours(flops: float) -> float:
+def tpu_hours(flops: int | float) -> float:
     """TPU-v3 hours of so many FLOPs: an estimate, at UTILISATION of PEAK."""
     return flops / (PEAK * UTILISATION) / 3600
 

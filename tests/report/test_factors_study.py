@@ -83,12 +83,12 @@ def test_tables_7_and_8_have_the_papers_shares_beside_ours(report):
     assert (near["target set"], near["domain"]) == ("small target set", "within")
     # Each of three targets of segmentation has a source of its domain and the multi-
     # source model, night@detection one source; day@depth has none of its task.
-    assert (near["P, %"], near["VP, %"], near["#"]) == ("100", "100", "7")
-    assert (near["P, %, paper"], near["#, paper"]) == ("69", "64")
+    assert (near["P, %"], near["VP, %"], near["number"]) == ("100", "100", "7")
+    assert (near["P, %, paper"], near["number, paper"]) == ("69", "64")
     far = lines[4]
     assert (far["task type"], far["P, %"], far["N, %"]) == ("cross", "0", "100")
     best, notes = table(report, "Table 8")
-    assert (best[0]["#"], best[0]["#, paper"]) == ("5", "27")
+    assert (best[0]["number"], best[0]["number, paper"]) == ("5", "27")
     assert any("pictures" in note for note in notes)
 
 
@@ -117,10 +117,16 @@ def test_table_11_by_pairs_of_task_types(report):
     line = lines[0]
     assert line["from → to"] == "seg → obj det"
     # night@detection from day, and from the multi-source model.
-    assert (line["#, same domain"], line["P, %, same domain"]) == ("2", "50")
-    assert (line["#, same domain, paper"], line["#, same data set"]) == ("8", "")
+    assert (line["number, same domain"], line["P, %, same domain"]) == ("2", "50")
+    assert (line["number, same domain, paper"], line["number, same data set"]) == (
+        "8",
+        "",
+    )
     depth = next(line for line in lines if line["from → to"] == "seg → depth")
-    assert (depth["#, same data set"], depth["P, %, same data set"]) == ("1", "100")
+    assert (depth["number, same data set"], depth["P, %, same data set"]) == (
+        "1",
+        "100",
+    )
     assert "sum up to 43" in notes[1]
 
 

@@ -58,7 +58,7 @@ def test_measurements_become_a_table(tmp_path):
     build.build(made.plan())
     text = (tmp_path / "report" / "tables.csv").read_text()
     assert "Table 9: distances between sets of images (Eq. 1)" in text
-    assert "worlds/night,worlds/day,3.5," in text
+    assert 'driving, worlds/night",worlds/day,3.5,' in text
     assert "worlds/reef" not in text  # no source of this plan
     assert "Table 9" in workdirs.html_text(tmp_path)
 

@@ -16,7 +16,7 @@ ONE_TO_ONE, NEAREST = "one-to-one", "target to source"
 BACK, SYMMETRIC = "source to target", "mean of both"
 PAPER = {ONE_TO_ONE: 0.20, NEAREST: 0.42, BACK: 0.06, SYMMETRIC: 0.27}  # Table 10
 SMALL = {"distance": 0.40, "source size": 0.12}  # section 6, A3
-Table = Mapping[tuple[str, str], float]  # {(target, source): distance}
+Table = Mapping[tuple[str, str], int | float]  # {(target, source): distance}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def of_size(view: View) -> Taus:
     return _taus(rows, lambda row: row["source_images"])
 
 
-def _taus(rows: cells.Rows, number: Callable[[Mapping[str, Any]], float]) -> Taus:
+def _taus(rows: cells.Rows, number: Callable[[Mapping[str, Any]], int | float]) -> Taus:
     tau = lambda some: (
         claims.kendall(
             [number(row) for row in some], [row["gain"] for row in some]

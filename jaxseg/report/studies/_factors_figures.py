@@ -76,7 +76,7 @@ def _correlations(view: View) -> list[StudyFigure]:
     ]
 
 
-Number = Callable[[Mapping[str, Any]], float | None]  # of a gain row
+Number = Callable[[Mapping[str, Any]], int | float | None]  # of a gain row
 
 
 def _over(

@@ -22,7 +22,7 @@ FILTERS = {  # rows of Tables 7 and 8
 }
 LEVELS = ("P", "VP", "N")
 SHARES = [Column(f"{level}, %", "{:.0f}") for level in LEVELS]
-COUNT = Column("#", "{:.0f}")
+COUNT = Column("number", "{:.0f}")
 TABLE_7 = {  # P, VP, N, #
     "small": (
         *((21, 11, 56, 509), (69, 44, 17, 64), (43, 22, 37, 49)),
@@ -64,7 +64,7 @@ PICTURES = (
     "Which pairs of different task types the paper tried, its Tables 4b to 4e show as "
     "pictures: 49 + 154 small ones and 18 + 44 full ones. Ours are those of the plan."
 )
-SIDES = "By the mean gain: P above 2 %, with VP above 10 %; N below -2 %; #: of cells."
+SIDES = "By the mean gain: P above 2 %, with VP above 10 %; N below -2 %."
 HOURS = {"ilsvrc": 364, "coco": 92, "mapillary": 352, "multi": 228}  # appendix D
 BEFORE = ("pretraining", "source")  # what comes before targets
 MULTI = "A multi-source model is of the domains of all its sets."
@@ -107,7 +107,7 @@ def _line(line: tuple[str, ...], rows: cells.Rows, levels=LEVELS, of: str = "") 
     if not rows:
         return {}
     found = {(line, f"{level}, %{of}"): [cells.share(rows, level)] for level in levels}
-    return found | {(line, f"#{of}"): [len(rows)]}
+    return found | {(line, f"number{of}"): [len(rows)]}
 
 
 def _9(view: View) -> Table:
@@ -185,7 +185,9 @@ def _11(view: View) -> Table:
     rows = shares.select(view.at("small").gains, "within", "cross")
     values: dict[Place, list] = {}
     paper: dict[Place, float] = {}
-    names = [f"{what}, {block}" for block in BLOCKS for what in ("P, %", "N, %", "#")]
+    names = [
+        f"{what}, {block}" for block in BLOCKS for what in ("P, %", "N, %", "number")
+    ]
     for tasks, numbers in TABLE_11.items():
         line = (" → ".join(SHORT[task] for task in tasks),)
         pair = where(rows, source_task=tasks[0], target_task=tasks[1])
