@@ -484,3 +484,31 @@ def test_all_kinds_plan_to_json():
     plan = chain.plan(chain.bind(tiny.config()))
     for one in plan.stages:
         json.dumps([nested.plain(one.spec), one.columns, one.versions])
+
+
+# costs
+
+
+def test_a_plan_estimates_the_flops_that_a_run_counts():
+    """The run's are the compiler's, of forward and backward pass and the update."""
+    made = tiny.plan(tiny.config()).by_name["source"]
+    cost = stage.kind("train").describe(made.spec, made.parents)
+    counted = manifests.read(tiny.artifact("source"))["flops"]
+    assert cost["flops"] == pytest.approx(counted, rel=0.4)
+
+
+def test_flops_of_several_parts_are_those_of_their_mean():
+    def cost(**section):
+        base = {"kind": "train", "steps": 4, "batch_size": 2, "lr": 0.1}
+        base |= {"model": tiny.config()["stages"]["source"]["model"]}
+        made = tiny.plan({"study": "x", "stages": {"a": base | section}}).by_name["a"]
+        return stage.kind("train").describe(made.spec, {})["flops"]
+
+    small, large = ({"name": "worlds/driving_day", "size": [s, s]} for s in (32, 64))
+    task = {"name": "segmentation"}
+    parts = {"one": {"data": small, "task": task}}
+    parts["two"] = {"data": large, "task": task, "weight": 3.0}
+    alone = [cost(data=data, task=task) for data in (small, large)]
+    both = cost(parts=parts, evaluations={})
+    assert alone[1] == pytest.approx(4 * alone[0], rel=0.05)
+    assert both == pytest.approx((alone[0] + 3 * alone[1]) / 4, rel=0.01)

@@ -135,15 +135,12 @@ KIND = Train()
 
 def _flops(spec: TrainSpec) -> float:
     """Of one example, on average over the parts."""
-    weights = {name: part.weight for name, part in spec.by_part.items()}
-    costs = {
-        name: part.objective.views
-        * sum(
-            spec.network.flops(head, part.data.shape) for head in part.objective.heads
-        )
-        for name, part in spec.by_part.items()
-    }
-    return sum(weights[n] * costs[n] for n in costs) / sum(weights.values())
+    total, weights = 0.0, 0.0
+    for part in spec.by_part.values():
+        one = spec.network.flops(tuple(part.objective.heads), part.data.shape)
+        total += part.weight * part.objective.views * one
+        weights += part.weight
+    return total / weights
 
 
 def _decided(spec: TrainSpec, where: str) -> TrainSpec:
