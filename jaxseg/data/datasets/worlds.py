@@ -1,4 +1,4 @@
-"""Embedded worlds: rendered scenes of seven domains, two data sets each.
+"""Embedded worlds: rendered scenes of seven domains, two data sets each or three.
 
 Single studies also need: `trimap_*`, `binary_*` and `breeds_*`, the same
 pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of;
@@ -257,22 +257,14 @@ DATASETS |= {
         "insects", "insect", closeups.INSECTS, (91.7, 98.6, 88.0), (48.1, 45.6, 47.8)
     ),
     "scenes_domains": _extra(
-        "label",
-        "websearch",
-        SCENES["scenes_domains"],
-        (99.8, 109.2, 104.2),
-        (55.5, 50.7, 52.4),
-        (4000, 400),
+        "label", "websearch", SCENES["scenes_domains"],
+        (99.8, 109.2, 104.2), (55.5, 50.7, 52.4), (4000, 400),
     ),
     "scenes_places": _extra(
-        "label",
-        "consumer",
-        SCENES["scenes_places"],
-        (115.1, 116.5, 108.1),
-        (52.1, 53.7, 52.7),
-        (4000, 400),
+        "label", "consumer", SCENES["scenes_places"],
+        (115.1, 116.5, 108.1), (52.1, 53.7, 52.7), (4000, 400),
     ),
-}
+}  # fmt: skip
 # One kind of thing, for the study of chair segments: (thing, mean, std).
 OBJECTS = {
     "objects_car": ("car", (105.8, 114.5, 111.1), (44.8, 49.5, 57.1)),
@@ -286,6 +278,19 @@ DATASETS |= {
     )
     for name, (thing, *of) in OBJECTS.items()
 }
+
+
+# A third data set of two domains, which the data sets of scenes do not show.
+DATASETS |= {
+    "consumer_market": _world(
+        "consumer", "square arcade counter cart shrub visitor",
+        (110.0, 116.6, 113.3), (44.2, 47.6, 51.0), turn=0.04, background=0,
+    ),
+    "driving_rain": _world(
+        "driving", "wet block hedge hoarding vehicle walker",
+        (98.3, 99.2, 98.9), (26.6, 27.3, 27.0), turn=0.18, background=0,
+    ),
+}  # fmt: skip
 
 
 def records(
@@ -318,9 +323,8 @@ def render(variant: str, split: str, index: int, size: int = SIZE) -> types.Exam
     rng = np.random.default_rng([zlib.crc32(f"{variant}/{split}".encode()), index])
     if variant not in SCENES:
         example, label = _draw(variant, rng, size)
-        return (
-            example if label is None else example | {"label": np.array(label, np.int32)}
-        )
+        own = {} if label is None else {"label": np.array(label, np.int32)}
+        return example | own
     label = int(rng.integers(len(SCENES[variant])))
     shown = list(SCENES[variant].values())[label]
     example, _ = _draw(shown[rng.integers(len(shown))], rng, size)

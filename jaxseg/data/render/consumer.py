@@ -280,4 +280,37 @@ def travel(canvas, rng) -> None:
     snapshot(canvas, rng)
 
 
-SCENES = {"everyday": everyday, "travel": travel}
+def market(canvas, rng) -> None:
+    """An arcade, a shop, a fair in a park or a single thing."""
+    rest, visitor = "square", human("visitor")
+    counters = [
+        (draw, "counter") for draw in (indoor.table, indoor.screen, indoor.locker)
+    ]
+    kind = rng.random()
+    if kind < 0.3:
+        walls = (
+            driving.courses("arcade"),
+            driving.bars("arcade"),
+            driving.foliage("shrub"),
+        )
+
+        def mover(canvas, rng, view, aside, z):
+            return wagon("cart")(
+                canvas, rng, view.col(z, aside), view.row(z), 0.7 * view.focal / z, z
+            )
+
+        street(canvas, rng, rest, walls, mover, visitor)
+    elif kind < 0.6:
+        indoors(canvas, rng, rest, counters, visitor)
+    elif kind < 0.8:
+        horizon = meadow(canvas, rng, rest)
+        makers = tree("shrub"), _upright(visitor, 1.7), wagon("cart"), tower("arcade")
+        scatter(canvas, rng, horizon, makers, rng.integers(2, 6))
+    else:
+        pieces = [_piece(draw, label) for draw, label in counters]
+        makers = wagon("cart"), tree("shrub"), _upright(visitor, 3.5), *pieces[:2]
+        portrait(canvas, rng, rest, makers)
+    snapshot(canvas, rng)
+
+
+SCENES = {"everyday": everyday, "travel": travel, "market": market}

@@ -274,4 +274,35 @@ def night(canvas, rng) -> None:
     camera.grain(canvas, rng, 0.035)
 
 
-SCENES = {"day": day, "night": night}
+def rain(canvas, rng) -> None:
+    """Grey light on a wet road: cars, lorries and walkers between blocks and hedges."""
+    view = random_view(rng)
+    grey = textures.tint(rng, (0.0, 0.1), (0.5, 0.7), (0.5, 0.65))
+    canvas.paint(canvas.y - 2, grey, "wet")
+    ground(canvas, rng, view, "wet", rest="wet", lane=0.65)
+    walls(canvas, rng, view, (facade("block"), foliage("hedge"), bars("hoarding")))
+    draws = car, truck
+    movers = [(*place, draws[rng.integers(2)])
+              for place in traffic(rng, rng.integers(1, 4), 5.5, 18, 2.4)]  # fmt: skip
+    walkers = traffic(rng, rng.integers(1, 4), 4, 11, 1.2)
+    movers += [(z, a + rng.choice((-3.8, 3.8)), None) for z, a in walkers]
+    for z, aside, draw in sorted(movers, key=lambda mover: -mover[0]):
+        if draw:
+            draw(canvas, rng, view, aside, z, "vehicle")
+        else:
+            x, tall = view.col(z, aside), rng.uniform(1.5, 1.9) * view.focal / z
+            figures.person(canvas, rng, x, view.row(z), tall, "walker", z)
+    edge = int(np.ceil(view.horizon * canvas.size))  # the road mirrors what is above
+    depth = min(edge, canvas.size - edge)
+    mirror = canvas.image[:, edge - depth : edge][:, ::-1]
+    road = canvas.image[:, edge : edge + depth]
+    wet = canvas.segmentation[edge : edge + depth] == 0
+    road[:] = np.where(wet, 0.7 * road + 0.3 * mirror, road)
+    camera.haze(canvas, grey, 0.02)
+    streaks = textures.noise(rng, canvas.size, 10, 40) > 0.8
+    canvas.image += 0.08 * streaks
+    camera.light(canvas, textures.tint(rng, (0.0, 0.1), (0.7, 0.95)))
+    camera.grain(canvas, rng, 0.03)
+
+
+SCENES = {"day": day, "night": night, "rain": rain}
