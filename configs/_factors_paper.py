@@ -69,7 +69,7 @@ def whole(text):
         settings=arg.settings,
         groups=groups(arg.multi),
         pretraining=PRETRAINING,
-        seeds=common.seeds(arg.seeds),
+        seeds=dict.fromkeys(arg.settings, common.seeds(arg.seeds)),
         pairs=arg.pairs,
         choose=arg.choose,
         allow=allowed(arg),
@@ -92,6 +92,7 @@ def table_3(text):
         targets=tuple(table.VALIDATION),
         settings=(),
         pretraining=PRETRAINING,
+        seeds={},
         choose=arg.choose,
         allow=allowed(arg),
     )

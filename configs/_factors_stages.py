@@ -8,6 +8,7 @@ A set is a dict:
   counts, steps, rates, run       {setting: ...}: images (None: all), steps, learning
                                   rates, the section `run`
   recipe                          batch_size, optimizer, schedule
+  images                          of a set that stands for a smaller one, its size
 
 Of several rates the best one stands (5.1).
 """
@@ -35,7 +36,9 @@ class Study:
     type: names}, a multi-source model of each. pretraining: the stage that sources
     start from and gains are relative to. pairs: "all", or "near": of one domain or task
     type. choose: what the best of several rates is chosen on, a "holdout" of the
-    training images, or the reported "validation" images. allow: see `common.train`.
+    training images, or the reported "validation" images. seeds: {setting: seeds}.
+    twins: sources of other task types than segmentation are trained from random weights
+    as well, for a source has to beat that one. allow: see `common.train`.
     """
 
     sets: Mapping[str, Mapping[str, Any]]
@@ -43,10 +46,11 @@ class Study:
     targets: Sequence[str]
     settings: Sequence[str]
     pretraining: str
-    seeds: Sequence[int] = (0,)
+    seeds: Mapping[str, Sequence[int]]
     groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     pairs: str = "all"
     choose: str = "holdout"
+    twins: bool = False
     allow: Sequence[str] = ()
 
     def __post_init__(self):
@@ -64,7 +68,7 @@ class Study:
             made |= self.multi(task)
         for setting in self.settings:
             for target in self.targets:
-                for seed in self.seeds:
+                for seed in self.seeds[setting]:
                     for start in self.starts(setting, target):
                         self.add_cell(made, setting, target, start, seed)
         return made
@@ -78,6 +82,9 @@ class Study:
                 row = dict(setting=setting, target=name, source=self.pretraining)
                 row |= dict(role="source")
                 made |= self.trained(place, name, setting, self.pretraining, row)
+        if self.twins and common.parts(name)[1] != SMALL_SOURCE:
+            row = dict(setting="full", target=name, source="random", role="source")
+            made |= self.trained(f"sources/{name}/random", name, "full", None, row)
         return made
 
     def source_place(self, name, setting):
@@ -161,6 +168,7 @@ class Study:
         parent, again = self.parent(start, setting), setting
         if start not in (self.pretraining, "random"):
             row |= _given(overlap=self.overlap(start, target))
+        row |= _given(target_set_images=self.sets[target].get("images"))
         if setting == "small_source":
             again = setting if parent and parent.startswith("small_") else "small"
         place = f"targets/{again}/{target.replace('/', '_')}/from_{start}/seed{seed}"
@@ -209,7 +217,8 @@ class Study:
     def part(self, name, setting, seed=0):
         """Data, task and evaluation of a set."""
         one = self.sets[name]
-        data = one["data"] | dict(count=one["counts"][setting], seed=seed)
+        drawn = seed if setting == "small" else 0  # a full set is one set
+        data = one["data"] | dict(count=one["counts"][setting], seed=drawn)
         return dict(data=data, task=one["task"], evaluation=one["evaluation"])
 
 

@@ -5,6 +5,7 @@ r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, a gain 
   python -m jaxseg.main --config=configs/factors.py:targets=consumer_travel
   python -m jaxseg.main --config=configs/factors.py:multi=segmentation
   python -m jaxseg.main --config=configs/factors.py:real=camvid/11,root=DIR,size=96+128
+  python -m jaxseg.main --config=configs/factors.py:grid
   python -m jaxseg.main --config=configs/factors.py:paper --plan
   python -m jaxseg.main --config=configs/factors.py:paper,weights=FILE,arch=hrnet_w48
   python -m jaxseg.main --config=configs/factors.py:paper,smoke
@@ -26,14 +27,16 @@ targets that were no part of it, and with the full target set those as well. The
 `overlap` marks these: "part"; and "images" where source and target have a data set in
 common, with other labels.
 
+`grid` is the whole study in small, less than an hour on two cores: `_factors_grid.py`.
 `paper` is the study at full size, and `validation` is its Table 3: `_factors_paper.py`.
 """
 
+from configs import _factors_grid as grid
 from configs import _factors_paper as paper
 from configs import _factors_stages as stages_of
+from configs import _factors_worlds as worlds
 from configs import common
 
-PRETRAINING = "websearch"
 SOURCES = (
     "consumer_everyday",
     "driving_day",
@@ -56,15 +59,14 @@ TARGETS = (
 # Detection and keypoints need more images and steps than segmentation before their
 # metrics are above zero, so that a gain in percent exists.
 EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
-VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
-BATCH = 8  # of sources and targets alike, which then share one compiled program
+WORDS = {"grid": grid.whole, "paper": paper.whole, "validation": paper.table_3}
 
 
 def get_config(arg=""):
-    """Arguments: sizes of the study, and `real` with `root` for a set on disk; or
-    `paper` or `validation` with theirs.
+    """Arguments: sizes of the study, and `real` with `root` for a set on disk; or one
+    of WORDS with those of its study.
     """
-    for word, config in {"paper": paper.whole, "validation": paper.table_3}.items():
+    for word, config in WORDS.items():
         if word in arg.split(","):
             return config(arg)
     arg = common.parse(
@@ -96,64 +98,29 @@ def get_config(arg=""):
         sources=tuple(arg.sources),
         targets=tuple(targets),
         settings=("small",),
-        groups=groups(arg),
-        pretraining=PRETRAINING,
-        seeds=common.seeds(arg.seeds),
+        groups=worlds.groups(arg.multi, arg.sources),
+        pretraining=worlds.PRETRAINING,
+        seeds={"small": common.seeds(arg.seeds)},
         pairs=arg.pairs,
         choose=arg.choose,
     )
-    stages = {PRETRAINING: pretraining(arg)} | study.stages()
-    stages["domain_distance"] = distances(arg)
-    return common.study("factors", stages, smoke=arg.smoke)
-
-
-def groups(arg):
-    """{task type: sources of it} of the multi-source models that are asked for."""
-    found = {}
-    for task in filter(None, arg.multi):
-        if task not in EFFORT:
-            raise common.unknown("task", task, EFFORT)
-        found[task] = [name for name in arg.sources if common.parts(name)[1] == task]
-        if len(found[task]) < 2:
-            raise ValueError(f"multi={task}: needs two sources or more of that task")
-    return found
-
-
-def pretraining(arg):
-    """Classification, with HRNet's own classification head (4.2)."""
-    return common.train(
-        dict(data(PRETRAINING), count=arg.pretraining_images),
-        task={"name": "classification"},
-        model=common.model(arg.variant, "classification"),
-        steps=arg.pretraining_steps,
-        batch_size=16,
-        lr=0.003,
-        evaluations=dict(validation=dict(count=VALIDATION)),
-        run={"checkpoint_every": 100},
-        columns=[dict(setting="full", target=PRETRAINING, role="pretraining")],
+    sizes = arg.variant, arg.pretraining_images, arg.pretraining_steps
+    stages = {worlds.PRETRAINING: worlds.pretraining(*sizes)} | study.stages()
+    stages["domain_distance"] = worlds.distances(
+        (*arg.sources, *arg.targets), worlds.PRETRAINING
     )
-
-
-def data(world):
-    """The section of an embedded set."""
-    return dict(name=f"worlds/{world}", augment=common.AUGMENT)
+    return common.study("factors", stages, smoke=arg.smoke)
 
 
 def embedded(name, arg):
     """An embedded set as a source and as a target."""
-    world, task = common.parts(name)
-    effort = EFFORT.get(task, 1)
-    return dict(
-        data=data(world),
-        task=stages_of.section(task),
-        model=common.model(arg.variant, task),
-        domain=world.split("_")[0],
-        evaluation=dict(count=VALIDATION),
+    effort = EFFORT.get(common.parts(name)[1], 1)
+    return worlds.one_set(
+        name,
+        arg.variant,
         counts=dict(full=arg.source_images, small=arg.target_images * effort),
         steps=dict(full=arg.source_steps, small=arg.target_steps * effort),
         rates=dict(full=(0.003,), small=tuple(arg.lrs)),
-        run=dict(full={"checkpoint_every": 100}, small={"log_every": 10}),
-        recipe=dict(batch_size=BATCH),
     )
 
 
@@ -164,23 +131,4 @@ def real(arg):
         data=place | dict(augment=common.AUGMENT),
         evaluation={},
         counts=dict(small=arg.target_images),
-    )
-
-
-def distances(arg):
-    """Eq. 1 between all sets, in the pooled maps of the pretrained model.
-
-    The paper's features are those of its multi-source segmentation model.
-    """
-    worlds = dict.fromkeys(
-        common.parts(name)[0] for name in (*arg.sources, *arg.targets)
-    )
-    names = [f"worlds/{world}" for world in worlds]
-    return dict(
-        kind="measure",
-        parents={"model": PRETRAINING},
-        analysis=dict(
-            name="domain_distance",
-            datasets=[dict(name=name, count=100) for name in names],
-        ),
     )

@@ -1,0 +1,187 @@
+r"""The factors study in small: every setting, task type and claim, on embedded sets.
+
+  --config=configs/factors.py:grid
+  --config=configs/factors.py:grid,settings=small,seeds=5
+  --config=configs/factors.py:grid,smoke
+
+As `_factors_paper.py`, with SIZES in the role of Table 1. Each set is the first draw of
+so many images of its world; small targets are draws of the world, a new one for each
+seed. Sets with names are segmentation as in the demo. Small targets are tried with all
+sources, full ones of detection and keypoints as well, others with those of their task
+type. As in the paper, the pretraining is the longest training, with more images than
+any source. Ours, for time: full targets take fewer steps than sources, for each is
+trained from every start. Small sources have at most SMALL_SOURCE images and as many
+steps as large ones, so that images alone differ.
+
+A source of another task type is trained from random weights as well: where it does not
+beat that one by a margin, its cells say nothing on transfer between task types.
+"""
+
+import collections
+
+from configs import _factors_paper as paper
+from configs import _factors_stages as stages_of
+from configs import _factors_worlds as worlds
+from configs import common
+
+# Images of the sets. Consumer and driving have three sets, so that a target has a
+# larger and a smaller source of its own domain; aerial_farm and underwater_wreck have a
+# smaller one, indoor_office a larger one (A8).
+SIZES = {
+    "consumer_everyday": 2000,
+    "consumer_travel": 1000,
+    "consumer_market": 400,
+    "driving_day": 1500,
+    "driving_night": 600,
+    "driving_rain": 150,
+    "indoor_home": 1000,
+    "indoor_office": 300,
+    "aerial_city": 800,
+    "aerial_farm": 1200,
+    "underwater_reef": 500,
+    "underwater_wreck": 1000,
+    "closeups_dogs": 600,
+    "closeups_insects": 300,
+    "synthetic_street": 2000,
+    "synthetic_gallery": 500,
+}
+SMALL_SOURCE = 300
+FEATURES = 100  # images of a set whose features are compared
+SOURCES = (
+    "consumer_everyday",
+    "consumer_market",
+    "driving_day",
+    "driving_rain",
+    "indoor_home",
+    "aerial_city",
+    "underwater_reef",
+    "synthetic_street",
+    "consumer_everyday@detection",
+    "driving_day@detection",
+    "consumer_everyday@keypoints",
+    "closeups_dogs@keypoints",
+    "indoor_home@depth",
+    "synthetic_street@depth",
+)
+TARGETS = (
+    "consumer_travel",
+    "driving_night",
+    "indoor_office",
+    "aerial_farm",
+    "underwater_wreck",
+    "driving_night@detection",
+    "consumer_market@keypoints",
+    "indoor_office@depth",
+)
+# As in the demo: what detection and keypoints need to be learned.
+EFFORT = {"detection": 2, "keypoints": 2}
+RATES = {
+    "segmentation": (0.003, 0.003),
+    "detection": (0.003, 0.003),
+    "keypoints": (0.003, 0.003),
+    "depth": (0.003, 0.003),
+}  # (sources and full targets, small targets)
+
+
+def whole(text):
+    """The config of the grid."""
+    arg = common.parse(
+        text,
+        grid=False,
+        sources=SOURCES,
+        targets=TARGETS,
+        settings=stages_of.SETTINGS,
+        multi=("segmentation",),
+        pairs="all",
+        seeds=3,
+        other_seeds=2,
+        target_images=30,
+        target_steps=60,
+        source_steps=500,
+        full_steps=250,
+        pretraining_images=4000,
+        pretraining_steps=1500,
+        variant="tiny",
+        smoke=False,
+    )
+    seeds = dict.fromkeys(arg.settings, common.seeds(arg.other_seeds, "other_seeds"))
+    study = stages_of.Study(
+        sets={name: one_set(name, arg) for name in (*arg.sources, *arg.targets)},
+        sources=tuple(arg.sources),
+        targets=tuple(arg.targets),
+        settings=tuple(arg.settings),
+        groups=worlds.groups(arg.multi, largest(arg.sources)),
+        pretraining=worlds.PRETRAINING,
+        seeds=seeds | {"small": common.seeds(arg.seeds)},
+        pairs=arg.pairs,
+        twins=True,
+    )
+    sizes = arg.variant, arg.pretraining_images, arg.pretraining_steps
+    stages = {worlds.PRETRAINING: worlds.pretraining(*sizes)} | study.stages()
+    stages |= measures(study)
+    return common.study(paper.study_name(text), stages, smoke=arg.smoke)
+
+
+def one_set(name, arg):
+    """A set of SIZES, as a source and as a target."""
+    world, task = common.parts(name)
+    if world not in SIZES:
+        raise common.unknown("set", world, SIZES)
+    size, effort = SIZES[world], EFFORT.get(task, 1)
+    source = arg.source_steps * effort
+    full, small = ((rate,) for rate in RATES[task])
+    return dict(images=size) | worlds.one_set(
+        name,
+        arg.variant,
+        counts=dict(
+            full=size,
+            small=min(size, arg.target_images * effort),
+            small_source=min(size, SMALL_SOURCE),
+        ),
+        steps=dict(
+            full=source if name in arg.sources else arg.full_steps,
+            small=arg.target_steps * effort,
+            small_source=source,
+        ),
+        rates=dict(full=full, small=small, small_source=full),
+    )
+
+
+def largest(names):
+    """Of each domain and task type the set with most images; parts of multi-source
+    models (5.1).
+    """
+    found = {}
+    for name in sorted(names, key=lambda name: SIZES[common.parts(name)[0]]):
+        world, task = common.parts(name)
+        found[world.split("_")[0], task] = name
+    return [name for name in names if name in found.values()]
+
+
+def measures(study):
+    """{stage name: section} of distances between sets and of features by task type."""
+    made = {}
+    if "segmentation" in study.groups:
+        names = dict.fromkeys((*study.sources, *study.targets))
+        own = [name for name in names if common.parts(name)[1] == "segmentation"]
+        made["domain_distance"] = worlds.distances(own, f"sources/{stages_of.MULTI}")
+    models = collections.defaultdict(dict)
+    for name in study.sources:
+        world, task = common.parts(name)
+        models[world][task] = f"sources/{name}"
+    for world, of_tasks in models.items():
+        if len(of_tasks) > 1:
+            made[f"task_features/{world}"] = task_features(world, of_tasks)
+    return made
+
+
+def task_features(world, models):
+    """The same images in the maps of the models of several task types (Fig. 3)."""
+    return dict(
+        kind="measure",
+        parents=dict(models, classification=worlds.PRETRAINING),
+        analysis=dict(
+            name="task_features",
+            data=dict(name=f"worlds/{world}", count=FEATURES),
+        ),
+    )
