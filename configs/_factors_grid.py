@@ -25,8 +25,8 @@ from configs import _factors_worlds as worlds
 from configs import common
 
 # Images of the sets. Consumer and driving have three sets, so that a target has a
-# larger and a smaller source of its own domain; aerial_farm and underwater_wreck have a
-# smaller one, indoor_office a larger one (A8).
+# larger and a smaller source of its own domain; aerial_farm has a smaller one,
+# indoor_office a larger one (A8).
 SIZES = {
     "consumer_everyday": 2000,
     "consumer_travel": 1000,
@@ -40,8 +40,8 @@ SIZES = {
     "aerial_farm": 1200,
     "underwater_reef": 500,
     "underwater_wreck": 1000,
-    "closeups_dogs": 600,
-    "closeups_insects": 300,
+    "closeups_dogs": 500,
+    "closeups_insects": 700,
     "synthetic_street": 2000,
     "synthetic_gallery": 500,
 }
@@ -54,12 +54,12 @@ SOURCES = (
     "driving_rain",
     "indoor_home",
     "aerial_city",
-    "underwater_reef",
+    "closeups_dogs",
     "synthetic_street",
     "consumer_everyday@detection",
     "driving_day@detection",
     "consumer_everyday@keypoints",
-    "closeups_dogs@keypoints",
+    "closeups_insects@keypoints",
     "indoor_home@depth",
     "synthetic_street@depth",
 )
@@ -68,19 +68,36 @@ TARGETS = (
     "driving_night",
     "indoor_office",
     "aerial_farm",
-    "underwater_wreck",
+    "closeups_insects",
     "driving_night@detection",
-    "consumer_market@keypoints",
+    "closeups_dogs@keypoints",
     "indoor_office@depth",
 )
 # As in the demo: what detection and keypoints need to be learned.
 EFFORT = {"detection": 2, "keypoints": 2}
+# {task type: (sources, full targets, small targets)}: the best of three rates (5.1) in
+# a pilot on 100 validation images that the study does not report, by the mean over the
+# sets named here, starts (websearch, a source) and seeds. At 0.001, 0.003 and 0.01:
+#   mIoU   driving_day, consumer_everyday          .502 .567 .596
+#          full driving_night, consumer_travel        - .579 .577
+#          small driving_night, consumer_travel    .376 .427 .394
+#   AP50   driving_day                             .499 .568 .596
+#          full driving_night                      .301 .468 .306
+#          small driving_night                     .278 .325 .111
+#   AP50   consumer_everyday                       .192 .083 .166
+#          full closeups_dogs                      .898 .448    -
+#          small closeups_dogs                     .705 .392    -
+#   RMSE   indoor_home                             .422 .376 .382
+#          full indoor_office                         - .412 .390
+#          small indoor_office                     .501 .474 .489
+# Keypoints of small and busy pictures (consumer_market, indoor_office,
+# synthetic_gallery) are not learned from so few: AP50 below .04 at all rates tried.
 RATES = {
-    "segmentation": (0.003, 0.003),
-    "detection": (0.003, 0.003),
-    "keypoints": (0.003, 0.003),
-    "depth": (0.003, 0.003),
-}  # (sources and full targets, small targets)
+    "segmentation": (0.01, 0.003, 0.003),
+    "detection": (0.01, 0.003, 0.003),
+    "keypoints": (0.001, 0.001, 0.001),
+    "depth": (0.003, 0.01, 0.003),
+}
 
 
 def whole(text):
@@ -129,7 +146,8 @@ def one_set(name, arg):
         raise common.unknown("set", world, SIZES)
     size, effort = SIZES[world], EFFORT.get(task, 1)
     source = arg.source_steps * effort
-    full, small = ((rate,) for rate in RATES[task])
+    of_source, of_target, small = ((rate,) for rate in RATES[task])
+    is_source = name in arg.sources
     return dict(images=size) | worlds.one_set(
         name,
         arg.variant,
@@ -139,11 +157,15 @@ def one_set(name, arg):
             small_source=min(size, SMALL_SOURCE),
         ),
         steps=dict(
-            full=source if name in arg.sources else arg.full_steps,
+            full=source if is_source else arg.full_steps,
             small=arg.target_steps * effort,
             small_source=source,
         ),
-        rates=dict(full=full, small=small, small_source=full),
+        rates=dict(
+            full=of_source if is_source else of_target,
+            small=small,
+            small_source=of_source,
+        ),
     )
 
 
