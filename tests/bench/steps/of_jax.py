@@ -30,8 +30,9 @@ class SimMIM(objective.Objective):
 
     def loss(self, outputs, batch, totals=None):
         """Outputs [B, H, W, 3] and the image itself."""
-        cell = np.ones((worker.PATCH, worker.PATCH), bool)
-        masked = jax.vmap(jnp.kron, (0, None))(batch["mask"], cell)[..., None]
+        cell = np.ones((worker.PATCH, worker.PATCH), np.float32)
+        mask = batch["mask"].astype(jnp.float32)
+        masked = jax.vmap(jnp.kron, (0, None))(mask, cell)[..., None]
         errors = jnp.abs(outputs - batch["image"])
         return jnp.sum(errors * masked) / (3 * jnp.sum(masked)), {}
 
