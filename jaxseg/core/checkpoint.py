@@ -224,7 +224,8 @@ def _is_own(name: str) -> bool:
 
 def _cleared(folder: Path, tree: Mapping[str, Any]) -> str:
     """The absolute path, where nothing is now and the arrays have room."""
-    for left in folder.parent.glob(f"{folder.name}*"):  # Orbax's unfinished ones too
+    unfinished = folder.parent.glob(f"{folder.name}.orbax-checkpoint-tmp*")
+    for left in filter(Path.exists, [folder, *unfinished]):
         shutil.rmtree(left)
     _reserve(folder.parent, _num_bytes(tree) + BESIDE)
     return str(folder.absolute())

@@ -33,7 +33,8 @@ def evaluating(frozen: Iterable[str]) -> Iterator[None]:
     """
 
     def intercept(call: Any, args: Any, options: dict[str, Any], context: Any) -> Any:
-        if "train" in options and "/".join(context.module.path) in frozen:
+        # Not `frozen`: an outlined module has paths, and frozen ones, of its own.
+        if "train" in options and "/".join(context.module.path) in _FROZEN.get():
             options = options | {"train": False}
         return call(*args, **options)
 

@@ -25,6 +25,7 @@ class Conv(nn.Module):
     groups: int = 1
     bias: bool = False
     dtype: str = "float32"
+    chained: bool = False  # no shortcut goes around it, see `convolution.conv`
     kernel_init: Callable[..., Any] = initial.he_fan_out
     bias_init: Callable[..., Any] = nn.initializers.zeros
 
@@ -37,6 +38,7 @@ class Conv(nn.Module):
             kernel.astype(self.dtype),
             stride=self.stride,
             dilation=self.dilation,
+            chained=self.chained,
         )
         if not self.bias:
             return y
@@ -93,6 +95,7 @@ class ConvNorm(nn.Module):
     bias: bool = False
     relu: bool = True
     dtype: str = "float32"
+    chained: bool = False
 
     @nn.compact
     def __call__(
@@ -106,6 +109,7 @@ class ConvNorm(nn.Module):
             self.groups,
             self.bias,
             self.dtype,
+            self.chained,
             name="conv",
         )(x)
         x = BatchNorm(self.dtype, name="norm")(x, train=train)
@@ -179,7 +183,8 @@ class DoubleConv(nn.Module):
         self, x: Float[Array, "b h w c"], *, train: bool
     ) -> Float[Array, "b h w d"]:
         for i in (1, 2):
-            conv = ConvNorm(self.width, dtype=self.dtype, name=f"conv{i}")
+            name = f"conv{i}"
+            conv = ConvNorm(self.width, dtype=self.dtype, chained=True, name=name)
             x = conv(x, train=train)
         return x
 

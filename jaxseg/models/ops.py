@@ -195,7 +195,8 @@ def conv1x1(
 ) -> Float[Array, "b p q d"]:
     """1x1 convolution as a 2-D matrix product over all pixels."""
     x = x[:, ::stride, ::stride] if stride > 1 else x
-    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
+    rows = x.reshape(-1, x.shape[-1]) @ kernel
+    return rows.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def conv(
@@ -203,12 +204,13 @@ def conv(
     kernel: Float[Array, "i j m d"],
     stride: int = 1,
     dilation: int = 1,
+    chained: bool = False,
 ) -> Float[Array, "b p q d"]:
-    """Convolution padded by `dilation * (size - 1) // 2` all round; groups inferred."""
+    """1x1 as `conv1x1`, others as `convolution.conv`, which tells the arguments."""
     size = kernel.shape[0]
     if size == 1 and kernel.shape[2] == x.shape[-1]:
         return conv1x1(x, kernel[0, 0], stride)
-    return convolution.conv(x, kernel, stride, dilation)
+    return convolution.conv(x, kernel, stride, dilation, chained)
 
 
 def conv_transpose2x2(

@@ -23,8 +23,9 @@ def call(module: nn.Module, x: Any, *, train: bool, remat: bool = False) -> Any:
     """`module(x, train=train)` of a named child of the module that calls this.
 
     remat: the module is computed again in the backward pass. The module may not draw
-    random numbers (dropout): Linen raises InvalidRngError. While variables are made,
-    and where intermediates are taken, it is called as it is.
+    random numbers (dropout): Linen raises InvalidRngError. It may not sow into a
+    collection that it does not have yet: what it sows is lost. While variables are
+    made, and where intermediates are taken, it is called as it is.
     """
     if module.is_initializing() or any(map(module.is_mutable_collection, TAKEN)):
         return module(x, train=train)

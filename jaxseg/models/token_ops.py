@@ -13,19 +13,21 @@ from jaxtyping import Array, Float
 
 
 def dense(x: Float[Array, "*b c"], kernel: Float[Array, "c d"]) -> Float[Array, "*b d"]:
-    """`x @ kernel`; but on TPU of two axes: with more the weight gradient transposes x
-    first.
+    """`x @ kernel`, on all platforms but TPU of two axes: with more of them the weight
+    gradient transposes x first.
     """
 
     def flat(x, kernel):
-        return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
+        rows = x.reshape(-1, x.shape[-1]) @ kernel
+        return rows.reshape(*x.shape[:-1], kernel.shape[-1])
 
     return jax.lax.platform_dependent(x, kernel, tpu=jnp.matmul, default=flat)
 
 
 @jax.custom_vjp
 def gelu(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """`jax.nn.gelu(approximate=False)`; on CPU by `erf`, and the derivative is kept.
+    """`jax.nn.gelu(approximate=False)`; on CPU by `erf` in float32, equal to 1e-6
+    absolutely, and the derivative is kept.
 
     Elsewhere the plain operation, whose backward pass computes it again from x.
     """
@@ -51,9 +53,10 @@ def _plain_gelu(x):
 
 
 def _gelu_and_slope(x):
-    share = 0.5 + 0.5 * jax.lax.erf(x * np.sqrt(0.5).astype(x.dtype))
-    density = jnp.exp(-0.5 * x * x) * np.sqrt(0.5 / np.pi).astype(x.dtype)
-    return x * share, share + x * density
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # 0.5 + erf cancels
+    share = 0.5 + 0.5 * jax.lax.erf(wide * np.sqrt(0.5).astype(wide.dtype))
+    density = jnp.exp(-0.5 * wide * wide) * np.sqrt(0.5 / np.pi).astype(wide.dtype)
+    return (wide * share).astype(x.dtype), (share + wide * density).astype(x.dtype)
 
 
 gelu.defvjp(_gelu_forward, _gelu_backward)
@@ -67,8 +70,9 @@ def attention(
 ) -> Float[Array, "b h n d"]:
     """softmax(query key^T) value, the softmax in float32; the caller scales the query.
 
-    Its gradient reads the weights once, and takes the sum that the softmax's needs from
-    the output, which is smaller (Dao et al. 2022, arXiv:2205.14135, appendix B.2).
+    Its gradient reads the weights once. In float32 it takes the sum that the softmax's
+    needs from the output, which is smaller (Dao et al. 2022, arXiv:2205.14135, appendix
+    B.2); weights of fewer bits do not add up to 1, and the sum is divided by theirs.
     """
     return _attention_forward(query, key, value)[0]
 
@@ -85,7 +89,11 @@ def _attention_backward(kept, gradient):
     of_value = jnp.einsum("bhnm,bhnd->bhmd", weights, gradient)
     of_weights = jnp.einsum("bhnd,bhmd->bhnm", gradient, value)
     wide = lambda x: x.astype(jnp.float32)
-    total = jnp.sum(wide(gradient) * wide(mixed), axis=-1, keepdims=True)
+    over = functools.partial(jnp.sum, axis=-1, keepdims=True)
+    if jnp.finfo(weights.dtype).bits >= 32:
+        total = over(gradient * mixed)
+    else:
+        total = over(wide(weights) * wide(of_weights)) / over(wide(weights))
     of_scores = (wide(weights) * (wide(of_weights) - total)).astype(query.dtype)
     of_query = jnp.einsum("bhnm,bhmd->bhnd", of_scores, key)
     return of_query, jnp.einsum("bhnm,bhnd->bhmd", of_scores, query), of_value

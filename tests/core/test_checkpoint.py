@@ -79,6 +79,12 @@ def test_what_a_killed_try_left_is_overwritten(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["weights"]
 
 
+def test_a_tree_beside_it_of_a_longer_name_stays(tmp_path):
+    for name in ("state", "state_of_old", "state"):
+        checkpoint.save_tree(tmp_path / name, tree())
+    assert (tmp_path / "state_of_old").is_dir()
+
+
 def test_a_slow_save_holds_what_was_true_when_it_began(tmp_path, monkeypatch):
     """Hooks hand over lists that they go on filling while the thread writes."""
     began, go_on, finish = threading.Event(), threading.Event(), checkpoint.finish

@@ -10,6 +10,7 @@ import pytest
 from jaxseg.models import convolution
 
 CASES = [(3, 1, 1), (3, 2, 1), (3, 1, 2), (3, 2, 4), (7, 2, 1), (2, 1, 1), (2, 2, 3)]
+CASES += [(3, 1, 5), (3, 1, 9), (3, 1, 20), (5, 1, 3), (2, 1, 2)]  # beyond the map too
 IMAGE = (2, 9, 12, 6)
 
 
@@ -42,8 +43,8 @@ def test_gradients_are_those_of_jax(size, stride, dilation, groups):
     rng = np.random.default_rng(0)
     shapes = IMAGE, (size, size, 6 // groups, 4)
     x, kernel = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
-    value = convolution.conv(x, kernel, stride, dilation)
-    np.testing.assert_array_equal(value, plain(x, kernel, stride, dilation))
+    value, wanted = (f(x, kernel, stride, dilation) for f in (convolution.conv, plain))
+    np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-5)
     found = gradients(convolution.conv, x, kernel, stride, dilation)
     for one, wanted in zip(found, gradients(plain, x, kernel, stride, dilation)):
         np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-5)
@@ -71,6 +72,16 @@ def test_other_platforms_have_the_gradients_of_jax(platform):
     assert len(set(found)) == 3
 
 
+@pytest.mark.parametrize("dilation, places", [(2, 9), (4, 9), (5, 3), (8, 1)])
+def test_a_dilated_one_is_a_product_for_each_place_on_the_map(dilation, places):
+    x, kernel = jnp.ones((1, 8, 5, 2)), jnp.ones((3, 3, 2, 2))
+    traced = jax.jit(lambda *given: convolution.conv(*given, 1, dilation))
+    traced = traced.trace(x, kernel)
+    for platform, count in {"cpu": places, "tpu": 0}.items():
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.dot_general") == count
+
+
 def test_frozen_kernels_get_none():
     x, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 3))
 
@@ -93,17 +104,19 @@ def test_the_gradient_by_a_product_is_that_of_jax(size):
 
 
 @pytest.mark.parametrize(
-    "shape, width, stride, products",
+    "shape, width, stride, chained, products",
     [  # many pixels for the channels, and enough channels
-        ((2, 32, 32, 32), 16, 1, 1),
-        ((2, 8, 8, 64), 64, 1, 0),
-        ((2, 32, 32, 3), 16, 1, 0),
-        ((2, 64, 64, 16), 16, 2, 0),
+        ((2, 32, 32, 32), 16, 1, True, 1),
+        ((2, 32, 32, 32), 16, 1, False, 0),
+        ((2, 8, 8, 64), 64, 1, True, 0),
+        ((2, 32, 32, 3), 16, 1, True, 0),
+        ((2, 64, 64, 16), 16, 2, True, 0),
     ],
 )
-def test_a_product_where_it_is_faster(shape, width, stride, products):
+def test_a_product_where_it_is_faster(shape, width, stride, chained, products):
     x, kernel = jnp.ones(shape), jnp.ones((3, 3, shape[-1], width))
-    loss = lambda x, kernel: jnp.sum(convolution.conv(x, kernel, stride, 1))
+    conv = lambda *given: convolution.conv(*given, stride, 1, chained)
+    loss = lambda x, kernel: jnp.sum(conv(x, kernel))
     traced = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel)
     for platform, count in {"cpu": products, "tpu": 0}.items():
         text = traced.lower(lowering_platforms=(platform,)).as_text()

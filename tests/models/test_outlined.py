@@ -1,3 +1,4 @@
+import chex
 import flax.errors
 import flax.linen as nn
 import jax
@@ -141,3 +142,37 @@ def test_modules_that_draw_are_refused(given):
 
     with pytest.raises(flax.errors.InvalidRngError):
         Drawing().apply({}, given[1], train=True, rngs={"dropout": jax.random.key(0)})
+
+
+class Twice(nn.Module):
+    """A frozen `conv1`, and a module with another one."""
+
+    outline: bool
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = layers.ConvNorm(4, name="conv1")(x, train=train)
+        block = Above(name="block")
+        if self.outline:
+            return outlined.call(block, x, train=train)
+        return block(x, train=train)
+
+
+class Above(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+        return layers.ConvNorm(4, name="conv1")(x, train=train)
+
+
+def test_a_frozen_module_freezes_no_other_of_its_name_inside():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6, 6, 3)), jnp.float32)
+    variables = initial.variables(Twice(False), (6, 6, 3), seed=0)
+    found = []
+    for outline in (False, True):
+        with freezing.evaluating({"conv1", "conv1/conv", "conv1/norm"}):
+            found.append(
+                Twice(outline).apply(variables, x, train=True, mutable=["batch_stats"])
+            )
+    chex.assert_trees_all_close(*found, rtol=1e-5)
+    mean = found[0][1]["batch_stats"]["block"]["conv1"]["norm"]["mean"]
+    assert np.any(mean)

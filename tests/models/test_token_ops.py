@@ -64,3 +64,33 @@ def test_bfloat16_stays(name):
     value, pull = jax.vjp(getattr(token_ops, name), *arguments[name])
     for found in (value, *pull(value)):
         assert found.dtype == x.dtype
+
+
+def test_attention_of_short_floats_is_as_near_to_float64_as_the_plain_one():
+    """Values of a large mean: what the sum of the weights lacks of 1 is multiplied by
+    it.
+    """
+    rng = np.random.default_rng(0)
+    query, key, value, gradient = rng.normal(size=(4, 1, 2, 40, 16))
+    exact = (query, key + 3, value + 10)
+
+    def of_query(attention, *given):
+        return jax.vjp(attention, *given)[1](gradient.astype(given[0].dtype))[0]
+
+    short = [jnp.asarray(x, jnp.bfloat16) for x in exact]
+    found = of_query(token_ops.attention, *short).astype(jnp.float32)
+    plain = of_query(plain_attention, *short).astype(jnp.float32)
+    wide = [jnp.asarray(x, jnp.float32) for x in short]
+    wanted = of_query(plain_attention, *wide)
+    error = lambda x: float(jnp.abs(x - wanted).max())
+    assert error(found) < 1.5 * error(plain)
+
+
+def test_gelu_of_short_floats():
+    x = jnp.linspace(-4, 4, 200).astype(jnp.bfloat16)
+    value, pull = jax.vjp(token_ops.gelu, x)
+    plain = lambda x: jax.nn.gelu(x, approximate=False)
+    wanted, wanted_pull = jax.vjp(plain, x.astype(jnp.float32))
+    np.testing.assert_allclose(value.astype("float32"), wanted, rtol=0.005, atol=1e-6)
+    (slope,), (wanted,) = pull(jnp.ones_like(x)), wanted_pull(jnp.ones(200))
+    np.testing.assert_allclose(slope.astype("float32"), wanted, rtol=0.005, atol=1e-6)

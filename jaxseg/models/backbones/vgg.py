@@ -24,15 +24,13 @@ class Level(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool):
+        fields = dict(bias=True, dtype=self.dtype, chained=True)
         for i in range(1, self.length + 1):
             if self.norm:
-                x = layers.ConvNorm(
-                    self.width, bias=True, dtype=self.dtype, name=f"conv{i}"
-                )(x, train=train)
+                conv = layers.ConvNorm(self.width, name=f"conv{i}", **fields)
+                x = conv(x, train=train)
             else:
-                conv = layers.Conv(
-                    self.width, bias=True, dtype=self.dtype, name=f"conv{i}"
-                )
+                conv = layers.Conv(self.width, name=f"conv{i}", **fields)
                 x = nn.relu(conv(x))
         return x
 
