@@ -26,6 +26,7 @@ from jaxseg.core import errors
 GRACE = 20  # seconds that a process which failed waits for the others
 FOREVER = 10**6  # seconds
 AHEAD = 2  # steps, see `Stop`
+KNOWN = "known_to_all"  # attribute of an error that all processes raise
 _numbers = itertools.count()  # of messages: all processes send and take them in order
 _sent: list[str] = []  # names of messages of process 0 that are not deleted yet
 _working: list[bool] = []  # not empty within `together`
@@ -78,18 +79,14 @@ def agreeing(limit: int = FOREVER) -> Iterator[None]:
     if count() == 1:
         yield
         return
-    failure = None
+    before, failure = sys.exception(), None
     try:
         yield
     except Exception as error:
+        if _is_known(error, before):
+            raise
         failure = error
-    reports = _every(_packed(failure), FOREVER if failure is None else limit, failure)
-    if failure is not None:
-        raise failure
-    for number, report in enumerate(reports):
-        if report is not None:
-            name, text = report
-            raise _unpacked([name, f"process {number}: {text}"])
+    _round(None, failure, limit)
 
 
 def first(make: Callable[[], Any]) -> Any:
@@ -100,45 +97,42 @@ def first(make: Callable[[], Any]) -> Any:
     """
     if shard()[1] == 1:
         return make()
-    if not leads():
-        failure, value = _take(FOREVER)
-        if failure is not None:
-            raise _unpacked(failure)
-        return value
+    value = failure = None
     try:
-        value = make()
+        value = make() if leads() else None
     except Exception as error:
-        _send([_packed(error), None])
-        raise
-    _send([None, value])
-    return value
+        failure = error
+    return _round(value, failure)[0]
 
 
 def every(value: Any) -> list[Any]:
-    """The values, as in `first`, of all processes that work together, in order."""
-    return [value] if shard()[1] == 1 else _every(value, FOREVER)
+    """The values, as in `first`, of all processes that work together, in order.
+
+    It raises, as `agreeing` does, what another raises instead of coming to it.
+    """
+    return [value] if shard()[1] == 1 else _round(value)
 
 
 def gathered(rows: Any) -> Any:
     """{name: array} of all processes that work together, joined along the first axis,
-    on process 0; on the others their own.
+    on process 0; on the others their own. It raises what `every` does.
     """
     if shard()[1] == 1:
         return rows
     own_rows = {name: np.asarray(x) for name, x in rows.items()}
-    parts = _gather(f"gather/{next(_numbers)}", own_rows, FOREVER)
+    parts = _round(own_rows, to_all=False)
     return {name: np.concatenate([part[name] for part in parts]) for name in rows}
 
 
 def call(message: Any) -> None:
     """Sends a message to the processes that wait in `called`."""
     if count() > 1:
-        _send(message)
+        _send(f"message/{next(_numbers)}", message)
 
 
 def called() -> Any:
     """The next message that process 0 sends with `call`."""
-    return _take(FOREVER)
+    return _get(f"message/{next(_numbers)}", FOREVER)
 
 
 def led(work: Callable[[], int]) -> int:
@@ -237,15 +231,49 @@ class Stop:
         return self.at is not None and step >= self.at
 
 
-def _every(value: Any, limit: int, failure: BaseException | None = None) -> list[Any]:
-    values = _gather(f"gather/{next(_numbers)}", value, limit, failure)
-    if not leads():
-        return _take(limit, failure)
-    for old in _sent:  # all have come to this point, so they have taken them
-        distributed.global_state.client.key_value_delete(old)
-    _sent.clear()
-    _send(values)
-    return values
+def _round(
+    value: Any,
+    failure: Exception | None = None,
+    limit: int = FOREVER,
+    to_all: bool = True,
+) -> list[Any]:
+    """The values of all, in order; where not `to_all`, on the others their own alone.
+
+    All raise if one brings a failure. `first`, `every`, `gathered` and the end of
+    `agreeing` are the same round: one that fails on its way to any of the first three
+    comes to the end of `agreeing`, and meets the others there.
+    """
+    limit = FOREVER if failure is None else limit
+    number, own_entry = next(_numbers), [_packed(failure), value]
+    entries = _gather(f"gather/{number}", own_entry, limit, failure)
+    if leads():
+        for old in _sent:  # all have come to this point, so they have taken them
+            distributed.global_state.client.key_value_delete(old)
+        _sent.clear()
+        reports = [[report, value if to_all else None] for report, value in entries]
+        _send(f"reply/{number}", reports)
+    else:
+        reports = _get(f"reply/{number}", limit, failure)
+        entries = reports if to_all else entries
+    for place_of, (report, _) in enumerate(reports):
+        if report is not None:
+            name, text = report
+            failure = failure or _unpacked([name, f"process {place_of}: {text}"])
+    if failure is not None:
+        vars(failure)[KNOWN] = True
+        raise failure
+    return [value for _, value in entries]
+
+
+def _is_known(error: BaseException | None, before: BaseException | None) -> bool:
+    """Whether all processes raise `error`, or what it was raised in the handling of;
+    before: the error whose handling had begun earlier.
+    """
+    while error is not None and error is not before:
+        if KNOWN in vars(error):
+            return True
+        error = error.__context__
+    return False
 
 
 def _gather(
@@ -265,19 +293,14 @@ def _gather(
     return values
 
 
-def _send(value: Any) -> None:
-    name = f"message/{next(_numbers)}"
+def _send(name: str, value: Any) -> None:
     data = serialization.msgpack_serialize(value)
     with _connected():
         distributed.global_state.client.key_value_set_bytes(name, data)
     _sent.append(name)
 
 
-def _take(limit: int, failure: BaseException | None = None) -> Any:
-    return _get(f"message/{next(_numbers)}", limit, failure)
-
-
-def _get(name: str, limit: int, failure: BaseException | None) -> Any:
+def _get(name: str, limit: int, failure: BaseException | None = None) -> Any:
     with _connected(failure):
         client = distributed.global_state.client
         data = client.blocking_key_value_get_bytes(name, 1000 * limit)

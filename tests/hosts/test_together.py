@@ -6,6 +6,8 @@ from tests.hosts import processes, work
 
 CASES = (
     "messages",
+    "one_fails",
+    "damaged",
     "arrays",
     "divided",
     "checkpoints",

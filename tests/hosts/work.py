@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import sys
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,65 @@ def messages(folder):
         assert hosts.led(lambda: 3) == 3
     else:
         assert hosts.called() == {"stage": "a"} and hosts.called() == {"code": 3}
+
+
+def one_fails(folder):
+    """What one raises on its way to an exchange, the others raise from the exchange."""
+    me, rows = hosts.place(), {"x": np.zeros(2)}
+    exchanges = (
+        lambda: hosts.every({"label": [8]}),
+        lambda: hosts.first(lambda: {"value": 1}),
+        lambda: hosts.gathered(rows),
+    )
+    for number in range(2):
+        theirs = f"process {number}: x.png" if me != number else "x.png: damaged"
+        for exchange in exchanges:
+            inner = hosts.agreeing() if me != number else contextlib.nullcontext()
+            with refused(errors.Damaged, theirs), hosts.together(), inner:
+                if me == number:
+                    raise errors.Damaged("x.png: damaged")
+                exchange()
+        with refused(OSError if me == 1 else errors.Damaged, ""), hosts.together():
+            try:
+                with hosts.agreeing():
+                    if me == number:
+                        raise errors.Damaged("x.png: damaged")
+            finally:
+                if me == 1:
+                    raise OSError("no space")  # the others do not wait for it
+        with refused((OSError, RuntimeError), "no space"), hosts.together():
+            try:
+                hosts.first(lambda: _raise(errors.Diverged("lost")))
+            except errors.Diverged:  # handled by all, so this is another error
+                with hosts.agreeing():
+                    if me == number:
+                        raise OSError("no space") from None
+    with hosts.together():
+        assert hosts.every(me) == [0, 1]
+
+
+def damaged(folder):
+    """A picture that one process cannot read ends the evaluation of both, by name."""
+    get = source.Source.__getitem__
+    for bad in (4, 6):  # of the second batch, each with another process
+
+        def item(self, index, bad=bad):
+            if index == bad:
+                raise errors.Damaged(f"{bad}.png: damaged")
+            return get(self, index)
+
+        with mock.patch.object(source.Source, "__getitem__", item):
+            try:
+                with hosts.together():
+                    judged.measured("detection")
+                text = "nothing raised"
+            except errors.UserError as error:
+                text = str(error)
+        with hosts.together():
+            reader, told = (0, 1) if bad == 4 else (1, 0)
+            texts = hosts.every(text)
+        assert texts[reader] == f"{bad}.png: damaged", texts
+        assert texts[told] == f"process {reader}: {bad}.png: damaged", texts
 
 
 def arrays(folder):
