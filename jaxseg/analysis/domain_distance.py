@@ -65,7 +65,7 @@ def run(
     which have their labels: Eq. 1, and the distance of the best one-to-one assignment.
 
     The array `embedding` [sets, DRAWN, 2] has the first images of each set by t-SNE
-    (Fig. 3a), NaN where there are fewer.
+    (Fig. 3a), NaN where there are fewer; one set alone has none.
     """
     vectors, size = {}, features.size(models.values())
     for number, (label, source) in enumerate(tools.sources.items()):
@@ -82,6 +82,8 @@ def run(
         for target in vectors
         for source in vectors
     ]
+    if len(vectors) < 2:
+        return tools_lib.Found(rows, {})
     drawn = [some[:DRAWN] for some in vectors.values()]
     points = np.full((len(drawn), DRAWN, 2), np.nan, np.float32)
     here = np.arange(DRAWN) < np.array([[len(some)] for some in drawn])
