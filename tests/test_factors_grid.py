@@ -313,7 +313,7 @@ def test_mistakes_are_named(more, text):
         load("factors", more=more)
 
 
-@pytest.mark.slow
+@pytest.mark.release  # more than a hundred trainings
 def test_the_grid_runs_at_its_smoke_size(tmp_path):
     """Each cell once, all measurements, and a line for each claim."""
     call = ["--config=configs/factors.py:grid,smoke", f"--workdir={tmp_path}"]
