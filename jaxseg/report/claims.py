@@ -6,7 +6,6 @@ intervals are too wide to say; with one seed there are none, and the means decid
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -149,17 +148,19 @@ def shortened(rules: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return list(rules), letters
 
 
-def above(groups: Groups, margin: float = 0.0, *, one_sample: bool = False) -> str:
+def above(
+    groups: Groups, margin: float = 0.0, sample: Sequence[int | float] = ()
+) -> str:
     """The verdict on `all of these differences are above 0`, by ABOVE and ENDS.
 
     margin: an interval that reaches from 0 or less to less than this excludes any
     difference that matters; the finding then does not hold, where it would else be
-    undecided. one_sample: the interval is of all values together, whatever their group;
-    else of the groups' means, as in `means`.
+    undecided. sample: independent values whose interval is asked for where those of
+    the groups are not; else the interval is of the groups' means, as in `means`.
     """
     each, overall = means(groups)
-    if one_sample:
-        overall = means({"": list(itertools.chain(*groups.values()))})[1]
+    if sample:
+        overall = means({"": sample})[1]
     every = all(one.mean > 0 for one in each.values())
     if overall.low is None:
         return HELD if every else WEAKLY if overall.mean > 0 else NOT
@@ -223,6 +224,21 @@ def shown(interval: Interval, form: str = "{:+.1f}") -> str:
     rounded = [form.format(number) for number in numbers]
     mean, *ends = [text if float(text) else form.format(0.0) for text in rounded]
     return mean + f" ({' to '.join(ends)})" * bool(ends)
+
+
+def times(logs: Interval) -> str:
+    """An interval of logarithms of ratios as ratios.
+
+    >>> times(Interval(math.log(2), 0.0, math.log(4)))
+    '2.00 (1.00 to 4.00) times'
+    """
+    ends = (None if log is None else math.exp(log) for log in logs)
+    return shown(Interval(*ends), "{:.2f}") + " times"
+
+
+def joined(*texts: str) -> str:
+    """The texts that say something, in one."""
+    return "; ".join(filter(None, texts))
 
 
 def size(groups: Groups) -> int:

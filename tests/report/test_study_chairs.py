@@ -176,6 +176,25 @@ def test_c2_is_undecided_where_seeds_scatter():
     assert verdict(made, "C2") == UNDECIDED
 
 
+def test_c2_takes_each_seed_once():
+    """What a run at 64 px has too much is growth before it and lacks behind it."""
+    made = Made().at("U-Net", 0.7, sizes=[32], noise=(0.0, 0.0, 0.0))
+    made.at("U-Net", 0.8, sizes=[64], noise=(0.05, -0.05, 0.0))
+    made.at("U-Net", 0.85, sizes=[128], noise=(0.0, 0.0, 0.0))
+    line = made.line("C2")
+    assert "grows: +7.5 (+7.5 to +7.5) in 2 of 2 cells" in line["measured"]
+    assert "by less: +5.0 (-19.8 to +29.8)" in line["measured"]  # 4.303 x 10 / sqrt(3)
+    assert (line["verdict"], line["count"]) == (UNDECIDED, 3)
+
+
+def test_c2_leaves_out_seeds_that_learned_nothing_at_one_size():
+    made = Made().at("U-Net", 0.7, 0.8)
+    made.at("U-Net", 0.85, sizes=[128], noise=(0.0, 0.01, -0.8))
+    line = made.line("C2")
+    assert (line["verdict"], line["count"]) == (HELD, 2)
+    assert line["measured"].endswith("; 1 of 3 left out, where a model learned nothing")
+
+
 @pytest.mark.parametrize(
     "at_32, noise, expected",
     [
@@ -251,6 +270,18 @@ def test_c4_asks_for_each_set():
     assert verdict(made, "C4") == WEAKLY
 
 
+def test_c4_leaves_out_seeds_of_which_a_model_learned_nothing():
+    made = Made()
+    for target in SETS:
+        made.on("U-Net", target, "random", 0.6, noise=(0.0, 0.01, -0.55))
+        made.on("U-Net", target, "scene_chairs", 0.65)
+        made.on("U-Net", target, "chairs", 0.7)
+    line = made.line("C4")
+    assert (line["verdict"], line["count"]) == (HELD, 6)
+    assert "scene_chairs over random: +5.0 (+5.0 to +5.0)" in line["measured"]
+    assert line["measured"].endswith("3 of 18 left out, where a model learned nothing")
+
+
 FAST = ((5, 0.95), (10, 1.0))
 SLOW = ((10, 0.5), (20, 1.0))
 
@@ -308,6 +339,7 @@ def test_c5_leaves_a_start_that_learned_nothing_out_of_the_steps(nothing):
     assert line["count"] == 8
     assert line["measured"].endswith("; 1 of 9 left out, where a model learned nothing")
     assert " 4.00 (4.00 to 4.00) times in 3 of 3 cells" in line["measured"]
+    assert "ends higher: +10.0 (+10.0 to +10.0) in 3 of 3" in line["measured"]
 
 
 def test_c5_has_no_steps_to_compare_where_every_random_start_learned_nothing():
@@ -510,6 +542,13 @@ def test_c9_leaves_out_an_fcn_that_learned_nothing():
     line = made.on(R50, "car", "chairs", 0.6).line("C9")
     assert (line["verdict"], line["count"]) == (HELD, 3)
     assert "FCN-VGG-16 scored 0.300 on chairs" in line["measured"]
+
+
+def test_c9_leaves_out_seeds_of_which_a_model_learned_nothing():
+    made = Made().on(R50, "car", "random", 0.5, noise=(0.0, -0.45, 0.0))
+    line = made.on(R50, "car", "chairs", 0.6, noise=(0.0, 0.0, 0.001)).line("C9")
+    assert (line["verdict"], line["count"]) == (HELD, 2)
+    assert "1 of 3 left out" in line["measured"]
 
 
 @pytest.fixture(scope="module")

@@ -153,4 +153,4 @@ def test_kendall_by_hand():
 
 def test_one_sample_of_groups_of_one():
     assert claims.above({"a": [1.0], "b": [9.0]}) == HELD
-    assert claims.above({"a": [1.0], "b": [9.0]}, one_sample=True) == UNDECIDED
+    assert claims.above({"a": [1.0], "b": [9.0]}, sample=[1.0, 9.0]) == UNDECIDED

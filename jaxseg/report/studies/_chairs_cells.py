@@ -1,7 +1,7 @@
 """What the chairs study measured, by cell: `studies/chairs.py` has the columns."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxseg.core import errors
@@ -19,6 +19,7 @@ ROLES = ("Ft", "Ri", "P")  # fine-tuned, from random weights, the pretrained mod
 STARTS = {"Ft": "chairs", "Ri": "random"}  # sources, as `failed` names them
 REESTIMATED, RAW = "re-estimated", "raw"  # batch statistics on the path
 Number = gains.Number
+Place = tuple[str, tuple[int, ...]]  # (target, seeds) of the models compared
 Seeds = Mapping[int, Number]
 Paths = dict[tuple[str, int], dict[str, list[Mapping[str, Any]]]]
 
@@ -92,6 +93,24 @@ def failed(own: view.View) -> set[tuple[str, str, int]]:
         for row in runs(own, objects(UNET, target, source))
         if not gains.learned(row)
     }
+
+
+def kept(own: view.View, places: Iterable[Place]) -> tuple[list[Place], str]:
+    """The places whose models, Ft and Ri of each seed, all learned something, and words
+    on how many have a model that did not; '' for none.
+    """
+    lost = failed(own)
+    found, of = [], list(places)
+    for target, seeds in of:
+        models = {(target, kind, s) for kind in STARTS for s in seeds}
+        found += [(target, seeds)] * (not models & lost)
+    return found, left_out(len(of), len(found))
+
+
+def left_out(of: int, kept: int) -> str:
+    """Words on how many of something were kept; '' for all."""
+    words = f"{of - kept} of {of} left out, where a model learned nothing"
+    return words if kept < of else ""
 
 
 def distances(own: view.View, layer: str = "total") -> dict[str, dict[tuple, Number]]:

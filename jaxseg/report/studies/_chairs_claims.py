@@ -1,4 +1,4 @@
-"""What C1 to C9 of `studies/chairs.py` measured, and their verdicts.
+"""What C1 to C5 and C9 of `studies/chairs.py` measured, and their verdicts.
 
 Differences are of IoU in per cent, between runs of the same seed.
 """
@@ -6,7 +6,7 @@ Differences are of IoU in per cent, between runs of the same seed.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jaxseg.report import claims, curves
 from jaxseg.report.studies import _chairs_cells as cells
@@ -15,21 +15,19 @@ from jaxseg.report.view import View
 # Of IoU, and of distances and steps: an interval that covers 0 and ends below this
 # excludes any difference that matters.
 POINT, RATIO = 1.0, 1.05
-BARRIER = 10.0  # per cent of IoU lost on the path, from which there is a barrier
 FASTER = "steps of the random start over those of the pretrained"
-Place = tuple[str, tuple[int, ...]]  # (target, seeds) of the models compared
 Values = Callable[[View, Mapping], cells.Seeds]  # `cells.values` or `cells.learned`
 
 
 def c1(view: View) -> claims.Result:
     """The U-Net minus each FCN; they share the U-Net, so that each is judged alone."""
     every, kept = _over(view, cells.values), _over(view, cells.learned)
-    words = _left_out(claims.size(every), claims.size(kept))
+    words = cells.left_out(claims.size(every), claims.size(kept))
     if not kept:
         return claims.nothing(words or "no U-Net beside an FCN at 64 px")
     parts = {f"over {model}": {"": some} for model, some in kept.items()}
     text, count, verdict = _parts(parts, partly=True)
-    return _joined(text, words), count, verdict
+    return claims.joined(text, words), count, verdict
 
 
 def _over(view: View, values: Values) -> claims.Groups:
@@ -40,37 +38,57 @@ def _over(view: View, values: Values) -> claims.Groups:
 
 
 def c2(view: View) -> claims.Result:
-    """Differences of neighbouring sizes, and differences of these."""
-    at = {s: cells.values(view, cells.composites(cells.UNET, s)) for s in cells.SIZES}
-    sizes = [size for size in cells.SIZES if at[size]]
-    if len(sizes) < 3:
+    """Differences of neighbouring sizes, and differences of these. Neighbours share a
+    run, which enters them with opposite signs: the interval is of the mean by seed.
+    """
+    every, kept = _sized(view, cells.values), _sized(view, cells.learned)
+    if len(every) < 3:
         return claims.nothing("fewer than three resolutions of the U-Net")
-    growth = {
-        (small, large): cells.paired(at[large], at[small])
+    words = cells.left_out(*(len(next(iter(some.values()))) for some in (every, kept)))
+    if not all(kept.values()):
+        return claims.nothing(words or "no seed with all resolutions of the U-Net")
+    sizes = list(kept)
+    grows = {
+        (small, large): [b - a for a, b in zip(kept[small], kept[large])]
         for small, large in itertools.pairwise(sizes)
     }
     less = {
         (small, middle, large): [
-            2 * at[middle][seed] - at[small][seed] - at[large][seed]
-            for seed in sorted(set(at[small]) & set(at[middle]) & set(at[large]))
+            a - b for a, b in zip(grows[small, middle], grows[middle, large])
         ]
         for small, middle, large in zip(sizes, sizes[1:], sizes[2:])
     }
-    parts = {"grows": cells.filled(growth), "by less": cells.filled(less)}
-    text, count, verdict = _parts(parts, partly=True)
-    falls = count and claims.above(parts["grows"], POINT) == claims.NOT
-    return text, count, claims.NOT if falls else verdict
+    parts = {"grows": grows, "by less": less}
+    text, count, verdict = _parts(parts, partly=True, sample=_by_seed)
+    falls = claims.above(grows, POINT, _by_seed(grows)) == claims.NOT
+    return claims.joined(text, words), count, claims.NOT if falls else verdict
+
+
+def _sized(view: View, values: Values) -> dict[int, list[cells.Number]]:
+    """{size: IoU of the U-Net} on the seeds that have a value at all measured sizes."""
+    place = lambda size: cells.composites(cells.UNET, size)
+    sizes = [size for size in cells.SIZES if cells.values(view, place(size))]
+    at = {size: values(view, place(size)) for size in sizes}
+    seeds = sorted(set.intersection(*map(set, at.values()))) if at else []
+    return {size: [some[seed] for seed in seeds] for size, some in at.items()}
+
+
+def _by_seed(groups: claims.Groups) -> list[cells.Number]:
+    """The mean over groups of each seed, which all of them have."""
+    return [sum(some) / len(some) for some in zip(*groups.values(), strict=True)]
 
 
 def c3(view: View) -> claims.Result:
     """Pairs of models at each size, against the order of their means at 64 px."""
     groups = _ordered(view, cells.learned)
-    words = _left_out(claims.size(_ordered(view, cells.values)), claims.size(groups))
+    words = cells.left_out(
+        claims.size(_ordered(view, cells.values)), claims.size(groups)
+    )
     if not groups:
         none = "no two models at 64 px and another resolution"
         return claims.nothing(words or none)
     text, verdict = _kept(groups)
-    return _joined(text, words), claims.size(groups), verdict
+    return claims.joined(text, words), claims.size(groups), verdict
 
 
 def _kept(groups: claims.Groups) -> tuple[str, str]:
@@ -112,70 +130,56 @@ def _ordered(view: View, values: Values) -> claims.Groups:
 
 def c4(view: View) -> claims.Result:
     """Chairs minus scene chairs, and scene chairs minus random weights, of each set."""
-    at = lambda *place: cells.values(view, cells.objects(cells.UNET, *place))
-    order = ("chairs", "scene_chairs", "random")
-    parts = {
+    every, kept = _steps(view, cells.values), _steps(view, cells.learned)
+    words = cells.left_out(
+        *(sum(map(claims.size, some.values())) for some in (every, kept))
+    )
+    text, count, verdict = _parts(kept, partly=True)
+    return claims.joined(text, words), count, verdict
+
+
+def _steps(view: View, values: Values) -> dict[str, claims.Groups]:
+    """{a source over the next: {set: differences}} of the U-Net."""
+    at = lambda *place: values(view, cells.objects(cells.UNET, *place))
+    return {
         f"{better} over {worse}": cells.filled(
             {t: cells.paired(at(t, better), at(t, worse)) for t in cells.targets(view)}
         )
-        for better, worse in itertools.pairwise(order)
+        for better, worse in itertools.pairwise(("chairs", "scene_chairs", "random"))
     }
-    return _parts(parts, partly=True)
 
 
 def c5(view: View) -> claims.Result:
-    """Final IoU, and logarithms of the ratio of steps to one bar, of each set. There is
-    no such bar for a start that learned nothing.
-    """
-    higher: dict[str, list[cells.Number]] = {}
-    lines: dict[Place, tuple] = {}
+    """Final IoU, and logarithms of the ratio of steps to one bar, of each set."""
     at = functools.partial(cells.objects, cells.UNET)
+    pairs: dict[cells.Place, tuple] = {}
     for target in cells.targets(view):
         pretrained, scratch = (
             {row["seed"]: row for row in cells.runs(view, at(target, source))}
             for source in ("chairs", "random")
         )
         for seed in sorted(set(pretrained) & set(scratch)):
-            pair = pretrained[seed], scratch[seed]
-            difference = 100 * (pair[0]["value"] - pair[1]["value"])
-            higher.setdefault(target, []).append(difference)
-            drawn = [view.curve(row, cells.IOU) for row in pair]
-            if all(drawn):
-                lines[target, (seed,)] = *drawn, pair[0]["higher_is_better"]
-    kept, words = _learned(view, lines)
-    if lines and not kept:
+            pairs[target, (seed,)] = pretrained[seed], scratch[seed]
+    kept, words = cells.kept(view, pairs)
+    if pairs and not kept:
         return claims.nothing(words)
+    higher: dict[str, list[cells.Number]] = {}
     faster: dict[str, list[cells.Number]] = {}
     late = 0
     for place in kept:
-        faster.setdefault(place[0], []).append(head_start(*lines[place]))
-        pretrained, scratch, higher_is_better = lines[place]
-        bar = curves.close(scratch, higher_is_better)
-        late += curves.reached(pretrained, bar, higher_is_better) is None
-    never = f"{late} of {len(kept)} pretrained never get there" if late else ""
+        pair = pairs[place]
+        difference = 100 * (pair[0]["value"] - pair[1]["value"])
+        higher.setdefault(place[0], []).append(difference)
+        pretrained, scratch = lines = [view.curve(row, cells.IOU) for row in pair]
+        if all(lines):
+            upward = pair[0]["higher_is_better"]
+            faster.setdefault(place[0], []).append(head_start(*lines, upward))
+            bar = curves.close(scratch, upward)
+            late += curves.reached(pretrained, bar, upward) is None
+    of = claims.size(faster)
+    never = f"{late} of {of} pretrained never get there" if late else ""
     text, count, verdict = _parts({"ends higher": higher, FASTER: faster})
-    return _joined(text, never, words), count, verdict
-
-
-def _learned(view: View, places: Iterable[Place]) -> tuple[list[Place], str]:
-    """The places whose models, Ft and Ri of each seed, all learned something, and words
-    on how many have a model that did not; '' for none.
-    """
-    failed = cells.failed(view)
-    kept, of = [], list(places)
-    for target, seeds in of:
-        models = {(target, kind, s) for kind in cells.STARTS for s in seeds}
-        kept += [(target, seeds)] * (not models & failed)
-    return kept, _left_out(len(of), len(kept))
-
-
-def _left_out(of: int, kept: int) -> str:
-    words = f"{of - kept} of {of} left out, where a model learned nothing"
-    return words if kept < of else ""
-
-
-def _joined(*texts: str) -> str:
-    return "; ".join(filter(None, texts))
+    return claims.joined(text, never, words), count, verdict
 
 
 def head_start(
@@ -197,96 +201,39 @@ def head_start(
     return math.log(steps[1] / steps[0])
 
 
-def c6(view: View) -> claims.Result:
-    """Pairs of seeds 0 and 1, 2 and 3, ...: no model is in two of them."""
-    apart = lambda numbers: numbers[0] % 2 == 0 and numbers[1] == numbers[0] + 1
-    return _nearer(view, "Ft-Ft", "Ri-Ri", apart)
-
-
-def c7(view: View) -> claims.Result:
-    """Every fine-tuned model and random start with the model P."""
-    return _nearer(view, "Ft-P", "Ri-P", lambda numbers: True)
-
-
-def _nearer(
-    view: View, near: str, far: str, counted: Callable[[tuple[int, ...]], bool]
-) -> claims.Result:
-    """Whether pairs of one kind are nearer than those of another, by log ratio."""
-    found = cells.distances(view)
-    shared = [p for p in found[near] if p in found[far] and counted(p[1])]
-    if not shared:
-        return claims.nothing(f"no distances of {near} beside {far}")
-    shared, words = _learned(view, shared)
-    if not shared:
-        return claims.nothing(words)
-    mean = lambda kind: sum(found[kind][place] for place in shared) / len(shared)
-    text = f"{near} {mean(near):.4g}, {far} {mean(far):.4g}"
-    groups: dict[str, list[cells.Number]] = {}
-    for place in shared:
-        log = math.log(found[far][place] / found[near][place])
-        groups.setdefault(place[0], []).append(log)
-    every = list(itertools.chain(*groups.values()))
-    text += f"; {far} is {_times(claims.means({'': every})[1])} as far"
-    verdict = claims.above(groups, math.log(RATIO), one_sample=True)
-    return _joined(text, words), len(shared), verdict
-
-
-def c8(view: View) -> claims.Result:
-    """The largest fall of IoU on each path, against BARRIER."""
-    found = {kind: cells.paths(view, kind) for kind in ("Ft-Ft", "Ri-Ri")}
-    paths = sorted(set(found["Ft-Ft"]) & set(found["Ri-Ri"]))
-    if not paths:
-        return claims.nothing("no path between fine-tuned models and random starts")
-    kept, lost = _learned(view, [(target, (s, s + 1)) for target, s in paths])
-    if not kept:
-        return claims.nothing(lost)
-    shared = [(target, seeds[0]) for target, seeds in kept]
-    words, verdicts = [], []
-    for kind, sign in (("Ft-Ft", -1), ("Ri-Ri", 1)):
-        ways = [cells.fair(found[kind][place]) for place in shared]
-        drops = [cells.drop(rows) for rows in ways]
-        barrier = sum(rows[0]["barrier"] for rows in ways) / len(ways)
-        fall = claims.shown(_fall(drops), "{:.1f}")
-        words.append(
-            f"{kind}: IoU falls by {fall} %, barrier of the loss {barrier:.3g}"
-        )
-        margins = {p: [sign * (d - BARRIER)] for p, d in zip(shared, drops)}
-        verdicts.append(claims.above(margins, one_sample=True))
-    return _joined(*words, lost), len(shared), claims.joint(verdicts)
-
-
-def _fall(drops: Sequence[cells.Number]) -> claims.Interval:
-    """The mean fall; its interval is cut at 0 and 100 per cent, where falls end."""
-    mean, *ends = claims.means({"": drops})[1]
-    ends = [None if end is None else min(max(end, 0.0), 100.0) for end in ends]
-    return claims.Interval(mean, *ends)
-
-
 def c9(view: View) -> claims.Result:
     """Chairs minus random weights in each cell of an FCN that learned chairs."""
     lost = {m: cells.unlearned(view, m, "chairs") for m in cells.FCNS}
-    words = _joined(*lost.values())
-    at = lambda *place: cells.values(view, cells.objects(*place))
-    groups = cells.filled(
-        {
-            (model, t): cells.paired(at(model, t, "chairs"), at(model, t, "random"))
-            for model in cells.FCNS
-            if not lost[model]
-            for t in cells.targets(view)
-        }
-    )
-    if not groups and words:
+    words = claims.joined(*lost.values())
+    models = [model for model in cells.FCNS if not lost[model]]
+    every, kept = (_helped(view, models, v) for v in (cells.values, cells.learned))
+    left = cells.left_out(claims.size(every), claims.size(kept))
+    if not every and words:
         return words, sum(map(bool, lost.values())), claims.UNLEARNED
-    if not groups:
-        return claims.nothing("no FCN from chairs beside one from random weights")
-    each, _ = claims.means(groups)
+    if not kept:
+        return claims.nothing(
+            left or "no FCN from chairs beside one from random weights"
+        )
+    each, _ = claims.means(kept)
     worse = [f"{model} on {t}" for (model, t), one in each.items() if one.mean <= 0]
     text = f"better in {len(each) - len(worse)} of {len(each)} cells"
     if all(one.low is not None for one in each.values()):
         text += f", {sum(one.low > 0 for one in each.values())} surely"
     text += f", not {', '.join(worse)}" * bool(worse)
-    size = claims.size(groups)
-    return _joined(text, words), size, _most(each, len(each) - len(worse))
+    verdict = _most(each, len(each) - len(worse))
+    return claims.joined(text, left, words), claims.size(kept), verdict
+
+
+def _helped(view: View, models: Sequence[str], values: Values) -> claims.Groups:
+    """{(FCN, set): chairs minus random weights}."""
+    at = lambda *place: values(view, cells.objects(*place))
+    return cells.filled(
+        {
+            (model, t): cells.paired(at(model, t, "chairs"), at(model, t, "random"))
+            for model in models
+            for t in cells.targets(view)
+        }
+    )
 
 
 def _most(each: Mapping[tuple, claims.Interval], better: int) -> str:
@@ -303,29 +250,30 @@ def _most(each: Mapping[tuple, claims.Interval], better: int) -> str:
 
 
 def _parts(
-    parts: Mapping[str, claims.Groups], *, partly: bool = False
+    parts: Mapping[str, claims.Groups],
+    *,
+    partly: bool = False,
+    sample: Callable[[claims.Groups], Sequence[cells.Number]] = lambda groups: (),
 ) -> claims.Result:
-    """The result of a finding of several parts; the count is of the smallest."""
+    """The result of a finding of several parts; the count is of the smallest. sample:
+    the independent values of a part's groups, as `claims.above` takes them.
+    """
     missing = [name for name, groups in parts.items() if not groups]
     if missing:
         return claims.nothing(f"no two cells for: {', '.join(missing)}")
     words, verdicts = [], []
     for name, groups in parts.items():
         each, mean = claims.means(groups)
-        text = _times(mean) if name == FASTER else claims.shown(mean)
+        own = sample(groups)
+        mean = claims.means({"": own})[1] if own else mean
+        text = claims.times(mean) if name == FASTER else claims.shown(mean)
         above = sum(one.mean > 0 for one in each.values())
         text += f" in {above} of {len(each)} cells" * (len(each) > 1)
         words.append(f"{name}: {text}")
         margin = math.log(RATIO) if name == FASTER else POINT
-        verdicts.append(claims.above(groups, margin))
+        verdicts.append(claims.above(groups, margin, own))
     count = min(map(claims.size, parts.values()))
     return "; ".join(words), count, claims.joint(verdicts, partly=partly)
-
-
-def _times(logs: claims.Interval) -> str:
-    """An interval of logarithms of ratios as ratios."""
-    ends = (None if log is None else math.exp(log) for log in logs)
-    return claims.shown(claims.Interval(*ends), "{:.2f}") + " times"
 
 
 def gated(
