@@ -33,7 +33,7 @@ FENCES = {
     "orbax": ("jaxseg.core.checkpoint.",),
     "torch": ("jaxseg.models.pretrained.torch_file.",),
     "matplotlib": ("jaxseg.report.",),
-    "sklearn": ("jaxseg.analysis.tsne.",),
+    "sklearn": ("jaxseg.analysis.",),
     "absl": (),
     "ray": (),
     "tensorflow": (),
@@ -43,6 +43,7 @@ IMPORTED_AS = {
     "openexr": "OpenEXR",
     "orbax_checkpoint": "orbax",
     "pillow": "PIL",
+    "scikit_learn": "sklearn",
     "tensorboardx": "tensorboardX",
 }
 NEVER_IMPORTED = {

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxseg.analysis import features, tsne
+from jaxseg.analysis import features
 from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules
 from jaxseg.data.spec import DataSpec
 
 ROLES = ("model",)  # of the parents
-VERSION = 2
+VERSION = 3
 DRAWN = 150  # images of a set in Fig. 3a
 
 
@@ -87,7 +87,7 @@ def run(
     drawn = [some[:DRAWN] for some in vectors.values()]
     points = np.full((len(drawn), DRAWN, 2), np.nan, np.float32)
     here = np.arange(DRAWN) < np.array([[len(some)] for some in drawn])
-    points[here] = tsne.embedding(np.concatenate(drawn))
+    points[here] = features.plane(np.concatenate(drawn))
     return tools_lib.Found(rows, {"embedding": points})
 
 

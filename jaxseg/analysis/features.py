@@ -81,3 +81,21 @@ def collect(
         row = pooled(features(image), batch["scaled"], canvas=image.shape[1:3])
         rows.append(np.asarray(row)[batch["valid"]])
     return np.concatenate(rows)
+
+
+def plane(
+    vectors: Float[np.ndarray, "n d"], metric: str = "euclidean"
+) -> Float[np.ndarray, "n 2"]:
+    """float32 [N, 2]: t-SNE of the vectors from their principal components on, so that
+    equal input gives equal output; few vectors have a lower perplexity than 30.
+    """
+    from sklearn import manifold  # a second: a plan does without
+
+    alike = not np.ptp(vectors, axis=0).any()  # which has no principal component
+    model = manifold.TSNE(
+        perplexity=min(30.0, (len(vectors) - 1) / 3),
+        metric=metric,
+        init="random" if alike else "pca",
+        random_state=0,
+    )
+    return model.fit_transform(np.asarray(vectors, np.float32))

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from jaxseg.analysis import features, tsne
+from jaxseg.analysis import features
 from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules
 from jaxseg.data.spec import DataSpec
 
 ROLES = None  # of the parents: task types, any two or more
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,17 +58,26 @@ def compared(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """([2, M, N] silhouettes by model and by image, [M, N, 2] points of the plane) of
     the features [M, N, D] of N images in M models.
     """
+    from sklearn import metrics  # a second: a plan does without
+
     count, images = vectors.shape[:2]
     flat = vectors.reshape(count * images, -1)
     model, image = (x.ravel() for x in np.indices((count, images)))
-    apart = tsne.distances(flat, "cosine")
-    scores = [tsne.silhouettes(apart, labels) for labels in (model, image)]
-    points = tsne.embedding(flat, "cosine").reshape(count, images, 2)
+    scores = [
+        metrics.silhouette_samples(flat, labels, metric="cosine")
+        for labels in (model, image)
+    ]
+    points = features.plane(flat, "cosine").reshape(count, images, 2)
     return np.reshape(scores, (2, count, images)), points
 
 
 def _check_alike(vectors: Mapping[str, np.ndarray]) -> None:
-    """UserError unless all models give vectors of one length."""
+    """UserError unless all models give vectors of one length, of two images or more."""
+    count = len(next(iter(vectors.values())))
+    if count < 2:
+        raise errors.UserError(
+            f"task_features: images of data: {count}, allowed: 2 and more"
+        )
     lengths = {role: x.shape[1] for role, x in vectors.items()}
     if len(set(lengths.values())) > 1:
         raise errors.UserError(

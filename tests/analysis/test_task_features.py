@@ -49,10 +49,10 @@ class Model:
         return tuple(maps[: 1 if self.own is None else 2])
 
 
-def found(*models):
-    spec = {"name": "task_features", "data": {"name": NAME, "count": 3}}
+def found(*models, count=3):
+    spec = {"name": "task_features", "data": {"name": NAME, "count": count}}
     spec = binding.bind(task_features.Spec, section=spec, where="")
-    source = source_lib.open(NAME, split="train", count=3)
+    source = source_lib.open(NAME, split="train", count=count)
     roles = dict(zip(("segmentation", "depth"), models))
     return task_features.run(roles, spec, tools.Tools({"data": source}))
 
@@ -77,3 +77,5 @@ def test_models_that_cannot_be_compared():
         ))  # fmt: skip
     with pytest.raises(errors.UserError, match="without preprocessing"):
         found(Model(1.0, None), Model(2.0, None))
+    with pytest.raises(errors.UserError, match="images of data: 1, allowed: 2"):
+        found(Model(1.0, KNOWN), Model(2.0, None), count=1)
