@@ -313,9 +313,9 @@ def test_mistakes_are_named(more, text):
         load("factors", more=more)
 
 
-@pytest.mark.release  # more than a hundred trainings
+@pytest.mark.slow
 def test_the_grid_runs_at_its_smoke_size(tmp_path):
-    """Each cell once, all measurements, and a line for each claim."""
+    """All targets of each setting, all sources, all measurements; a line a claim."""
     call = ["--config=configs/factors.py:grid,smoke", f"--workdir={tmp_path}"]
     assert main.main(call) == 0
 
@@ -323,12 +323,19 @@ def test_the_grid_runs_at_its_smoke_size(tmp_path):
         with open(tmp_path / "report" / name, newline="") as file:
             return list(csv.DictReader(file))
 
-    cells = {(r["setting"], r["target"], r["source"]) for r in table("results.csv")}
-    planned = {
-        (row["setting"], row["target"], row["source"])
+    planned = [
+        row
         for role in ("target", "source", "pretraining")
         for found in rows(role).values()
         for row in found
+    ]
+    results = table("results.csv")
+    for keys in (("role", "setting", "target"), ("source",)):
+        made, wanted = (
+            {tuple(row.get(key) or "" for key in keys) for row in some}
+            for some in (results, planned)
+        )
+        assert made == wanted
+    assert {row["claim"] for row in table("claims.csv")} >= {
+        f"A{number}" for number in range(1, 15)
     }
-    assert cells == planned
-    assert {row["claim"] for row in table("claims.csv")} > {"A1", "A2", "A3"}

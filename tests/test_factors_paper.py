@@ -1,6 +1,7 @@
 """The plan of the factors paper: its sets, its cells, counted against its tables."""
 
 import collections
+import csv
 import functools
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from configs import _factors_sets as table
 from configs import _factors_stages as stages_of
 from configs import common, factors
+from jaxseg import main
 from jaxseg.core import errors
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
@@ -90,15 +92,15 @@ def test_the_sets_are_those_of_table_1():
 
 
 @functools.cache
-def smoke():
-    """The plan at its smoke size: each cell once."""
-    return chain.plan(chain.bind(load("factors", more="paper,smoke")))
+def whole():
+    """The plan with a network that is traced in no time."""
+    return chain.plan(chain.bind(load("factors", more="paper,variant=tiny")))
 
 
 def cells():
     """{setting: rows of the gain table, as if measured}, without the baselines."""
     found = collections.defaultdict(list)
-    for stage in smoke().stages:
+    for stage in whole().stages:
         for row in stage.columns:
             if row["role"] == "target" and row["source"] not in ("ilsvrc", "random"):
                 found[row["setting"]].append(row | {"gain": 0.0})
@@ -281,7 +283,7 @@ def test_recipes_are_the_printed_ones():
 
 def test_multi_source_models():
     """5.1: a head for each set, of which only the backbone is taken."""
-    found = smoke().by_name
+    found = whole().by_name
     names = {
         "multi": {
             *("isaid", "coco", "mapillary", "scannet", "suim", "vgallery", "vkitti")
@@ -411,3 +413,29 @@ def test_tiny_trees_have_what_the_smoke_size_reads(name, trees, monkeypatch):
         for example in (source[0], source[3]):
             found = example[FIELDS[common.parts(name)[1]]]
             assert found.size and found.any()
+
+
+@pytest.mark.slow
+def test_the_paper_runs_at_its_smoke_size(trees, tmp_path, monkeypatch):
+    """On trees of all twenty sets and of ILSVRC: all targets of each setting, all
+    sources and multi-source models, distances and features; a line a claim.
+    """
+    monkeypatch.setenv("JAXSEG_DATA", str(trees))
+    call = ["--config=configs/factors.py:paper,smoke", f"--workdir={tmp_path}"]
+    assert main.main(call) == 0
+
+    def table(name):
+        with open(tmp_path / "report" / name, newline="") as file:
+            return list(csv.DictReader(file))
+
+    results = table("results.csv")
+    planned = [row for stage in whole().stages for row in stage.columns]
+    for keys in (("role", "setting", "target"), ("source",)):
+        made, wanted = (
+            {tuple(row.get(key) or "" for key in keys) for row in some}
+            for some in (results, planned)
+        )
+        assert made == wanted
+    assert {row["claim"] for row in table("claims.csv")} >= {
+        f"A{number}" for number in range(1, 15)
+    }

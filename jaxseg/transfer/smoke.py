@@ -1,11 +1,11 @@
-"""A study at its smoke size: all that it has, each cell once, in minutes.
+"""A study at its smoke size: all that it has, each thing once, in minutes.
 
 A part with sizes of its own says beside its `build` or `run` what is small: a backbone
 by its variant `tiny`; a head, a task or an analysis by TINY = {field: value}, if it
 needs one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jaxseg.core import lookup
@@ -13,6 +13,12 @@ from jaxseg.models import model as models
 
 SIDE, IMAGES, STEPS, BATCH = 64, 4, 2, 2
 AT_MOST = {"eval_every": 1, "patience": 1, "accumulate": BATCH}
+START = (
+    "source",
+    "baseline",
+    "overlap",
+    "seed",
+)  # columns that say what one starts from
 TASKS, ANALYSES = "jaxseg.tasks", "jaxseg.analysis"
 Section = Mapping[str, Any]
 
@@ -22,10 +28,10 @@ def small(stages: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
 
     Data sets, tasks, heads, transplants and protocols stay. Backbones are `tiny`,
     images of SIDE pixels, at most IMAGES of each split, which needs as many; STEPS
-    steps of BATCH images; one rate; each cell of a table once: a stage whose columns
-    differ only in the seed from those of one before it is left out, unless another
-    stage needs it. Evaluations of what a draw left out are of the held-out part of a
-    draw. Imported weights stay, so give those of tiny networks.
+    steps of BATCH images; one rate. Of the cells those stay that show a line of a
+    table, a source or a chain of task types for the first time, and what other stages
+    need. Evaluations of what a draw left out are of the held-out part of a draw.
+    Imported weights stay, so give those of tiny networks.
     """
     inner = {name for stage in stages.values() for name in _parents(stage)}
     rules = {"train": _training, "measure": _measurement}
@@ -138,22 +144,42 @@ def _of_one_rate(select: Section, stages: Mapping[str, Section]) -> dict[str, st
 
 
 def _once(stages: Mapping[str, Section], inner: Iterable[str]) -> set[str]:
-    """Names of the stages that fill no cell for a second time, and of all that they
+    """Names of the stages that bring something new, by `_brings`, and of all that they
     descend from. inner: names of parents; without a cell they are there for these.
     """
-    seen: list[list[dict[str, Any]]] = []
+    seen: set[tuple] = set()
     again, needed = set(), set()
     for name, stage in stages.items():
-        rows: Sequence[Section] = stage.get("columns") or ()
-        cells = [{k: v for k, v in row.items() if k != "seed"} for row in rows]
-        if cells in seen or (not cells and name in inner):
+        new = set(_brings(stage, stages)) - seen
+        seen |= new
+        if not new and (stage.get("columns") or name in inner):
             again.add(name)
-        elif cells:
-            seen.append(cells)
     for name, stage in reversed(stages.items()):
         if name in needed or name not in again:
             needed |= {name, *_parents(stage)}
     return needed
+
+
+def _brings(stage: Section, stages: Mapping[str, Section]) -> Iterator[tuple]:
+    """What the cells of a stage show, whatever their seed: for each network (the column
+    `variant`) each line of a table from any start, each source, and each chain of task
+    types.
+    """
+    for row in stage.get("columns") or ():
+        line = {k: v for k, v in row.items() if k not in START}
+        yield "line", *sorted(map(repr, line.items()))
+        yield "source", row.get("variant"), row.get("source")
+        yield "chain", row.get("variant"), *_tasks(stage, stages)
+
+
+def _tasks(stage: Section, stages: Mapping[str, Section]) -> Iterator[str]:
+    """Task types of all that a stage descends from, and its own."""
+    parents = list(_parents(stage))
+    for name in parents[:1] if stage["kind"] == "select" else parents:
+        yield from _tasks(stages[name], stages)
+    if stage["kind"] == "train":
+        tasks = [part["task"] for part in (stage.get("parts") or {"": stage}).values()]
+        yield "+".join(dict.fromkeys(task["name"] for task in tasks))
 
 
 def _parents(stage: Section) -> Iterable[str]:
