@@ -2,6 +2,7 @@ r"""The factors study in small: every setting, task type and claim, on embedded 
 
   --config=configs/factors.py:grid
   --config=configs/factors.py:grid,settings=small,seeds=5
+  --config=configs/factors.py:grid,real=camvid/11,root=DIR,size=96+128
   --config=configs/factors.py:grid,smoke
 
 As `_factors_paper.py`, with SIZES in the role of Table 1. Each set is the first draw of
@@ -46,7 +47,6 @@ SIZES = {
     "synthetic_gallery": 500,
 }
 SMALL_SOURCE = 300
-FEATURES = 100  # images of a set whose features are compared
 SOURCES = (
     "consumer_everyday",
     "consumer_market",
@@ -119,13 +119,18 @@ def whole(text):
         pretraining_images=4000,
         pretraining_steps=1500,
         variant="tiny",
+        real=("",),
+        root=("",),
+        size=(64, 64),
         smoke=False,
     )
+    real = worlds.on_disk(arg.real, arg.root, arg.size)
     seeds = dict.fromkeys(arg.settings, common.seeds(arg.other_seeds, "other_seeds"))
     study = stages_of.Study(
-        sets={name: one_set(name, arg) for name in (*arg.sources, *arg.targets)},
+        sets={name: one_set(name, arg) for name in (*arg.sources, *arg.targets)}
+        | {name: on_disk(name, arg) | fields for name, fields in real.items()},
         sources=tuple(arg.sources),
-        targets=tuple(arg.targets),
+        targets=(*arg.targets, *real),
         settings=tuple(arg.settings),
         groups=worlds.groups(arg.multi, largest(arg.sources)),
         pretraining=worlds.PRETRAINING,
@@ -169,6 +174,20 @@ def one_set(name, arg):
     )
 
 
+def on_disk(name, arg):
+    """What a set of SIZES and a real target, of all its images, share."""
+    _, task = common.parts(name)
+    effort = EFFORT.get(task, 1)
+    _, of_target, small = ((rate,) for rate in RATES[task])
+    return worlds.one_set(
+        name,
+        arg.variant,
+        counts=dict(full=None, small=arg.target_images * effort),
+        steps=dict(full=arg.full_steps, small=arg.target_steps * effort),
+        rates=dict(full=of_target, small=small),
+    )
+
+
 def largest(names):
     """Of each domain and task type the set with most images; parts of multi-source
     models (5.1).
@@ -184,8 +203,9 @@ def measures(study):
     """{stage name: section} of distances between sets and of features by task type."""
     made = {}
     if "segmentation" in study.groups:
-        names = dict.fromkeys((*study.sources, *study.targets))
-        own = [name for name in names if common.parts(name)[1] == "segmentation"]
+        own = [
+            one for one in study.sets.values() if one["task"]["name"] == "segmentation"
+        ]
         made["domain_distance"] = worlds.distances(own, f"sources/{stages_of.MULTI}")
     models = collections.defaultdict(dict)
     for name in study.sources:
@@ -204,6 +224,6 @@ def task_features(world, models):
         parents=dict(models, classification=worlds.PRETRAINING),
         analysis=dict(
             name="task_features",
-            data=dict(name=f"worlds/{world}", count=FEATURES),
+            data=dict(name=f"worlds/{world}", count=worlds.FEATURES),
         ),
     )

@@ -39,7 +39,12 @@ from configs import common
 
 PRETRAINING = "ilsvrc"
 STARTS = dict(weights="", arch="", choose="validation", smoke=False)
-NOT_IN_NAME = ("weights", "arch", "smoke")  # whose results differ by their keys anyway
+NOT_IN_NAME = (
+    "weights",
+    "arch",
+    "root",
+    "smoke",
+)  # whose results differ by their keys anyway
 FEATURES = 1000  # images of a set for Eq. 1 (3.2)
 FEATURES_BY_TASK, SHOWN = ("coco", "sun_rgbd"), 150  # sets and their images in Fig. 3
 FIELDS = {"hrnet": {"fusion": "bilinear"}}  # of a backbone

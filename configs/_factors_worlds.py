@@ -5,6 +5,7 @@ from configs import common
 
 PRETRAINING = "websearch"  # in the role of ILSVRC
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
+FEATURES = 100  # images of a set whose features are compared
 BATCH = 8  # of sources and targets alike, which then share one compiled program
 
 
@@ -43,6 +44,24 @@ def one_set(name, variant, **by_setting):
     )
 
 
+def on_disk(names, roots, size):
+    """{name: fields of a real set, in place of those of `one_set`}; roots: their
+    folders, none for sets below $JAXSEG_DATA.
+    """
+    names, roots = (list(filter(None, some)) for some in (names, roots))
+    if roots and len(roots) != len(names):
+        raise ValueError(
+            f"real={names}, root={roots}: allowed is a folder for each set, or none"
+        )
+    found = {}
+    for name, root in zip(names, roots or [None] * len(names)):
+        dataset, _ = common.parts(name)
+        data = dict(name=dataset, root=root, size=list(size), augment=common.AUGMENT)
+        domain = common.facts(dataset).domain
+        found[name] = dict(data=data, domain=domain, evaluation={})
+    return found
+
+
 def groups(tasks, sources):
     """{task type: sources of it} of the multi-source models that are asked for."""
     found = {}
@@ -55,14 +74,18 @@ def groups(tasks, sources):
     return found
 
 
-def distances(names, model):
-    """Eq. 1 between the images of all sets, in the pooled maps of a stage's model."""
-    worlds = dict.fromkeys(common.parts(name)[0] for name in names)
+def distances(sets, model):
+    """Eq. 1 between the images of sets, in the pooled maps of a stage's model; one of
+    several task types is there once.
+    """
+    drawn = {}
+    for one in sets:
+        place = {
+            key: one["data"][key] for key in ("name", "root") if key in one["data"]
+        }
+        drawn[one["data"]["name"]] = dict(place, count=FEATURES)
     return dict(
         kind="measure",
         parents={"model": model},
-        analysis=dict(
-            name="domain_distance",
-            datasets=[dict(name=f"worlds/{world}", count=100) for world in worlds],
-        ),
+        analysis=dict(name="domain_distance", datasets=list(drawn.values())),
     )

@@ -1,7 +1,7 @@
 r"""Chair Segments (Pinto-Alva et al. 2020): four networks, and chairs as a source.
 
   python -m jaxseg.main --config=configs/chairs.py
-  python -m jaxseg.main --config=configs/chairs.py:seeds=4,sizes=32+64
+  python -m jaxseg.main --config=configs/chairs.py:seeds=6,sizes=32+64
   python -m jaxseg.main --config=configs/chairs.py:paper --plan
   python -m jaxseg.main --config=configs/chairs.py:paper,smoke
   python -m jaxseg.main --config=configs/chairs.py:paper,composites=DIR,objects=voc/cat
@@ -106,8 +106,8 @@ EMBEDDED = dict(
     sizes=(32, 64, 128),
     objects=("worlds/objects_car", "worlds/objects_horse", "worlds/objects_airplane"),
     scenes="worlds/objects_chairs",
-    seeds=3,
-    fcn_seeds=2,  # on objects
+    seeds=4,
+    fcn_seeds=(3, 2),  # at most, on composites and on objects
     batch=8,
     patience=8,
     images=1000,  # of composites and of scenes; 0: all
@@ -153,6 +153,10 @@ def get_config(arg=""):
         arg = common.parse(text, **own, **PAPER)
     if COMMON not in arg.sizes:
         raise ValueError(f"sizes={arg.sizes}: {COMMON} is missing, where models start")
+    if len(arg.fcn_seeds) != 2:
+        raise ValueError(
+            f"fcn_seeds={arg.fcn_seeds}: allowed are two, on composites and on objects"
+        )
     if len({short(name) for name in arg.objects}) < len(arg.objects):
         raise ValueError(f"objects={arg.objects}: two have the same last name")
     for name in COUNTS:
@@ -161,18 +165,15 @@ def get_config(arg=""):
     stages = {}
     for size in arg.sizes:
         for model in MODELS if size == COMMON else TABLE_1:
-            for seed in common.seeds(arg.seeds):
+            for seed in seeds_of(arg, model, "composites"):
                 stages[composites_name(model, size, seed)] = composites(
                     arg, model, size, seed
                 )
     stages["scene_chairs"] = scenes(arg)
     for dataset in arg.objects:
         for model in MODELS:
-            seeds = common.seeds(arg.seeds)
-            if model != "U-Net":
-                seeds = seeds[: len(common.seeds(arg.fcn_seeds, "fcn_seeds"))]
             for source in sources(model):
-                for seed in seeds:
+                for seed in seeds_of(arg, model, "objects"):
                     name = object_name(dataset, model, source, seed)
                     stages[name] = objects(arg, dataset, model, source, seed)
         stages |= measurements(arg, dataset)
@@ -184,6 +185,15 @@ def get_config(arg=""):
         columns=[dict(role="measure", setting="composites", target=f"chairs/{COMMON}")],
     )
     return common.study("chairs", stages, smoke=arg.smoke)
+
+
+def seeds_of(arg, model, recipe):
+    """The seeds of a model; most claims compare U-Nets, which have more."""
+    seeds = common.seeds(arg.seeds)
+    if model == "U-Net":
+        return seeds
+    most = dict(zip(("composites", "objects"), arg.fcn_seeds, strict=True))
+    return seeds[: len(common.seeds(most[recipe], "fcn_seeds"))]
 
 
 def composites_name(model, size, seed):

@@ -21,6 +21,9 @@ Ours: the background is dropped from mIoU as well (the paper does not say; with 
 its IoU would be 0), Adam with a cosine for all tasks in place of SGD with steps for
 segmentation (A.2), steps, rates and image counts, of which the paper prints none.
 
+`real` names sets on disk that join the targets, `root` their folders, `size` the height
+and width of their images: real=camvid/11+voc/boxes@detection,root=DIR+OTHER.
+
 `multi` names task types: all sources of one are trained together as well, with a head
 for each set and one backbone (5.1), called `multi` or `multi@detection`. It starts
 targets that were no part of it, and with the full target set those as well. The column
@@ -63,8 +66,8 @@ WORDS = {"grid": grid.whole, "paper": paper.whole, "validation": paper.table_3}
 
 
 def get_config(arg=""):
-    """Arguments: sizes of the study, and `real` with `root` for a set on disk; or one
-    of WORDS with those of its study.
+    """Arguments: sizes of the study, sets on disk; or one of WORDS and those of its
+    study.
     """
     for word, config in WORDS.items():
         if word in arg.split(","):
@@ -85,18 +88,18 @@ def get_config(arg=""):
         choose="holdout",
         variant="tiny",
         pairs="near",
-        real="",
-        root="",
+        real=("",),
+        root=("",),
         size=(64, 64),
         smoke=False,
     )
-    targets = [*arg.targets, *filter(None, [arg.real])]
-    sets = {name: embedded(name, arg) for name in (*arg.sources, *arg.targets)}
-    sets |= {name: real(arg) for name in filter(None, [arg.real])}
+    real = worlds.on_disk(arg.real, arg.root, arg.size)
+    names = (*arg.sources, *arg.targets, *real)
+    sets = {name: one_set(name, arg) | real.get(name, {}) for name in names}
     study = stages_of.Study(
         sets=sets,
         sources=tuple(arg.sources),
-        targets=tuple(targets),
+        targets=(*arg.targets, *real),
         settings=("small",),
         groups=worlds.groups(arg.multi, arg.sources),
         pretraining=worlds.PRETRAINING,
@@ -106,14 +109,12 @@ def get_config(arg=""):
     )
     sizes = arg.variant, arg.pretraining_images, arg.pretraining_steps
     stages = {worlds.PRETRAINING: worlds.pretraining(*sizes)} | study.stages()
-    stages["domain_distance"] = worlds.distances(
-        (*arg.sources, *arg.targets), worlds.PRETRAINING
-    )
+    stages["domain_distance"] = worlds.distances(sets.values(), worlds.PRETRAINING)
     return common.study("factors", stages, smoke=arg.smoke)
 
 
-def embedded(name, arg):
-    """An embedded set as a source and as a target."""
+def one_set(name, arg):
+    """A set as a source and as a target."""
     effort = EFFORT.get(common.parts(name)[1], 1)
     return worlds.one_set(
         name,
@@ -121,14 +122,4 @@ def embedded(name, arg):
         counts=dict(full=arg.source_images, small=arg.target_images * effort),
         steps=dict(full=arg.source_steps, small=arg.target_steps * effort),
         rates=dict(full=(0.003,), small=tuple(arg.lrs)),
-    )
-
-
-def real(arg):
-    """The real set on disk, as a target."""
-    place = dict(name=arg.real, root=arg.root or None, size=list(arg.size))
-    return embedded(arg.real, arg) | dict(
-        data=place | dict(augment=common.AUGMENT),
-        evaluation={},
-        counts=dict(small=arg.target_images),
     )

@@ -358,9 +358,40 @@ def test_a_real_set_joins_the_targets(real_data):
     more = f"real=camvid/11,root={real_data / 'camvid'},size=96+128,seeds=1"
     plan = chain.plan(chain.bind(load("factors", more=more)))
     real = [s for s in plan.stages if "camvid_11" in s.name]
-    assert len(real) == 8
+    assert len(real) == 9  # six sources of its task, one of its domain, two baselines
     assert {s.columns[0]["target_domain"] for s in real} == {"driving"}
     assert {tuple(s.spec.data.size) for s in real} == {(96, 128)}
+
+
+@pytest.mark.parametrize("study", ["", "grid,other_seeds=1,"])
+def test_several_real_sets_join_the_targets(study, real_data):
+    roots = f"{real_data / 'camvid'}+{real_data / 'bccd'}"
+    more = f"{study}real=camvid/11+voc/boxes@detection,root={roots},seeds=1"
+    plan = chain.plan(chain.bind(load("factors", more=more)))
+    assert "camvid" not in plan.study.replace("camvid.11", "")
+    found = {
+        (row["setting"], row["target"], row["target_domain"], row["target_images"])
+        for stage in plan.stages
+        for row in stage.columns
+        if row["target"] in ("camvid/11", "voc/boxes@detection")
+    }
+    small = {
+        ("small", "camvid/11", "driving", 30),
+        ("small", "voc/boxes@detection", "own", 60),
+    }
+    full = {
+        ("full", "camvid/11", "driving", 367),
+        ("full", "voc/boxes@detection", "own", 205),
+        ("small_source", "camvid/11", "driving", 30),
+    }
+    assert found == small | (full if study else set())
+    (distances,) = (s for s in plan.stages if s.name == "domain_distance")
+    assert "camvid/11" in {one.name for one in distances.spec.analysis.datasets}
+
+
+def test_a_folder_is_missing_for_one_of_two_real_sets():
+    with pytest.raises(errors.UserError, match="allowed is a folder for each set"):
+        load("factors", more="real=camvid/11+voc/boxes,root=DIR")
 
 
 def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):
