@@ -1,5 +1,6 @@
 """Every config builds, survives JSON, binds to its signatures and plans its DAG."""
 
+import collections
 import dataclasses
 import json
 import sys
@@ -132,13 +133,23 @@ def test_no_two_sets_share_random_starts(monkeypatch):
     for name, stage in stages.items():
         if name.startswith("objects/"):
             seeds.setdefault(name.split("/")[1], set()).add(stage.spec.seed)
-    assert [len(found) for found in seeds.values()] == [3, 3, 3]
-    assert len(set().union(*seeds.values())) == 9
+    assert [len(found) for found in seeds.values()] == [4, 4, 4]
+    assert len(set().union(*seeds.values())) == 12
     sources = {s.spec.seed for n, s in stages.items() if n.startswith("composites/")}
     assert not sources & set().union(*seeds.values())
     alone, _ = chairs(monkeypatch, "objects=worlds/objects_horse")
     name = "objects/horse/U-Net/from_random/seed1"
     assert alone[name].key == stages[name].key  # whatever other sets there are
+
+
+def test_u_nets_have_more_seeds(monkeypatch):
+    stages, _ = chairs(monkeypatch)
+    found = collections.Counter(name.rpartition("/seed")[0] for name in stages)
+    assert found["composites/U-Net/128"] == found["objects/car/U-Net/from_chairs"] == 4
+    assert found["composites/FCN-VGG-16/128"] == 3
+    assert found["objects/car/FCN-VGG-16/from_chairs"] == 2
+    with pytest.raises(errors.UserError, match=r"fcn_seeds=.*allowed are two"):
+        chairs(monkeypatch, "fcn_seeds=3")
 
 
 @pytest.mark.slow
