@@ -312,9 +312,14 @@ def describe(row: Mapping[str, Any]) -> str:
 
 
 def _wrapped(name: str) -> list[str]:
-    """A name in lines, broken at underscores, of ten characters where possible."""
+    """A name in lines, broken at underscores and before its task type, of ten
+    characters where possible.
+
+    >>> _wrapped("closeups_insects@keypoints")
+    ['closeups', 'insects', '@keypoints']
+    """
     lines = [""]
-    for part in re.findall(r"[^_/ ]+[_/ ]?", name) or [name]:
+    for part in re.split(r"(?<=[_/ ])|(?=@)", name):
         if lines[-1] and len(lines[-1] + part.rstrip("_ ")) > 10:
             lines.append("")
         lines[-1] += part

@@ -87,8 +87,9 @@ def write(folder, study="factors", settings=tuple(SEEDS), scale=1.0, **more):
             for source in ("websearch", "random", *SOURCES):
                 cells(made, setting, target, source, scale, more)
     if not more:
-        for name, own, start in (("day", 0.7, 0.5), ("day@detection", 0.3, 0.3)):
-            sources(made, name, own, start)
+        sources(made, "day", 0.7, 0.5)
+        sources(made, "day@detection", 0.3, 0.3)
+        sources(made, "day@keypoints", 0.2, 0.0)
         measured(made)
     return made
 

@@ -133,9 +133,11 @@ def test_table_11_by_pairs_of_task_types(report):
 def test_sources_that_are_no_better_than_their_random_start(report):
     lines, notes = table(report, "Sources against")
     found = {line["source"]: line for line in lines}
-    assert set(found) == {"day", "day@detection"}
+    assert set(found) == {"day", "day@detection", "day@keypoints"}
     assert found["day"]["better by, %"] == "+40.0"
     assert notes[1] == "Not good enough: day@detection."
+    assert found["day@keypoints"]["better by, %"] == ""
+    assert notes[2].endswith("learned nothing, beaten by any: day@keypoints.")
 
 
 def test_hours_of_sources(report):

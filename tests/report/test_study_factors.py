@@ -185,12 +185,10 @@ def sized(gain, source, **more):
     return row(gain, "driving", **more) | sizes
 
 
-def test_a8_compares_with_the_set_and_with_the_images_trained_on():
+def test_a8_compares_with_the_set_of_the_target():
     large, small = sized(9, 3000), sized(0, 100)
-    found = verdicts([large, small])
-    assert found["A8"] == claims.HELD and found["A8-subset"] == claims.UNMEASURED
-    found = verdicts([large, small, sized(9, 20)])
-    assert found["A8"] == claims.HELD and found["A8-subset"] == claims.NOT
+    assert verdicts([large, small])["A8"] == claims.HELD
+    assert verdicts([large, small, sized(9, 20)])["A8"] == claims.HELD
     assert verdicts([sized(0, 3000), small])["A8"] == claims.NOT
     assert verdicts([large])["A8"] == claims.UNMEASURED
     both = [sized(9, 3000, **WIDE), sized(0, 100, **WIDE)]

@@ -218,8 +218,9 @@ def a7(rows: Rows) -> claims.Result:
     return text, len(kept), cells.by_share(kept)
 
 
-def a8(rows: Rows, size: str = "target_set_images") -> claims.Result:
-    """Compares the images of a source with those of its target, in column `size`."""
+def a8(rows: Rows) -> claims.Result:
+    """Compares the images of a source with all those of the target's set."""
+    size = "target_set_images"
     kept = shares.select(rows, "within", "within")
     sized = [r for r in kept if r["source_images"] and r[size]]
     larger = [r for r in sized if r["source_images"] > r[size]]

@@ -210,7 +210,7 @@ def _sources(view: View) -> Table:
     """Sources against trainings of the same data from random weights."""
     rows = where(view.results, role="source")
     values: dict[Place, list] = {}
-    weak = []
+    weak, lost = [], []
     for row in where(rows, source=gains.RANDOM):
         alike = {name: row[name] for name in ("target", "setting", "metric", "seed")}
         for own in where(rows, **alike):
@@ -220,7 +220,9 @@ def _sources(view: View) -> Table:
             better = gains.gain(own["value"], row["value"], row["higher_is_better"])
             for name, one in (("pretrained", own), ("random", row)):
                 values.setdefault((line, name), []).append(one["value"])
-            if better is not None:
+            if gains.learned_nothing(row):
+                lost.append(row["target"])
+            elif better is not None:
                 values.setdefault((line, "better by, %"), []).append(better)
     for line in dict.fromkeys(place for place, _ in values):
         margin = values.get((line, "better by, %"), [])
@@ -230,6 +232,9 @@ def _sources(view: View) -> Table:
         "own random start by more than 2 %."
     ]
     notes += [f"Not good enough: {', '.join(weak)}."] if weak else []
+    if lost:
+        names = ", ".join(dict.fromkeys(lost))
+        notes.append(f"Random starts that learned nothing, beaten by any: {names}.")
     columns = [Column("pretrained", "{:.3f}"), Column("random", "{:.3f}")]
     columns.append(Column("better by, %", "{:+.1f}"))
     lines = sorted({place for place, _ in values})

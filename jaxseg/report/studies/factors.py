@@ -178,17 +178,10 @@ CLAIMS = (
         "A8",
         "Transfer flows from larger to smaller datasets (within domain and task).",
         "60 % positive from larger sources, 5 % from smaller",
-        "size of the target: all images of its set. " + LARGER,
+        "size of the target: all images of its set, of which a small target has few. "
+        + LARGER,
         measures.a8,
         BOTH,
-    ),
-    _claim(
-        "A8-subset",
-        "The same, by the images that the target was trained on.",
-        "not in the paper",
-        "size of the target: the images trained on. " + LARGER,
-        lambda rows: measures.a8(rows, "target_images"),
-        SMALL,
     ),
     claims.Claim(
         "A9",

@@ -29,6 +29,9 @@ from jaxseg.transfer.stage import Stage, kind
 MOST = 4  # by default: each worker has a network, its data and its programs in memory
 POLL = 0.2  # seconds between looks at whether to stop, and between moves of a bar
 LOOKED_AT = 64  # stages that may begin, among which a worker chooses
+# XLA allocates a program's temporary memory anew at each call. In pages of 2 MiB a worker
+# takes a tenth less processor time; glibc reads this when a process begins.
+HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 DEAD = EOFError, BrokenPipeError, ConnectionResetError  # of the other end of a pipe
 STOPS = signal.SIGINT, signal.SIGTERM
 Ended = tuple[Stage, str, str]  # state and text; the state "interrupted" as well
@@ -198,6 +201,7 @@ class _Worker:
         self.pipe, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, *given))
         before = os.sched_getaffinity(0)
+        os.environ.setdefault(*HUGE_PAGES)
         # Inherited: libraries count cores when loaded; a Ctrl-C, which a terminal gives
         # to all, waits until `_work` lets it pass.
         os.sched_setaffinity(0, cores)
