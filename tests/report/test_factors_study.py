@@ -145,6 +145,7 @@ def test_hours_of_sources(report):
     assert [(line["of"], line["from"]) for line in lines] == [
         *(("day", "websearch"), ("day", "random")),
         *(("day@detection", "websearch"), ("day@detection", "random")),
+        *(("day@keypoints", "websearch"), ("day@keypoints", "random")),
     ]
     assert {line["measured"] for line in lines} == {"0.000778"}  # 2.8 s on one device
     assert "17% of 123 TFLOP/s" in notes[0]

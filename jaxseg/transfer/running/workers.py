@@ -29,8 +29,8 @@ from jaxseg.transfer.stage import Stage, kind
 MOST = 4  # by default: each worker has a network, its data and its programs in memory
 POLL = 0.2  # seconds between looks at whether to stop, and between moves of a bar
 LOOKED_AT = 64  # stages that may begin, among which a worker chooses
-# XLA allocates a program's temporary memory anew at each call. In pages of 2 MiB a worker
-# takes a tenth less processor time; glibc reads this when a process begins.
+# XLA allocates a program's temporary memory anew at each call. In pages of 2 MiB a
+# worker takes a tenth less processor time; glibc reads this when a process begins.
 HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 DEAD = EOFError, BrokenPipeError, ConnectionResetError  # of the other end of a pipe
 STOPS = signal.SIGINT, signal.SIGTERM
