@@ -51,10 +51,11 @@ class Chain(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool):
-        for i in range(self.length):
-            block = self.block(self.width, self.dtype, name=f"block{i}")
-            x = outlined.call(block, x, train=train)
-        return x
+        blocks = [
+            self.block(self.width, self.dtype, name=f"block{i}")
+            for i in range(self.length)
+        ]
+        return outlined.chain(blocks, x, train=train)
 
 
 class Transition(nn.Module):
@@ -169,10 +170,16 @@ class HRNet(nn.Module):
             widths = tuple(self.width * 2**i for i in range(stage))
             transition = Transition(widths, self.dtype, name=f"transition{stage - 1}")
             maps = transition(maps, train=train)
-            for i in range(modules):
-                name = f"stage{stage}_module{i}"
-                exchange = Exchange(self.blocks, self.fusion, self.dtype, name=name)
-                maps = outlined.call(exchange, maps, train=train, remat=self.remat)
+            exchanges = [
+                Exchange(
+                    self.blocks,
+                    self.fusion,
+                    self.dtype,
+                    name=f"stage{stage}_module{i}",
+                )
+                for i in range(modules)
+            ]
+            maps = outlined.chain(exchanges, maps, train=train, remat=self.remat)
         return maps
 
 
