@@ -58,6 +58,7 @@ JAX_IN_CORE = (
     "jaxseg.core.checkpoint",  # when called: a report does without
     "jaxseg.core.cluster",
     "jaxseg.core.compiled",
+    "jaxseg.core.flops",
     "jaxseg.core.hosts",
     "jaxseg.core.images_jnp",
     "jaxseg.core.trees",

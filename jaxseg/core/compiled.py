@@ -7,28 +7,19 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import garbage, user_cache
+from jaxseg.core import flops, garbage, user_cache
 
 
 class Program:
     """A jitted function. `compiled` gives the executable for arguments like these.
 
-    `seconds` is the time spent in compilation so far. counted: a function that does the
-    same work without a loop, from which `cost` takes the FLOPs: the compiler counts the
-    body of a loop once.
+    `seconds` is the time spent in compilation so far.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        counted: Callable[..., Any] | None = None,
-        **options: Any,
-    ):
+    def __init__(self, function: Callable[..., Any], **options: Any):
         self._jit = jax.jit(function, **options)
-        self._counted = counted and jax.jit(counted, **options)
         self._executables: dict[Any, jax.stages.Compiled] = {}
-        self._flops: dict[Any, float | None] = {}
+        self._flops: dict[Any, int] = {}
         self.seconds = 0.0
 
     def compiled(self, *arguments: Any, key: Any) -> jax.stages.Compiled:
@@ -45,27 +36,17 @@ class Program:
             self.seconds += time.perf_counter() - start
         return self._executables[name]
 
-    def cost(self, *arguments: Any, key: Any) -> dict[str, float | None]:
-        """{flops, bytes} of one call, None where the backend does not tell.
-
-        flops: of all devices and the whole batch, before optimization; bytes: the peak
-        on one device.
+    def cost(self, *arguments: Any, key: Any) -> dict[str, int | None]:
+        """{flops, bytes} of one call. flops: by `flops.count`, of all devices and the
+        whole batch; bytes: the peak on one device, None where that is not known.
         """
         name = _name(key)
         if name not in self._flops:
             start = time.perf_counter()
-            self._flops[name] = flops((self._counted or self._jit).lower(*arguments))
+            self._flops[name] = flops.count(self._jit.trace(*arguments).jaxpr.jaxpr)
             self.seconds += time.perf_counter() - start
         peak = peak_bytes(self.compiled(*arguments, key=key))
         return {"flops": self._flops[name], "bytes": peak}
-
-
-def flops(lowered: jax.stages.Lowered) -> float | None:
-    """FLOPs of a program before it is split over devices and optimized.
-
-    The body of a loop counts once. None where the backend does not tell.
-    """
-    return (lowered.cost_analysis() or {}).get("flops")
 
 
 def peak_bytes(executable: jax.stages.Compiled) -> int | None:

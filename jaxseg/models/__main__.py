@@ -19,7 +19,7 @@ from jaxseg.core import command, errors, lookup, trees
 from jaxseg.models import model as models
 from jaxseg.models import shapes
 
-Cost = tuple[int, float, Any]  # parameters, FLOPs, shapes of what comes out
+Cost = tuple[int, int, Any]  # parameters, FLOPs, shapes of what comes out
 
 
 @command.entry
@@ -92,9 +92,8 @@ def cost_of_backbone(network: models.Model, size: tuple[int, int]) -> Cost:
     variables = shapes.variables(network, (*size, 3))
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     call = functools.partial(network.apply, train=False, method="features")
-    lowered = jax.jit(call).lower(variables, image)
-    parameters = trees.num_parameters(variables["params"]["backbone"])
-    return parameters, _flops(lowered), lowered.out_info
+    maps, flops = shapes.traced(call, variables, image)
+    return trees.num_parameters(variables["params"]["backbone"]), flops, maps
 
 
 def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
@@ -109,13 +108,9 @@ def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
     top = f"heads_{name}"
     own = {kind: tree[top] for kind, tree in variables.items() if top in tree}
     maps = shapes.maps(network.backbone, (*size, 3))
-    flops = _flops(jax.jit(call).lower(own, maps))
+    _, flops = shapes.traced(call, own, maps)
     output = shapes.outputs(network, (*size, 3))[name]
     return trees.num_parameters(own["params"]), flops, output
-
-
-def _flops(lowered: jax.stages.Lowered) -> float:
-    return (lowered.cost_analysis() or {}).get("flops", float("nan"))
 
 
 def _build(name: str, variant: str, head: str, outputs: int) -> models.Model:

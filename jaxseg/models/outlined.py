@@ -9,6 +9,7 @@ most of the time it takes. The leaves keep their names: they are stacked in the 
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -45,10 +46,8 @@ def chain(
             x = module(x, train=train)
         return x
     kinds = [_kind(module, train, remat) for module in modules]
-    for (function, shapes), several in itertools.groupby(
-        zip(kinds, modules), key=lambda pair: pair[0]
-    ):
-        x = _run(function, [module for _, module in several], x)
+    for kind, several in itertools.groupby(zip(kinds, modules), lambda pair: pair[0]):
+        x = _run(kind[0], [module for _, module in several], x)
     return x
 
 
@@ -76,17 +75,19 @@ def _run(function: Function, modules: Sequence[nn.Module], x: Any) -> Any:
     if len(modules) > 1 and _keeps(function, several[0], x):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
         x, changed = jax.lax.scan(lambda x, own: function(own, x), x, stacked)
-        every = [jax.tree.map(lambda leaf: leaf[i], changed) for i in range(len(modules))]
-    else:
-        every = []
-        for variables in several:
-            x, changed = function(variables, x)
-            every.append(changed)
-    for module, changed in zip(modules, every):
-        for collection, tree in changed.items():
-            for name, value in tree.items():
-                module.put_variable(collection, name, value)
+        for i, module in enumerate(modules):
+            _update(module, jax.tree.map(operator.itemgetter(i), changed))
+        return x
+    for module, variables in zip(modules, several):
+        x, changed = function(variables, x)
+        _update(module, changed)
     return x
+
+
+def _update(module: nn.Module, changed: Any) -> None:
+    for collection, tree in changed.items():
+        for name, value in tree.items():
+            module.put_variable(collection, name, value)
 
 
 def _keeps(function: Function, variables: Any, x: Any) -> bool:

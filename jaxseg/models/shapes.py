@@ -15,8 +15,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core import types
-from jaxseg.models import flops, initial, ops
+from jaxseg.core import flops, types
+from jaxseg.models import initial, ops
 from jaxseg.models import model as models
 
 SIDE = 64  # pixels, of the images that variables are made for
@@ -76,7 +76,7 @@ def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]
     known, *_ = _traced(backbone, first)
     apply = functools.partial(backbone.apply, train=False)
     try:
-        return known, *_shaped(apply, known, image)
+        return known, *traced(apply, known, image)
     except flax.errors.ScopeParamShapeError:  # variables for another size
         return _initialized(backbone, image)
 
@@ -104,11 +104,11 @@ def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any,
         key = jax.random.key(0)
         return module.init_with_output(key, inputs, *sizes, train=False)
 
-    (output, tree), count = _shaped(init, inputs)
+    (output, tree), count = traced(init, inputs)
     return initial.unboxed(tree), output, count
 
 
-def _shaped(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
-    """(shapes of what a function returns, its FLOPs)."""
+def traced(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
+    """(shapes of what a function returns, its FLOPs by `flops.count`)."""
     jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
     return found, flops.count(jaxpr.jaxpr)

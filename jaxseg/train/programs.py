@@ -50,10 +50,6 @@ def _train_program(key: str, mesh: Mesh | None) -> compiled.Program:
 
 
 def of_step(*, accumulate: int = 1, **options: Any) -> compiled.Program:
-    """`step.train_step` with these options; its FLOPs are those of the whole batch."""
-    whole = functools.partial(step.train_step, **options)
-    return compiled.Program(
-        functools.partial(whole, accumulate=accumulate),
-        counted=whole if accumulate > 1 else None,  # microbatches are a loop
-        donate_argnums=0,
-    )
+    """`step.train_step` with these options."""
+    one = functools.partial(step.train_step, accumulate=accumulate, **options)
+    return compiled.Program(one, donate_argnums=0)

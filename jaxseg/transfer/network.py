@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import errors, hashing, trees
+from jaxseg.core import errors, flops, hashing, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import dataset
-from jaxseg.models import flops, shapes
 from jaxseg.models import model as models
+from jaxseg.models import shapes
 from jaxseg.tasks import build
 
 

@@ -34,23 +34,13 @@ def test_cost_by_hand():
     x = jnp.ones((8, 16), jnp.float32)
     program = compiled.Program(lambda x: x @ x.T)
     found = program.cost(x, key=x)
-    multiplications = 8 * 8 * 16
-    assert multiplications * 2 <= found["flops"] <= multiplications * 2.2
+    assert found["flops"] == 2 * 8 * 8 * 16
     assert found["bytes"] >= 4 * (8 * 16 + 8 * 8)
 
 
-def test_a_loop_is_counted_as_the_whole_that_it_stands_for():
-    def whole(x):
-        return jnp.einsum("pbc,dc->pbd", x, x[0]).sum()
-
+def test_a_loop_is_counted_as_often_as_it_runs():
     def loop(x):
         return jax.lax.scan(lambda c, y: (c + (y @ x[0].T).sum(), None), 0.0, x)[0]
 
     x = jnp.ones((4, 8, 16), jnp.float32)
-    counts = [
-        compiled.Program(loop, counted=counted).cost(x, key=x)["flops"]
-        for counted in (None, whole)
-    ]
-    multiplications = 8 * 8 * 16
-    assert multiplications * 2 <= counts[0] <= multiplications * 3
-    assert multiplications * 8 <= counts[1] <= multiplications * 8.5
+    assert compiled.Program(loop).cost(x, key=x)["flops"] == 4 * 2 * 8 * 8 * 16

@@ -35,6 +35,20 @@ class Tower(Plain):
         return outlined.call(block, x, train=train, remat=self.remat)
 
 
+class Looped(Plain):
+    """The same; the four equal ones are a loop."""
+
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        blocks = [layers.BasicBlock(WIDTH, name=f"block{i}") for i in range(5)]
+        return outlined.chain(blocks, x, train=train, remat=self.remat)
+
+
+TOWERS = [Tower, Looped]
+
+
 @pytest.fixture(scope="module")
 def given():
     """(variables, image); statistics differ from block to block."""
@@ -73,9 +87,10 @@ def at(tree, path):
     return np.asarray(trees.flatten(tree)[path])
 
 
+@pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("remat", [False, True])
-def test_values_gradients_and_statistics_are_those_of_plain_calls(remat, given):
-    (loss, changed), grads = gradient(Tower(remat=remat))(*given)
+def test_values_gradients_and_statistics_are_those_of_plain_calls(remat, tower, given):
+    (loss, changed), grads = gradient(tower(remat=remat))(*given)
     (expected, before), plain = gradient(Plain())(*given)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     equal(grads, plain)
@@ -88,23 +103,54 @@ def test_equal_blocks_are_lowered_once(given):
     """The widening block, and one for the four others, forward and backward."""
     convolutions = {
         tower: gradient(tower).lower(*given).as_text().count("stablehlo.convolution")
-        for tower in (Tower(), Plain())
+        for tower in (Tower(), Looped(), Plain())
     }
     # Each block has two of size 3; each has two gradients, the image has none.
-    assert convolutions == {Plain(): 5 * 2 * 3 - 1, Tower(): 2 * 2 * 3 - 1}
+    once = 2 * 2 * 3 - 1
+    assert convolutions == {Plain(): 5 * 2 * 3 - 1, Tower(): once, Looped(): once}
 
 
-def test_evaluation_mode_changes_no_statistics(given):
+def test_equal_blocks_are_compiled_once(given):
+    """Of those that are called XLA puts a copy in each place."""
+    programs = {
+        tower: gradient(tower).lower(*given).compile().as_text()
+        for tower in (Tower(), Looped())
+    }
+    lengths = {tower: len(text.splitlines()) for tower, text in programs.items()}
+    assert lengths[Looped()] < 0.75 * lengths[Tower()]
+    assert "while" in programs[Looped()]
+
+
+def test_modules_that_change_shapes_are_no_loop():
+    """Their outputs are halves of their inputs, whatever their variables are."""
+
+    class Halves(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train):
+            names = [f"conv{i}" for i in range(3)]
+            convs = [layers.ConvNorm(3, stride=2, name=name) for name in names]
+            return outlined.chain(convs, x, train=train)
+
+    image = jnp.ones((2, 16, 16, 3))
+    variables = initial.variables(Halves(), image.shape[1:], seed=0)
+    apply = lambda v, x: Halves().apply(v, x, train=False)
+    assert jax.jit(apply)(variables, image).shape == (2, 2, 2, 3)
+    assert " scan[" not in str(jax.make_jaxpr(apply)(variables, image))
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_evaluation_mode_changes_no_statistics(tower, given):
     call = lambda tower: tower.apply(*given, train=False, mutable=["batch_stats"])
-    (found, changed), (expected, _) = call(Tower()), call(Plain())
+    (found, changed), (expected, _) = call(tower()), call(Plain())
     equal({"y": found}, {"y": expected})
     equal(changed, {"batch_stats": given[0]["batch_stats"]}, 0)
 
 
-def test_leaves_and_initial_values_are_those_of_plain_calls():
+@pytest.mark.parametrize("tower", TOWERS)
+def test_leaves_and_initial_values_are_those_of_plain_calls(tower):
     outlined_, plain = (
-        trees.flatten(initial.variables(tower, SHAPE, seed=3))
-        for tower in (Tower(), Plain())
+        trees.flatten(initial.variables(one, SHAPE, seed=3))
+        for one in (tower(), Plain())
     )
     assert "params/block4/conv2/norm/scale" in plain
     assert list(outlined_) == list(plain)
@@ -118,8 +164,9 @@ def test_leaves_and_initial_values_are_those_of_plain_calls():
         {f"block{i}/conv1" for i in (1, 2, 3, 4)},
     ],
 )
-def test_frozen_modules_run_in_evaluation_mode_and_no_others(frozen, given):
-    (_, changed), grads = gradient(Tower(), frozen)(*given)
+@pytest.mark.parametrize("tower", TOWERS)
+def test_frozen_modules_run_in_evaluation_mode_and_no_others(tower, frozen, given):
+    (_, changed), grads = gradient(tower(), frozen)(*given)
     (_, before), plain = gradient(Plain(), frozen)(*given)
     equal(changed, before)
     equal(grads, plain)
@@ -129,8 +176,9 @@ def test_frozen_modules_run_in_evaluation_mode_and_no_others(frozen, given):
     assert not still("batch_stats/block3/conv2/norm/mean")
 
 
-def test_intermediates_are_those_of_each_module(given):
-    _, taken = Tower().apply(*given, train=False, capture_intermediates=True)
+@pytest.mark.parametrize("tower", TOWERS)
+def test_intermediates_are_those_of_each_module(tower, given):
+    _, taken = tower().apply(*given, train=False, capture_intermediates=True)
     assert {"block3", "block4"} < set(taken["intermediates"])
 
 

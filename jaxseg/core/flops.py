@@ -20,7 +20,9 @@ def _of(equation: core.JaxprEqn) -> int:
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval.shape
         outputs = kernel[params["dimension_numbers"].rhs_spec[0]]
-        return 2 * _size(equation.outvars[0]) * math.prod(kernel) // outputs
+        spread = math.prod(params["lhs_dilation"])  # by zeros, of a stride's gradient
+        products = _size(equation.outvars[0]) * math.prod(kernel) // outputs
+        return 2 * products // spread
     if name == "dot_general":
         ((contracted, _), _) = params["dimension_numbers"]
         shape = equation.invars[0].aval.shape

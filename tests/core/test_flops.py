@@ -3,7 +3,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxseg.models import flops, model, shapes
+from jaxseg.core import flops
+from jaxseg.models import model, shapes
 
 
 def count(call, *inputs):
