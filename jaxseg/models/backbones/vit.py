@@ -106,8 +106,8 @@ class ViT(nn.Module):
             x = jnp.concatenate([token, x], axis=1)
         x = x + self._positions(rows, columns).astype(x.dtype)
         hidden = self.hidden or 4 * self.width
-        for i in range(self.depth):
-            block = Block(
+        blocks = [
+            Block(
                 self.heads,
                 self.head_width,
                 hidden,
@@ -115,7 +115,9 @@ class ViT(nn.Module):
                 self.dtype,
                 name=f"block{i}",
             )
-            x = outlined.call(block, x, train=train, remat=self.remat)
+            for i in range(self.depth)
+        ]
+        x = outlined.chain(blocks, x, train=train, remat=self.remat)
         x = layers.LayerNorm(self.dtype, name="norm")(x)
         patches = x[:, self.class_token :].reshape(-1, rows, columns, self.width)
         if not self.class_map:
