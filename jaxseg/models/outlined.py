@@ -40,6 +40,9 @@ def chain(
 ) -> Any:
     """`call` of one module after the other; a loop of those that follow one another,
     are equal and give what they take.
+
+    A loop is not always faster: on CPU it is for HRNet and ViT, not for ResNet, which
+    therefore calls its blocks as they are (tests/bench/README.md).
     """
     if not modules or _is_plain(modules[0]):
         for module in modules:
