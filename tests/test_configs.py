@@ -103,18 +103,18 @@ def test_chairs_is_the_study_of_the_paper(monkeypatch):
         ("composites", model, f"chairs/{size}", "random", seed)
         for model in ("U-Net", *FCNS)
         for size in ((64,) if model == FCNS[2] else (32, 64, 128))
-        for seed in range(3 if model in FCNS else 5)
+        for seed in range(3 if model in FCNS else 7)
     }
     for target in ("car", "horse", "airplane"):
         for source in ("random", "chairs", "scene_chairs"):
-            expected |= {("objects", "U-Net", target, source, s) for s in range(5)}
+            expected |= {("objects", "U-Net", target, source, s) for s in range(7)}
         for source in ("random", "chairs"):
             expected |= {
                 ("objects", m, target, source, s) for m in FCNS for s in range(2)
             }
-    assert cells == expected and len(cells) == 117
+    assert cells == expected and len(cells) == 141
     trained = [s for s in stages.values() if s.kind == "train"]
-    assert len(trained) == 118
+    assert len(trained) == 142
     for stage in trained:
         spec = stage.spec
         assert (spec.headline, spec.choose_by, spec.keep) == ("test", *CHOSEN)
@@ -133,8 +133,8 @@ def test_no_two_sets_share_random_starts(monkeypatch):
     for name, stage in stages.items():
         if name.startswith("objects/"):
             seeds.setdefault(name.split("/")[1], set()).add(stage.spec.seed)
-    assert [len(found) for found in seeds.values()] == [5, 5, 5]
-    assert len(set().union(*seeds.values())) == 15
+    assert [len(found) for found in seeds.values()] == [7, 7, 7]
+    assert len(set().union(*seeds.values())) == 21
     sources = {s.spec.seed for n, s in stages.items() if n.startswith("composites/")}
     assert not sources & set().union(*seeds.values())
     alone, _ = chairs(monkeypatch, "objects=worlds/objects_horse")
@@ -145,7 +145,7 @@ def test_no_two_sets_share_random_starts(monkeypatch):
 def test_u_nets_have_more_seeds(monkeypatch):
     stages, _ = chairs(monkeypatch)
     found = collections.Counter(name.rpartition("/seed")[0] for name in stages)
-    assert found["composites/U-Net/128"] == found["objects/car/U-Net/from_chairs"] == 5
+    assert found["composites/U-Net/128"] == found["objects/car/U-Net/from_chairs"] == 7
     assert found["composites/FCN-VGG-16/128"] == 3
     assert found["objects/car/FCN-VGG-16/from_chairs"] == 2
     with pytest.raises(errors.UserError, match=r"fcn_seeds=.*allowed are two"):
