@@ -34,7 +34,7 @@ class Clock:
     compile: float = 0.0
     hooks: float = 0.0
     # {program: FLOPs and bytes of one step}, see `Program.cost`; of those that ran.
-    costs: dict[compiled.Program, dict[str, float | None]] = dataclasses.field(
+    costs: dict[compiled.Program, dict[str, int | None]] = dataclasses.field(
         default_factory=dict
     )
 

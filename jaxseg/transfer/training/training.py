@@ -296,7 +296,7 @@ class Training:
             )
         return best[0], step
 
-    def _flops(self, steps: int) -> float | None:
+    def _flops(self, steps: int) -> int | None:
         """Of all steps; None where the cost of one was not seen since a resume."""
         taken = self.parts.taken(steps).items()
         costs = [(count, self._cost(part, "flops")) for part, count in taken if count]
@@ -309,7 +309,7 @@ class Training:
         found = [self._cost(part, "bytes") for part in self.parts.names]
         return max((cost for cost in found if cost is not None), default=None)
 
-    def _cost(self, part: str, name: str) -> float | int | None:
+    def _cost(self, part: str, name: str) -> int | None:
         return self.clock.costs.get(self.programs[part], {}).get(name)
 
     def _elapsed(self) -> float:
