@@ -311,7 +311,7 @@ def test_mistakes_are_named(more, text):
         load("factors", more=more)
 
 
-@pytest.mark.slow
+@pytest.mark.release  # minutes: dozens of programs
 def test_the_grid_runs_at_its_smoke_size(tmp_path):
     """All targets of each setting, all sources, all measurements; a line a claim."""
     call = ["--config=configs/factors.py:grid,smoke", f"--workdir={tmp_path}"]

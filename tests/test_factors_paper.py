@@ -415,7 +415,7 @@ def test_tiny_trees_have_what_the_smoke_size_reads(name, trees, monkeypatch):
             assert found.size and found.any()
 
 
-@pytest.mark.slow
+@pytest.mark.release  # minutes: dozens of programs
 def test_the_paper_runs_at_its_smoke_size(trees, tmp_path, monkeypatch):
     """On trees of all twenty sets and of ILSVRC: all targets of each setting, all
     sources and multi-source models, distances and features; a line a claim.
