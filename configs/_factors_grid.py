@@ -149,6 +149,8 @@ def one_set(name, arg):
     world, task = common.parts(name)
     if world not in SIZES:
         raise common.unknown("set", world, SIZES)
+    if task not in RATES:
+        raise common.unknown("task", task, RATES)
     size, effort = SIZES[world], EFFORT.get(task, 1)
     source = arg.source_steps * effort
     of_source, of_target, small = ((rate,) for rate in RATES[task])

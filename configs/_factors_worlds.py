@@ -51,14 +51,21 @@ def on_disk(names, roots, size):
     names, roots = (list(filter(None, some)) for some in (names, roots))
     if roots and len(roots) != len(names):
         raise ValueError(
-            f"real={names}, root={roots}: allowed is a folder for each set, or none"
+            f"real={'+'.join(names)}, root={'+'.join(roots)}: allowed is a folder for "
+            "each set, or none"
         )
+    if len(set(names)) < len(names):
+        raise ValueError(f"real={'+'.join(names)}: a set is given twice")
     found = {}
     for name, root in zip(names, roots or [None] * len(names)):
-        dataset, _ = common.parts(name)
+        dataset, task = common.parts(name)
+        if task not in common.HEADS:
+            raise common.unknown("task", task, common.HEADS)
+        if root:
+            common.folder(root, "root")
         data = dict(name=dataset, root=root, size=list(size), augment=common.AUGMENT)
         domain = common.facts(dataset).domain
-        found[name] = dict(data=data, domain=domain, evaluation={})
+        found[name] = dict(data=data, domain=domain, evaluation={}, real=True)
     return found
 
 
@@ -80,10 +87,11 @@ def distances(sets, model):
     """
     drawn = {}
     for one in sets:
-        place = {
-            key: one["data"][key] for key in ("name", "root") if key in one["data"]
-        }
-        drawn[one["data"]["name"]] = dict(place, count=FEATURES)
+        data = one["data"]
+        if one.get("real"):  # which may have fewer images: all
+            drawn[data["name"]] = dict(name=data["name"], root=data["root"])
+        else:
+            drawn[data["name"]] = dict(name=data["name"], count=FEATURES)
     return dict(
         kind="measure",
         parents={"model": model},

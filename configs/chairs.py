@@ -30,11 +30,11 @@ data sets' own validation images to stop on; of the paper's 20,000 validation co
 2,000, since all of them every quarter of an epoch would cost more than the training.
 Patience is 8 evaluations everywhere. By default these are 80 steps on objects and 120
 on composites: random starts may answer "background" for the first 75, and a training
-must not end there. So the default's 100 and 150 steps seldom end early; `paper` has
-25 and 26 times the patience. By default the rates are ours as well: the small
-networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move nothing, and
-a U-Net with 1e-3 has not settled after them. Each is the best of 10
-to 1e-3 (SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the
+must not end there. So the default's 100 and 150 steps seldom end early; in `paper` a
+training may last 12 and 10 times its patience. By default the rates are ours as well:
+the small networks see 8 x 150 images, with which the paper's 1e-4 and 1e-5 move
+nothing, and a U-Net with 1e-3 has not settled after them. Each is the best of 10 to
+1e-3 (SGD), of 1e-1 to 1e-3 (Adam) or of 1e-2 to 1e-5 (RMSprop), in tenths, on the
 validation images of trainings with seed 99, which are in no table: on composites, and
 for the U-Net and the ResNet-50 on objects on cars from random weights. The other rates
 on objects are those on composites.

@@ -405,6 +405,20 @@ def test_a_folder_is_missing_for_one_of_two_real_sets():
         load("factors", more="real=camvid/11+voc/boxes,root=DIR")
 
 
+@pytest.mark.parametrize(
+    "more, text",
+    [
+        ("real=camvid/11,root=/nowhere", "root=/nowhere: no such folder"),
+        ("real=camvid/11+camvid/11", "a set is given twice"),
+        ("grid,real=camvid/11@foo", "unknown task 'foo'"),
+        ("grid,sources=driving_day@foo", "unknown task 'foo'"),
+    ],
+)
+def test_mistakes_of_sets_are_named(more, text):
+    with pytest.raises(errors.UserError, match=text):
+        load("factors", more=more)
+
+
 def test_a_folder_that_is_none_is_named_by_its_argument(own_folder):
     file = ROOT / "configs" / "finetune.py"
     with pytest.raises(errors.UserError) as caught:

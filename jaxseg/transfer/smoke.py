@@ -161,15 +161,15 @@ def _once(stages: Mapping[str, Section], inner: Iterable[str]) -> set[str]:
 
 
 def _brings(stage: Section, stages: Mapping[str, Section]) -> Iterator[tuple]:
-    """What the cells of a stage show, whatever their seed: for each network (the column
-    `variant`) each line of a table from any start, each source, and each chain of task
-    types.
+    """What the cells of a stage show, whatever their seed: each line of a table from
+    any start; for each network and setting each source and each chain of task types.
     """
     for row in stage.get("columns") or ():
         line = {k: v for k, v in row.items() if k not in START}
         yield "line", *sorted(map(repr, line.items()))
-        yield "source", row.get("variant"), row.get("source")
-        yield "chain", row.get("variant"), *_tasks(stage, stages)
+        place = row.get("role"), row.get("variant"), row.get("setting")
+        yield "source", *place, row.get("source")
+        yield "chain", *place, *_tasks(stage, stages)
 
 
 def _tasks(stage: Section, stages: Mapping[str, Section]) -> Iterator[str]:

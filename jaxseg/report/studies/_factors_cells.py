@@ -28,6 +28,12 @@ def multi(row: Mapping[str, Any]) -> bool:
     return " + " in (row["source_dataset"] or "")
 
 
+def segmentation(rows: Rows) -> Rows:
+    """Measured pairs of targets and sources of segmentation: Tables 4a, 5a, 6, 9."""
+    within = shares.select(rows, "all", "within")
+    return [row for row in within if row["target_task"] == "segmentation"]
+
+
 def apart(rows: Rows) -> Rows:
     """The rows whose target was no part of what its source was trained on."""
     return [row for row in rows if row["overlap"] != "part"]

@@ -182,25 +182,28 @@ def a6(rows: Rows) -> claims.Result:
 
 
 def a6_same(rows: Rows) -> claims.Result:
-    """Pairs of sources that are one data set, with labels of the target's task type
-    and of another.
+    """Sources of the target's task type against the same data set with other labels,
+    the mean of those where there are several.
     """
     groups = {}
     for target, some in shares.by_target(shares.measured(rows)).items():
         single = [row for row in some if not cells.multi(row)]
-        own = {
-            cells.base(row["source"]): row
-            for row in shares.select(single, "all", "within")
-        }
+        others: dict[str, list] = {}
         for row in shares.select(single, "all", "cross"):
-            same = own.get(cells.base(row["source"]))
-            if same and (found := cells.differences(same, row)):
-                groups[target, row["source"]] = found
+            others.setdefault(cells.base(row["source"]), []).append(cells.points(row))
+        for row in shares.select(single, "all", "within"):
+            own, rest = cells.points(row), others.get(cells.base(row["source"]), [])
+            seeds = sorted(set(own).intersection(*rest)) if rest else []
+            if seeds:
+                groups[target, row["source"]] = [
+                    own[seed] - sum(other[seed] for other in rest) / len(rest)
+                    for seed in seeds
+                ]
     if not groups:
         return claims.nothing("no set is a source of the target's task and of another")
     each, mean = claims.means(groups)
     better = sum(one.mean > 0 for one in each.values())
-    text = f"ahead in {better} of {len(each)} pairs, on average by "
+    text = f"ahead in {better} of {len(each)} sources, on average by "
     text += f"{claims.shown(mean)} points"
     return text, claims.size(groups), claims.above(groups, MARGIN)
 
@@ -219,9 +222,10 @@ def a7(rows: Rows) -> claims.Result:
 
 
 def a8(rows: Rows) -> claims.Result:
-    """Compares the images of a source with all those of the target's set."""
+    """Compares the images of a source of one set with all those of the target's set."""
     size = "target_set_images"
-    kept = shares.select(rows, "within", "within")
+    pairs = shares.select(rows, "within", "within")
+    kept = [row for row in pairs if not cells.multi(row)]
     sized = [r for r in kept if r["source_images"] and r[size]]
     larger = [r for r in sized if r["source_images"] > r[size]]
     smaller = [r for r in sized if r["source_images"] < r[size]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.report import claims, shares
+from jaxseg.report import claims
 from jaxseg.report.studies import _factors_cells as cells
 from jaxseg.report.view import View, where
 
@@ -45,11 +45,11 @@ def tables(view: View) -> dict[str, Table]:
 
 
 def measured(view: View) -> cells.Rows:
-    """Gains within a task type, of sources of one set that distances are known of."""
+    """Gains of segmentation, of sources of one set that distances are known of."""
     known = tables(view)[NEAREST]
     return [
         row
-        for row in shares.select(view.gains, "all", "within")
+        for row in cells.segmentation(view.gains)
         if (row["target_dataset"], row["source_dataset"]) in known
     ]
 

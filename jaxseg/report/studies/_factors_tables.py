@@ -249,7 +249,11 @@ def _hours(view: View) -> Table:
     paper: dict[Place, float] = {}
     costly = {stage.key: stage.flops or 0 for stage in view.study.stages}
     for stage in view.study.stages:
-        of = [row for row in stage.columns if row.get("role") in BEFORE]
+        of = [
+            row
+            for row in stage.columns
+            if row.get("role") in BEFORE and row.get("setting") != "small_source"
+        ]
         if not of:
             continue
         start = of[0].get("source") or gains.RANDOM

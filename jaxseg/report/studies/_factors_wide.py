@@ -17,7 +17,9 @@ KEPT = 75.0  # per cent of sure cells that keep their side, from which V1 holds
 
 def a9(view: View) -> claims.Result:
     """Cells of small targets and the same cells of full ones."""
-    pairs = cells.paired(view.at("small").gains, view.at("full").gains)
+    pairs = cells.paired(
+        *(cells.segmentation(view.at(name).gains) for name in ("small", "full"))
+    )
     pairs = [pair for pair in pairs if pair[1]["overlap"] != "part"]
     if not pairs:
         return claims.nothing("no cell with both a small and a full target set")
@@ -33,7 +35,7 @@ def a9(view: View) -> claims.Result:
     )
     parts = {
         "kept": 2 * both >= len(full) if full else None,
-        "larger": len(small) > len(full) if small or full else None,
+        "larger": len(small) > len(full) if both else None,
         "never": not turned if lost else None,
     }
     known = [part for part in parts.values() if part is not None]
@@ -64,9 +66,9 @@ def a10(view: View) -> claims.Result:
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether both are one training: the source has no more than few images."""
-    return {r["artifact"] for r in one["rows"].values()} == {
-        r["artifact"] for r in other["rows"].values()
-    }
+    shared = set(one["rows"]) & set(other["rows"])
+    artifact = lambda row, seed: row["rows"][seed]["artifact"]
+    return all(artifact(one, seed) == artifact(other, seed) for seed in shared)
 
 
 def _alike(pairs: Sequence[cells.Pair]) -> int:
