@@ -124,6 +124,10 @@ def test_a10_leaves_out_what_is_one_training():
     for one in found:  # all sources have few images
         one["rows"] = {0: one["rows"][0] | {"artifact": one["source"]}}
     assert wide.a10(view(found))[2] == claims.UNMEASURED
+    for one in found:
+        if one["setting"] == "small":  # a second seed, which small sources lack
+            one["rows"][1] = one["rows"][0] | {"artifact": "another"}
+    assert wide.a10(view(found))[2] == claims.UNMEASURED
 
 
 def table(values, analysis="domain_distance"):

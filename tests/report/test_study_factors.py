@@ -189,6 +189,8 @@ def test_a8_compares_with_the_set_of_the_target():
     large, small = sized(9, 3000), sized(0, 100)
     assert verdicts([large, small])["A8"] == claims.HELD
     assert verdicts([large, small, sized(9, 20)])["A8"] == claims.HELD
+    multi = sized(9, 3000) | {"source_dataset": "worlds/a + worlds/b"}
+    assert verdicts([multi, small])["A8"] == claims.UNMEASURED
     assert verdicts([sized(0, 3000), small])["A8"] == claims.NOT
     assert verdicts([large])["A8"] == claims.UNMEASURED
     both = [sized(9, 3000, **WIDE), sized(0, 100, **WIDE)]

@@ -142,6 +142,23 @@ def test_a_cell_is_there_once_with_all_that_it_needs():
     assert (line["at"], line["batches"]) == ([0, 0.5, 1], 2)
 
 
+def test_each_setting_has_a_cell_of_each_source_and_chain():
+    def cell(setting, target, source):
+        row = dict(role="target", setting=setting, target=target, source=source)
+        parent = {} if source == "random" else {"parents": {"start": source}}
+        return training(columns=[row], **parent)
+
+    stages = {"a": training(), "b": training()}
+    for setting in ("small", "full"):
+        for target in ("t", "u"):
+            for source in ("random", "a", "b"):
+                name = f"{setting}/{target}/{source}"
+                stages[name] = cell(setting, target, source)
+    kept = [f"{s}/t/{of}" for s in ("small", "full") for of in ("random", "a", "b")]
+    kept += ["small/u/random", "full/u/random"]
+    assert set(small(stages)) == {"a", "b", *kept}
+
+
 def test_a_change_of_the_config_holds_at_the_smoke_size():
     config = {"study": "x", "smoke": True, "stages": {"x": training()}}
     changed = overrides.override(config, [("stages/x/steps", 5)])
