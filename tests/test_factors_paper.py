@@ -430,7 +430,7 @@ def test_the_paper_runs_at_its_smoke_size(trees, tmp_path, monkeypatch):
 
     results = table("results.csv")
     planned = [row for stage in whole().stages for row in stage.columns]
-    for keys in (("role", "setting", "target"), ("source",)):
+    for keys in (("setting", "target"), ("source",)):
         made, wanted = (
             {tuple(row.get(key) or "" for key in keys) for row in some}
             for some in (results, planned)
