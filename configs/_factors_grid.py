@@ -121,14 +121,14 @@ def whole(text):
         variant="tiny",
         real=("",),
         root=("",),
-        size=(64, 64),
+        size=(0, 0),
         smoke=False,
     )
     real = worlds.on_disk(arg.real, arg.root, arg.size)
+    names = (*arg.sources, *arg.targets, *real)
     seeds = dict.fromkeys(arg.settings, common.seeds(arg.other_seeds, "other_seeds"))
     study = stages_of.Study(
-        sets={name: one_set(name, arg) for name in (*arg.sources, *arg.targets)}
-        | {name: on_disk(name, arg) | fields for name, fields in real.items()},
+        sets={name: one_set(name, arg, real) for name in names},
         sources=tuple(arg.sources),
         targets=(*arg.targets, *real),
         settings=tuple(arg.settings),
@@ -144,24 +144,25 @@ def whole(text):
     return common.study(paper.study_name(text), stages, smoke=arg.smoke)
 
 
-def one_set(name, arg):
-    """A set of SIZES, as a source and as a target."""
+def one_set(name, arg, real):
+    """A set of SIZES, as a source and as a target, or a whole real one, as a target."""
     world, task = common.parts(name)
-    if world not in SIZES:
+    if name not in real and world not in SIZES:
         raise common.unknown("set", world, SIZES)
     if task not in RATES:
         raise common.unknown("task", task, RATES)
-    size, effort = SIZES[world], EFFORT.get(task, 1)
+    size, effort = SIZES.get(world, 0), EFFORT.get(task, 1)
     source = arg.source_steps * effort
     of_source, of_target, small = ((rate,) for rate in RATES[task])
     is_source = name in arg.sources
-    return dict(images=size) | worlds.one_set(
+    few = lambda count: min(size or count, count)
+    made = worlds.one_set(
         name,
         arg.variant,
         counts=dict(
-            full=size,
-            small=min(size, arg.target_images * effort),
-            small_source=min(size, SMALL_SOURCE),
+            full=size or None,
+            small=few(arg.target_images * effort),
+            small_source=few(SMALL_SOURCE),
         ),
         steps=dict(
             full=source if is_source else arg.full_steps,
@@ -174,20 +175,7 @@ def one_set(name, arg):
             small_source=of_source,
         ),
     )
-
-
-def on_disk(name, arg):
-    """What a set of SIZES and a real target, of all its images, share."""
-    _, task = common.parts(name)
-    effort = EFFORT.get(task, 1)
-    _, of_target, small = ((rate,) for rate in RATES[task])
-    return worlds.one_set(
-        name,
-        arg.variant,
-        counts=dict(full=None, small=arg.target_images * effort),
-        steps=dict(full=arg.full_steps, small=arg.target_steps * effort),
-        rates=dict(full=of_target, small=small),
-    )
+    return dict(images=size) | made | real.get(name, {})
 
 
 def largest(names):
@@ -215,17 +203,8 @@ def measures(study):
         models[world][task] = f"sources/{name}"
     for world, of_tasks in models.items():
         if len(of_tasks) > 1:
-            made[f"task_features/{world}"] = task_features(world, of_tasks)
+            data = dict(name=f"worlds/{world}", count=worlds.FEATURES)
+            made[f"task_features/{world}"] = stages_of.task_features(
+                of_tasks, worlds.PRETRAINING, data
+            )
     return made
-
-
-def task_features(world, models):
-    """The same images in the maps of the models of several task types (Fig. 3)."""
-    return dict(
-        kind="measure",
-        parents=dict(models, classification=worlds.PRETRAINING),
-        analysis=dict(
-            name="task_features",
-            data=dict(name=f"worlds/{world}", count=worlds.FEATURES),
-        ),
-    )

@@ -39,12 +39,8 @@ from configs import common
 
 PRETRAINING = "ilsvrc"
 STARTS = dict(weights="", arch="", choose="validation", smoke=False)
-NOT_IN_NAME = (
-    "weights",
-    "arch",
-    "root",
-    "smoke",
-)  # whose results differ by their keys anyway
+# Results of these differ by their keys anyway.
+NOT_IN_NAME = ("weights", "arch", "root", "smoke")
 FEATURES = 1000  # images of a set for Eq. 1 (3.2)
 FEATURES_BY_TASK, SHOWN = ("coco", "sun_rgbd"), 150  # sets and their images in Fig. 3
 FIELDS = {"hrnet": {"fusion": "bilinear"}}  # of a backbone
@@ -204,14 +200,8 @@ def distances():
         for row in table.SEGMENTATION.values()
     }
     counts = {n: min(FEATURES, one.splits["train"]) for n, one in facts.items()}
-    return dict(
-        kind="measure",
-        parents={"model": f"sources/{stages_of.MULTI}"},
-        analysis=dict(
-            name="domain_distance",
-            datasets=[dict(name=name, count=counts[name]) for name in counts],
-        ),
-    )
+    datasets = [dict(name=name, count=count) for name, count in counts.items()]
+    return stages_of.distances(f"sources/{stages_of.MULTI}", datasets)
 
 
 def task_features(sources):
@@ -224,12 +214,8 @@ def task_features(sources):
         parents = {t: f"sources/{full}" for t, full in own.items() if full in sources}
         if "segmentation" in parents and len(parents) > 1:
             row = table.SEGMENTATION[name]
-            made[f"task_features/{name}"] = dict(
-                kind="measure",
-                parents=parents | {"classification": PRETRAINING},
-                analysis=dict(
-                    name="task_features",
-                    data=dict(name=row["dataset"], split=row["split"], count=SHOWN),
-                ),
+            data = dict(name=row["dataset"], split=row["split"], count=SHOWN)
+            made[f"task_features/{name}"] = stages_of.task_features(
+                parents, PRETRAINING, data
             )
     return made

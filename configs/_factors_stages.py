@@ -277,6 +277,24 @@ def section(task):
     return {"name": task}
 
 
+def distances(model, datasets):
+    """Eq. 1 between the images of data sets, in the pooled maps of a stage's model."""
+    return dict(
+        kind="measure",
+        parents={"model": model},
+        analysis=dict(name="domain_distance", datasets=list(datasets)),
+    )
+
+
+def task_features(models, pretraining, data):
+    """The same images in the maps of {task type: stage} and of the pretraining."""
+    return dict(
+        kind="measure",
+        parents=dict(models, classification=pretraining),
+        analysis=dict(name="task_features", data=data),
+    )
+
+
 def multi_name(task):
     """Of the multi-source model of a task type: multi, multi@depth."""
     return MULTI if task == "segmentation" else f"{MULTI}@{task}"

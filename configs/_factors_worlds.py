@@ -41,14 +41,21 @@ def one_set(name, variant, **by_setting):
         evaluation=dict(count=VALIDATION),
         run=kept | dict(small={"log_every": 10}),
         recipe=dict(batch_size=BATCH),
+        features=FEATURES,
     )
 
 
 def on_disk(names, roots, size):
     """{name: fields of a real set, in place of those of `one_set`}; roots: their
-    folders, none for sets below $JAXSEG_DATA.
+    folders, none for sets below $JAXSEG_DATA; size: of their images, (0, 0) as those of
+    worlds.
     """
     names, roots = (list(filter(None, some)) for some in (names, roots))
+    if len(size) != 2 or (any(size) and not names):
+        raise ValueError(
+            f"size={'+'.join(map(str, size))}: allowed are height and width, for "
+            "example 96+128, of sets that real= names"
+        )
     if roots and len(roots) != len(names):
         raise ValueError(
             f"real={'+'.join(names)}, root={'+'.join(roots)}: allowed is a folder for "
@@ -63,9 +70,14 @@ def on_disk(names, roots, size):
             raise common.unknown("task", task, common.HEADS)
         if root:
             common.folder(root, "root")
-        data = dict(name=dataset, root=root, size=list(size), augment=common.AUGMENT)
+        data = dict(
+            name=dataset,
+            root=root,
+            size=list(size if any(size) else (64, 64)),
+            augment=common.AUGMENT,
+        )
         domain = common.facts(dataset).domain
-        found[name] = dict(data=data, domain=domain, evaluation={}, real=True)
+        found[name] = dict(data=data, domain=domain, evaluation={}, features=None)
     return found
 
 
@@ -82,18 +94,9 @@ def groups(tasks, sources):
 
 
 def distances(sets, model):
-    """Eq. 1 between the images of sets, in the pooled maps of a stage's model; one of
-    several task types is there once.
-    """
+    """Eq. 1 between the images of sets; one of several task types is there once."""
     drawn = {}
     for one in sets:
-        data = one["data"]
-        if one.get("real"):  # which may have fewer images: all
-            drawn[data["name"]] = dict(name=data["name"], root=data["root"])
-        else:
-            drawn[data["name"]] = dict(name=data["name"], count=FEATURES)
-    return dict(
-        kind="measure",
-        parents={"model": model},
-        analysis=dict(name="domain_distance", datasets=list(drawn.values())),
-    )
+        place = {key: one["data"].get(key) for key in ("name", "root")}
+        drawn[place["name"]] = dict(place, count=one["features"])
+    return stages_of.distances(model, drawn.values())

@@ -90,7 +90,7 @@ def get_config(arg=""):
         pairs="near",
         real=("",),
         root=("",),
-        size=(64, 64),
+        size=(0, 0),
         smoke=False,
     )
     real = worlds.on_disk(arg.real, arg.root, arg.size)

@@ -1,7 +1,6 @@
 """The plan of the factors study in small: sets, cells, and what each claim compares."""
 
 import collections
-import csv
 import functools
 import json
 import sys
@@ -11,15 +10,16 @@ import pytest
 from configs import _factors_grid as grid
 from configs import _factors_stages as stages_of
 from configs import common
-from jaxseg import main
 from jaxseg.core import errors
 from jaxseg.report import build, claims, shares
 from jaxseg.transfer import chain
+from tests import smoke
 from tests.report import workdirs
 from tests.test_configs import ROOT, load
 
 TASKS = ("segmentation", "detection", "keypoints", "depth")
 STARTS = ("websearch", "random")
+CLAIMS = {f"A{number}" for number in range(1, 15)}
 
 
 @pytest.fixture(autouse=True)
@@ -314,26 +314,12 @@ def test_mistakes_are_named(more, text):
 @pytest.mark.release  # minutes: dozens of programs
 def test_the_grid_runs_at_its_smoke_size(tmp_path):
     """All targets of each setting, all sources, all measurements; a line a claim."""
-    call = ["--config=configs/factors.py:grid,smoke", f"--workdir={tmp_path}"]
-    assert main.main(call) == 0
-
-    def table(name):
-        with open(tmp_path / "report" / name, newline="") as file:
-            return list(csv.DictReader(file))
-
+    table = smoke.run("factors.py:grid,smoke", tmp_path)
     planned = [
         row
         for role in ("target", "source", "pretraining")
         for found in rows(role).values()
         for row in found
     ]
-    results = table("results.csv")
-    for keys in (("setting", "target"), ("source",)):
-        made, wanted = (
-            {tuple(row.get(key) or "" for key in keys) for row in some}
-            for some in (results, planned)
-        )
-        assert made == wanted
-    assert {row["claim"] for row in table("claims.csv")} >= {
-        f"A{number}" for number in range(1, 15)
-    }
+    smoke.check_shown(table("results.csv"), planned, ("setting", "target"), ("source",))
+    assert {row["claim"] for row in table("claims.csv")} >= CLAIMS

@@ -1,7 +1,6 @@
 """The plan of the factors paper: its sets, its cells, counted against its tables."""
 
 import collections
-import csv
 import functools
 import sys
 
@@ -10,12 +9,12 @@ import pytest
 from configs import _factors_sets as table
 from configs import _factors_stages as stages_of
 from configs import common, factors
-from jaxseg import main
 from jaxseg.core import errors
 from jaxseg.data import catalogue
 from jaxseg.data import source as source_lib
 from jaxseg.report import shares
 from jaxseg.transfer import chain
+from tests import smoke
 from tests.data import twenty
 from tests.test_configs import ROOT, load
 
@@ -421,21 +420,8 @@ def test_the_paper_runs_at_its_smoke_size(trees, tmp_path, monkeypatch):
     sources and multi-source models, distances and features; a line a claim.
     """
     monkeypatch.setenv("JAXSEG_DATA", str(trees))
-    call = ["--config=configs/factors.py:paper,smoke", f"--workdir={tmp_path}"]
-    assert main.main(call) == 0
-
-    def table(name):
-        with open(tmp_path / "report" / name, newline="") as file:
-            return list(csv.DictReader(file))
-
-    results = table("results.csv")
+    table = smoke.run("factors.py:paper,smoke", tmp_path)
     planned = [row for stage in whole().stages for row in stage.columns]
-    for keys in (("setting", "target"), ("source",)):
-        made, wanted = (
-            {tuple(row.get(key) or "" for key in keys) for row in some}
-            for some in (results, planned)
-        )
-        assert made == wanted
-    assert {row["claim"] for row in table("claims.csv")} >= {
-        f"A{number}" for number in range(1, 15)
-    }
+    smoke.check_shown(table("results.csv"), planned, ("setting", "target"), ("source",))
+    names = {f"A{number}" for number in range(1, 15)}
+    assert {row["claim"] for row in table("claims.csv")} >= names

@@ -38,6 +38,11 @@ def run(
     images are. The array `embedding` [models, images, 2] has their points by t-SNE.
     """
     source = tools.sources["data"]
+    if len(source) < 2:
+        raise errors.UserError(
+            f"task_features: {spec.data.called} has {len(source)} image, allowed are 2 "
+            "and more"
+        )
     size = features.size(models.values())
     vectors = {}
     for number, (role, model) in enumerate(models.items()):
@@ -72,12 +77,7 @@ def compared(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_alike(vectors: Mapping[str, np.ndarray]) -> None:
-    """UserError unless all models give vectors of one length, of two images or more."""
-    count = len(next(iter(vectors.values())))
-    if count < 2:
-        raise errors.UserError(
-            f"task_features: images of data: {count}, allowed: 2 and more"
-        )
+    """UserError unless all models give vectors of one length."""
     lengths = {role: x.shape[1] for role, x in vectors.items()}
     if len(set(lengths.values())) > 1:
         raise errors.UserError(

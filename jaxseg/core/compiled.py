@@ -31,7 +31,9 @@ class Program:
         if name not in self._executables:
             start = time.perf_counter()
             with garbage.uncollected():
-                lowered = self._jit.lower(*arguments)
+                traced = self._jit.trace(*arguments)
+                lowered = traced.lower()
+            self._flops[name] = flops.count(traced.jaxpr.jaxpr)
             self._executables[name] = lowered.compile()
             self.seconds += time.perf_counter() - start
         return self._executables[name]
@@ -40,13 +42,8 @@ class Program:
         """{flops, bytes} of one call. flops: by `flops.count`, of all devices and the
         whole batch; bytes: the peak on one device, None where that is not known.
         """
-        name = _name(key)
-        if name not in self._flops:
-            start = time.perf_counter()
-            self._flops[name] = flops.count(self._jit.trace(*arguments).jaxpr.jaxpr)
-            self.seconds += time.perf_counter() - start
         peak = peak_bytes(self.compiled(*arguments, key=key))
-        return {"flops": self._flops[name], "bytes": peak}
+        return {"flops": self._flops[_name(key)], "bytes": peak}
 
 
 def peak_bytes(executable: jax.stages.Compiled) -> int | None:

@@ -92,7 +92,7 @@ def cost_of_backbone(network: models.Model, size: tuple[int, int]) -> Cost:
     variables = shapes.variables(network, (*size, 3))
     image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
     call = functools.partial(network.apply, train=False, method="features")
-    maps, flops = shapes.traced(call, variables, image)
+    maps, flops = shapes.with_flops(call, variables, image)
     return trees.num_parameters(variables["params"]["backbone"]), flops, maps
 
 
@@ -108,7 +108,7 @@ def cost_of_head(network: models.Model, size: tuple[int, int]) -> Cost:
     top = f"heads_{name}"
     own = {kind: tree[top] for kind, tree in variables.items() if top in tree}
     maps = shapes.maps(network.backbone, (*size, 3))
-    _, flops = shapes.traced(call, own, maps)
+    _, flops = shapes.with_flops(call, own, maps)
     output = shapes.outputs(network, (*size, 3))[name]
     return trees.num_parameters(own["params"]), flops, output
 

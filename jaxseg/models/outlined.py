@@ -32,10 +32,10 @@ def call(module: nn.Module, x: Any, *, train: bool, remat: bool = False) -> Any:
     collection that it does not have yet: what it sows is lost. While variables are
     made, and where intermediates are taken, it is called as it is.
     """
-    return chain([module], x, train=train, remat=remat)
+    return sequence([module], x, train=train, remat=remat)
 
 
-def chain(
+def sequence(
     modules: Sequence[nn.Module], x: Any, *, train: bool, remat: bool = False
 ) -> Any:
     """`call` of one module after the other; a loop of those that follow one another,

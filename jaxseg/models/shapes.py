@@ -76,7 +76,7 @@ def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]
     known, *_ = _traced(backbone, first)
     apply = functools.partial(backbone.apply, train=False)
     try:
-        return known, *traced(apply, known, image)
+        return known, *with_flops(apply, known, image)
     except flax.errors.ScopeParamShapeError:  # variables for another size
         return _initialized(backbone, image)
 
@@ -104,11 +104,11 @@ def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any,
         key = jax.random.key(0)
         return module.init_with_output(key, inputs, *sizes, train=False)
 
-    (output, tree), count = traced(init, inputs)
+    (output, tree), count = with_flops(init, inputs)
     return initial.unboxed(tree), output, count
 
 
-def traced(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
+def with_flops(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
     """(shapes of what a function returns, its FLOPs by `flops.count`)."""
     jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
     return found, flops.count(jaxpr.jaxpr)

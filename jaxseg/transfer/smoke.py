@@ -13,12 +13,7 @@ from jaxseg.models import model as models
 
 SIDE, IMAGES, STEPS, BATCH = 64, 4, 2, 2
 AT_MOST = {"eval_every": 1, "patience": 1, "accumulate": BATCH}
-START = (
-    "source",
-    "baseline",
-    "overlap",
-    "seed",
-)  # columns that say what one starts from
+START = ("source", "baseline", "overlap", "seed")  # columns: from what, which draw
 TASKS, ANALYSES = "jaxseg.tasks", "jaxseg.analysis"
 Section = Mapping[str, Any]
 

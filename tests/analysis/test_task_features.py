@@ -77,5 +77,5 @@ def test_models_that_cannot_be_compared():
         ))  # fmt: skip
     with pytest.raises(errors.UserError, match="without preprocessing"):
         found(Model(1.0, None), Model(2.0, None))
-    with pytest.raises(errors.UserError, match="images of data: 1, allowed: 2"):
+    with pytest.raises(errors.UserError, match="has 1 image, allowed are 2"):
         found(Model(1.0, KNOWN), Model(2.0, None), count=1)

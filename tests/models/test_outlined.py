@@ -43,7 +43,7 @@ class Looped(Plain):
     @nn.compact
     def __call__(self, x, *, train):
         blocks = [layers.BasicBlock(WIDTH, name=f"block{i}") for i in range(5)]
-        return outlined.chain(blocks, x, train=train, remat=self.remat)
+        return outlined.sequence(blocks, x, train=train, remat=self.remat)
 
 
 TOWERS = [Tower, Looped]
@@ -129,7 +129,7 @@ def test_modules_that_change_shapes_are_no_loop():
         def __call__(self, x, *, train):
             names = [f"conv{i}" for i in range(3)]
             convs = [layers.ConvNorm(3, stride=2, name=name) for name in names]
-            return outlined.chain(convs, x, train=train)
+            return outlined.sequence(convs, x, train=train)
 
     image = jnp.ones((2, 16, 16, 3))
     variables = initial.variables(Halves(), image.shape[1:], seed=0)

@@ -55,7 +55,7 @@ class Chain(nn.Module):
             self.block(self.width, self.dtype, name=f"block{i}")
             for i in range(self.length)
         ]
-        return outlined.chain(blocks, x, train=train)
+        return outlined.sequence(blocks, x, train=train)
 
 
 class Transition(nn.Module):
@@ -179,7 +179,7 @@ class HRNet(nn.Module):
                 )
                 for i in range(modules)
             ]
-            maps = outlined.chain(exchanges, maps, train=train, remat=self.remat)
+            maps = outlined.sequence(exchanges, maps, train=train, remat=self.remat)
         return maps
 
 

@@ -117,7 +117,7 @@ class ViT(nn.Module):
             )
             for i in range(self.depth)
         ]
-        x = outlined.chain(blocks, x, train=train, remat=self.remat)
+        x = outlined.sequence(blocks, x, train=train, remat=self.remat)
         x = layers.LayerNorm(self.dtype, name="norm")(x)
         patches = x[:, self.class_token :].reshape(-1, rows, columns, self.width)
         if not self.class_map:
