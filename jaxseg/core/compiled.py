@@ -25,9 +25,10 @@ class Program:
     def compiled(self, *arguments: Any, key: Any) -> jax.stages.Compiled:
         """The executable for `arguments`; `key` is the part whose shapes may vary.
 
-        The sharding of the arrays of `key` counts too: two meshes give two programs.
+        The sharding of the arrays of `key` counts too: two meshes give two programs,
+        and so do variables in another tree, such as stacked ones.
         """
-        name = _name(key)
+        name = _name(arguments, key)
         if name not in self._executables:
             start = time.perf_counter()
             with garbage.uncollected():
@@ -43,7 +44,7 @@ class Program:
         whole batch; bytes: the peak on one device, None where that is not known.
         """
         peak = peak_bytes(self.compiled(*arguments, key=key))
-        return {"flops": self._flops[_name(key)], "bytes": peak}
+        return {"flops": self._flops[_name(arguments, key)], "bytes": peak}
 
 
 def peak_bytes(executable: jax.stages.Compiled) -> int | None:
@@ -66,7 +67,8 @@ def use_cache() -> None:
         warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation")
 
 
-def _name(key: Any) -> Any:
-    leaves, structure = jax.tree.flatten(key)
-    kinds = ((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves)
-    return (structure, *kinds)
+def _name(arguments: Any, key: Any) -> Any:
+    kinds = (
+        (x.shape, x.dtype, getattr(x, "sharding", None)) for x in jax.tree.leaves(key)
+    )
+    return (jax.tree.structure((arguments, key)), *kinds)

@@ -14,11 +14,16 @@ from typing import Any
 import flax.linen as nn
 
 from jaxseg.core import trees
+from jaxseg.models import stacking
 
 
 def modules(scales: Any) -> frozenset[str]:
     """Paths of the modules below which every learning-rate multiplier is 0."""
-    flat = trees.flatten(scales)
+    flat = {
+        path: scale
+        for several, scale in trees.flatten(scales).items()
+        for path in stacking.paths(several)
+    }
     moving = {above for path, scale in flat.items() if scale for above in _above(path)}
     return frozenset(above for path in flat for above in _above(path)) - moving
 

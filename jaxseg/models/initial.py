@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import trees, types
+from jaxseg.models import outlined, stacking
 
 
 class Drawn(flax.struct.PyTreeNode, nn.meta.AxisMetadata):
@@ -81,7 +82,12 @@ def variables(
 
 def shapes(module: nn.Module, image_shape: tuple[int, ...]) -> types.Variables:
     """Shapes and dtypes of all variables, without drawing any."""
-    return unboxed(_traced(module, tuple(image_shape[-3:])).out_info)
+    return unboxed(_traced(module, tuple(image_shape[-3:]))[0].out_info)
+
+
+def loops(module: nn.Module, image_shape: tuple[int, ...]) -> list[stacking.Loop]:
+    """Of the modules that `outlined.sequence` runs in a loop."""
+    return _traced(module, tuple(image_shape[-3:]))[1]
 
 
 def unboxed(tree: Any) -> types.Variables:
@@ -110,14 +116,16 @@ def _laws(
     """Law or constant of every leaf; XLA drops the image, the draws and the outputs,
     unused.
     """
-    flat = trees.flatten(_traced(module, image_shape).lower().compile()())
+    flat = trees.flatten(_traced(module, image_shape)[0].lower().compile()())
     return {k: v if _is_drawn(v) else np.asarray(v) for k, v in flat.items()}
 
 
 @functools.lru_cache(maxsize=64)
-def _traced(module: nn.Module, image_shape: tuple[int, int, int]) -> jax.stages.Traced:
+def _traced(
+    module: nn.Module, image_shape: tuple[int, int, int]
+) -> tuple[jax.stages.Traced, list[stacking.Loop]]:
     """A program of laws and constants, traced but not compiled, since a plan needs
-    shapes alone.
+    shapes alone; and the loops that the module has.
     """
 
     @jax.jit
@@ -126,7 +134,8 @@ def _traced(module: nn.Module, image_shape: tuple[int, int, int]) -> jax.stages.
         tree = module.init(jax.random.key(0), image, train=False)
         return jax.tree.map(_without_value, tree, is_leaf=_is_drawn)
 
-    return constants.trace()
+    with outlined.noting() as found:
+        return constants.trace(), found
 
 
 def _is_drawn(leaf: Any) -> bool:

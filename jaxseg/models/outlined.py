@@ -4,13 +4,16 @@ Most modules of a large network equal one another. Called here, a module becomes
 jitted function of its variables, which JAX traces, differentiates and lowers once for
 all modules equal to it; XLA puts the calls back in place. Modules that follow one
 another are the body of a loop over their variables, which XLA compiles once; that is
-most of the time it takes. The leaves keep their names: they are stacked in the program.
+most of the time it takes. The leaves keep their names: they are stacked in the program,
+unless they come stacked (`stacking`).
 """
 
+import contextlib
+import contextvars
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import flax.core
@@ -18,10 +21,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.models import freezing
+from jaxseg.models import freezing, stacking
 
 TAKEN = ("intermediates", "perturbations")  # collections that a caller may ask for
 Function = Callable[[Any, Any], tuple[Any, Any]]
+_LOOPS = contextvars.ContextVar("loops", default=None)
 
 
 def call(module: nn.Module, x: Any, *, train: bool, remat: bool = False) -> Any:
@@ -45,31 +49,88 @@ def sequence(
     therefore calls its blocks as they are (tests/bench/README.md).
     """
     if not modules or _is_plain(modules[0]):
-        for module in modules:
-            x = module(x, train=train)
-        return x
-    kinds = [_kind(module, train, remat) for module in modules]
-    for kind, several in itertools.groupby(zip(kinds, modules), lambda pair: pair[0]):
-        x = _run(kind[0], [module for _, module in several], x)
+        return _one_by_one(modules, x, train)
+    variables = modules[0].parent.variables
+    known = {key: stacking.members(key) for tree in variables.values() for key in tree}
+    stacked = {several[0]: key for key, several in known.items() if len(several) > 1}
+    rest = list(modules)
+    while rest:
+        key = stacked.get(rest[0].name)
+        if key is not None:
+            several, rest = rest[: len(known[key])], rest[len(known[key]) :]
+            x = _run_stacked(several[0], key, x, train, remat)
+            continue
+        kinds = [_kind(one, train, remat) for one in rest if one.name not in stacked]
+        equal = itertools.takewhile(functools.partial(operator.eq, kinds[0]), kinds)
+        number = len(list(equal))
+        x = _run(kinds[0][0], rest[:number], x)
+        rest = rest[number:]
     return x
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[list[stacking.Loop]]:
+    """The loops of what is initialized within it."""
+    loops: list[stacking.Loop] = []
+    token = _LOOPS.set(loops)
+    try:
+        yield loops
+    finally:
+        _LOOPS.reset(token)
 
 
 def _is_plain(module: nn.Module) -> bool:
     return module.is_initializing() or any(map(module.is_mutable_collection, TAKEN))
 
 
+def _one_by_one(modules: Sequence[nn.Module], x: Any, train: bool) -> Any:
+    """The modules as they are; notes which would be a loop."""
+    kinds = []
+    for module in modules:
+        before, x = _shapes(x), module(x, train=train)
+        keeps = before == _shapes(x)
+        own = module.clone(parent=None, name=None), _shapes(module.variables)
+        kinds.append((own, keeps, None if keeps else len(kinds)))
+    if (loops := _LOOPS.get()) is not None:
+        pairs = zip(kinds, modules)
+        for _, equal in itertools.groupby(pairs, operator.itemgetter(0)):
+            names = [module.name for _, module in equal]
+            if stacking.numbered(names):
+                loops.append(("/".join(modules[0].path[:-1]), tuple(names)))
+    return x
+
+
+def _shapes(tree: Any) -> Any:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
 def _kind(module: nn.Module, train: bool, remat: bool) -> tuple[Function, Any]:
     """What equal modules share: the function, and the shapes of the variables."""
     variables = flax.core.unfreeze(module.variables)
-    function = _function(
+    return _function_of(module, variables, train, remat), _shapes(variables)
+
+
+def _function_of(module: nn.Module, variables: Any, train: bool, remat: bool):
+    return _function(
         module.clone(parent=None, name=None),
         train,
         remat,
         tuple(filter(module.is_mutable_collection, variables)),
         freezing.inside("/".join(module.path)),
     )
-    leaves, structure = jax.tree.flatten(variables)
-    return function, (structure, *((leaf.shape, leaf.dtype) for leaf in leaves))
+
+
+def _run_stacked(first: nn.Module, key: str, x: Any, train: bool, remat: bool) -> Any:
+    """The output of the loop over the variables that the parent has as `key`."""
+    parent = first.parent
+    every = flax.core.unfreeze(parent.variables)
+    stacked = {name: tree[key] for name, tree in every.items() if key in tree}
+    function = _function_of(first, stacked, train, remat)
+    x, changed = _loop(function, x, stacked)
+    for collection, tree in changed.items():
+        parent.put_variable(collection, key, tree)
+    return x
 
 
 def _run(function: Function, modules: Sequence[nn.Module], x: Any) -> Any:
@@ -77,7 +138,7 @@ def _run(function: Function, modules: Sequence[nn.Module], x: Any) -> Any:
     several = [flax.core.unfreeze(module.variables) for module in modules]
     if len(modules) > 1 and _keeps(function, several[0], x):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
-        x, changed = jax.lax.scan(lambda x, own: function(own, x), x, stacked)
+        x, changed = _loop(function, x, stacked)
         for i, module in enumerate(modules):
             _update(module, jax.tree.map(operator.itemgetter(i), changed))
         return x
@@ -85,6 +146,10 @@ def _run(function: Function, modules: Sequence[nn.Module], x: Any) -> Any:
         x, changed = function(variables, x)
         _update(module, changed)
     return x
+
+
+def _loop(function: Function, x: Any, stacked: Any) -> tuple[Any, Any]:
+    return jax.lax.scan(lambda x, own: function(own, x), x, stacked)
 
 
 def _update(module: nn.Module, changed: Any) -> None:
@@ -95,8 +160,7 @@ def _update(module: nn.Module, changed: Any) -> None:
 
 def _keeps(function: Function, variables: Any, x: Any) -> bool:
     """Whether the output has the structure, shapes and dtypes of the input."""
-    kind = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
-    return kind(jax.eval_shape(function, variables, x)[0]) == kind(x)
+    return _shapes(jax.eval_shape(function, variables, x)[0]) == _shapes(x)
 
 
 @functools.lru_cache(maxsize=256)

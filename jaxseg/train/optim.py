@@ -13,6 +13,7 @@ import optax
 
 from jaxseg.core import binding, errors, lookup, rules, trees
 from jaxseg.core.types import Array
+from jaxseg.models import stacking
 from jaxseg.train import state as states
 
 Pairs = Sequence[Sequence[Any]]  # [[pattern, number], ...], first match wins
@@ -120,8 +121,7 @@ def leaf_scales(
 
     0 freezes a leaf; leaves outside the prefixes in `active` get 0.
     """
-    flat = trees.flatten(params)
-    values = trees.first_match(lr_multipliers, flat, 1.0, what="lr_multipliers")
+    values = _of_leaves(lr_multipliers, params, what="lr_multipliers")
     if active is not None:
         values = {
             path: value if trees.under_any(active, path) else 0.0
@@ -199,9 +199,26 @@ def _kept(new: Any, old: Any, scales: Any) -> Any:
 def decay_factors(params: Any, decay_multipliers: Pairs) -> Any:
     """The factor on the weight decay of each leaf, as a tree like `params`."""
     what = "optimizer/decay_multipliers"
-    return trees.unflatten(
-        trees.first_match(decay_multipliers, trees.flatten(params), 1.0, what=what)
-    )
+    return trees.unflatten(_of_leaves(decay_multipliers, params, what=what))
+
+
+def _of_leaves(multipliers: Pairs, params: Any, *, what: str) -> dict[str, float]:
+    """{path: factor}, 1 where no pattern matches; of leaves that are `stacking.alike`,
+    whose names the patterns are for, those of the first.
+    """
+    names = {path: stacking.paths(path) for path in trees.flatten(params)}
+    every = [name for several in names.values() for name in several]
+    values = trees.first_match(multipliers, every, 1.0, what=what)
+    return {path: values[several[0]] for path, several in names.items()}
+
+
+def loops(
+    known: Sequence[stacking.Loop], params: Any, *multipliers: Pairs
+) -> list[stacking.Loop]:
+    """Those of a model, cut into modules whose factors are alike."""
+    tables = [_of_leaves(pairs, params, what="multipliers") for pairs in multipliers]
+    factors = {path: tuple(t[path] for t in tables) for path in trees.flatten(params)}
+    return stacking.alike(known, factors)
 
 
 def _decay(weight_decay: float, multipliers: Pairs) -> optax.GradientTransformation:

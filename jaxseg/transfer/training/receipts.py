@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxseg.core import errors, hashing, trees
+from jaxseg.models import stacking
 from jaxseg.train import state as states
 from jaxseg.transfer import artifact, transplant
 
@@ -58,10 +59,9 @@ def check(rows: Sequence[Row], state: states.TrainState) -> None:
     if state.ema is not None:
         places["their average (ema)"] = state.variables()
     for place, tree in places.items():
-        flat = trees.flatten(tree)
-        leaves = jax.device_get({path: flat.get(path) for path in taken})
+        leaves = trees.flatten(stacking.unstack(jax.device_get(tree)))
         for path, source in taken.items():
-            _compare(path, leaves[path], source, place)
+            _compare(path, leaves.get(path), source, place)
 
 
 def _compare(path: str, leaf: Any, source: Row, place: str) -> None:

@@ -15,7 +15,7 @@ from jaxseg.data import parallel, pipeline
 from jaxseg.data.source import Source
 from jaxseg.data.spec import DataSpec
 from jaxseg.data.tools import checks
-from jaxseg.models import initial
+from jaxseg.models import initial, stacking
 from jaxseg.models import model as models
 from jaxseg.train import every, hooks, loop, mesh, optim, programs, step
 from jaxseg.train import state as states
@@ -74,12 +74,13 @@ class Training:
         self._note_differences()
         self.prepare = self._elapsed()
         state, watch = self._fit(*self._restore_or_start())
-        variables, best_step = self._final_variables(state, watch)
-        states.check_finite(variables, int(state.step))
-        start, whole = time.perf_counter(), mesh.replicated(variables)
+        stacked, best_step = self._final_variables(state, watch)
+        states.check_finite(stacked, int(state.step))
+        start, whole = time.perf_counter(), mesh.replicated(stacked)
         metrics = self.evaluations.at_the_end(whole, int(state.step))
         self.evaluations.draw(whole, self.context.folder, int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
+        variables = jax.jit(stacking.unstack)(stacked)
         weights = artifact.save_weights(self.context.folder, variables)
         self._write_subsets()
         seconds = self._elapsed()
@@ -130,7 +131,7 @@ class Training:
         tx = programs.optimizer(self.spec.optimizer)
         averaged, fresh = self.spec.ema is not None, {"step": 0, "hooks": {}}
         with hosts.agreeing():
-            variables = self._initial_variables()
+            variables = self._stacked(self._initial_variables())
             state = states.create(variables, tx, seed=self.spec.seed, ema=averaged)
         like = mesh.layout(states.to_flat(state), self.mesh)
         flat, meta = self.checkpoints.restore(like) or (None, fresh)
@@ -209,6 +210,14 @@ class Training:
             self.context.note(receipt.summary())
             self.receipts.append(receipts.row(start.parent, parent, receipt))
         return variables
+
+    def _stacked(self, variables: Variables) -> Variables:
+        """Leaves of equal modules as one."""
+        spec, params = self.spec, variables["params"]
+        known = initial.loops(self.model, spec.network.image_shape)
+        decay = spec.optimizer.get("decay_multipliers", ())
+        loops = optim.loops(known, params, spec.lr_multipliers, decay)
+        return stacking.stack(variables, loops)
 
     def _fit(
         self, state: states.TrainState, first: int, restored: Mapping[str, Any]

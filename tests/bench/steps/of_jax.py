@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import trees
+from jaxseg.models import initial, stacking
 from jaxseg.models import model as models
 from jaxseg.tasks import build, objective
 from jaxseg.train import optim, programs, state
@@ -51,7 +52,9 @@ def main(name, dtype):
     network = (networks.NETWORKS | networks.on_accelerator())[name]
     model, task = parts(network, dtype)
     tx = optim.build("sgd")
-    variables = models.init(model, (network.size, network.size, 3), seed=0)
+    shape = (network.size, network.size, 3)
+    variables = jax.device_get(models.init(model, shape, seed=0))
+    variables = stacking.stack(variables, initial.loops(model, shape))
     arrays = jax.device_put(worker.batch(network))
     now = jax.device_put(state.create(variables, tx, seed=0, ema=False))
     rate = jnp.float32(0.01)
