@@ -1,11 +1,13 @@
 """Convolution with normalisation, and residual blocks that several networks share."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxseg.core import errors
@@ -50,8 +52,8 @@ class BatchNorm(nn.Module):
     """Batch normalisation over all pixels; tree and values of `nn.BatchNorm`.
 
     torch's eps and momentum (0.1 there, 0.9 here). One multiplication and one addition
-    per pixel, so that its gradient is one more of each: half the kernels that Linen's
-    (x - mean) * scale + bias compiles to, in half the time.
+    per pixel, and a gradient of its own: half the kernels that Linen's (x - mean) *
+    scale + bias compiles to, in half the time.
     """
 
     dtype: str = "float32"
@@ -68,20 +70,58 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
         mean, var = running_mean.value, running_var.value
-        wide = x.astype(jnp.float32)
-        if train:
-            mean = jnp.mean(wide, axis=(0, 1, 2))
-            var = jnp.mean(wide * wide, axis=(0, 1, 2)) - mean * mean
-            var = jnp.maximum(var, 0)  # rounding may leave less
-            if not self.is_initializing():
-                keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean
-                running_var.value = keep * running_var.value + (1 - keep) * var
-        factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        shift = bias - mean * factor
-        return (wide * factor.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)).astype(
-            self.dtype
-        )
+        if not train:
+            factor = scale * jax.lax.rsqrt(var + self.epsilon)
+            return _normalized(x, mean, factor, bias).astype(self.dtype)
+        y, mean, var = _batch_norm(x, scale, bias, self.epsilon)
+        if not self.is_initializing():
+            keep = self.momentum
+            running_mean.value = keep * running_mean.value + (1 - keep) * mean
+            running_var.value = keep * running_var.value + (1 - keep) * var
+        return y.astype(self.dtype)
+
+
+def _normalized(x: Array, mean: ArrayLike, factor: ArrayLike, bias: ArrayLike) -> Array:
+    """(x - mean) * factor + bias by one multiplication and one addition."""
+    shift = bias - mean * factor
+    wide = x.astype(jnp.float32)
+    return wide * factor.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x: Array, scale: ArrayLike, bias: ArrayLike, epsilon: float):
+    """(normalized x, its mean and variance). The gradient is that of the first alone;
+    written out it keeps x and two numbers a channel, where JAX would keep nine.
+    """
+    return _batch_norm_forward(x, scale, bias, epsilon)[0]
+
+
+def _batch_norm_forward(x, scale, bias, epsilon):
+    wide = x.astype(jnp.float32)
+    mean = jnp.mean(wide, axis=(0, 1, 2))
+    var = jnp.mean(wide * wide, axis=(0, 1, 2)) - mean * mean
+    var = jnp.maximum(var, 0)  # rounding may leave less
+    inverse = jax.lax.rsqrt(var + epsilon)
+    y = _normalized(x, mean, scale * inverse, bias).astype(x.dtype)
+    return (y, mean, var), (x, scale, mean, inverse)
+
+
+def _batch_norm_backward(epsilon, kept, gradients):
+    x, scale, mean, inverse = kept
+    gradient = gradients[0].astype(jnp.float32)
+    row = lambda vector: vector.reshape(1, 1, 1, -1)
+    pixels = x.size // x.shape[-1]
+    centred = x.astype(jnp.float32) - row(mean)
+    of_bias = jnp.sum(gradient, axis=(0, 1, 2))
+    of_scale = jnp.sum(gradient * centred, axis=(0, 1, 2)) * inverse
+    around = (
+        gradient - row(of_bias / pixels) - row(inverse * of_scale / pixels) * centred
+    )
+    of_x = row(scale * inverse) * around
+    return of_x.astype(x.dtype), of_scale, of_bias
+
+
+_batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
 
 
 class ConvNorm(nn.Module):

@@ -67,8 +67,9 @@ def alike(loops: Sequence[Loop], factors: Mapping[str, Any]) -> list[Loop]:
 
     found = []
     for parent, modules in loops:
-        runs = itertools.groupby(modules, lambda name: below(f"{parent}/{name}"))
-        found += [(parent, tuple(run)) for _, run in runs]
+        kinds = [below(f"{parent}/{name}") for name in modules]
+        runs = itertools.groupby(zip(kinds, modules), lambda pair: pair[0])
+        found += [(parent, tuple(name for _, name in run)) for _, run in runs]
     return [(parent, run) for parent, run in found if len(run) > 1]
 
 
@@ -91,9 +92,9 @@ def unstack(tree: Any) -> Any:
         return tree
     found = {}
     for name, own in tree.items():
-        own, several = unstack(own), members(name)
-        for i, one in enumerate(several):
-            found[one] = own if len(several) == 1 else _part(own, i)
+        several = members(name)
+        for i, one in enumerate(several):  # the outermost loop is the first axis
+            found[one] = unstack(own if len(several) == 1 else _part(own, i))
     return found
 
 

@@ -202,7 +202,7 @@ def decay_factors(params: Any, decay_multipliers: Pairs) -> Any:
     return trees.unflatten(_of_leaves(decay_multipliers, params, what=what))
 
 
-def _of_leaves(multipliers: Pairs, params: Any, *, what: str) -> dict[str, float]:
+def _of_leaves(multipliers: Pairs, params: Any, *, what: str) -> dict[str, Any]:
     """{path: factor}, 1 where no pattern matches; of leaves that are `stacking.alike`,
     whose names the patterns are for, those of the first.
     """

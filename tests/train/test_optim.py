@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors, trees
+from jaxseg.models import freezing, stacking
 from jaxseg.train import optim, state
 
 RATES = (0.1, 0.05, 0.2)
@@ -323,3 +324,19 @@ def test_warm_up_longer_than_the_run_is_refused():
         optim.schedule("poly", steps=6, warmup_steps=7)
     with pytest.raises(errors.UserError, match="found -1"):
         optim.schedule("poly", steps=6, warmup_steps=-1)
+
+
+def test_factors_of_stacked_leaves_are_those_of_their_parts():
+    """Patterns name each; one that fits some of a loop's modules cuts the loop."""
+    leaf = np.ones(2, np.float32)
+    params = {"backbone": {f"block{i}": {"bias": leaf} for i in range(4)}}
+    known = [("backbone", tuple(params["backbone"]))]
+    pairs = [["backbone/block[01]/.*", 0.0]]
+    loops = optim.loops(known, params, pairs, ())
+    stacked = stacking.stack({"params": params}, loops)["params"]
+    scales = optim.leaf_scales(stacked, pairs)
+    assert trees.flatten(scales) == {
+        "backbone/block0..1/bias": 0.0,
+        "backbone/block2..3/bias": 1.0,
+    }
+    assert "backbone/block1" in freezing.modules(scales)
