@@ -78,9 +78,10 @@ def splits(dataset):
 def study(name, stages, smoke=False):
     """The config of a study; its stages run in this order, so parents come first.
 
-    smoke: at its smoke size, see `jaxseg.transfer.smoke`.
+    smoke: at its smoke size, see `jaxseg.transfer.smoke`, under a name of its own.
     """
-    config = mlc.ConfigDict({"study": name} | ({"smoke": True} if smoke else {}))
+    named = {"study": f"{name}-smoke", "smoke": True} if smoke else {"study": name}
+    config = mlc.ConfigDict(named)
     config.stages = mlc.ConfigDict(stages, sort_keys=False)
     return config
 

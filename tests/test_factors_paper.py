@@ -345,7 +345,7 @@ def test_arguments_choose_sets_settings_and_networks():
 def test_studies_are_called_after_their_arguments():
     assert config().study == "factors-paper"
     assert config("").study == "factors"
-    assert config("validation,smoke").study == "factors-validation"
+    assert config("validation,smoke").study == "factors-validation-smoke"
     more = "paper,settings=small+full,size=713+713,weights=/a/b"
     assert config(more).study == "factors-paper-settings.small.full-size.713.713"
 

@@ -21,6 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.core import trees
 from jaxseg.models import freezing, stacking
 
 TAKEN = ("intermediates", "perturbations")  # collections that a caller may ask for
@@ -84,20 +85,44 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def _one_by_one(modules: Sequence[nn.Module], x: Any, train: bool) -> Any:
-    """The modules as they are; notes which would be a loop."""
-    kinds = []
+    """The modules as they are, of which some may be a loop.
+
+    While variables are made, one that equals the module before, which gave what it
+    took, is not called: it gets variables of the same laws.
+    """
+    if not modules or not modules[0].is_initializing():
+        for module in modules:
+            x = module(x, train=train)
+        return x
+    loops = [] if _LOOPS.get() is None else _LOOPS.get()
+    runs: list[list[nn.Module]] = []
+    own, kept = None, False
     for module in modules:
-        before, x = _shapes(x), module(x, train=train)
-        keeps = before == _shapes(x)
-        own = module.clone(parent=None, name=None), _shapes(module.variables)
-        kinds.append((own, keeps, None if keeps else len(kinds)))
-    if (loops := _LOOPS.get()) is not None:
-        pairs = zip(kinds, modules)
-        for _, equal in itertools.groupby(pairs, operator.itemgetter(0)):
-            names = [module.name for _, module in equal]
-            if stacking.numbered(names):
-                loops.append(("/".join(modules[0].path[:-1]), tuple(names)))
+        before, own = own, module.clone(parent=None, name=None)
+        if kept and before == own:
+            _copy(runs[-1][-1], module, loops)
+            runs[-1].append(module)
+            continue
+        shapes, x = _shapes(x), module(x, train=train)
+        kept = shapes == _shapes(x)
+        runs.append([module])
+    for run in runs:
+        names = tuple(module.name for module in run)
+        if stacking.numbered(names):
+            loops.append((_path(run[0].parent), names))
     return x
+
+
+def _copy(module: nn.Module, equal: nn.Module, loops: list[stacking.Loop]) -> None:
+    """Gives `equal` the variables and loops of a module that was initialized."""
+    _update(equal, flax.core.unfreeze(module.variables))
+    old, new = _path(module), _path(equal)
+    below = [loop for loop in loops if trees.under(old, loop[0])]
+    loops += [(new + path.removeprefix(old), names) for path, names in below]
+
+
+def _path(module: nn.Module) -> str:
+    return "/".join(module.path)
 
 
 def _shapes(tree: Any) -> Any:
@@ -117,7 +142,7 @@ def _function_of(module: nn.Module, variables: Any, train: bool, remat: bool):
         train,
         remat,
         tuple(filter(module.is_mutable_collection, variables)),
-        freezing.inside("/".join(module.path)),
+        freezing.inside(_path(module)),
     )
 
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.core import flops, types
-from jaxseg.models import initial, ops
+from jaxseg.models import initial, ops, outlined, stacking
 from jaxseg.models import model as models
 
 SIDE = 64  # pixels, of the images that variables are made for
@@ -69,16 +69,28 @@ def _padded(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[int, ...
 @functools.lru_cache(maxsize=256)
 def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]:
     """(variables, maps, FLOPs) of a backbone for an image of this shape."""
-    first = _padded(backbone, (SIDE, SIDE, shape[-1]))
+    smallest = _padded(backbone, (SIDE, SIDE, shape[-1]))
+    known, stacked, *rest = _first(backbone, smallest)
+    if shape == smallest:
+        return known, *rest
     image = Shape((1, *shape), jnp.float32)
-    if shape == first:
-        return _initialized(backbone, image)
-    known, *_ = _traced(backbone, first)
     apply = functools.partial(backbone.apply, train=False)
     try:
-        return known, *with_flops(apply, known, image)
+        return known, *with_flops(apply, stacked, image)
     except flax.errors.ScopeParamShapeError:  # variables for another size
         return _initialized(backbone, image)
+
+
+@functools.lru_cache(maxsize=64)
+def _first(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, Any, int]:
+    """As `_traced`, of the image that variables are made for; these also stacked."""
+    with outlined.noting() as loops:
+        known, maps, count = _initialized(backbone, Shape((1, *shape), jnp.float32))
+    return known, stacking.stack(known, loops, _stacked), maps, count
+
+
+def _stacked(leaves: Sequence[Shape]) -> Shape:
+    return Shape((len(leaves), *leaves[0].shape), leaves[0].dtype)
 
 
 def _output(

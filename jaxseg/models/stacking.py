@@ -9,7 +9,7 @@ patterns and receipts name each leaf by itself.
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxseg.core import trees
 
-# (path of the module that calls them, their names): one after the other, equal.
+# (path of the module that calls them, their names): equal, one after the other.
 Loop = tuple[str, tuple[str, ...]]
 
 
@@ -67,22 +67,26 @@ def alike(loops: Sequence[Loop], factors: Mapping[str, Any]) -> list[Loop]:
 
     found = []
     for parent, modules in loops:
-        kinds = [below(f"{parent}/{name}") for name in modules]
+        kinds = [below(f"{parent}/{name}".strip("/")) for name in modules]
         runs = itertools.groupby(zip(kinds, modules), lambda pair: pair[0])
         found += [(parent, tuple(name for _, name in run)) for _, run in runs]
     return [(parent, run) for parent, run in found if len(run) > 1]
 
 
-def stack(variables: Mapping[str, Any], loops: Sequence[Loop]) -> dict[str, Any]:
-    """Variables, in NumPy, with one leaf for those of all modules of a loop."""
+def stack(
+    variables: Mapping[str, Any],
+    loops: Sequence[Loop],
+    join: Callable[[list[Any]], Any] = np.stack,
+) -> dict[str, Any]:
+    """Variables with one leaf for those of all modules of a loop, by `join`."""
     variables = jax.tree.map(lambda leaf: leaf, dict(variables))  # dicts of its own
     for parent, modules in sorted(loops, key=lambda loop: -loop[0].count("/")):
         for tree in variables.values():
-            for part in parent.split("/"):
+            for part in filter(None, parent.split("/")):
                 tree = tree.get(part, {})
             if modules[0] in tree:
                 several = [tree.pop(name) for name in modules]
-                tree[key(modules)] = jax.tree.map(lambda *x: np.stack(x), *several)
+                tree[key(modules)] = jax.tree.map(lambda *x: join(list(x)), *several)
     return variables
 
 

@@ -29,7 +29,7 @@ class Train(stages.Kind):
     """Trains a network; its artifact holds weights and metrics."""
 
     Spec = TrainSpec
-    VERSION = 7
+    VERSION = 8
     TOGETHER = True
 
     def bind(self, section: Mapping[str, Any], where: str) -> TrainSpec:
