@@ -73,12 +73,12 @@ class BatchNorm(nn.Module):
         if not train:
             factor = scale * jax.lax.rsqrt(var + self.epsilon)
             return _normalized(x, mean, factor, bias).astype(self.dtype)
-        y, mean, var = _batch_norm(x, scale, bias, self.epsilon)
+        y, mean, var = _batch_norm(x, scale, bias, self.epsilon, self.dtype)
         if not self.is_initializing():
             keep = self.momentum
             running_mean.value = keep * running_mean.value + (1 - keep) * mean
             running_var.value = keep * running_var.value + (1 - keep) * var
-        return y.astype(self.dtype)
+        return y
 
 
 def _normalized(x: Array, mean: ArrayLike, factor: ArrayLike, bias: ArrayLike) -> Array:
@@ -88,25 +88,29 @@ def _normalized(x: Array, mean: ArrayLike, factor: ArrayLike, bias: ArrayLike) -
     return wide * factor.reshape(1, 1, 1, -1) + shift.reshape(1, 1, 1, -1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _batch_norm(x: Array, scale: ArrayLike, bias: ArrayLike, epsilon: float):
-    """(normalized x, its mean and variance). The gradient is that of the first alone;
-    written out it keeps x and two numbers a channel, where JAX would keep nine.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _batch_norm(
+    x: Array, scale: ArrayLike, bias: ArrayLike, epsilon: float, dtype: str
+):
+    """(normalized x in `dtype`, its mean and variance). The gradient is that of the
+    first alone: a loss may not depend on the others. Written out, it keeps x and three
+    numbers a channel, where JAX would keep a dozen.
     """
-    return _batch_norm_forward(x, scale, bias, epsilon)[0]
+    return _batch_norm_forward(x, scale, bias, epsilon, dtype)[0]
 
 
-def _batch_norm_forward(x, scale, bias, epsilon):
+def _batch_norm_forward(x, scale, bias, epsilon, dtype):
     wide = x.astype(jnp.float32)
     mean = jnp.mean(wide, axis=(0, 1, 2))
     var = jnp.mean(wide * wide, axis=(0, 1, 2)) - mean * mean
     var = jnp.maximum(var, 0)  # rounding may leave less
     inverse = jax.lax.rsqrt(var + epsilon)
-    y = _normalized(x, mean, scale * inverse, bias).astype(x.dtype)
+    y = _normalized(x, mean, scale * inverse, bias).astype(dtype)
     return (y, mean, var), (x, scale, mean, inverse)
 
 
-def _batch_norm_backward(epsilon, kept, gradients):
+def _batch_norm_backward(epsilon, dtype, kept, gradients):
+    # of x: scale / sigma * (g - mean(g) - x_hat * mean(g * x_hat))
     x, scale, mean, inverse = kept
     gradient = gradients[0].astype(jnp.float32)
     row = lambda vector: vector.reshape(1, 1, 1, -1)

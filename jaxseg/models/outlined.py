@@ -49,29 +49,43 @@ def sequence(
     A loop is not always faster: on CPU it is for HRNet and ViT, not for ResNet, which
     therefore calls its blocks as they are (tests/bench/README.md).
     """
-    if not modules or _is_plain(modules[0]):
-        return _one_by_one(modules, x, train)
-    variables = modules[0].parent.variables
-    known = {key: stacking.members(key) for tree in variables.values() for key in tree}
-    stacked = {several[0]: key for key, several in known.items() if len(several) > 1}
+    if not modules:
+        return x
+    if modules[0].is_initializing() and _LOOPS.get() is not None:
+        return _initialize(modules, x, train, _LOOPS.get())
+    parent = modules[0].parent.variables
+    keys = {key for tree in parent.values() for key in tree}
+    # {first of the modules whose variables are one: where these are}
+    stacked = {stacking.members(key)[0]: key for key in keys}
+    stacked = {name: key for name, key in stacked.items() if name != key}
+    if _is_plain(modules[0]):
+        if any(module.name in stacked for module in modules):
+            raise ValueError("intermediates: allowed after `stacking.unstack` alone")
+        for module in modules:
+            x = module(x, train=train)
+        return x
     rest = list(modules)
     while rest:
         key = stacked.get(rest[0].name)
         if key is not None:
-            several, rest = rest[: len(known[key])], rest[len(known[key]) :]
-            x = _run_stacked(several[0], key, x, train, remat)
+            x = _run_stacked(rest[0], key, x, train, remat)
+            rest = rest[len(stacking.members(key)) :]
             continue
-        kinds = [_kind(one, train, remat) for one in rest if one.name not in stacked]
-        equal = itertools.takewhile(functools.partial(operator.eq, kinds[0]), kinds)
-        number = len(list(equal))
-        x = _run(kinds[0][0], rest[:number], x)
-        rest = rest[number:]
+        alone = itertools.takewhile(lambda one: one.name not in stacked, rest)
+        kinds = [_kind(module, train, remat) for module in alone]
+        equal = list(
+            itertools.takewhile(functools.partial(operator.eq, kinds[0]), kinds)
+        )
+        x = _run(kinds[0][0], rest[: len(equal)], x)
+        rest = rest[len(equal) :]
     return x
 
 
 @contextlib.contextmanager
 def noting() -> Iterator[list[stacking.Loop]]:
-    """The loops of what is initialized within it."""
+    """The loops of what is initialized within it, where a module that equals the one
+    before is not called: it has the same laws, and the values of these are not used.
+    """
     loops: list[stacking.Loop] = []
     token = _LOOPS.set(loops)
     try:
@@ -81,30 +95,24 @@ def noting() -> Iterator[list[stacking.Loop]]:
 
 
 def _is_plain(module: nn.Module) -> bool:
+    """Whether modules are called as they are, for they make or sow variables."""
     return module.is_initializing() or any(map(module.is_mutable_collection, TAKEN))
 
 
-def _one_by_one(modules: Sequence[nn.Module], x: Any, train: bool) -> Any:
-    """The modules as they are, of which some may be a loop.
-
-    While variables are made, one that equals the module before, which gave what it
-    took, is not called: it gets variables of the same laws.
-    """
-    if not modules or not modules[0].is_initializing():
-        for module in modules:
-            x = module(x, train=train)
-        return x
-    loops = [] if _LOOPS.get() is None else _LOOPS.get()
+def _initialize(
+    modules: Sequence[nn.Module], x: Any, train: bool, loops: list[stacking.Loop]
+) -> Any:
+    """The output while variables are made; adds what will be a loop to `loops`."""
     runs: list[list[nn.Module]] = []
-    own, kept = None, False
+    definition, keeps_shapes = None, False
     for module in modules:
-        before, own = own, module.clone(parent=None, name=None)
-        if kept and before == own:
+        previous, definition = definition, module.clone(parent=None, name=None)
+        if keeps_shapes and previous == definition:
             _copy(runs[-1][-1], module, loops)
             runs[-1].append(module)
             continue
-        shapes, x = _shapes(x), module(x, train=train)
-        kept = shapes == _shapes(x)
+        before, x = _shapes(x), module(x, train=train)
+        keeps_shapes = before == _shapes(x)
         runs.append([module])
     for run in runs:
         names = tuple(module.name for module in run)

@@ -69,10 +69,7 @@ def _padded(backbone: nn.Module, image_shape: tuple[int, ...]) -> tuple[int, ...
 @functools.lru_cache(maxsize=256)
 def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]:
     """(variables, maps, FLOPs) of a backbone for an image of this shape."""
-    smallest = _padded(backbone, (SIDE, SIDE, shape[-1]))
-    known, stacked, *rest = _first(backbone, smallest)
-    if shape == smallest:
-        return known, *rest
+    known, stacked = _made(backbone, _padded(backbone, (SIDE, SIDE, shape[-1])))
     image = Shape((1, *shape), jnp.float32)
     apply = functools.partial(backbone.apply, train=False)
     try:
@@ -82,11 +79,11 @@ def _traced(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, int]
 
 
 @functools.lru_cache(maxsize=64)
-def _first(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any, Any, int]:
-    """As `_traced`, of the image that variables are made for; these also stacked."""
-    with outlined.noting() as loops:
-        known, maps, count = _initialized(backbone, Shape((1, *shape), jnp.float32))
-    return known, stacking.stack(known, loops, _stacked), maps, count
+def _made(backbone: nn.Module, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Variables made for an image of this shape, as they are and stacked."""
+    with outlined.noting() as loops:  # which calls one of equal modules: no FLOPs
+        known, *_ = _initialized(backbone, Shape((1, *shape), jnp.float32))
+    return known, stacking.stack(known, loops, _stacked)
 
 
 def _stacked(leaves: Sequence[Shape]) -> Shape:

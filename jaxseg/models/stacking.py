@@ -4,7 +4,8 @@ A network of equal modules has hundreds of small leaves, and a program most of i
 instructions and half of its compile time in what it does to each: its part of a stack,
 its step, its place in a norm. The leaves of modules that `outlined.sequence` runs in a
 loop are therefore stacked along a new first axis in the state of a training. Artifacts,
-patterns and receipts name each leaf by itself.
+patterns and receipts name each leaf
+by itself; what diverged is named by the loop.
 """
 
 import itertools
@@ -58,8 +59,8 @@ def numbered(names: Sequence[str]) -> bool:
     return len(names) > 1 and members(key(names)) == list(names)
 
 
-def alike(loops: Sequence[Loop], factors: Mapping[str, Any]) -> list[Loop]:
-    """The loops, cut where what `factors` says of the leaves below changes."""
+def cut(loops: Sequence[Loop], factors: Mapping[str, Any]) -> list[Loop]:
+    """The loops, cut where the factors {path: any} of the leaves below change."""
 
     def below(path: str) -> list[tuple[str, Any]]:
         own = factors.items()
@@ -91,7 +92,9 @@ def stack(
 
 
 def unstack(tree: Any) -> Any:
-    """Variables, or a part of them, with each leaf by itself; of whatever arrays."""
+    """Variables, or a part of them, with each leaf by itself; of whatever arrays. What
+    is called like `block0..3` is taken for a stack.
+    """
     if not isinstance(tree, Mapping):
         return tree
     found = {}

@@ -21,6 +21,7 @@ Momentum = Annotated[float, rules.BELOW_1]
 NotNegative = Annotated[float, rules.at_least(0)]
 Positive = Annotated[float, rules.ABOVE_0]
 Share = Annotated[float, rules.SHARE]
+DECAY = "optimizer/decay_multipliers"
 
 
 def sgd(
@@ -198,13 +199,12 @@ def _kept(new: Any, old: Any, scales: Any) -> Any:
 
 def decay_factors(params: Any, decay_multipliers: Pairs) -> Any:
     """The factor on the weight decay of each leaf, as a tree like `params`."""
-    what = "optimizer/decay_multipliers"
-    return trees.unflatten(_of_leaves(decay_multipliers, params, what=what))
+    return trees.unflatten(_of_leaves(decay_multipliers, params, what=DECAY))
 
 
 def _of_leaves(multipliers: Pairs, params: Any, *, what: str) -> dict[str, Any]:
-    """{path: factor}, 1 where no pattern matches; of leaves that are `stacking.alike`,
-    whose names the patterns are for, those of the first.
+    """{path: factor}, 1 where no pattern matches. A stacked leaf has that of its first
+    part: `loops` has made sure that all are equal.
     """
     names = {path: stacking.paths(path) for path in trees.flatten(params)}
     every = [name for several in names.values() for name in several]
@@ -213,12 +213,16 @@ def _of_leaves(multipliers: Pairs, params: Any, *, what: str) -> dict[str, Any]:
 
 
 def loops(
-    known: Sequence[stacking.Loop], params: Any, *multipliers: Pairs
+    known: Sequence[stacking.Loop],
+    params: Any,
+    lr_multipliers: Pairs,
+    decay_multipliers: Pairs,
 ) -> list[stacking.Loop]:
-    """Those of a model, cut into modules whose factors are alike."""
-    tables = [_of_leaves(pairs, params, what="multipliers") for pairs in multipliers]
+    """Those of a model, cut into modules whose leaves have the same factors."""
+    pairs = {"lr_multipliers": lr_multipliers, DECAY: decay_multipliers}
+    tables = [_of_leaves(own, params, what=what) for what, own in pairs.items()]
     factors = {path: tuple(t[path] for t in tables) for path in trees.flatten(params)}
-    return stacking.alike(known, factors)
+    return stacking.cut(known, factors)
 
 
 def _decay(weight_decay: float, multipliers: Pairs) -> optax.GradientTransformation:

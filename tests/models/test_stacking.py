@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import trees
-from jaxseg.models import initial, model, stacking
+from jaxseg.core import flops, trees
+from jaxseg.models import initial, model, shapes, stacking
 
 SIZE = (32, 32, 3)
 DEEP = {
@@ -75,16 +75,51 @@ def test_outputs_statistics_and_gradients_are_those_of_the_parts(name):
 def test_modules_with_other_factors_stay_apart():
     loops = [("backbone", ("block0", "block1", "block2", "block3"))]
     factors = {f"backbone/block{i}/{leaf}": 1.0 for i in range(4) for leaf in "ab"}
-    assert stacking.alike(loops, factors) == loops
+    assert stacking.cut(loops, factors) == loops
     factors["backbone/block0/a"] = factors["backbone/block1/a"] = 0.1
-    assert stacking.alike(loops, factors) == [
+    assert stacking.cut(loops, factors) == [
         ("backbone", ("block0", "block1")), ("backbone", ("block2", "block3"))
     ]  # fmt: skip
     factors["backbone/block1/b"] = 0.0
-    assert stacking.alike(loops, factors) == [("backbone", ("block2", "block3"))]
+    assert stacking.cut(loops, factors) == [("backbone", ("block2", "block3"))]
 
 
 def test_names_that_do_not_count_up_are_no_stack():
     assert stacking.numbered(["block9", "block10"])
     for names in (["block0"], ["block0", "block2"], ["a", "b"], ["block0", "stage1"]):
         assert not stacking.numbered(names)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_flops_are_those_of_all_modules(name):
+    """Also at the size that variables are made for, where one of equal modules is
+    called.
+    """
+    network, _, _ = made(name)
+    for side in (shapes.SIDE, 96):
+        found = shapes.forward_flops(network, ("x",), (side, side, 3))
+        known = shapes.variables(network, (side, side, 3))
+        image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+        call = functools.partial(network.apply, train=False)
+        assert found == flops.count(jax.make_jaxpr(call)(known, image).jaxpr)
+
+
+def test_linen_itself_draws_each_module():
+    network, _, _ = made("vit")
+    params = network.init(jax.random.key(0), jnp.zeros((1, *SIZE)), train=False)
+    blocks = [
+        params["params"]["backbone"][f"block{i}"]["fc1"]["kernel"] for i in (0, 1)
+    ]
+    assert not np.array_equal(*(block.unbox() for block in blocks))
+
+
+def test_intermediates_are_those_of_modules_by_themselves():
+    network, variables, loops = made("vit")
+    stacked = stacking.stack(variables, loops)
+    taken = dict(capture_intermediates=True, mutable=["intermediates"], train=False)
+    image = jnp.zeros((1, *SIZE))
+    plain = jax.device_put(stacking.unstack(stacked))
+    _, found = network.apply(plain, image, **taken)
+    assert "block2" in found["intermediates"]["backbone"]
+    with pytest.raises(ValueError, match=r"allowed after .stacking.unstack. alone"):
+        network.apply(stacked, image, **taken)
