@@ -115,11 +115,10 @@ def test_linen_itself_draws_each_module():
 
 def test_intermediates_are_those_of_modules_by_themselves():
     network, variables, loops = made("vit")
-    stacked = stacking.stack(variables, loops)
+    stacked = jax.device_put(stacking.stack(variables, loops))
     taken = dict(capture_intermediates=True, mutable=["intermediates"], train=False)
     image = jnp.zeros((1, *SIZE))
-    plain = jax.device_put(stacking.unstack(stacked))
-    _, found = network.apply(plain, image, **taken)
+    _, found = network.apply(stacking.unstack(stacked), image, **taken)
     assert "block2" in found["intermediates"]["backbone"]
     with pytest.raises(ValueError, match=r"allowed after .stacking.unstack. alone"):
         network.apply(stacked, image, **taken)
