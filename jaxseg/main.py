@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import command as commands
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, garbage, lookup
 
 DEFAULT_WORKDIR = "runs"
 COORDINATOR = (
@@ -62,14 +62,15 @@ def command(arguments: argparse.Namespace, changes: list[tuple[str, Any]]) -> in
     from jaxseg.transfer import chain, run
     from jaxseg.transfer.running import table
 
-    config, workdir = _config(arguments, changes)
-    if arguments.print:
-        print(json.dumps(config.plain(), indent=1))
-        return 0
-    if arguments.plan:
-        stages = chain.plan(config).needed(arguments.only)
-        table.show(config.study, stages, workdir)
-        return 0
+    with garbage.uncollected():
+        config, workdir = _config(arguments, changes)
+        if arguments.print:
+            print(json.dumps(config.plain(), indent=1))
+            return 0
+        if arguments.plan:
+            stages = chain.plan(config).needed(arguments.only)
+            table.show(config.study, stages, workdir)
+            return 0
     file, _, argument = arguments.config.partition(":")
     try:
         outcome = run.run(
