@@ -39,7 +39,7 @@ from configs import common
 
 PRETRAINING = "ilsvrc"
 STARTS = dict(weights="", arch="", choose="validation", smoke=False)
-# Results of these differ by their keys anyway.
+# Results of the first three differ by their keys anyway; `common.study` says smoke.
 NOT_IN_NAME = ("weights", "arch", "root", "smoke")
 FEATURES = 1000  # images of a set for Eq. 1 (3.2)
 FEATURES_BY_TASK, SHOWN = ("coco", "sun_rgbd"), 150  # sets and their images in Fig. 3

@@ -53,11 +53,10 @@ def sequence(
         return x
     if modules[0].is_initializing() and _LOOPS.get() is not None:
         return _initialize(modules, x, train, _LOOPS.get())
-    parent = modules[0].parent.variables
-    keys = {key for tree in parent.values() for key in tree}
+    keys = {key for tree in modules[0].parent.variables.values() for key in tree}
     # {first of the modules whose variables are one: where these are}
-    stacked = {stacking.members(key)[0]: key for key in keys}
-    stacked = {name: key for name, key in stacked.items() if name != key}
+    firsts = {key: stacking.members(key)[0] for key in keys}
+    stacked = {first: key for key, first in firsts.items() if first != key}
     if _is_plain(modules[0]):
         if any(module.name in stacked for module in modules):
             raise ValueError("intermediates: allowed after `stacking.unstack` alone")

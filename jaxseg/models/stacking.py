@@ -4,8 +4,7 @@ A network of equal modules has hundreds of small leaves, and a program most of i
 instructions and half of its compile time in what it does to each: its part of a stack,
 its step, its place in a norm. The leaves of modules that `outlined.sequence` runs in a
 loop are therefore stacked along a new first axis in the state of a training. Artifacts,
-patterns and receipts name each leaf
-by itself; what diverged is named by the loop.
+patterns and receipts name each leaf by itself; what diverged is named by the loop.
 """
 
 import itertools

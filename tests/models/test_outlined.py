@@ -116,8 +116,9 @@ def test_equal_blocks_are_compiled_once(given):
         tower: gradient(tower).lower(*given).compile().as_text()
         for tower in (Tower(), Looped())
     }
-    lengths = {tower: len(text.splitlines()) for tower, text in programs.items()}
-    assert lengths[Looped()] < 0.75 * lengths[Tower()]
+    # Of convolutions: how many lines there are depends on the processor.
+    counts = {tower: text.count("dim_labels=") for tower, text in programs.items()}
+    assert 0 < counts[Looped()] < counts[Tower()] / 2
     assert "while" in programs[Looped()]
 
 

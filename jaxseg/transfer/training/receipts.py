@@ -55,6 +55,8 @@ def check(rows: Sequence[Row], state: states.TrainState) -> None:
     0, and its average hold bit for bit what the receipts say was taken.
     """
     taken = {path: row for row in rows for path in row["fingerprints"]}
+    if not taken:
+        return  # nothing is fetched from the devices
     places = {"the parameters": {"params": state.params, **state.collections}}
     if state.ema is not None:
         places["their average (ema)"] = state.variables()

@@ -76,7 +76,7 @@ class Training:
         state, watch = self._fit(*self._restore_or_start())
         stacked, best_step = self._final_variables(state, watch)
         states.check_finite(stacked, int(state.step))
-        start, whole = time.perf_counter(), mesh.replicated(stacked)  # and stacked
+        start, whole = time.perf_counter(), mesh.replicated(stacked)
         metrics = self.evaluations.at_the_end(whole, int(state.step))
         self.evaluations.draw(whole, self.context.folder, int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
