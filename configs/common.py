@@ -82,7 +82,7 @@ def study(name, stages, smoke=False):
     """
     named = {"study": f"{name}-smoke", "smoke": True} if smoke else {"study": name}
     config = mlc.ConfigDict(named)
-    config.stages = mlc.ConfigDict(stages, sort_keys=False)
+    config.stages = mlc.ConfigDict(stages, sort_keys=False, convert_dict=False)
     return config
 
 

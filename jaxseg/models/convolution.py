@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxseg.models import platforms
+
 ORDER = ("NHWC", "HWIO", "NHWC")
 
 
@@ -44,7 +46,7 @@ def conv(
 def _dilated(x: Array, kernel: Array, dilation: int) -> Array:
     places = functools.partial(_by_places, dilation=dilation)
     plain = functools.partial(_plain, stride=1, dilation=dilation)
-    return jax.lax.platform_dependent(x, kernel, cpu=places, default=plain)
+    return platforms.dependent(x, kernel, cpu=places, default=plain)
 
 
 def _by_places(x: Array, kernel: Array, dilation: int) -> Array:
@@ -118,7 +120,7 @@ def _gradients(x, kernel, gradient, stride, dilation, chained, names):
 
     if x.shape[-1] != kernel.shape[2]:  # in groups
         return plain(x, kernel, gradient)
-    return jax.lax.platform_dependent(x, kernel, gradient, cpu=ordered, default=plain)
+    return platforms.dependent(x, kernel, gradient, cpu=ordered, default=plain)
 
 
 def _of_x(x, kernel, gradient, stride, dilation):

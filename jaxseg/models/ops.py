@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxseg.models import convolution
+from jaxseg.models import convolution, platforms
 
 
 def _windows(x: Array, window: int, stride: int, padding: int, value: float) -> list:
@@ -53,7 +53,7 @@ def max_pool(
     if window == stride:
         return views(x)
     plain = functools.partial(_plain_max_pool, window, stride, padding)
-    return jax.lax.platform_dependent(x, tpu=plain, default=views)
+    return platforms.dependent(x, tpu=plain, default=views)
 
 
 def _plain_max_pool(window, stride, padding, x):
@@ -79,7 +79,7 @@ def _max_pool_backward(window, stride, padding, kept, gradient):
     views = functools.partial(_first_of_equals, window, stride, padding)
     if window == stride:
         return (views(*kept, gradient),)
-    found = jax.lax.platform_dependent(*kept, gradient, tpu=scatter, default=views)
+    found = platforms.dependent(*kept, gradient, tpu=scatter, default=views)
     return (found,)
 
 
@@ -111,7 +111,7 @@ def avg_pool(
         return mean * window**2
 
     views = lambda x: sum(_windows(x, window, stride, padding, 0.0))
-    total = jax.lax.platform_dependent(x, tpu=plain, default=views)
+    total = platforms.dependent(x, tpu=plain, default=views)
     if count_padding or not padding:
         return total / window**2
     ones = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
@@ -138,7 +138,7 @@ def resize_bilinear(
         return x
     plain = functools.partial(_resize_both_axes, size)
     rewritten = functools.partial(_resize_by_products, size)
-    return jax.lax.platform_dependent(x, tpu=plain, default=rewritten)
+    return platforms.dependent(x, tpu=plain, default=rewritten)
 
 
 def _resize_both_axes(size: tuple[int, int], x: Array) -> Array:
@@ -233,7 +233,7 @@ def conv_transpose2x2(
         y = (x.reshape(-1, c) @ flat).reshape(b, h, w, 2, 2, -1)
         return jnp.swapaxes(y, 2, 3).reshape(b, 2 * h, 2 * w, -1)
 
-    return jax.lax.platform_dependent(x, kernel, tpu=plain, default=product)
+    return platforms.dependent(x, kernel, tpu=plain, default=product)
 
 
 def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Array:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.core import flops, types
-from jaxseg.models import initial, ops, outlined, stacking
+from jaxseg.models import initial, ops, outlined, platforms, stacking
 from jaxseg.models import model as models
 
 SIDE = 64  # pixels, of the images that variables are made for
@@ -119,5 +119,6 @@ def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any,
 
 def with_flops(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
     """(shapes of what a function returns, its FLOPs by `flops.count`)."""
-    jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
+    with platforms.planning():
+        jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
     return found, flops.count(jaxpr.jaxpr)

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxseg.models import platforms
+
 
 def dense(x: Float[Array, "*b c"], kernel: Float[Array, "c d"]) -> Float[Array, "*b d"]:
     """`x @ kernel`, on all platforms but TPU of two axes: with more of them the weight
@@ -21,7 +23,7 @@ def dense(x: Float[Array, "*b c"], kernel: Float[Array, "c d"]) -> Float[Array, 
         rows = x.reshape(-1, x.shape[-1]) @ kernel
         return rows.reshape(*x.shape[:-1], kernel.shape[-1])
 
-    return jax.lax.platform_dependent(x, kernel, tpu=jnp.matmul, default=flat)
+    return platforms.dependent(x, kernel, tpu=jnp.matmul, default=flat)
 
 
 @jax.custom_vjp
@@ -35,7 +37,7 @@ def gelu(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def _gelu_forward(x):
-    return jax.lax.platform_dependent(
+    return platforms.dependent(
         x, cpu=_gelu_and_slope, default=lambda x: (_plain_gelu(x), x)
     )
 
@@ -45,7 +47,7 @@ def _gelu_backward(kept, gradient):
         return jax.vjp(_plain_gelu, x)[1](gradient)[0]
 
     slope = lambda slope, gradient: slope * gradient
-    return (jax.lax.platform_dependent(kept, gradient, cpu=slope, default=plain),)
+    return (platforms.dependent(kept, gradient, cpu=slope, default=plain),)
 
 
 def _plain_gelu(x):
