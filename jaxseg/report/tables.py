@@ -29,6 +29,11 @@ METRICS = {
     "ap50_voc": "AP50 (VOC)",
     "ap50_voc07": "AP50 (VOC 2007)",
 }
+SETTINGS = {  # those of others are shown as they are
+    "small": "small target set",
+    "full": "full target set",
+    "small_source": "small source and target sets",
+}
 PLACE = [  # columns in which all cells of a grid agree
     "study",
     "setting",
@@ -88,7 +93,7 @@ class Grid:
     @property
     def title(self) -> str:
         """Task, setting, backbone, variant and metric."""
-        metric, setting = shown(self.metric), f"{self.setting} target set"
+        metric, setting = shown(self.metric), SETTINGS.get(self.setting, self.setting)
         parts = (self.task, setting, self.backbone, self.variant, metric)
         return ", ".join(part for part in parts if part)
 
@@ -138,8 +143,9 @@ class Grid:
         return [f"{', '.join(where)}: {text}" for text, where in places.items()]
 
 
-def grids(measured: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
-    """A grid for each distinct PLACE, of measured gain rows and planned cells.
+def grids(measured: Iterable[Mapping], cells: Sequence[Mapping]) -> list[Grid]:
+    """A grid for each distinct PLACE, of measured gain rows and planned cells, in the
+    order of the plan.
 
     A cell that has not run has no metric yet. It is put into the grids in which its
     target is measured, or else into the only one that agrees in all but the metric.
@@ -156,7 +162,11 @@ def grids(measured: Iterable[Mapping], cells: Iterable[Mapping]) -> list[Grid]:
     for row, places in homes:
         for key in places:
             groups[key][1].append(row)
-    return [_grid(key, *groups[key]) for key in sorted(groups)]
+    order: dict[tuple, int] = {}
+    for row in cells:
+        order.setdefault(place(row)[:-1], len(order))
+    rank = lambda key: (order.get(key[:-1], len(order)), *map(str, key))
+    return [_grid(key, *groups[key]) for key in sorted(groups, key=rank)]
 
 
 def _homes(row: Mapping[str, Any], groups: Mapping[tuple, tuple]) -> list[tuple]:

@@ -293,3 +293,15 @@ def test_what_a_cell_alone_has_to_say_stands_below_the_grid(tmp_path):
         "coral from fog: learned nothing",
     ]
     assert all(f"- {line}\n" in texts.markdown(grid) for line in lines)
+
+
+def test_tables_come_in_the_order_of_the_plan(tmp_path):
+    kinds = ("segmentation", "small"), ("segmentation", "full"), ("depth", "small")
+    cells = []
+    for task, setting in kinds:
+        for source in ("websearch", "day"):
+            label = workdirs.target(task, source) | {"setting": setting}
+            label |= {"target_task": task, "cell": f"{setting}/{task}/{source}"}
+            cells.append((f"{setting} {task} {source}", label, 0.3, {}))
+    _, grids = of(tmp_path, *cells)
+    assert [(grid.task, grid.setting) for grid in grids] == list(kinds)
