@@ -108,7 +108,7 @@ def whole(text):
         sources=SOURCES,
         targets=TARGETS,
         settings=stages_of.SETTINGS,
-        multi=("segmentation",),
+        multi=stages_of.AUTO,
         pairs="all",
         seeds=3,
         other_seeds=2,
@@ -132,7 +132,7 @@ def whole(text):
         sources=tuple(arg.sources),
         targets=(*arg.targets, *real),
         settings=tuple(arg.settings),
-        groups=worlds.groups(arg.multi, largest(arg.sources)),
+        groups=groups(arg.multi, arg.sources),
         pretraining=worlds.PRETRAINING,
         seeds=seeds | {"small": common.seeds(arg.seeds)},
         pairs=arg.pairs,
@@ -176,6 +176,15 @@ def one_set(name, arg, real):
         ),
     )
     return dict(images=size) | made | real.get(name, {})
+
+
+def groups(tasks, sources):
+    """As `worlds.groups`; by default of segmentation, if that has several sources."""
+    parts = largest(sources)
+    if tuple(tasks) == stages_of.AUTO:
+        several = sum(common.parts(s)[1] == "segmentation" for s in parts) > 1
+        tasks = ["segmentation"] * several
+    return worlds.groups(tasks, parts)
 
 
 def largest(names):

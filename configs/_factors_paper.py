@@ -55,7 +55,7 @@ def whole(text):
         sources=tasks,
         targets=tasks,
         settings=stages_of.SETTINGS,
-        multi=tuple(table.GROUPS),
+        multi=stages_of.AUTO,
         pairs="all",
         seeds=1,
         backbone="hrnet",
@@ -63,12 +63,13 @@ def whole(text):
         size=(0, 0),
         **STARTS,
     )
+    sources = expanded(arg.sources, "source")
     study = stages_of.Study(
         sets={name: one_set(name, row, arg) for name, row in table.SETS.items()},
-        sources=expanded(arg.sources, "source"),
+        sources=sources,
         targets=expanded(arg.targets, "target"),
         settings=arg.settings,
-        groups=groups(arg.multi),
+        groups=groups(arg.multi, sources),
         pretraining=PRETRAINING,
         seeds=dict.fromkeys(arg.settings, common.seeds(arg.seeds)),
         pairs=arg.pairs,
@@ -121,12 +122,18 @@ def expanded(names, kind):
     return tuple(dict.fromkeys(found))
 
 
-def groups(tasks):
-    """{task type: names of the sets of its multi-source model}."""
-    for task in tasks:
+def groups(tasks, sources):
+    """{task type: names of the sets of its multi-source model}; by default of each task
+    type that sources have.
+    """
+    if tuple(tasks) == stages_of.AUTO:
+        there = {common.parts(name)[1] for name in sources}
+        tasks = [task for task in table.GROUPS if task in there]
+    for task in filter(None, tasks):
         if task not in table.GROUPS:
             raise common.unknown("task", task, table.GROUPS)
-    return {t: [table.named(t, name) for name in table.GROUPS[t]] for t in tasks}
+    names = lambda task: [table.named(task, name) for name in table.GROUPS[task]]
+    return {task: names(task) for task in tasks if task}
 
 
 def allowed(arg):

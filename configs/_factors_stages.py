@@ -26,6 +26,7 @@ SETTINGS = ("small", "full", "small_source")  # 5.2, 5.3, 5.4
 CROSSED = {"small": tuple(common.HEADS), "full": ("detection", "keypoints")}
 SMALL_SOURCE = "segmentation"
 MULTI = "multi"
+AUTO = ("auto",)  # of the argument `multi`: as many as the sources allow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Study:
         _check("choose", self.choose, ("holdout", "validation"))
         for setting in self.settings:
             _check("settings", setting, SETTINGS)
+        for key in ("sources", "targets", "settings"):
+            names = list(getattr(self, key))
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{key}: {name!r} is given twice")
 
     def stages(self):
         """{name: section}, sources first."""

@@ -89,7 +89,10 @@ def groups(tasks, sources):
             raise common.unknown("task", task, common.HEADS)
         found[task] = [name for name in sources if common.parts(name)[1] == task]
         if len(found[task]) < 2:
-            raise ValueError(f"multi={task}: needs two sources or more of that task")
+            raise ValueError(
+                f"multi={task}: found {len(found[task])} sources of that task, allowed "
+                "are two or more. Fix: more sources, or multi= for no such model"
+            )
     return found
 
 

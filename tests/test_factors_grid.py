@@ -303,7 +303,10 @@ def test_arguments():
         ("grid,targets=trimap_dogs", "unknown set 'trimap_dogs'"),
         ("grid,other_seeds=0", "other_seeds=0: allowed are 1 to 1000"),
         ("grid,multi=depht", "unknown task 'depht'.*Did you mean 'depth'"),
-        ("grid,sources=driving_day", "multi=segmentation: needs two sources"),
+        (
+            "grid,sources=driving_day,multi=segmentation",
+            "multi=segmentation: found 1 sources of that task",
+        ),
     ],
 )
 def test_mistakes_are_named(more, text):

@@ -4,6 +4,7 @@ import collections
 import functools
 import sys
 
+import ml_collections as mlc
 import pytest
 
 from configs import _factors_sets as table
@@ -206,7 +207,8 @@ def test_small_sources_are_those_of_table_6():
 
 @functools.cache
 def config(more="paper"):
-    return factors.get_config(more)
+    made = factors.get_config(more).to_dict()
+    return mlc.ConfigDict(made, sort_keys=False)  # its sections as well
 
 
 def test_each_cell_has_its_baselines():
@@ -301,6 +303,18 @@ def test_multi_source_models():
     assert "coco/panoptic134" in row["source_dataset"].split(" + ")
 
 
+def test_by_default_there_are_those_of_the_task_types_of_the_sources():
+    multi = lambda more: {
+        name.split("/")[1]
+        for name in config(more).stages
+        if name.startswith("sources/multi")
+    }
+    assert multi("paper,sources=depth+voc") == {"multi", "multi@depth"}
+    assert multi("paper,sources=keypoints") == multi("paper,multi=") == set()
+    assert multi("grid") == {"multi"}
+    assert multi("grid,sources=driving_day") == set()
+
+
 def test_what_was_a_part_is_marked():
     rows = {
         (row["setting"], row["source"], row["target"]): row.get("overlap")
@@ -382,7 +396,8 @@ def test_table_3_is_a_plan_of_its_own():
         ("paper,settings=tiny", "settings='tiny': allowed are small and full and"),
         ("paper,choose=test", "choose='test': allowed are holdout and validation"),
         ("paper,target_images=30", "unknown argument 'target_images'"),
-        ("multi=detection", "multi=detection: needs two sources"),
+        ("multi=detection", "multi=detection: found 1 sources of that task"),
+        ("paper,settings=small+small", "settings: 'small' is given twice"),
     ],
 )
 def test_mistakes_are_named(more, text):

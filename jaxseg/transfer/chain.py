@@ -108,8 +108,12 @@ def bind(config: Any) -> Config:
     return bind({"study": study, "stages": smoke.small(bound.plain()["stages"])})
 
 
-def plain(value: Any) -> Any:
-    """Dicts and lists all the way down, also of a ConfigDict or a Config."""
+def plain(value: Any, ordered: int = 2) -> Any:
+    """Dicts and lists all the way down, also of a ConfigDict or a Config.
+
+    ordered: levels whose order stays, those of the config and of its stages. Below them
+    keys are sorted: no result may depend on an order that its key does not know.
+    """
     if type(value) in binding.SCALARS:  # most of a config
         return value
     if isinstance(value, Config):
@@ -117,9 +121,10 @@ def plain(value: Any) -> Any:
     if hasattr(value, "to_dict"):
         value = value.to_dict()
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        keys = value if ordered > 0 else sorted(value, key=str)
+        return {key: plain(value[key], ordered - 1) for key in keys}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, ordered - 1) for item in value]
     return value
 
 

@@ -58,6 +58,15 @@ def test_plain():
     assert type(found["a"]) is dict and type(found["a"]["b"]) is list
 
 
+def test_sections_have_sorted_keys_stages_their_order():
+    """Keys of stages do not know an order, so nothing that is made may."""
+    section = {"parts": {"b": {}, "a": {"y": 1, "x": 2}}}
+    found = chain.plain({"study": "s", "stages": {"z": section, "a": {}}})
+    assert list(found) == ["study", "stages"] and list(found["stages"]) == ["z", "a"]
+    parts = found["stages"]["z"]["parts"]
+    assert list(parts) == ["a", "b"] and list(parts["a"]) == ["x", "y"]
+
+
 def test_only_one_stage_for_a_worker(tmp_path):
     workdir = tiny.copy(tmp_path)
     key = tiny.key("target/b")
