@@ -187,8 +187,8 @@ def test_a_hub_name_without_a_network(monkeypatch, command):
     [
         (ARCH, lambda key: key),
         ("hrnet_w18_small", lambda key: f"model.{key}"),
-        ("fcn_resnet50", lambda key: key),
-        ("resnet50", lambda key: f"module.{key}"),
+        pytest.param("fcn_resnet50", lambda key: key, marks=pytest.mark.release),
+        pytest.param("resnet50", lambda k: f"module.{k}", marks=pytest.mark.release),
     ],
 )
 def test_a_stage_starts_from_each_source(arch, rename, command, tmp_path):

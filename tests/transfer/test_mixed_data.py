@@ -12,8 +12,8 @@ from tests import tiny
 
 DAY = {"name": "worlds/driving_day", "count": 8}
 CLASSIFIER = {
-    "backbone": {"name": "hrnet", "variant": "tiny"},
-    "head": {"name": "classifier", "width": 4},
+    "backbone": {"name": "resnet", "variant": "tiny"},
+    "head": {"name": "pooled"},
 }
 
 
