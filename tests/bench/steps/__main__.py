@@ -100,6 +100,7 @@ def take_turns(sides: list) -> None:
         for index, (side, row) in enumerate(sides):
             for kind in ("train", "predict"):
                 count = counts.get((index, kind), 1)
+                side.ask(f"{kind} 1")  # after a rest it takes up to twice as long
                 seconds = side.ask(f"{kind} {count}")
                 if number:
                     row[kind].append(seconds)
