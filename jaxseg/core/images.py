@@ -106,20 +106,41 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def jitter(
-    image: np.ndarray, brightness: float, contrast: float, saturation: float
+    image: np.ndarray,
+    brightness: float,
+    contrast: float,
+    saturation: float,
+    hue: float = 0.0,
 ) -> np.ndarray:
     """[H, W, C] with these multiplied, in this order, and cut at the dtype's range.
 
     Contrast is around the mean grey of the image, saturation around each pixel's own;
-    grey is the mean of the channels.
+    grey is the mean of the channels. hue: a turn of [H, W, 3] around the axis of greys,
+    1 is all the way; a third makes red of blue, green of red and blue of green.
     """
     bright = image.astype(np.float32) * np.float32(brightness)
     centre = bright.mean()
     strong = centre + (bright - centre) * np.float32(contrast)
     grey = strong.mean(axis=-1, keepdims=True)
-    colored = grey + (strong - grey) * np.float32(saturation)
+    color = (strong - grey) * np.float32(saturation)
+    if hue:
+        color = color @ _turn(hue).T
+    colored = grey + color
     top = np.iinfo(image.dtype).max
     return np.clip(np.rint(colored), 0, top).astype(image.dtype)
+
+
+def _turn(share: float) -> np.ndarray:
+    """[3, 3] that turns colors without grey by Rodrigues' formula."""
+    angle = 2 * np.pi * share
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    return (np.cos(angle) * np.eye(3) + np.sin(angle) * cross).astype(np.float32)
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """[H, W, C] with the mean of its channels in each."""
+    mean = np.rint(image.mean(axis=-1, keepdims=True, dtype=np.float32))
+    return np.broadcast_to(mean.astype(image.dtype), image.shape)
 
 
 def nearest(source: int, target: int) -> np.ndarray:

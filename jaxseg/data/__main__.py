@@ -2,7 +2,7 @@ r"""Lists, shows, previews, checks and measures data sets; writes configs for fo
 
 python -m jaxseg.data list
 python -m jaxseg.data show camvid/11
-python -m jaxseg.data preview worlds/driving_day --output sheet.png --augment
+python -m jaxseg.data preview worlds/driving_day --output sheet.png --augment conrec
 python -m jaxseg.data preview folder/segmentation --root DIR --options '{"binary":true}'
 python -m jaxseg.data check camvid/11 --root DIR --json report.json --fix-report
 python -m jaxseg.data check DIR
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.core import command, errors, image_files
-from jaxseg.data import catalogue, dataset
+from jaxseg.data import catalogue, dataset, recipes
 from jaxseg.data import source as source_lib
 from jaxseg.data.source import Source
 from jaxseg.data.tools import audit, checks, guess, nested, statistics
@@ -318,7 +318,12 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", help="the report as JSON", **file)
         if run is preview:
             sub.add_argument("--output", help="default NAME.png", **picture)
-            sub.add_argument("--augment", action="store_true", help="beside each image")
+            known = (
+                f"beside each image; {', '.join(recipes.RECIPES)} (default: factors)"
+            )
+            sub.add_argument(
+                "--augment", nargs="?", const="factors", metavar="RECIPE", help=known
+            )
             sub.add_argument("--count", default=12, help="default 12", **number)
         if run is check:
             sub.add_argument("--across", nargs=2, metavar=("A", "B"), help="shared?")

@@ -2,8 +2,10 @@
 
 factors (arXiv:2103.13318, 4.1) has only flip, rescale and crop. Chair segments names
 none: its images are made at the training size. decoder_transfer crops at least half of
-an image. PSSL and SimMIM name the kinds, not the strengths: those here are ours. MixUp,
-of SimMIM's intermediate step alone, works on batches: `mixing.mixup`.
+an image; `conrec` is what its self-supervised models see: the augmentation of SimCLR
+(arXiv:2002.05709, appendix A), in the strength of ConRec's public code. PSSL and SimMIM
+name the kinds, not the strengths: those here are ours. MixUp, of SimMIM's intermediate
+step alone, works on batches: `mixing.mixup`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,14 @@ RECIPES = {
     "factors": (FLIP, *RESCALED_CROP),
     "chairs": (WHOLE,),
     "decoder_transfer": (FLIP, {"name": "random_resized_crop"}),
+    "conrec": (
+        FLIP,
+        {"name": "random_resized_crop", "area_low": 0.08, "pad": False},
+        {"name": "jitter", "probability": 0.8, "hue": 0.2}
+        | dict.fromkeys(("brightness", "contrast", "saturation"), 0.8),
+        {"name": "grey"},
+        {"name": "blur", "sigma": 2.0},
+    ),
     "pssl": (FLIP, {"name": "rotate"}, *RESCALED_CROP, {"name": "blur"}),
     "simmim_pretraining": (
         FLIP,

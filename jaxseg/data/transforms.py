@@ -1,13 +1,12 @@
 """Transforms of whole examples: image, labels, boxes, keypoints and depth together.
 
-Each is a frozen dataclass, `transform(example, rng) -> example`; the given
-example is never written to. Without an rng, random choices are fixed: a flip happens, a
-factor is 1, a crop is central. A padded image lies in the top left corner.
+Without an rng, random choices are fixed: a flip happens, a factor is 1, a crop is
+central. A padded image lies in the top left corner.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,23 +14,10 @@ import numpy as np
 from jaxseg.core import binding, errors, images, lookup, memo
 from jaxseg.core.images import Size, Window
 from jaxseg.core.types import Example
-from jaxseg.data import geometry
+from jaxseg.data import colors, geometry
 from jaxseg.data.dataset import PIXEL_FIELDS, Dataset
 from jaxseg.data.geometry import Rng
-
-
-class Transform:
-    """The interface of all transforms."""
-
-    def for_dataset(self, facts: Dataset) -> "Transform":
-        """The same transform with values that come from the data set filled in."""
-        known = {"pairs": facts.flip_pairs, "fill": facts.mean}
-        own = {field.name for field in dataclasses.fields(self)}
-        filled = {name: x for name, x in known.items() if name in own and x}
-        return dataclasses.replace(self, **filled)
-
-    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
-        raise NotImplementedError
+from jaxseg.data.transform import Transform
 
 
 class Cropping(Transform):
@@ -249,36 +235,6 @@ class Rotate(Transform):
         return geometry.rotate(example, angle, self.fill, self.visible)
 
 
-@dataclasses.dataclass(frozen=True)
-class Blur(Transform):
-    """Blurs the image by a Gaussian of a width drawn evenly up to `sigma` pixels."""
-
-    probability: float = 0.5
-    sigma: float = 1.0
-
-    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
-        if rng is None or rng.random() >= self.probability:
-            return example
-        width = rng.uniform(0, self.sigma)
-        return recolored(example, lambda image: images.blur(image, width))
-
-
-@dataclasses.dataclass(frozen=True)
-class Jitter(Transform):
-    """Brightness, contrast and saturation by factors drawn from 1 - x to 1 + x."""
-
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-
-    def __call__(self, example: Example, rng: Rng | None = None) -> Example:
-        if rng is None:
-            return example
-        spreads = (self.brightness, self.contrast, self.saturation)
-        factors = [float(rng.uniform(1 - x, 1 + x)) for x in spreads]
-        return recolored(example, lambda image: images.jitter(image, *factors))
-
-
 TRANSFORMS = {
     "flip": Flip,
     "rescale": Rescale,
@@ -286,8 +242,9 @@ TRANSFORMS = {
     "letterbox": Letterbox,
     "random_resized_crop": RandomResizedCrop,
     "rotate": Rotate,
-    "blur": Blur,
-    "jitter": Jitter,
+    "blur": colors.Blur,
+    "jitter": colors.Jitter,
+    "grey": colors.Grey,
 }
 TRIES = 10  # windows to draw before the whole image is used
 SHARES = ("probability", "visible", "area_low", "area_high")
@@ -338,9 +295,3 @@ def scale_to(example: Example, size: Size, window: Window | None = None) -> Exam
         resize = images.resize if PIXEL_FIELDS[name].smooth else images.resize_ids
         scaled[name] = resize(example[name], size, window)
     return scaled
-
-
-def recolored(example: Example, change: Callable[[np.ndarray], np.ndarray]) -> Example:
-    """The example with `change` made to the fields that have its colors."""
-    colors = [n for n, kind in PIXEL_FIELDS.items() if kind.colors and n in example]
-    return example | {name: change(example[name]) for name in colors}

@@ -29,11 +29,8 @@ METRICS = {
     "ap50_voc": "AP50 (VOC)",
     "ap50_voc07": "AP50 (VOC 2007)",
 }
-SETTINGS = {  # those of others are shown as they are
-    "small": "small target set",
-    "full": "full target set",
-    "small_source": "small source and target sets",
-}
+SETTINGS = {name: f"{name} target set" for name in ("small", "full")}
+SETTINGS |= {"small_source": "small source and target sets"}  # others as they are
 PLACE = [  # columns in which all cells of a grid agree
     "study",
     "setting",
@@ -144,11 +141,10 @@ class Grid:
 
 
 def grids(measured: Iterable[Mapping], cells: Sequence[Mapping]) -> list[Grid]:
-    """A grid for each distinct PLACE, of measured gain rows and planned cells, in the
-    order of the plan.
+    """A grid for each PLACE of measured gain rows and planned cells, in plan order.
 
-    A cell that has not run has no metric yet. It is put into the grids in which its
-    target is measured, or else into the only one that agrees in all but the metric.
+    A cell that has not run has no metric yet. It joins the grids in which its target is
+    measured, or else the only one that agrees in all but the metric.
     """
     groups = collections.defaultdict(lambda: ([], []))
     waiting = []
@@ -162,10 +158,8 @@ def grids(measured: Iterable[Mapping], cells: Sequence[Mapping]) -> list[Grid]:
     for row, places in homes:
         for key in places:
             groups[key][1].append(row)
-    order: dict[tuple, int] = {}
-    for row in cells:
-        order.setdefault(place(row)[:-1], len(order))
-    rank = lambda key: (order.get(key[:-1], len(order)), *map(str, key))
+    planned = list(dict.fromkeys(place(row)[:-1] for row in cells))
+    rank = lambda key: ([*planned, key[:-1]].index(key[:-1]), *map(str, key))
     return [_grid(key, *groups[key]) for key in sorted(groups, key=rank)]
 
 
@@ -333,16 +327,9 @@ def _order(axis: Axis) -> tuple:
     known = axis.domain in DOMAINS
     place = DOMAINS.index(axis.domain) if known else len(DOMAINS)
     last = axis.name == gains.RANDOM
-    namesakes = axis.resolution, axis.protocol
-    return (
-        last,
-        axis.detail,
-        place,
-        axis.domain,
-        -max(axis.images, default=0),
-        axis.name,
-        *namesakes,
-    )
+    size = -max(axis.images, default=0)
+    namesakes = axis.name, axis.resolution, axis.protocol
+    return last, axis.detail, place, axis.domain, size, *namesakes
 
 
 def blocks(axes: Sequence[Axis]) -> list[tuple[str, int, int]]:

@@ -1,3 +1,3 @@
 """Objectives and tasks, one in each file: fields, loss, predictions, metric."""
 
-SHARED = ("build", "objective", "targets")  # modules that are no tasks
+SHARED = ("build", "masking", "objective", "targets")  # modules that are no tasks

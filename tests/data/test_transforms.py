@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors, images
-from jaxseg.data import geometry, transforms
+from jaxseg.data import colors, geometry, transforms
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.data.normalization import Normalize
 
@@ -295,7 +295,7 @@ def test_a_random_resized_crop_that_cannot_fit_shows_the_whole_image():
         transforms.RandomResizedCrop(8, 8, area_low=0.9, area_high=0.5)
 
 
-@pytest.mark.parametrize("step", [transforms.Blur(1.0, 3.0), transforms.Jitter()])
+@pytest.mark.parametrize("step", [colors.Blur(1.0, 3.0), colors.Jitter()])
 def test_photometric_steps_touch_only_the_image(step):
     example = marked()
     before = {key: np.copy(value) for key, value in example.items()}
@@ -311,7 +311,7 @@ def test_photometric_steps_touch_only_the_image(step):
 def test_blur_spreads_a_point_and_keeps_its_sum():
     image = np.zeros((21, 21, 1), np.uint16)
     image[10, 10] = 60000
-    blurred = transforms.Blur(1.0, 4.0)({"image": image}, np.random.default_rng(1))
+    blurred = colors.Blur(1.0, 4.0)({"image": image}, np.random.default_rng(1))
     assert blurred["image"].dtype == np.uint16 and blurred["image"].max() < 60000
     np.testing.assert_allclose(blurred["image"].sum(dtype=float), 60000, rtol=0.02)
 
@@ -325,6 +325,28 @@ def test_jitter_scales_brightness_contrast_and_saturation():
     grey = images.jitter(image, 1.0, 1.0, 0.0)
     np.testing.assert_array_equal(grey[0, :, 0], [60, 40])
     assert images.jitter(image, 9.0, 1.0, 1.0).max() == 255  # cut, not wrapped
+
+
+def test_jitter_turns_hues():
+    image = np.array([[[100, 50, 30], [20, 40, 60], [7, 7, 7]]], np.uint8)
+    turned = images.jitter(image, 1.0, 1.0, 1.0, 1 / 3)
+    np.testing.assert_array_equal(turned, image[..., [2, 0, 1]])
+    np.testing.assert_array_equal(images.jitter(image, 1.0, 1.0, 1.0, 1.0), image)
+    half = images.jitter(image, 1.0, 1.0, 1.0, 0.5).astype(int)  # mirrored at grey
+    np.testing.assert_array_equal(half, [[[20, 70, 90], [60, 40, 20], [7, 7, 7]]])
+
+
+def test_jitter_and_grey_happen_as_often_as_said():
+    image = np.array([[[100, 50, 30], [20, 40, 60]]], np.uint8)
+    rng, example = np.random.default_rng(0), {"image": image}
+    jitter = colors.Jitter(0.0, 0.0, 0.0, hue=0.5, probability=0.3)
+    grey, found = colors.Grey(), {}
+    for name, step in (("jitter", jitter), ("grey", grey)):
+        made = [step(example, rng)["image"] for _ in range(1000)]
+        found[name] = np.mean([not np.array_equal(one, image) for one in made])
+    assert found == pytest.approx({"jitter": 0.3, "grey": 0.2}, abs=0.04)
+    only = colors.Grey(probability=1.0)(example, rng)["image"]
+    np.testing.assert_array_equal(only, [[[60] * 3, [40] * 3]])
 
 
 def test_normalization_into_a_batch_is_normalization():

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from jaxseg.core import errors
-from jaxseg.data import draws, mixing, pipeline, transforms
+from jaxseg.data import colors, draws, mixing, pipeline, transforms
 from jaxseg.data.dataset import IGNORE
 from jaxseg.data.normalization import Normalize
 from tests.data import trees
 
 MOVED = (transforms.Flip(), transforms.Rescale(), transforms.Crop(8, 8))
-STEPS = (*MOVED, transforms.Blur(), transforms.Jitter())
+STEPS = (*MOVED, colors.Blur(), colors.Jitter())
 FIELDS = ("image", "segmentation")
 SEED = 3
 

@@ -6,25 +6,25 @@ import numpy as np
 
 from jaxseg.core import draw, images
 from jaxseg.core.types import Example
-from jaxseg.data import transforms
+from jaxseg.data import recipes, transforms
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.source import Source
 
 SIDE = 240  # small images are enlarged, large ones reduced, to about this
 
 
-def sheet(source: Source, count: int, augmented: bool) -> np.ndarray:
+def sheet(source: Source, count: int, recipe: str | None) -> np.ndarray:
     """uint8 [H, W, 3]: `count` examples, spread over the source, and the legend.
 
-    augmented: draws each a second time, as training may see it.
+    recipe: draws each a second time, as a training with this augmentation may see it.
     """
     chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
     facts, pictures = source.dataset, []
     for index in chosen:
         example = source[int(index)]
         pictures.append(draw_example(example, facts))
-        if augmented:
-            example = augment(example, facts, seed=int(index))
+        if recipe is not None:
+            example = augment(example, facts, recipe, seed=int(index))
             pictures.append(draw_example(example, facts))
     drawn = draw.contact_sheet(pictures, columns=4)
     palette = draw.full_palette(facts.palette, facts.num_classes)
@@ -50,17 +50,12 @@ def draw_example(example: Example, facts: Dataset) -> np.ndarray:
     return draw.stack([picture, draw.caption(text, picture.shape[1])])
 
 
-def augment(example: Example, facts: Dataset, seed: int) -> Example:
+def augment(example: Example, facts: Dataset, recipe: str, seed: int) -> Example:
     """The example as training may see it, at its own size if the facts have none."""
     size = facts.size or example["image"].shape[:2]
-    steps = (
-        transforms.Flip(),
-        transforms.Rescale(height=size[0], width=size[1]),
-        transforms.Crop(*size),
-    )
     rng = np.random.default_rng(seed)
-    for step in steps:
-        example = step.for_dataset(facts)(example, rng)
+    for section in recipes.sized(recipe, *size):
+        example = transforms.build(section).for_dataset(facts)(example, rng)
     return example
 
 
