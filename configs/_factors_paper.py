@@ -187,6 +187,8 @@ def model(arg, task):
 
 def pretraining(arg, setting):
     """ILSVRC (A.1), or weights from elsewhere."""
+    if arg.arch and not arg.weights:
+        raise ValueError(f"arch={arg.arch}: needs weights=FILE")
     if arg.weights:
         return common.imported(arg.weights, arch=arg.arch or None)
     return common.train(

@@ -26,7 +26,7 @@ SETTINGS = ("small", "full", "small_source")  # 5.2, 5.3, 5.4
 CROSSED = {"small": tuple(common.HEADS), "full": ("detection", "keypoints")}
 SMALL_SOURCE = "segmentation"
 MULTI = "multi"
-AUTO = ("auto",)  # of the argument `multi`: as many as the sources allow
+AUTO = ("auto",)  # the argument `multi` of `grid` and of `paper`, which say what it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +59,17 @@ class Study:
         _check("choose", self.choose, ("holdout", "validation"))
         for setting in self.settings:
             _check("settings", setting, SETTINGS)
-        for key in ("sources", "targets", "settings"):
-            names = list(getattr(self, key))
-            for name in names:
-                if names.count(name) > 1:
-                    raise ValueError(f"{key}: {name!r} is given twice")
+        for key in ("sources", "targets"):
+            for name in getattr(self, key):
+                base, marked, task = name.partition("@")
+                if marked and task == "segmentation":
+                    raise ValueError(f"{key}: found {name!r}, allowed: {base!r} alone")
 
     def stages(self):
         """{name: section}, sources first."""
+        for key in ("targets", "settings"):
+            if not getattr(self, key):
+                raise ValueError(f"{key}: found none, allowed: one or more")
         made = {}
         for name in self.sources:
             made |= self.source(name)

@@ -9,6 +9,7 @@ import ml_collections as mlc
 from jaxseg.data import catalogue
 
 SPLITS = ("train", "validation", "test")
+REPEATED = ("size", "root", "real")  # arguments with items that may be equal
 
 
 def parse(arg, **defaults):
@@ -28,6 +29,9 @@ def parse(arg, **defaults):
         values[key] = (
             _typed(text, defaults[key], key) if equals else _flag(key, defaults)
         )
+        for item in values[key] if key not in REPEATED and "+" in text else ():
+            if values[key].count(item) > 1:
+                raise ValueError(f"{key}: {item!r} is given twice")
     return values
 
 
@@ -82,6 +86,7 @@ def study(name, stages, smoke=False):
     """
     named = {"study": f"{name}-smoke", "smoke": True} if smoke else {"study": name}
     config = mlc.ConfigDict(named)
+    # Sections stay dicts: of thousands ConfigDicts would take a second.
     config.stages = mlc.ConfigDict(stages, sort_keys=False, convert_dict=False)
     return config
 

@@ -28,8 +28,9 @@ and width of their images: real=camvid/11+voc/boxes@detection,root=DIR+OTHER.
 for each set and one backbone (5.1), called `multi` or `multi@detection`. It starts
 targets that were no part of it, and with the full target set those as well. The column
 `overlap` marks these: "part"; and "images" where source and target have a data set in
-common, with other labels. `grid` and `paper` have such models by default, of the task
-types that their sources have (multi= for none).
+common, with other labels. `grid` has one of segmentation by default, `paper` one
+of each task type that its sources have, of the sets that the paper names (multi= for
+none).
 
 `grid` is the whole study in small, less than an hour on two cores: `_factors_grid.py`.
 `paper` is the study at full size, and `validation` is its Table 3: `_factors_paper.py`.

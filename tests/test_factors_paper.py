@@ -398,6 +398,10 @@ def test_table_3_is_a_plan_of_its_own():
         ("paper,target_images=30", "unknown argument 'target_images'"),
         ("multi=detection", "multi=detection: found 1 sources of that task"),
         ("paper,settings=small+small", "settings: 'small' is given twice"),
+        ("lrs=0.1+0.1", "lrs: 0.1 is given twice"),
+        ("grid,settings=", "settings: found none, allowed: one or more"),
+        ("targets=driving_night@segmentation", "allowed: 'driving_night' alone"),
+        ("paper,arch=hrnet_w48", "arch=hrnet_w48: needs weights=FILE"),
     ],
 )
 def test_mistakes_are_named(more, text):

@@ -70,7 +70,8 @@ def test_masks_of_two_values_with_one_stray_id(real_data, tmp_path, newcomer):
     (folder / "masks/7.png").write_bytes(whole)
     assert newcomer(data.main, "init", folder)[0] == 0
     assert newcomer(data.main, "check", folder)[0] == 0
-    assert main.load_config(tmp_path / "config.py", "").stages.model.task.binary
+    section = main.load_config(tmp_path / "config.py", "").stages.model
+    assert section["task"]["binary"]
     assert newcomer(main.main, "--config=config.py", "--plan")[0] == 0
 
 

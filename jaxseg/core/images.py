@@ -115,8 +115,8 @@ def jitter(
     """[H, W, C] with these multiplied, in this order, and cut at the dtype's range.
 
     Contrast is around the mean grey of the image, saturation around each pixel's own;
-    grey is the mean of the channels. hue: a turn of [H, W, 3] around the axis of greys,
-    1 is all the way; a third makes red of blue, green of red and blue of green.
+    grey is the mean of the channels. hue: a rotation of the colors of [H, W, 3] about
+    grey, 1 is all the way; 1/3 turns red to green, green to blue and blue to red.
     """
     bright = image.astype(np.float32) * np.float32(brightness)
     centre = bright.mean()
@@ -124,14 +124,14 @@ def jitter(
     grey = strong.mean(axis=-1, keepdims=True)
     color = (strong - grey) * np.float32(saturation)
     if hue:
-        color = color @ _turn(hue).T
+        color = color @ _rotation(hue).T
     colored = grey + color
     top = np.iinfo(image.dtype).max
     return np.clip(np.rint(colored), 0, top).astype(image.dtype)
 
 
-def _turn(share: float) -> np.ndarray:
-    """[3, 3] that turns colors without grey by Rodrigues' formula."""
+def _rotation(share: float) -> np.ndarray:
+    """[3, 3] that rotates colors less their grey, by Rodrigues' formula."""
     angle = 2 * np.pi * share
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     return (np.cos(angle) * np.eye(3) + np.sin(angle) * cross).astype(np.float32)

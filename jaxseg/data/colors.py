@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxseg.core import images
+from jaxseg.core import errors, images
 from jaxseg.core.types import Example
-from jaxseg.data.dataset import PIXEL_FIELDS
+from jaxseg.data.dataset import PIXEL_FIELDS, Dataset
 from jaxseg.data.geometry import Rng
 from jaxseg.data.transform import Transform
 
@@ -29,7 +29,7 @@ class Blur(Transform):
 @dataclasses.dataclass(frozen=True)
 class Jitter(Transform):
     """Brightness, contrast and saturation by factors drawn from 1 - x to 1 + x, hue by
-    a turn drawn from -x to x, of 1 all the way.
+    a rotation drawn from -x to x, where 1 is all the way.
     """
 
     brightness: float = 0.4
@@ -38,13 +38,23 @@ class Jitter(Transform):
     hue: float = 0.0
     probability: float = 1.0
 
+    def for_dataset(self, facts: Dataset) -> Transform:
+        """The same. UserError for hues of images that have none."""
+        if self.hue and len(facts.mean) != 3:
+            raise errors.UserError(
+                f"jitter/hue: found {self.hue} for images with {len(facts.mean)} "
+                "channels, allowed: 0, but for those with 3. Fix: hue=0"
+            )
+        return self
+
     def __call__(self, example: Example, rng: Rng | None = None) -> Example:
+        # At 1 nothing is drawn: what comes after is as it was before there were shares.
         if rng is None or (self.probability < 1 and rng.random() >= self.probability):
             return example
         spreads = (self.brightness, self.contrast, self.saturation)
         factors = [float(rng.uniform(1 - x, 1 + x)) for x in spreads]
-        turn = float(rng.uniform(-self.hue, self.hue)) if self.hue else 0.0
-        return recolored(example, lambda image: images.jitter(image, *factors, turn))
+        hue = float(rng.uniform(-self.hue, self.hue)) if self.hue else 0.0
+        return recolored(example, lambda image: images.jitter(image, *factors, hue))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-TINY = 1e-12  # below the squared length of any embedding that is not 0
+TINY = 1e-12  # the least squared length that is divided by
 
 
 def nt_xent(
@@ -28,14 +28,16 @@ def nt_xent(
     """
     count = len(embeddings)
     valid = jnp.ones(count, bool) if valid is None else valid
-    z = embeddings.reshape(2 * count, -1).astype(jnp.float32)
-    z = z * jax.lax.rsqrt(jnp.sum(z * z, axis=-1, keepdims=True) + TINY)
-    logits = jnp.matmul(z, z.T, precision="highest") / temperature
     counts = jnp.repeat(valid, 2)
+    z = embeddings.reshape(2 * count, -1).astype(jnp.float32)
+    z = jnp.where(counts[:, None], z, 0)
+    square = jnp.sum(z * z, axis=-1, keepdims=True)
+    z = z * jax.lax.rsqrt(jnp.maximum(square, TINY))
+    logits = jnp.matmul(z, z.T, precision="highest") / temperature
     others = counts[None, :] & ~jnp.eye(2 * count, dtype=bool)
     partner = jnp.arange(2 * count) ^ 1  # views of one image are neighbours
     own = jnp.take_along_axis(logits, partner[:, None], axis=1)[:, 0]
-    # Of a row without any other view there would be no sum.
+    # A row that does not count may have no other view, and a sum over nothing is -inf.
     seen = jnp.where(others | ~counts[:, None], logits, -jnp.inf)
     losses = jnp.where(counts, jax.nn.logsumexp(seen, axis=1) - own, 0)
     hits = counts & (jnp.argmax(seen, axis=1) == partner)

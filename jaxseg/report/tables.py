@@ -158,8 +158,9 @@ def grids(measured: Iterable[Mapping], cells: Sequence[Mapping]) -> list[Grid]:
     for row, places in homes:
         for key in places:
             groups[key][1].append(row)
-    planned = list(dict.fromkeys(place(row)[:-1] for row in cells))
-    rank = lambda key: ([*planned, key[:-1]].index(key[:-1]), *map(str, key))
+    places = dict.fromkeys(place(row)[:-1] for row in cells)
+    order = {key: number for number, key in enumerate(places)}
+    rank = lambda key: (order.get(key[:-1], len(order)), *map(str, key))
     return [_grid(key, *groups[key]) for key in sorted(groups, key=rank)]
 
 

@@ -5,12 +5,19 @@ section 2.2).
 import jax
 import jax.numpy as jnp
 
-from jaxseg.core.types import Array
+from jaxseg.core.types import Array, Batch
 
-BLOCKS = 5  # of an image at most, by ConRec's public code, as are the next
+# "In-painting" of ConRec's public code, one of three ways in which it spoils images.
+BLOCKS = 5  # of an image at most
 SIDES = (0.14, 0.2)  # shares of the image's height and of its width
 GO_ON = 0.95  # the chance of each block, where there was the one before
 COLORS = (-2.0, 2.0)  # about the range of normalized images
+
+
+def masked(batch: Batch, key: Array) -> Batch:
+    """The batch with masked images, `mask`, and as `whole` the images before."""
+    image, mask = blocks(key, batch["image"])
+    return batch | {"image": image, "whole": batch["image"], "mask": mask}
 
 
 def blocks(key: Array, image: Array) -> tuple[Array, Array]:

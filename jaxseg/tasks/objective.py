@@ -38,6 +38,7 @@ class Objective:
     views: ClassVar[int] = (
         1  # draws of the augmentation per record, see `data.pipeline`
     )
+    least: ClassVar[int] = 1  # images of a microbatch that its loss says something of
     clean: ClassVar[bool] = False  # whether a batch has the image before color changes
     mixable: ClassVar[bool] = False  # whether its loss takes what `mixing.mixup` adds
     named: ClassVar[str] = "classes"  # the names of a data set that outputs stand for

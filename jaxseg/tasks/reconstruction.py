@@ -36,16 +36,17 @@ class Reconstruction(objective.Objective):
         return len(facts.mean)
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
-        """The masked image in place of the image, which becomes `whole`."""
-        masked, mask = masking.blocks(rng, batch["image"])
-        return batch | {"image": masked, "whole": batch["image"], "mask": mask}
+        """With blocks painted over."""
+        return masking.masked(batch, rng)
 
     def loss(
         self, outputs: Array, batch: Batch, totals: Totals | None = None
     ) -> tuple[Array, Logs]:
-        """Outputs [B, H, W, C]. Logs what filling all with the mean colour gives."""
+        """Outputs [B, H, W, C]. Logs what filling all with one colour gives, the mean
+        that images are normalized by.
+        """
         totals = totals or self.totals(batch)
-        zeros = jnp.zeros_like(outputs)  # the mean of normalized colours
+        zeros = jnp.zeros_like(outputs)  # that colour, normalized
         mean_color = squared(zeros, batch["whole"], batch, totals)
         loss = squared(outputs, batch["whole"], batch, totals)
         return loss, {"mean_color": mean_color}

@@ -15,6 +15,9 @@ from jaxseg.losses import contrastive
 from jaxseg.tasks import objective
 
 VERSION = 1  # goes up when the same weights would give another loss
+TEMPERATURE = 0.5  # in ConRec's public code; the paper prints none
+DIMENSIONS = 128  # of an embedding
+APART = ("pairs of views",)  # each has those of its own microbatch as distractors
 
 
 def loss_of(
@@ -31,11 +34,12 @@ def loss_of(
 class SimCLR(objective.Objective):
     """NT-Xent of two views, each against all others of the global batch."""
 
-    temperature: float = 0.5
-    dimensions: int = 128
+    temperature: float = TEMPERATURE
+    dimensions: int = DIMENSIONS
 
     name = "simclr"
     views = 2
+    least = 2
 
     @property
     def heads(self) -> dict[str, int]:
@@ -55,18 +59,16 @@ class SimCLR(objective.Objective):
 
     @property
     def unsplit(self) -> tuple[str, ...]:
-        """The views that one is compared with."""
-        return ("pairs of views",)
+        """What a view is compared with."""
+        return APART
 
 
 def build(
     num_outputs: int,
-    temperature: Annotated[float, rules.ABOVE_0] = 0.5,
-    dimensions: Annotated[int, rules.at_least(1)] = 128,
+    temperature: Annotated[float, rules.ABOVE_0] = TEMPERATURE,
+    dimensions: Annotated[int, rules.at_least(1)] = DIMENSIONS,
 ) -> SimCLR:
-    """temperature: 0.5 in ConRec's public code (the paper prints none); dimensions: of
-    an embedding.
-    """
+    """temperature: that cosines are divided by. dimensions: of an embedding."""
     return SimCLR(num_outputs, temperature, dimensions)
 
 

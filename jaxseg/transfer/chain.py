@@ -108,11 +108,11 @@ def bind(config: Any) -> Config:
     return bind({"study": study, "stages": smoke.small(bound.plain()["stages"])})
 
 
-def plain(value: Any, ordered: int = 2) -> Any:
+def plain(value: Any, keep_order: int = 2) -> Any:
     """Dicts and lists all the way down, also of a ConfigDict or a Config.
 
-    ordered: levels whose order stays, those of the config and of its stages. Below them
-    keys are sorted: no result may depend on an order that its key does not know.
+    keep_order: levels whose order stays, those of the config and of its stages. Below
+    them keys are sorted: a stage's hash ignores their order, so its result must too.
     """
     if type(value) in binding.SCALARS:  # most of a config
         return value
@@ -121,10 +121,10 @@ def plain(value: Any, ordered: int = 2) -> Any:
     if hasattr(value, "to_dict"):
         value = value.to_dict()
     if isinstance(value, Mapping):
-        keys = value if ordered > 0 else sorted(value, key=str)
-        return {key: plain(value[key], ordered - 1) for key in keys}
+        keys = value if keep_order > 0 else sorted(value, key=str)
+        return {key: plain(value[key], keep_order - 1) for key in keys}
     if isinstance(value, list | tuple):
-        return [plain(item, ordered - 1) for item in value]
+        return [plain(item, keep_order - 1) for item in value]
     return value
 
 

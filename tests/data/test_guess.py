@@ -162,9 +162,9 @@ def test_validation_images_do_not_choose(tmp_path):
     file.write_text(guess.config_text(best, tmp_path, file))
     spec = main.load_config(file, "").stages.model
     holdout = {"split": "train", "part": "holdout"}
-    assert spec.evaluations.holdout.to_dict() == holdout
-    assert (spec.keep, spec.choose_by) == ("best", "holdout")
-    assert spec.evaluations.validation.to_dict() == {"split": "validation"}
+    assert spec["evaluations"]["holdout"] == holdout
+    assert (spec["keep"], spec["choose_by"]) == ("best", "holdout")
+    assert spec["evaluations"]["validation"] == {"split": "validation"}
 
 
 def test_init_overwrites_nothing(tmp_path, capsys):

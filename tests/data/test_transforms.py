@@ -1,5 +1,7 @@
 """A marked object stays together: its pixels, class, box, keypoints and depth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -334,6 +336,14 @@ def test_jitter_turns_hues():
     np.testing.assert_array_equal(images.jitter(image, 1.0, 1.0, 1.0, 1.0), image)
     half = images.jitter(image, 1.0, 1.0, 1.0, 0.5).astype(int)  # mirrored at grey
     np.testing.assert_array_equal(half, [[[20, 70, 90], [60, 40, 20], [7, 7, 7]]])
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_hues_of_images_without_three_channels_are_refused(channels):
+    facts = dataclasses.replace(FACTS, mean=(9.0,) * channels)
+    assert colors.Jitter().for_dataset(facts) == colors.Jitter()
+    with pytest.raises(errors.UserError, match=f"with {channels} channels.*hue=0"):
+        colors.Jitter(hue=0.1).for_dataset(facts)
 
 
 def test_jitter_and_grey_happen_as_often_as_said():

@@ -38,6 +38,11 @@ def test_by_hand():
     assert hits[0].tolist() == [True, True] and hits[1, 1]
 
 
+@pytest.mark.parametrize("size", [1e-5, 1e5])
+def test_lengths_do_not_matter(size):
+    assert mean(size * drawn()) == pytest.approx(float(mean(drawn())), rel=1e-5)
+
+
 def test_that_of_optax():
     """Which takes the views of an image to be rows of one label."""
     import optax
@@ -65,7 +70,8 @@ def test_rows_that_do_not_count_are_nobody():
     alone, _ = contrastive.nt_xent(z[:5], TEMPERATURE)
     chex.assert_trees_all_close(losses[:5], alone, rtol=1e-6)
     assert not losses[5:].any() and not hits[5:].any()
-    gradient = jax.grad(lambda z: mean(z, valid=valid))(z)
+    spoilt = jnp.where(valid[:, None, None], z, jnp.nan)
+    gradient = jax.grad(lambda z: mean(z, valid=valid))(spoilt)
     assert jnp.isfinite(gradient).all() and not gradient[5:].any()
 
 

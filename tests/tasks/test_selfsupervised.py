@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import jsonl
+from jaxseg.core import errors, jsonl
 from jaxseg.losses import contrastive
 from jaxseg.tasks import build, conrec, masking
 from jaxseg.transfer import run as runs
@@ -87,7 +87,7 @@ def test_loss_of_conrec_is_the_sum_of_its_parts():
     rebuilt = [np.mean((a - np.asarray(b)) ** 2) for a, b in zip(parts, targets)]
     assert logs["contrastive_loss"] == pytest.approx(alike, rel=1e-5)
     assert logs["reconstruction_mask"] == pytest.approx(rebuilt[2], rel=1e-5)
-    assert loss == pytest.approx(alike + 5 * np.mean(rebuilt), rel=1e-5)
+    assert loss == pytest.approx(alike + 2.5 * np.mean(rebuilt), rel=1e-5)
 
 
 def test_rows_that_do_not_count():
@@ -103,6 +103,20 @@ def test_rows_that_do_not_count():
     chex.assert_trees_all_close(
         task.loss(outputs, filled), task.loss(part(outputs), part(batch)), rtol=1e-5
     )
+
+
+def test_a_view_needs_others_to_be_told_from():
+    section = tiny.train(
+        data={"name": "worlds/driving_day", "count": 4, "augment": AUGMENT},
+        task={"name": "simclr"},
+        model={"backbone": BACKBONE, "heads": HEADS["simclr"]},
+        batch_size=4,
+        evaluations={},
+    )
+    for accumulate in (1, 2):
+        tiny.plan({"stages": {"x": section | {"accumulate": accumulate}}})
+    with pytest.raises(errors.UserError, match=r"found 4 in 4 parts.*needs 2 images"):
+        tiny.plan({"stages": {"x": section | {"accumulate": 4}}})
 
 
 @pytest.mark.parametrize(

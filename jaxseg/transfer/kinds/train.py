@@ -251,6 +251,12 @@ def _check_part(spec: TrainSpec, name: str, part: PartSpec, where: str) -> None:
             f"{here}/task: {task.name!r} has the heads {', '.join(task.heads)}; "
             "allowed in a part are tasks with one. Fix: a training of its own"
         )
+    if spec.batch_size // spec.accumulate < task.least:
+        raise errors.UserError(
+            f"{where}/batch_size: found {spec.batch_size} in {spec.accumulate} parts "
+            f"(accumulate); task {task.name!r} needs {task.least} images or more in "
+            "each. Fix: a larger batch_size, or a smaller accumulate"
+        )
     network = Network.of(spec.model, spec.heads, part.data.shape)
     if network.shapes() != spec.network.shapes():  # or it is refused here
         raise errors.UserError(

@@ -100,16 +100,18 @@ def _ratio(of: dict[str, dict], kind: str, ours: str) -> str:
 
 def _details(rows: list[dict]) -> list[str]:
     """Milliseconds of a step / of inference, seconds to compile, megabytes."""
-    heads = ["step / inference, ms", *OURS, *EAGER, "torch.compile"]
-    heads += [f"{x}: compiled, s / peak, MB" for x in (*OURS, "torch.compile")]
+    others = ["compile"] * any(row["program"] == "compile" for row in rows)
+    names = [*OURS, *(f"torch.{name}" for name in others)]
+    heads = ["step / inference, ms", *OURS, *EAGER, *names[len(OURS) :]]
+    heads += [f"{x}: compiled, s / peak, MB" for x in names]
     lines = [cells([*heads, "torch: peak, MB"])]
     lines.append(cells(["---"] * (len(heads) + 1)))
     for network in dict.fromkeys(row["network"] for row in rows):
         of = _of(rows, network)
-        programs = [of.get(name, {}) for name in (*OURS, *EAGER, "compile")]
+        programs = [of.get(name, {}) for name in (*OURS, *EAGER, *others)]
         eager = [row for row in programs[2:4] if "peak_bytes" in row]
         best = min(eager, key=lambda row: statistics.median(row["train"]), default={})
-        costs = [_costs(of.get(name, {})) for name in (*OURS, "compile")]
+        costs = [_costs(of.get(name, {})) for name in (*OURS, *others)]
         times = map(_times, programs)
         lines.append(cells([network, *times, *costs, _megabytes(best)]))
     return lines
@@ -130,7 +132,10 @@ def _times(row: dict) -> str:
 
 
 def _ms(row: dict, kind: str) -> str:
-    return f"{1000 * statistics.median(row[kind]):.3g}" if kind in row else ""
+    if kind not in row:
+        return ""
+    milliseconds = 1000 * statistics.median(row[kind])
+    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _seconds(row: dict) -> str:
