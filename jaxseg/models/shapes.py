@@ -118,7 +118,9 @@ def _initialized(module: nn.Module, inputs: Any, *sizes: Any) -> tuple[Any, Any,
 
 
 def with_flops(call: Callable[..., Any], *inputs: Any) -> tuple[Any, int]:
-    """(shapes of what a function returns, its FLOPs by `flops.count`)."""
+    """(shapes of what a function returns, its FLOPs by `flops.count`), where operations
+    have several forms in that of TPUs.
+    """
     with platforms.planning():
         jaxpr, found = jax.make_jaxpr(call, return_shape=True)(*inputs)
     return found, flops.count(jaxpr.jaxpr)
