@@ -2,6 +2,7 @@
 
 from configs import _factors_stages as stages_of
 from configs import common
+from jaxseg.data import catalogue
 
 PRETRAINING = "websearch"  # in the role of ILSVRC
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
@@ -27,6 +28,16 @@ def pretraining(variant, images, steps):
 def data(world):
     """The section of an embedded set."""
     return dict(name=f"worlds/{world}", augment=common.AUGMENT)
+
+
+def check(names):
+    """ValueError for a name that no embedded set has."""
+    known = [name.partition("/")[2] for name in catalogue.names() if "worlds/" in name]
+    for name in names:
+        world, _ = common.parts(name)
+        if world not in known:
+            error = common.unknown("set", world, known)
+            raise ValueError(f"{error} Sets on disk are named by real=NAME,root=DIR.")
 
 
 def one_set(name, variant, **by_setting):

@@ -96,6 +96,7 @@ def get_config(arg=""):
         smoke=False,
     )
     real = worlds.on_disk(arg.real, arg.root, arg.size)
+    worlds.check((*arg.sources, *arg.targets))
     names = (*arg.sources, *arg.targets, *real)
     sets = {name: one_set(name, arg) | real.get(name, {}) for name in names}
     study = stages_of.Study(

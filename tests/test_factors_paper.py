@@ -399,6 +399,8 @@ def test_table_3_is_a_plan_of_its_own():
         ("multi=detection", "multi=detection: found 1 sources of that task"),
         ("paper,settings=small+small", "settings: 'small' is given twice"),
         ("lrs=0.1+0.1", "lrs: 0.1 is given twice"),
+        ("targets=driving_nite", "unknown set 'driving_nite'.*mean 'driving_night'"),
+        ("targets=camvid/11", "unknown set 'camvid/11'.*real=NAME,root=DIR"),
         ("grid,settings=", "settings: found none, allowed: one or more"),
         ("targets=driving_night@segmentation", "allowed: 'driving_night' alone"),
         ("paper,arch=hrnet_w48", "arch=hrnet_w48: needs weights=FILE"),

@@ -59,7 +59,7 @@ def _sum(
         f"To run: {_many(totals['steps'], 'step')}, "
         f"{_many(totals['examples'], 'example')}, "
         f"{_many(totals['evaluated'], 'image')} evaluated, "
-        f"{totals['bytes'] / 2**20:,.1f} MiB of weights, "
+        f"{_size(totals['bytes'])} of weights, "
         f"about {_hours(costs_lib.tpu_hours(totals['flops']))} TPU-v3 hours "
         f"({costs_lib.UTILISATION:.0%} of the peak).{searched}"
     )
@@ -67,6 +67,16 @@ def _sum(
 
 def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+
+
+def _size(count: int) -> str:
+    """
+    >>> _size(3 * 2**29), _size(3 * 2**39)
+    ('1.5 GiB', '1.5 TiB')
+    """
+    units = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20}
+    unit = next((unit for unit, size in units.items() if count >= size), "MiB")
+    return f"{count / units[unit]:.1f} {unit}"
 
 
 def _many(count: int, what: str) -> str:
