@@ -2,7 +2,6 @@
 
 from configs import _factors_stages as stages_of
 from configs import common
-from jaxseg.data import catalogue
 
 PRETRAINING = "websearch"  # in the role of ILSVRC
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
@@ -32,7 +31,7 @@ def data(world):
 
 def check(names):
     """ValueError for a name that no embedded set has."""
-    known = [name.partition("/")[2] for name in catalogue.names() if "worlds/" in name]
+    known = common.variants("worlds")
     for name in names:
         world, _ = common.parts(name)
         if world not in known:

@@ -71,6 +71,12 @@ def facts(dataset):
     return catalogue.find(dataset)
 
 
+def variants(family):
+    """Names of the sets of the catalogue below FAMILY/."""
+    names = (name.partition("/") for name in catalogue.names())
+    return [variant for first, _, variant in names if first == family]
+
+
 def splits(dataset):
     """{split: number of images} of a set of the catalogue; 0: only its folder knows.
 
