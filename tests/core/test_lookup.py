@@ -10,7 +10,8 @@ def test_names_are_the_modules_of_a_package():
 
 
 def test_the_module_that_defines_what_a_part_is_is_no_part():
-    tasks = ["classification", "depth", "detection", "keypoints", "segmentation"]
+    tasks = ["classification", "conrec", "depth", "detection", "keypoints"]
+    tasks += ["reconstruction", "segmentation", "simclr"]
     assert lookup.names("jaxseg.tasks") == tasks  # without `task` and `targets`
 
 
@@ -29,8 +30,8 @@ def test_the_error_says_what_exists_and_what_was_meant():
     with pytest.raises(errors.UserError) as caught:
         lookup.load("jaxseg.tasks", "segmentaton")
     assert str(caught.value) == (
-        "unknown task 'segmentaton'. Known: classification, depth, detection, "
-        "keypoints, segmentation. "
+        "unknown task 'segmentaton'. Known: classification, conrec, depth, detection, "
+        "keypoints, reconstruction, segmentation, simclr. "
         "Did you mean 'segmentation'?"
     )
 
