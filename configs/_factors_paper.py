@@ -129,11 +129,11 @@ def groups(tasks, sources):
     if tuple(tasks) == stages_of.AUTO:
         there = {common.parts(name)[1] for name in sources}
         tasks = [task for task in table.GROUPS if task in there]
-    for task in filter(None, tasks):
+    for task in tasks:
         if task not in table.GROUPS:
             raise common.unknown("task", task, table.GROUPS)
     names = lambda task: [table.named(task, name) for name in table.GROUPS[task]]
-    return {task: names(task) for task in tasks if task}
+    return {task: names(task) for task in tasks}
 
 
 def allowed(arg):

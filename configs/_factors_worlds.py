@@ -71,8 +71,6 @@ def on_disk(names, roots, size):
             f"real={'+'.join(names)}, root={'+'.join(roots)}: allowed is a folder for "
             "each set, or none"
         )
-    if len(set(names)) < len(names):
-        raise ValueError(f"real={'+'.join(names)}: a set is given twice")
     found = {}
     for name, root in zip(names, roots or [None] * len(names)):
         dataset, task = common.parts(name)

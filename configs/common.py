@@ -9,7 +9,7 @@ import ml_collections as mlc
 from jaxseg.data import catalogue
 
 SPLITS = ("train", "validation", "test")
-REPEATED = ("size", "root", "real")  # arguments with items that may be equal
+REPEATED = ("size", "root")  # arguments with items that may be equal
 
 
 def parse(arg, **defaults):
@@ -29,10 +29,15 @@ def parse(arg, **defaults):
         values[key] = (
             _typed(text, defaults[key], key) if equals else _flag(key, defaults)
         )
-        for item in values[key] if key not in REPEATED and "+" in text else ():
-            if values[key].count(item) > 1:
-                raise ValueError(f"{key}: {item!r} is given twice")
+        if isinstance(defaults[key], tuple) and key not in REPEATED:
+            _check_once(values[key], key)
     return values
+
+
+def _check_once(items, key):
+    for item in items:
+        if items.count(item) > 1:
+            raise ValueError(f"{key}: {item!r} is given twice")
 
 
 def unknown(kind, name, known):

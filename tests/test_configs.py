@@ -409,7 +409,7 @@ def test_a_folder_is_missing_for_one_of_two_real_sets():
     "more, text",
     [
         ("real=camvid/11,root=/nowhere", "root=/nowhere: no such folder"),
-        ("real=camvid/11+camvid/11", "a set is given twice"),
+        ("real=camvid/11+camvid/11", "real: .camvid/11. is given twice"),
         ("grid,real=camvid/11@foo", "unknown task 'foo'"),
         ("grid,sources=driving_day@foo", "unknown task 'foo'"),
     ],

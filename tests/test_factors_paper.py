@@ -365,7 +365,7 @@ def test_studies_are_called_after_their_arguments():
 
 
 def test_ilsvrc_may_be_imported(tmp_path):
-    file = tmp_path / "w48.safetensors"
+    file = tmp_path / "aa+aa.safetensors"  # a path is no list
     stages = config(f"paper,weights={file},arch=hrnet_w48").stages
     assert stages["ilsvrc"].to_dict() == {
         "kind": "imported", "file": str(file), "arch": "hrnet_w48"
