@@ -64,6 +64,8 @@ class Study:
                 base, marked, task = name.partition("@")
                 if marked and task == "segmentation":
                     raise ValueError(f"{key}: found {name!r}, allowed: {base!r} alone")
+                if task == common.SELF_SUPERVISED and key == "targets":
+                    raise ValueError(f"targets: found {name!r}, which predicts nothing")
 
     def stages(self):
         """{name: section}, sources first."""

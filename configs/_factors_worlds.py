@@ -7,16 +7,21 @@ PRETRAINING = "websearch"  # in the role of ILSVRC
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 FEATURES = 100  # images of a set whose features are compared
 BATCH = 8  # of sources and targets alike, which then share one compiled program
+CONTRASTED = 32  # images of a batch of SimCLR, where views are told from each other
+PROBE = dict(count=500, steps=200, lr=0.01)  # of a linear classifier (A.4)
 
 
-def pretraining(variant, images, steps):
-    """Classification, with HRNet's own classification head (4.2)."""
+def pretraining(variant, images, steps, pretext="classification"):
+    """Classification, with HRNet's own classification head (4.2), or SimCLR (A.2)."""
+    if pretext not in ("classification", common.SELF_SUPERVISED):
+        allowed = f"classification and {common.SELF_SUPERVISED}"
+        raise ValueError(f"pretext={pretext!r}: allowed are {allowed}")
     return common.train(
-        dict(data(PRETRAINING), count=images),
-        task={"name": "classification"},
-        model=common.model(variant, "classification"),
+        dict(data(PRETRAINING, pretext), count=images),
+        task={"name": pretext},
+        model=common.model(variant, pretext),
         steps=steps,
-        batch_size=16,
+        batch_size=16 if pretext == "classification" else CONTRASTED,
         lr=0.003,
         evaluations=dict(validation=dict(count=VALIDATION)),
         run={"checkpoint_every": 100},
@@ -24,9 +29,29 @@ def pretraining(variant, images, steps):
     )
 
 
-def data(world):
+def data(world, task="segmentation"):
     """The section of an embedded set."""
-    return dict(name=f"worlds/{world}", augment=common.AUGMENT)
+    contrasted = task == common.SELF_SUPERVISED
+    augment = "conrec" if contrasted else common.AUGMENT
+    return dict(name=f"worlds/{world}", augment=augment)
+
+
+def probe(variant, name, start, parent):
+    """A linear classifier on the frozen backbone of a stage (A.4)."""
+    few, steps, lr = PROBE.values()
+    row = dict(setting="probe", target=f"{name}@classification", source=start)
+    return common.train(
+        dict(data(name), count=few),
+        task={"name": "classification"},
+        model=common.model(variant) | dict(head={"name": "pooled"}),
+        steps=steps,
+        batch_size=16,
+        lr=lr,
+        lr_multipliers=[["backbone/.*", 0.0]],
+        evaluations=dict(validation=dict(count=400)),
+        parent=parent,
+        columns=[row | dict(role="target", baseline=PRETRAINING)],
+    )
 
 
 def check(names):
@@ -44,13 +69,13 @@ def one_set(name, variant, **by_setting):
     world, task = common.parts(name)
     kept = {key: {"checkpoint_every": 100} for key in ("full", "small_source")}
     return by_setting | dict(
-        data=data(world),
+        data=data(world, task),
         task=stages_of.section(task),
         model=common.model(variant, task),
         domain=world.split("_")[0],
         evaluation=dict(count=VALIDATION),
         run=kept | dict(small={"log_every": 10}),
-        recipe=dict(batch_size=BATCH),
+        recipe=dict(batch_size=CONTRASTED if task == common.SELF_SUPERVISED else BATCH),
         features=FEATURES,
     )
 

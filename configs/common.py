@@ -155,6 +155,7 @@ AUGMENT = [
     {"name": "rescale", "low": 0.75, "high": 1.5},
     {"name": "crop"},
 ]
+SELF_SUPERVISED = "simclr"
 # The head of each task in the factors paper (4.2), and how wide on the tiny backbone.
 HEADS = {
     "segmentation": ("linear", {}),
@@ -162,6 +163,7 @@ HEADS = {
     "detection": ("centernet", {"neck": 32, "width": 32}),
     "keypoints": ("keypoints", {"width": 16}),
     "depth": ("depth", {}),
+    SELF_SUPERVISED: ("projection", {"hidden": [64, 64]}),
 }
 
 

@@ -4,6 +4,7 @@ r"""Factors of influence (arXiv:2103.13318): ILSVRC -> source -> target, a gain 
   python -m jaxseg.main --config=configs/factors.py:seeds=5,lrs=0.001+0.003+0.01
   python -m jaxseg.main --config=configs/factors.py:targets=consumer_travel
   python -m jaxseg.main --config=configs/factors.py:multi=segmentation
+  python -m jaxseg.main --config=configs/factors.py:pretext=simclr
   python -m jaxseg.main --config=configs/factors.py:real=camvid/11,root=DIR,size=96+128
   python -m jaxseg.main --config=configs/factors.py:grid
   python -m jaxseg.main --config=configs/factors.py:paper --plan
@@ -20,6 +21,10 @@ every target). As in the paper, segmentation drops the background from the loss 
 Ours: the background is dropped from mIoU as well (the paper does not say; with no loss
 its IoU would be 0), Adam with a cosine for all tasks in place of SGD with steps for
 segmentation (A.2), steps, rates and image counts, of which the paper prints none.
+
+`pretext=simclr` pretrains without labels (A.2), and has another such training among its
+sources (A.4), `NAME@simclr`, with linear probes of both on what it saw. In the workdir
+of a study with labels it is V3 and V4 of that one.
 
 `real` names sets on disk that join the targets, `root` their folders, `size` the height
 and width of their images: real=camvid/11+voc/boxes@detection,root=DIR+OTHER.
@@ -61,6 +66,9 @@ TARGETS = (
     "closeups_dogs@keypoints",
     "indoor_office@depth",
 )
+# A.2 has segmentation alone. The last is A.4's second training without labels.
+CHAIN = f"scenes_places@{common.SELF_SUPERVISED}"
+WITHOUT_LABELS = (*(name for name in SOURCES if "@" not in name), CHAIN)
 # Detection and keypoints need more images and steps than segmentation before their
 # metrics are above zero, so that a gain in percent exists.
 EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
@@ -74,10 +82,11 @@ def get_config(arg=""):
     for word, config in WORDS.items():
         if word in arg.split(","):
             return config(arg)
+    simclr = f"pretext={common.SELF_SUPERVISED}" in arg.split(",")
     arg = common.parse(
-        arg,
+        text := arg,
         seeds=3,
-        sources=SOURCES,
+        sources=WITHOUT_LABELS if simclr else SOURCES,
         targets=TARGETS,
         multi=("",),
         target_images=30,
@@ -86,10 +95,11 @@ def get_config(arg=""):
         source_steps=300,
         pretraining_images=1500,
         pretraining_steps=600,
+        pretext="classification",
         lrs=(0.003,),
         choose="holdout",
         variant="tiny",
-        pairs="near",
+        pairs="all" if simclr else "near",
         real=("",),
         root=("",),
         size=(0, 0),
@@ -110,10 +120,16 @@ def get_config(arg=""):
         pairs=arg.pairs,
         choose=arg.choose,
     )
-    sizes = arg.variant, arg.pretraining_images, arg.pretraining_steps
+    sizes = arg.variant, arg.pretraining_images, arg.pretraining_steps, arg.pretext
     stages = {worlds.PRETRAINING: worlds.pretraining(*sizes)} | study.stages()
     stages["domain_distance"] = worlds.distances(sets.values(), worlds.PRETRAINING)
-    return common.study("factors", stages, smoke=arg.smoke)
+    if simclr and CHAIN in arg.sources:
+        name = common.parts(CHAIN)[0]
+        for start, parent in ((worlds.PRETRAINING,) * 2, (CHAIN, f"sources/{CHAIN}")):
+            probe = worlds.probe(arg.variant, name, start, parent)
+            stages[f"probe/{name}/from_{start}"] = probe
+    named = paper.study_name(text) if simclr else "factors"
+    return common.study(named, stages, smoke=arg.smoke)
 
 
 def one_set(name, arg):

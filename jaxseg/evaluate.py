@@ -95,19 +95,20 @@ def table(result: Mapping[str, Any]) -> str:
     """The result as text: artifact, data, protocol, then a line for each metric."""
     data, headline, values = result["data"], result["headline"], result["metrics"]
     part = "" if data["part"] == "all" else f", {data['part']}"
-    names = sorted(values, key=lambda name: name != headline)  # stable
-    shown = {name: f"{values[name]:.6g}" for name in names}
+    name = f"{data['name']} ({data['only']})" if "only" in data else data["name"]
+    metrics = sorted(values, key=lambda metric: metric != headline)  # stable
+    shown = {metric: f"{values[metric]:.6g}" for metric in metrics}
     if result["floor"] is not None:
         shown[headline] += f"  (learning nothing gives {result['floor']:.6g})"
     rows = [
         ("artifact", f"{result['name']} {result['artifact'][:20]}"),
-        ("data", f"{data['name']}, {data['split']}{part}, {data['count']} examples"),
+        ("data", f"{name}, {data['split']}{part}, {data['count']} examples"),
         *([("read as", result["read_as"])] if result["read_as"] else []),
         ("protocol", result["protocol"]),
         *shown.items(),
     ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+    width = max(len(what) for what, _ in rows)
+    return "\n".join(f"{what:{width}}  {value}" for what, value in rows)
 
 
 def check_head(model: Any) -> Any:
@@ -137,7 +138,8 @@ def data_section(
         _refuse_name(name, root, folder)
     if name not in catalogue.names():
         given = None if arguments.options is None else options
-        reading, wanted = _guessed(folder, model, task, given), arguments.split
+        reading = _guessed(folder, model, task, given, arguments.only)
+        wanted = arguments.split
         name, root, split = reading.name, str(folder), wanted or _split(reading)
         options = reading.options
         read_as = f"{name}, {split}, because of {reading.reason}"
@@ -148,6 +150,7 @@ def data_section(
         count=arguments.count,
         seed=arguments.seed,
         part=arguments.part,
+        only=arguments.only,
         options=options,
         cache="none",  # everything is read once
     )
@@ -166,12 +169,18 @@ def _refuse_name(name: str, root: str | None, folder: Path) -> None:
 
 
 def _guessed(
-    folder: Path, model: Any, task: Any, given: Mapping[str, Any] | None
+    folder: Path,
+    model: Any,
+    task: Any,
+    given: Mapping[str, Any] | None,
+    only: str | None,
 ) -> Any:
     from jaxseg.data.tools import guess_like
 
     trained, classes = model.data_section, model.manifest["classes"]
     binary = bool(model.task_section.get("binary"))
+    if only is not None:  # the folder has more classes than the model
+        classes, binary = (), False
     return guess_like.like(folder, task.fields, trained, classes, binary, given)
 
 
@@ -291,6 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=command.at_least(0), default=0, metavar="N", help="(default: 0)")
     add("--part", default="all", help="all, train, holdout or rest (default: all)")
+    add("--only", metavar="CLASS", help="images that show it, the rest is background")
     add("--size", metavar="HxW", help="canvas or window (default: that of training)")
     add("--mode", help="whole or sliding (default: whole)")
     add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")

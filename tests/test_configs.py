@@ -21,6 +21,7 @@ ARGUMENTS = {
     "single": "",
     "factors": "",
     "chairs": "",
+    "decoder": "",
 }
 
 
@@ -374,7 +375,9 @@ def test_a_real_set_joins_the_targets(real_data):
     assert {tuple(s.spec.data.size) for s in real} == {(96, 128)}
 
 
-@pytest.mark.parametrize("study", ["", "grid,other_seeds=1,"])
+@pytest.mark.parametrize(
+    "study", ["", pytest.param("grid,other_seeds=1,", marks=pytest.mark.slow)]
+)
 def test_several_real_sets_join_the_targets(study, real_data):
     roots = f"{real_data / 'camvid'}+{real_data / 'bccd'}"
     more = f"{study}real=camvid/11+voc/boxes@detection,root={roots},seeds=1"

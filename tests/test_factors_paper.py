@@ -121,6 +121,7 @@ WITHIN, CROSS = ("within", "within"), ("cross", "within")
 WITHIN_OTHER, CROSS_OTHER = ("within", "cross"), ("cross", "cross")
 
 
+@pytest.mark.slow  # plans the study several times
 def test_cells_within_a_task_type_are_those_of_tables_7_and_8():
     """With multi-source models as sources of the domains of their parts; small targets
     that were a part have none.

@@ -203,10 +203,11 @@ def rows(task, found, example):
 @pytest.mark.parametrize(
     "task",
     [
-        *("segmentation", "detection"),
-        pytest.param("keypoints", marks=pytest.mark.release),
-        pytest.param("depth", marks=pytest.mark.release),
-        pytest.param("classification", marks=pytest.mark.release),
+        "segmentation",
+        *(
+            pytest.param(name, marks=pytest.mark.release)
+            for name in ("detection", "keypoints", "depth", "classification")
+        ),
     ],
 )
 def test_three_ways_to_the_same_digits(task, tmp_path):

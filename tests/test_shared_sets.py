@@ -154,7 +154,7 @@ def test_twenty_steps(place, tmp_path):
     stage = common.train(
         dict(name=name, root=str(root), split=split, options=options, size=[64, 96]),
         task={"name": task},
-        model=common.hrnet("tiny", task),
+        model=common.model("tiny", task),
         evaluations={"judged": {"split": judged}},
         headline="judged",
         steps=20,

@@ -15,7 +15,7 @@ from jaxseg.tasks import build
 from jaxseg.train import programs, state, step
 from jaxseg.transfer import chain
 from tests import smoke, test_configs
-from tests.data import official
+from tests.data import official, six
 
 CLAIMS = {f"C{n}" for n in range(1, 10)}
 
@@ -100,6 +100,8 @@ def trace(spec, part):
             "chairs", "paper", {31.0, 15.3, 32.9, 51.9}, marks=pytest.mark.slow
         ),
         pytest.param("factors", "", None, marks=pytest.mark.slow),
+        # U-Net with its heads: 8.65 M parameters (decoder paper, 2.3).
+        ("decoder", "paper", {4.9, 7.9, 8.1, 8.6}),
     ],
 )
 def test_steps_of_the_full_size(name, more, millions, monkeypatch):
@@ -115,3 +117,17 @@ def test_steps_of_the_full_size(name, more, millions, monkeypatch):
         assert (logs["loss"].shape, logs["loss"].dtype) == ((), "float32")
         found.add(round(trees.num_parameters(before.params) / 1e6, 1))
     assert millions is None or found == millions
+
+
+@pytest.mark.slow
+def test_decoders_of_the_paper(tmp_path, monkeypatch):
+    """All sets, pretexts, starts and measurements; the report judges each claim."""
+    six.write(tmp_path / "data")
+    monkeypatch.setenv("JAXSEG_DATA", str(tmp_path / "data"))
+    table = smoke.run("decoder.py:paper,smoke", tmp_path)
+    whole = columns(planned("decoder", "paper"))
+    smoke.check_shown(table("results.csv"), whole, ("setting", "target", "source"))
+    claims = {row["claim"]: row for row in table("claims.csv")}
+    assert set(claims) == {f"D{n}" for n in range(1, 9)}
+    assert "not measured" not in {row["verdict"] for row in claims.values()}
+    assert (tmp_path / "report/index.html").is_file()

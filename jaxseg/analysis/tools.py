@@ -42,25 +42,36 @@ class Tools:
         normalized and batched as there. variables: instead of its own, of the same
         shapes; they share its compiled programs.
         """
-        from jaxseg.evals import evaluator, loss  # load grain: a plan does without
+        from jaxseg.evals import evaluator  # loads grain: a plan does without
 
-        if model.preprocessing is None or model.head not in model.manifest["outputs"]:
-            raise errors.UserError(
-                f"{model.folder}: has no trained head or its preprocessing is not "
-                "known, so it has no loss and no metric. Fix: train on it first"
-            )
-        source, batch_size = self.sources[data], model.batch_size or BATCH
+        batch_size = model.batch_size or BATCH
+        mean_loss = self.mean_loss(model, data, batch_size)
         weights = jax.device_put(model.variables if variables is None else variables)
-        augment = model.data_section.get("augment", ())
-        mean_loss = loss.LossEvaluator(
-            source=source,
-            transforms=[transforms.build(step) for step in augment],
-            batch_size=batch_size,
-            **model.prediction,
-        )
         found = mean_loss(weights)
         if not isinstance(model.objective, tasks.Task):
             return found
         predict = model.predictor(batch_size=batch_size)
-        metrics = evaluator.Evaluator(predict, source)(weights)
-        return {loss.LossEvaluator.headline: found["loss"]} | metrics
+        metrics = evaluator.Evaluator(predict, self.sources[data])(weights)
+        return {mean_loss.headline: found["loss"]} | metrics
+
+    def mean_loss(self, model: Any, data: str, batch_size: int) -> Any:
+        """The `evals.loss.LossEvaluator` of an artifact on the source of that name."""
+        from jaxseg.evals import loss  # loads grain: a plan does without
+
+        check_trained(model)
+        augment = model.data_section.get("augment", ())
+        return loss.LossEvaluator(
+            source=self.sources[data],
+            transforms=[transforms.build(step) for step in augment],
+            batch_size=batch_size,
+            **model.prediction,
+        )
+
+
+def check_trained(model: Any) -> None:
+    """UserError unless a model has a trained head and its preprocessing is known."""
+    if model.preprocessing is None or model.head not in model.manifest["outputs"]:
+        raise errors.UserError(
+            f"{model.folder}: has no trained head or its preprocessing is not known, "
+            "so it has no loss and no metric. Fix: train on it first"
+        )

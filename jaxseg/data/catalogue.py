@@ -16,6 +16,8 @@ and, if the defaults do not suffice,
       own folder, whose content is its fingerprint
   CLASSES_FROM = {variant: "names" or "ids"}             what defines the classes if no
       option lists them: the names in labels, even misspelt ones, or the ids
+  DEFAULTS = {variant: {option: value}}                  where they differ from those of
+      the signature of `records`
   PLACES = (option, ...)                                 options for the place or size
       of files, not for the meaning of labels
 
@@ -85,11 +87,15 @@ def places(name: str) -> tuple[str, ...]:
 
 def bind_options(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of the reader with all defaults; UserError for an unknown one."""
-    reader = module(name.split("/")[0]).records
+    file, variant = name.split("/")
+    reader, section = module(file).records, options or {}
     functions = (reader, _anywhere) if find(name).on_disk else (reader,)
+    defaults = getattr(module(file), "DEFAULTS", {}).get(variant)
+    if defaults:
+        section = {**defaults, **section}
     given = dict.fromkeys(("variant", "split", "root"))
     where = f"{name} options"
-    bound = binding.bind(*functions, section=options or {}, where=where, given=given)
+    bound = binding.bind(*functions, section=section, where=where, given=given)
     return bound if bound.get(OUTSIDE) else _own(bound)
 
 

@@ -78,8 +78,8 @@ def opened(planned: Published, root: Path, **options: Any) -> source_lib.Source:
         planned.reader, root=root, fingerprint=planned.fingerprint, **options
     )
     _check(planned.facts, facts, root)
-    _check(facts, source.facts, root)
-    return source.known_as(dataclasses.replace(facts, ids=source.facts.ids))
+    _check(facts, source.whole, root)
+    return source.known_as(dataclasses.replace(facts, ids=source.whole.ids))
 
 
 def _check(planned: Dataset, found: Dataset, where: Path) -> None:

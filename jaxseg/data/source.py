@@ -13,7 +13,15 @@ import numpy as np
 
 from jaxseg.core import errors, hashing, lookup
 from jaxseg.core.types import Example
-from jaxseg.data import caching, catalogue, contents, dataset, normalization, subsets
+from jaxseg.data import (
+    caching,
+    catalogue,
+    contents,
+    dataset,
+    normalization,
+    single,
+    subsets,
+)
 from jaxseg.data.dataset import Dataset
 
 CACHES = ("auto", "memory", "disk", "none")
@@ -42,15 +50,28 @@ class Source:
         in_memory: bool,
         disk: caching.DiskCache | None = None,
         full_digest: bool = False,
+        only: str | None = None,
+        showing: int = 0,
     ):
+        """only: the class that is not background; showing: how many images of the split
+        show it. facts: of the whole set.
+        """
         self.name, self.split, self.fingerprint = name, split, fingerprint
         self.root, self.options = root, options
         self.indices = indices  # int [N], places of the records in the split
-        self._facts, self._records = facts, records
+        self.whole, self._records = facts, records
+        self._only, self._showing = only, {split: showing}
         self._in_memory = in_memory
         self._cache: dict[int, Example] = {}
         self._disk, self._full_digest = disk, full_digest
         self._keys: dict[int, str] = {}  # {record: key of its entry on disk}
+
+    @functools.cached_property
+    def _facts(self) -> Dataset:
+        """`whole`, or those of its one class."""
+        if self._only is None:
+            return self.whole
+        return single.facts(self.whole, self._only, self.name, self._showing)
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -67,10 +88,11 @@ class Source:
         return self._facts
 
     def known_as(self, facts: Dataset) -> "Source":
-        """The same examples under other facts."""
+        """The same examples under other facts of the whole set."""
         other = copy.copy(self)
-        other._facts, other._cache = facts, {}
-        other.__dict__.pop("dataset", None)
+        other.whole, other._cache = facts, {}
+        for name in ("dataset", "_facts"):
+            other.__dict__.pop(name, None)
         return other
 
     def __len__(self) -> int:
@@ -163,6 +185,9 @@ class Source:
     def _parse(self, record: Any, where: str) -> Example:
         file, variant = self.name.split("/")
         example = dict(catalogue.module(file).parse(record, self.root, variant))
+        if self._only is not None:
+            kept = {*single.FIELDS, "id"}
+            example = {name: own for name, own in example.items() if name in kept}
         for name in dataset.CLASS_FIELDS:
             if name in example:
                 table = self._facts.ids if name == "segmentation" else None
@@ -180,6 +205,7 @@ def open(
     fraction: float | None = None,
     seed: int = 0,
     part: str = "all",
+    only: str | None = None,
     options: Mapping[str, Any] | None = None,
     cache: str = "auto",
     full_digest: bool = False,
@@ -187,6 +213,8 @@ def open(
 ) -> Source:
     """Random access to `split`, or to a part of its records drawn by `seed`.
 
+    only: a class of a set with segmentation: the split is the images with a pixel of
+    it, and other classes are background. mean and std stay those of the whole set.
     count: the number of them; fraction: their share, 0.05 for 5 %. With one seed, a
     smaller subset lies within every larger one.
     part: "holdout" is a seeded fifth of those records, "train" the others of them;
@@ -209,22 +237,30 @@ def open(
     facts = catalogue.described(name, folder, hashing.canonical(options), print_)
     records = catalogue.records(name, facts, split, folder, options)
     what = f"{name} {split}"
-    count = subsets.share(len(records), count, fraction, what=what)
-    indices = subsets.subset(len(records), count, seed, what=what)
-    small = not facts.on_disk and caching.fits(facts.size, len(indices))
+    places = np.arange(len(records))
+    known: dict[str, Any] = dict(
+        root=folder, options=options, fingerprint=print_, full_digest=full_digest
+    )
+    if only is not None:
+        every = Source(
+            name, split, facts, records, indices=places, in_memory=False, **known
+        )
+        places = single.showing(every, only)
+        known |= {"only": only, "showing": len(places)}
+    count = subsets.share(len(places), count, fraction, what=what)
+    drawn = subsets.subset(len(places), count, seed, what=what)
+    small = not facts.on_disk and caching.fits(facts.size, len(drawn))
     reader = [f"{name}@{facts.version}", options, facts.ids, facts.file_ignore]
+    reader += [] if only is None else [only]
     return Source(
         name,
         split,
         facts,
         records,
-        root=folder,
-        options=options,
-        indices=subsets.take_part(indices, part, seed, len(records)),
-        fingerprint=print_,
+        indices=places[subsets.take_part(drawn, part, seed, len(places))],
         disk=caching.of(reader) if cache == "disk" else None,
-        full_digest=full_digest,
         in_memory=cache == "memory" or (cache == "auto" and small),
+        **known,
     )
 
 

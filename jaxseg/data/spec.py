@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jaxseg.core import binding, errors, lookup, nested, rules
-from jaxseg.data import catalogue, dataset, published, subsets
+from jaxseg.data import catalogue, dataset, published, single, subsets
 from jaxseg.data import source as source_lib
 from jaxseg.data.published import Published
 from jaxseg.data.source import Source
@@ -22,12 +22,13 @@ class DataSpec(binding.Spec):
     """Which examples of which data set.
 
     name: of the catalogue; or instead of it, of: the role of a parent that publishes a
-    data set. count: the number of examples, or `fraction`: their share of the split,
-    drawn by `seed`. part: of those, a held-out fifth ("holdout") or the others
-    ("train"), or the "rest" of the split, which was not drawn. options: of the reader.
-    copy: a name for this copy of a catalogue data set, if several copies differ in
-    content. cache: see `data.source.open`. full_digest: digests cover all bytes of the
-    images, not only both ends.
+    data set. only: the one class that is not background, of a set with segmentation;
+    images that do not show it are not in the split. count: the number of examples, or
+    `fraction`: their share of the split, drawn by `seed`. part: of those, a held-out
+    fifth ("holdout") or the others ("train"), or the "rest" of the split, which was not
+    drawn. options: of the reader. copy: a name for this copy of a catalogue data set,
+    if several copies differ in content. cache: see `data.source.open`. full_digest:
+    digests cover all bytes of the images, not only both ends.
     """
 
     name: str = ""
@@ -42,6 +43,7 @@ class DataSpec(binding.Spec):
     copy: str | None = None
     full_digest: bool = binding.local(False)
     of: str | None = binding.added()
+    only: str | None = binding.added()
     fingerprint: str | None = binding.resolved()
     published: Published | None = binding.unwritten()  # noqa: RUF009
 
@@ -56,7 +58,8 @@ class DataSpec(binding.Spec):
     @property
     def called(self) -> str:
         """The name for tables and messages."""
-        return self.name if self.of is None else f"of {self._stage}"
+        name = self.name if self.of is None else f"of {self._stage}"
+        return name if self.only is None else f"{name} ({self.only})"
 
     @property
     def _stage(self) -> str:
@@ -66,10 +69,13 @@ class DataSpec(binding.Spec):
         """The fact sheet: from the catalogue, from the user's folder, or as the parent
         plans it.
         """
-        if self.published is not None:
-            return self.published.facts
-        facts = catalogue.find(self.name)
-        return self.open().dataset if facts.own else facts
+        known = self.published
+        facts = known.facts if known else catalogue.find(self.name)
+        if facts.own and not known:
+            return self.open().dataset
+        if self.only is None:
+            return facts
+        return single.facts(facts, self.only, self.called)
 
     def open(self) -> Source:
         """The examples; UserError if a user's own data have changed since planning."""
@@ -98,6 +104,7 @@ class DataSpec(binding.Spec):
             "digest": source.fingerprint if known else source.digest(),
             "full_digest": self.full_digest,
             **({"of": known.stage, "artifact": known.key} if known else {}),
+            **({} if self.only is None else {"only": self.only}),
         }
 
     def identified(self, facts: dataset.Dataset, where: str, **more: Any) -> "DataSpec":
@@ -123,7 +130,7 @@ class DataSpec(binding.Spec):
         return subsets.part_size(drawn, self.part, total), total
 
     def same_split(self, other: "DataSpec") -> bool:
-        """Whether both draw from the same images."""
+        """Whether both draw from the same split, where `only` may leave images out."""
         return all(getattr(self, n) == getattr(other, n) for n in (*SET, "split"))
 
     def overlaps(self, other: "DataSpec") -> bool:

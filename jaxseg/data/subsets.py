@@ -11,11 +11,7 @@ from jaxseg.core import errors
 PARTS = ("all", "train", "holdout", "rest")
 UNITS = ("batch", "example")  # what is drawn at once from one of several sources
 T = TypeVar("T")
-DRAW = (
-    "count",
-    "fraction",
-    "seed",
-)  # keys of a data section, before `part`
+DRAW = ("only", "count", "fraction", "seed")  # of a data section, before `part`
 
 
 def share(

@@ -65,14 +65,26 @@ class LossEvaluator:
         """The losses over the whole source, and their protocol."""
         metric = mean_loss.MeanLoss()
         state = metric.zeros()
-        program = _program(hashing.canonical([self.model, self.task, self.num_outputs]))
+        for rows in self._run("rows", variables):
+            state = metric.merge(state, rows)
+        values = hosts.first(lambda: metric.compute(state, ()))
+        return Measured(values, None, self._protocol())
+
+    def judged(self, variables: Variables) -> Iterator[tuple[Batch, Any]]:
+        """(batch as the loss takes it, outputs) of each batch, in the order of the
+        source, on the host. Rows that fill up the last batch are not `valid`.
+        """
+        return self._run("judged", variables)
+
+    def _run(self, name: str, variables: Variables) -> Iterator[Any]:
+        """What a program returns for each batch, on the host."""
+        key = hashing.canonical([self.model, self.task, self.num_outputs])
+        program = _program(name, key)
         for number, batch in enumerate(self._batches()):
             arrays = self.put(batch)
             given = (variables, arrays, jnp.int32(number))
-            rows = program.compiled(*given, key=arrays)(*given)
-            state = metric.merge(state, jax.device_get(hosts.whole(rows)))
-        values = hosts.first(lambda: metric.compute(state, ()))
-        return Measured(values, None, self._protocol())
+            found = program.compiled(*given, key=arrays)(*given)
+            yield jax.device_get(hosts.whole(found))
 
     def _protocol(self) -> str:
         words = [f"{self._objective.views} views drawn as in training"]
@@ -109,17 +121,22 @@ class LossEvaluator:
 
 
 @functools.lru_cache(maxsize=64)
-def _program(key: str) -> compiled.Program:
-    """(variables, batch, its number) -> rows of `MeanLoss`."""
+def _program(name: str, key: str) -> compiled.Program:
+    """(variables, batch, its number) -> `rows` of `MeanLoss`, or what is `judged`, the
+    prepared batch and outputs.
+    """
     model, objective = build.network(*json.loads(key))
 
-    def rows(variables: Variables, batch: Batch, number: Array) -> dict[str, Any]:
+    def judged(variables: Variables, batch: Batch, number: Array) -> tuple[Batch, Any]:
         rng = jax.random.fold_in(jax.random.PRNGKey(0), number)
         batch = objective.prepare(batch, rng)
-        outputs = objective.predict(model, variables, batch, rng)
+        return batch, objective.predict(model, variables, batch, rng)
+
+    def rows(variables: Variables, batch: Batch, number: Array) -> dict[str, Any]:
+        batch, outputs = judged(variables, batch, number)
         return terms(objective, outputs, batch)
 
-    return compiled.Program(rows)
+    return compiled.Program({"judged": judged, "rows": rows}[name])
 
 
 def terms(objective: Any, outputs: Any, batch: Batch) -> dict[str, Any]:

@@ -69,6 +69,21 @@ class Model(nn.Module):
             maps = maps[:-1]
         return tuple(crop(x, padded.shape, image.shape) for x in maps)
 
+    def from_maps(
+        self,
+        maps: tuple[Float[Array, "..."], ...],
+        size: tuple[int, int],
+        *,
+        head: str | None = None,
+    ) -> Any:
+        """Output of `head` for the maps that `features` gives, in evaluation:
+        `apply(..., method="from_maps")`.
+
+        size: (height, width) of the image, multiples of the backbone's `multiple`, for
+        which `features` cuts nothing. Without the map of a class token.
+        """
+        return self._head(head)(maps, size, train=False)
+
     def _head(self, name: str | None) -> nn.Module:
         if name is None and len(self.heads) != 1:
             raise ValueError(f"which head? This model has {', '.join(self.heads)}")
@@ -211,6 +226,11 @@ def _check_numbers(section: Mapping[str, Any], where: str) -> None:
                 )
 
 
+def blocks_of(head: str) -> str:
+    """The name of the head whose blocks a head is made of, by default its own."""
+    return getattr(lookup.load(HEADS, head), "BLOCKS_OF", head)
+
+
 def unlike(
     tops: tuple[str, str],
     here: Mapping[str, Any],
@@ -218,9 +238,9 @@ def unlike(
     image_shape: tuple[int, ...],
     allow: Collection[str] = (),
 ) -> list[str]:
-    """Fields in which the backbones or two heads of one name in two bound model
-    sections differ although the weights of one fit the other: the same weights compute
-    another function.
+    """Fields in which the backbones or two heads with the same blocks in two bound
+    model sections differ although the weights of one fit the other: the same weights
+    compute another function.
 
     tops: where they lie `here` and `there`, see `section_of`. Fields that change a
     shape are left out, since a comparison of leaves shows them; so are those in
@@ -229,7 +249,7 @@ def unlike(
     own, other = section_of(here, tops[0]), section_of(there, tops[1])
     of_backbone = tops[0] == "backbone"
     package = BACKBONES if of_backbone else HEADS
-    free = (*FREE, *getattr(lookup.load(package, own["name"]), "FREE", ()))
+    free = ("name", *FREE, *getattr(lookup.load(package, own["name"]), "FREE", ()))
     differing = [
         field
         for field in sorted(own.keys() & other.keys())

@@ -30,6 +30,7 @@ COLUMNS = [
 HELD, WEAKLY, NOT = "held", "held weakly", "did not hold"
 UNDECIDED, UNMEASURED = "undecided", "not measured"
 UNLEARNED = "pretext not learned"
+TWO_TESTS = 0.9  # level of the interval that equals two one-sided tests at 5 %
 Result = tuple[str, int, str]  # what was measured, count, verdict
 Groups = Mapping[
     Any, Sequence[int | float]
@@ -98,17 +99,25 @@ def means(
     three values leave six degrees of freedom. Without one there is no interval.
     """
     values = {key: np.asarray(some, float) for key, some in groups.items()}
-    dof = sum(len(some) - 1 for some in values.values())
-    squares = sum(((some - some.mean()) ** 2).sum() for some in values.values())
-    deviation = math.sqrt(squares / dof) if dof else math.nan
+    deviation, dof = _scatter(values)
     each = {
         key: _interval(some.mean(), deviation / math.sqrt(len(some)), dof, level)
         for key, some in values.items()
     }
-    shares = sum(1 / len(some) for some in values.values())
     centre = np.mean([one.mean for one in each.values()])
-    error = deviation * math.sqrt(shares) / len(values)
-    return each, _interval(centre, error, dof, level)
+    return each, _interval(centre, deviation * _shrunk(values), dof, level)
+
+
+def _scatter(values: Mapping[Any, np.ndarray]) -> tuple[float, int]:
+    """(standard deviation around the groups' means, degrees of freedom)."""
+    dof = sum(len(some) - 1 for some in values.values())
+    squares = sum(((some - some.mean()) ** 2).sum() for some in values.values())
+    return math.sqrt(squares / dof) if dof else math.nan, dof
+
+
+def _shrunk(values: Mapping[Any, np.ndarray]) -> float:
+    """The standard error of the mean of groups' means, of values that scatter by 1."""
+    return math.sqrt(sum(1 / len(some) for some in values.values())) / len(values)
 
 
 def _interval(mean: float, error: float, dof: int, level: float) -> Interval:
@@ -174,11 +183,24 @@ def equal(groups: Groups, margin: float) -> str:
 
     margin: the smallest difference that matters, above 0.
     """
-    mean = means(groups, level=0.9)[1]
+    mean = means(groups, level=TWO_TESTS)[1]
     low, high = (mean.mean, mean.mean) if mean.low is None else mean[1:]
     if -margin < low and high < margin:
         return HELD
     return NOT if low >= margin or high <= -margin else UNDECIDED
+
+
+def power(groups: Groups, margin: float) -> float | None:
+    """The chance that `equal` says HELD of groups of these sizes where the difference
+    is 0 and values scatter by the standard deviation that was found; None where each
+    group has one value. A finding that is undecided at a low power says little.
+    """
+    values = {key: np.asarray(some, float) for key, some in groups.items()}
+    deviation, dof = _scatter(values)
+    if not dof:
+        return None
+    error = deviation * _shrunk(values)
+    return layout.chance_within(error, dof, margin, level=TWO_TESTS)
 
 
 def kendall(one: Sequence[int | float], other: Sequence[int | float]) -> Interval:

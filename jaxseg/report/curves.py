@@ -1,5 +1,6 @@
 """Curves of trainings by step, from metrics.jsonl, and their averages over runs."""
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -83,6 +84,25 @@ def close(points: Points, higher_is_better: bool = True) -> float:
     values = [value for _, value in points]
     best = max(values) if higher_is_better else min(values)
     return best * CLOSE if (best > 0) == higher_is_better else best / CLOSE
+
+
+def head_start(
+    pretrained: Points, scratch: Points, higher_is_better: bool = True
+) -> float:
+    """log(steps of the random start / steps of the pretrained one) to within 1 % of the
+    best value of the random start. A run that never comes there takes all steps of
+    both.
+
+    >>> round(math.exp(head_start([(5, 0.7), (10, 0.8)], [(5, 0.1), (10, 0.7)])), 2)
+    2.0
+    """
+    bar = close(scratch, higher_is_better)
+    last = max(pretrained[-1][0], scratch[-1][0])
+    steps = [
+        reached(points, bar, higher_is_better) or last
+        for points in (pretrained, scratch)
+    ]
+    return math.log(steps[1] / steps[0])
 
 
 def _series(lines: Lines, kind: str, read) -> Points:

@@ -86,7 +86,7 @@ def heatmap(grid: tables.Grid) -> str:
                 place = columns[j] * CELL, rows[i] * TALL
                 name = f"cell-{i}-{j}"
                 titles[name] = _cell(axes, grid, (target, source), place, limit, name)
-        return _svg(figure, titles)
+        return inline(figure, titles)
 
 
 def curves(lines: Iterable[tuple[str, averages.Points]], title: str) -> str:
@@ -185,7 +185,7 @@ def finished(figure: Figure, axes: Any, title: str, x: str) -> str:
     axes.set_position((left, 0.19, 0.985 - left, 0.69))
     axes.set_title(title, loc="left", fontsize=9.5, color=INK)
     axes.set_xlabel(x, color=FAINT)
-    return _svg(figure, {})
+    return inline(figure, {})
 
 
 def _offsets(axes: Sequence[tables.Axis]) -> list[float]:
@@ -336,7 +336,7 @@ def _kept(length: int) -> np.ndarray:
     return np.linspace(0, length - 1, min(length, MAX_POINTS)).round().astype(int)
 
 
-def _svg(figure: Figure, titles: Mapping[str, str]) -> str:
+def inline(figure: Figure, titles: Mapping[str, str]) -> str:
     """The <svg> element with hover texts, without style, date or links."""
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

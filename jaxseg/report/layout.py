@@ -6,6 +6,7 @@ nine degrees of freedom and not one. Every function takes any number of leading 
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -102,6 +103,33 @@ def compare(table: Array, pooled: Array) -> Comparison:
 def half_width(error: Array | float, dof: Array | int, level: float = LEVEL) -> Array:
     """Half of a t interval."""
     return special.stdtrit(dof, (1 + level) / 2) * error
+
+
+def chance_within(error: float, dof: int, margin: float, level: float = LEVEL) -> float:
+    """The chance that a t interval around an estimate of 0 lies within +-margin: the
+    power of two one-sided tests at (1 - level) / 2 where there is no difference
+    (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15).
+
+    error: the true standard error of the estimate, of which the interval has an
+    estimate of `dof` degrees of freedom. Estimate and interval are independent, so
+    this is an integral over the interval's length alone.
+    """
+    from scipy import integrate  # other reports do without
+
+    if error == 0:
+        return 1.0
+    # The estimated error over the true one is x / sqrt(dof), x of a chi distribution.
+    half = float(half_width(error, dof, level)) / math.sqrt(dof)
+    constant = (dof / 2 - 1) * math.log(2) + float(special.gammaln(dof / 2))
+
+    def integrand(x: float) -> float:
+        density = math.exp((dof - 1) * math.log(x) - x * x / 2 - constant)
+        return density * (1 - 2 * special.ndtr((half * x - margin) / error))
+
+    # Beyond ten standard deviations, each below 0.71, the density is 0.
+    middle = math.sqrt(dof)
+    low, high = max(middle - 8, 1e-12), min(middle + 8, margin / half)
+    return integrate.quad(integrand, low, high)[0] if low < high else 0.0
 
 
 @functools.cache

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxseg.core import image_files, images
 from jaxseg.report import curves, figures, gains, shares, tables, workdir
 
@@ -132,7 +134,17 @@ def _uri(result: workdir.Artifact, name: str) -> str | None:
         return None
     if len(data) > LARGEST:
         image = image_files.read(result.folder / "samples" / name)
-        scale = min(1.0, WIDEST / image.shape[1])
-        size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
-        data = image_files.encode_png(images.resize(image, size))
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+        data = image_files.encode_png(narrowed(image))
+    return data_uri(data)
+
+
+def narrowed(image: np.ndarray) -> np.ndarray:
+    """[H, W, C] or [H, W] scaled down to at most WIDEST columns."""
+    scale = min(1.0, WIDEST / image.shape[1])
+    size = tuple(max(1, round(side * scale)) for side in image.shape[:2])
+    return images.resize(image, size)
+
+
+def data_uri(png: bytes) -> str:
+    """The bytes of a PNG file as the address of a picture on the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -59,15 +59,22 @@ class ConRec(objective.Objective):
         alike, logs = simclr.loss_of(
             outputs["projection"], self.temperature, batch, totals
         )
-        made = jnp.split(outputs["reconstruction"], TARGETS, axis=-1)
         parts = {
-            name: reconstruction.squared(own, target, batch, totals)
-            for own, (name, target) in zip(made, targets(batch).items(), strict=True)
+            name: reconstruction.squared(made, target, batch, totals)
+            for name, (made, target) in self.pairs(outputs, batch).items()
         }
         rebuilt = sum(parts.values()) / len(parts)
         logs |= {"contrastive_loss": alike, "reconstruction_loss": rebuilt}
         logs |= {f"reconstruction_{name}": value for name, value in parts.items()}
         return alike + self.weight * rebuilt, logs
+
+    def pairs(
+        self, outputs: Mapping[str, Array], batch: Batch
+    ) -> dict[str, tuple[Array, Array]]:
+        """{target: (output, target)}, both [B, 2, H, W, C], of a prepared batch."""
+        made = jnp.split(outputs["reconstruction"], TARGETS, axis=-1)
+        both = zip(made, targets(batch).items(), strict=True)
+        return {name: (own, target) for own, (name, target) in both}
 
     @property
     def unsplit(self) -> tuple[str, ...]:

@@ -46,10 +46,15 @@ class Reconstruction(objective.Objective):
         that images are normalized by.
         """
         totals = totals or self.totals(batch)
+        ((made, target),) = self.pairs(outputs, batch).values()
         zeros = jnp.zeros_like(outputs)  # that colour, normalized
-        mean_color = squared(zeros, batch["whole"], batch, totals)
-        loss = squared(outputs, batch["whole"], batch, totals)
+        mean_color = squared(zeros, target, batch, totals)
+        loss = squared(made, target, batch, totals)
         return loss, {"mean_color": mean_color}
+
+    def pairs(self, outputs: Array, batch: Batch) -> dict[str, tuple[Array, Array]]:
+        """{target: (output, target)}, both [B, H, W, C], of a prepared batch."""
+        return {"whole": (outputs, batch["whole"])}
 
 
 def build(num_outputs: int) -> Reconstruction:

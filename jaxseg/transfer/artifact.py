@@ -62,12 +62,40 @@ class Artifact:
 
     def logits(self, batch: Array) -> Array:
         """Normalized float [B, H, W, C] -> raw output of the head."""
+        self._check_head()
+        return self._apply["logits"](self._on_device, _normalized(batch))
+
+    def from_maps(self, maps: tuple[Array, ...], size: tuple[int, int]) -> Array:
+        """Maps of `features` -> raw output of the head, with gradients by the maps.
+
+        size: (height, width) of the image, multiples of `multiple`. UserError where
+        the head reads a class token, which is no map of `features`.
+        """
+        self._check_head()
+        if any(length % self.multiple for length in size):
+            raise errors.UserError(
+                f"size: found {list(size)}, allowed: multiples of {self.multiple}, for "
+                "which `features` cuts nothing. Fix: pad the image"
+            )
+        if getattr(self.model.backbone, "class_map", False):
+            raise errors.UserError(
+                f"{self.folder}: its head reads a class token, which is no map of "
+                "`features`. Fix: a backbone without class_map"
+            )
+        return self._apply["from_maps"](self._on_device, maps, tuple(size))
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of an image are padded to a multiple of."""
+        return self.model.backbone.multiple
+
+    def _check_head(self) -> None:
+        """UserError unless there is one with known outputs."""
         if self.head not in self.manifest["outputs"]:
             raise errors.UserError(
                 f"{self.folder}: holds no trained head with known outputs, only "
                 "`features` work. Fix: train one on it (configs/finetune.py)"
             )
-        return self._apply["logits"](self._on_device, _normalized(batch))
 
     def __call__(self, image: Any) -> Any:
         """An image, or a batch of one size -> prediction of the task at that size.
@@ -200,7 +228,16 @@ class Artifact:
         def logits(variables: Variables, batch: Array) -> Array:
             return model.apply(variables, batch, train=False, head=head)
 
-        return {"features": jax.jit(features), "logits": jax.jit(logits)}
+        def from_maps(
+            variables: Variables, maps: tuple[Array, ...], size: tuple[int, int]
+        ) -> Array:
+            return model.apply(variables, maps, size, head=head, method="from_maps")
+
+        return {
+            "features": jax.jit(features),
+            "logits": jax.jit(logits),
+            "from_maps": jax.jit(from_maps, static_argnums=2),
+        }
 
 
 def _normalized(batch: Array) -> Array:

@@ -120,7 +120,8 @@ def check_names(
         part = "backbone" if to == "backbone" else "head"
         own = models.section_of(here, to)["name"]
         other = models.section_of(there, frm)["name"]
-        if own != other:
+        alike = part == "head" and models.blocks_of(own) == models.blocks_of(other)
+        if own != other and not alike:
             raise TransplantError(
                 f"transplant {rule}: another {part}, its weights do not fit: {own!r} "
                 f"here and {other!r} in the source. Fix: the same {part} on both sides."

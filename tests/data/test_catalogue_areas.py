@@ -112,6 +112,23 @@ def test_voc_single_class_maps_the_others_to_background(tmp_path):
     refused("voc/motorbike", tmp_path, "holds no records")
 
 
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [(12, {"a": 3, "b": 2, "d": 1}), (8, {"a": 3, "b": 2})],  # a dog, a cat
+)
+def test_voc_four_way_are_the_images_of_one_of_four_classes(tmp_path, beside, expected):
+    write_voc2012(tmp_path)
+    trees.write_image(tmp_path / "JPEGImages/d.jpg", SHAPE)
+    trees.write_mask(tmp_path / "SegmentationClass/d.png", SHAPE, (7, beside, 255))
+    write_list(tmp_path / "ImageSets/Segmentation/train.txt", "abd")
+    source = opened("voc/four_way", tmp_path)
+    assert source.dataset.classes == ("motorbike", "car", "cat", "aeroplane")
+    assert {one["id"]: int(one["label"]) for one in source} == expected
+    counts = {"train": len(expected), "validation": 1, "trainval": 3}
+    assert dict(source.dataset.splits) == counts
+    assert set(source[0]) == {"image", "label", "id"}
+
+
 def test_voc_augmented_validates_on_the_official_masks(tmp_path):
     write_voc2012(tmp_path)
     assert len(opened("voc/augmented", tmp_path)) == 3

@@ -14,7 +14,8 @@ import pytest
 from jaxseg.data import dataset
 from jaxseg.data import source as source_lib
 from jaxseg.data.datasets import worlds
-from jaxseg.data.render import canvas, objects, store, textures
+from jaxseg.data.readers import patches as patches_lib
+from jaxseg.data.render import canvas, objects, store, studies, textures
 
 SCENES = [name for name, facts in worlds.DATASETS.items() if "boxes" in facts.fields]
 TRIMAPS = ("trimap_dogs", "trimap_insects")
@@ -67,13 +68,25 @@ PIXELS = {
     "driving_rain": 129.97,
     "websearch": 84.58,
 }
+PIXELS_OF_STUDIES = {
+    "objects_car": 119.07,
+    "objects_horse": 126.56,
+    "objects_motorbike": 98.93,
+    "objects_person": 95.31,
+    "objects_cat": 142.81,
+    "scenes_things": 112.34,
+    "traffic": 107.28,
+    "traffic_patches": 68.54,
+    "traffic_patches_car": 68.54,
+}
 
 
-@pytest.mark.parametrize("name", PIXELS)
+@pytest.mark.parametrize("name", PIXELS | PIXELS_OF_STUDIES)
 def test_the_pixels_of_a_version_stay(name):
-    assert worlds.DATASETS[name].version == 2
+    assert worlds.DATASETS[name].version == (2 if name in PIXELS else 1)
     image = worlds.render(name, "train", 1)["image"]
-    assert image.mean() == pytest.approx(PIXELS[name], abs=0.02)
+    mean = (PIXELS | PIXELS_OF_STUDIES)[name]
+    assert image.mean() == pytest.approx(mean, abs=0.02)
 
 
 def test_datasets_of_a_domain_share_neither_classes_nor_palette():
@@ -205,9 +218,8 @@ def test_an_index_gives_the_same_pixels_in_any_order(name):
 
 def test_a_third_set_of_a_domain_is_not_among_the_scenes():
     """Whose pictures of a version stay."""
-    shown = {
-        name for scenes in worlds.SCENES.values() for s in scenes.values() for name in s
-    }
+    scenes = worlds.SCENES["scenes_domains"] | worlds.SCENES["scenes_places"]
+    shown = {name for names in scenes.values() for name in names}
     assert shown == set(SCENES) - {"consumer_market", "driving_rain"}
 
 
@@ -223,7 +235,7 @@ def test_an_index_gives_the_same_pixels_in_another_process():
     assert out.strip() == str([zlib.crc32(image.tobytes()) for image in images])
 
 
-@pytest.mark.parametrize("name", worlds.OBJECTS)
+@pytest.mark.parametrize("name", studies.OBJECTS)
 def test_a_picture_shows_one_kind_of_thing_before_a_background(name, cache):
     """Of any test image some pixels are the thing, most are not (Object Discovery)."""
     facts = worlds.DATASETS[name]
@@ -263,6 +275,56 @@ def test_another_size_shows_the_same_scene():
     assert large["image"].shape == (128, 128, 3)
     agree = large["segmentation"][::2, ::2] == small["segmentation"]
     assert agree.mean() > 0.9
+
+
+def test_a_world_has_a_size_of_its_own(cache):
+    """128 pixels for traffic, the others 64, and any that the option says."""
+    source = source_lib.open("worlds/traffic", split="validation", count=1)
+    assert source.options == {"size": 128} and source.dataset.size == (128, 128)
+    assert source[0]["image"].shape == (128, 128, 3)
+    small = {"options": {"size": 32}, "count": 1}
+    source = source_lib.open("worlds/traffic", split="validation", **small)
+    assert source[0]["segmentation"].shape == source.dataset.size == (32, 32)
+    other = source_lib.open("worlds/driving_day", split="validation", count=1)
+    assert other.options == {"size": 64}
+
+
+def test_half_of_the_traffic_shows_a_bus_and_most_a_car():
+    masks = [worlds.render("traffic", "test", i, 32)["segmentation"] for i in range(60)]
+    car, bus, person = (np.mean([(m == k).any() for m in masks]) for k in (1, 2, 3))
+    assert worlds.DATASETS["traffic"].classes == ("background", "car", "bus", "person")
+    assert car > 0.8 and 0.35 < bus < 0.65 and person > 0.5
+
+
+def test_a_patch_shows_as_much_of_a_car_as_its_label_says():
+    patches = [worlds.render("traffic_patches", "train", i) for i in range(12)]
+    shares = [patch["segmentation"].mean() for patch in patches]
+    labels = [int(patch["label"]) for patch in patches]
+    assert set(labels) == {0, 1} and patches[0]["image"].shape == (64, 64, 3)
+    assert all(s >= 0.2 if label else s == 0 for s, label in zip(shares, labels))
+    for index, patch in enumerate(patches):
+        with_car = worlds.render("traffic_patches_car", "train", index)
+        assert with_car["segmentation"].mean() >= 0.2 and with_car["label"] == 1
+        same = np.array_equal(with_car["image"], patch["image"])
+        assert same == (labels[index] == 1)
+
+
+def test_a_picture_without_any_patch_is_followed_by_the_next(monkeypatch):
+    drawn, find = [], patches_lib.find
+
+    def refuse_first(*given):
+        drawn.append(given)
+        return find(*given) if len(drawn) > 1 else None
+
+    monkeypatch.setattr(patches_lib, "find", refuse_first)
+    assert worlds.render("traffic_patches", "train", 0, 16)["image"].shape[0] == 16
+    assert len(drawn) == 2 and (drawn[0][0] != drawn[1][0]).any()
+
+
+def test_a_source_of_patches_has_the_fields_of_its_facts(cache):
+    opened = lambda name: source_lib.open(f"worlds/{name}", split="train", count=2)[0]
+    assert set(opened("traffic_patches")) == {"image", "segmentation", "label", "id"}
+    assert set(opened("traffic_patches_car")) == {"image", "segmentation", "id"}
 
 
 def test_a_source_reads_what_render_draws(cache):
@@ -389,7 +451,7 @@ def test_trimap_binary_and_breeds_show_the_same_pictures(cache, scene):
 @pytest.mark.parametrize(
     ("name", "count"),
     [("breeds_dogs", 5), ("breeds_insects", 4)]
-    + [("scenes_domains", 7), ("scenes_places", 6)],
+    + [("scenes_domains", 7), ("scenes_places", 6), ("scenes_things", 4)],
 )
 def test_all_labels_occur_about_alike(name, count):
     assert worlds.DATASETS[name].num_classes == count

@@ -133,6 +133,7 @@ def test_one_is_killed_and_its_part_is_damaged(unbroken, tmp_path, user_cache):
     assert hashing.arrays_sum(weights) == hashing.arrays_sum(unbroken[0])
 
 
+@pytest.mark.release  # beside the first of the tests above
 def test_two_save_and_one_goes_on_and_two_again(unbroken, tmp_path, user_cache):
     kill(tmp_path, 0, 5, "split")
     (alone,) = start(tmp_path, ["split"], 8)

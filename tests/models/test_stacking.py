@@ -47,7 +47,9 @@ def test_paths_name_each_leaf():
     chex.assert_trees_all_equal(stacking.unstack(trees.unflatten(stacked)), variables)
 
 
-@pytest.mark.parametrize("name", [pytest.param("hrnet", marks=pytest.mark.slow), "vit"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("hrnet", marks=pytest.mark.release), "vit"]
+)
 def test_outputs_statistics_and_gradients_are_those_of_the_parts(name):
     network, variables, loops = made(name)
     image = jnp.asarray(np.random.default_rng(0).normal(size=(2, *SIZE)), jnp.float32)

@@ -1,4 +1,4 @@
-"""A9 to A14, V1 and V2 on rows made by hand: every verdict."""
+"""A9 to A14 on rows made by hand: every verdict."""
 
 import dataclasses
 
@@ -310,96 +310,6 @@ def test_a14_counts_models():
     assert text.startswith(
         "silhouette by model +0.60, by image +0.00; difference +0.60"
     )
-
-
-def beside(gains, others, **changes):
-    """A study of these gains with a smaller one of other gains and columns."""
-    cells = ({},) * len(gains)
-    ours = [row(g, source=f"s{i}") for i, g in enumerate(gains)]
-    theirs = [row(g, source=f"s{i}") | changes for i, g in enumerate(others)]
-    for one in [*ours, *theirs]:
-        one["target_task"] = "segmentation"
-    for one in theirs:
-        one["value"] -= 0.1 * bool(changes.get("backbone"))
-    other = view(theirs, planned=cells)
-    return dataclasses.replace(view(ours, planned=cells), siblings=[other])
-
-
-LARGE = {"resolution": "713x713"}
-
-
-@pytest.mark.parametrize(
-    "gains, others, verdict",
-    [
-        ((9, -9, 0), (5, -3, 9), claims.HELD),
-        ((9, -9, 5, 7), (5, -3, 4, 0), claims.HELD),  # three quarters
-        ((9, -9), (5, 0), claims.WEAKLY),
-        ((9, -9), (-5, 0), claims.NOT),
-        ((0, 1), (5, 5), claims.UNMEASURED),
-    ],
-)
-def test_v1_one_resolution(gains, others, verdict):
-    found = wide.v1(beside(gains, others, **LARGE))
-    assert found[2] == verdict and found[1] == len(gains)
-
-
-def test_v1_needs_a_plan_at_one_other_resolution():
-    assert wide.v1(view([row(9)]))[2] == claims.UNMEASURED
-    same = beside((9,), (9,))
-    assert wide.v1(same)[2] == claims.UNMEASURED
-    network = beside((9,), (9,), backbone="resnet/50", **LARGE)
-    assert wide.v1(network)[2] == claims.UNMEASURED
-    found = beside((9,), (9,), **LARGE)
-    (other,) = found.siblings
-    larger = dataclasses.replace(other, planned=({},) * 9)  # it compares with this one
-    found = dataclasses.replace(found, siblings=[larger])
-    assert wide.v1(found)[2] == claims.UNMEASURED
-
-
-def test_v1_without_a_sure_cell_is_undecided():
-    found = beside((9, -9), (5, -3), **LARGE)
-    wide_ = [one | {"several": True, "effect": "I"} for one in found.gains]
-    found = dataclasses.replace(found, gains=wide_)
-    assert wide.v1(found)[2] == claims.UNDECIDED
-
-
-NETWORK = {"backbone": "resnet/50"}
-
-
-@pytest.mark.parametrize(
-    "gains, others, verdict",
-    [
-        ((-9, 5), (5, 6), claims.WEAKLY),  # one target: lower without an interval
-        ((-9, 5), (-5, 6), claims.WEAKLY),  # lower, but none turns
-        ((9, 5), (-5, 6), claims.WEAKLY),
-    ],
-)
-def test_v2_another_network(gains, others, verdict):
-    assert wide.v2(beside(gains, others, **NETWORK))[2] == verdict
-
-
-def test_v2_over_targets():
-    found = beside((-9, 5, -9, 5), (5, 6, 5, 6), **NETWORK)
-    (other,) = found.siblings
-    for rows in (found.gains, other.gains):
-        for number, one in enumerate(rows):
-            one["target"] = f"t{number}"
-    text, count, verdict = wide.v2(found)
-    assert (count, verdict) == (4, claims.HELD)
-    assert "2 of 2 N become P, 0 of 2 P become N; 2 of 4 sure P or N" in text
-    for one in other.gains:
-        one["value"] += 0.5  # better
-    assert wide.v2(found)[2] == claims.WEAKLY
-    for one in other.gains:
-        one["mean_effect"] = "N"
-    assert wide.v2(found)[2] == claims.NOT
-    for number, one in enumerate(other.gains):
-        one["value"] -= 0.5 + 0.4 * number
-        one["value"] += 1.0
-    for one in other.gains:
-        one["mean_effect"] = "P"
-    assert wide.v2(found)[2] == claims.UNDECIDED
-    assert wide.v2(view([row(9)]))[2] == claims.UNMEASURED
 
 
 def test_distances_back_and_their_mean():

@@ -194,7 +194,9 @@ def test_a_small_simulation(seeds):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize(
+    "seeds", [2, *(pytest.param(n, marks=pytest.mark.release) for n in (3, 5))]
+)
 def test_intervals_cover_and_the_best_of_eight_is_sure_by_chance_in_5_per_cent(seeds):
     number = 10_000
     assert coverage(seeds, number, [0.1] * 10, seeds) == pytest.approx(95, abs=1.5)

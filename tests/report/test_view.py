@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+from scipy import special
 
 from jaxseg.core import errors
 from jaxseg.report import build, claims, workdir
@@ -137,6 +139,36 @@ def test_above(groups, margin, expected):
 )
 def test_equal(values, expected):
     assert claims.equal({"a": list(values)}, 1.0) == expected
+
+
+@pytest.mark.parametrize("margin", [0.4, 0.8, 1.2])
+def test_power_by_simulation(margin):
+    """Groups of 3, 3 and 2 values that scatter by exactly 0.7, and others drawn from
+    normal distributions of that deviation: how often `equal` holds.
+    """
+    shapes, rng = {"a": 3, "b": 3, "c": 2}, np.random.default_rng(0)
+    values = {name: np.arange(n) - (n - 1) / 2 for name, n in shapes.items()}
+    factor = 0.7 / np.sqrt(sum((x**2).sum() for x in values.values()) / 5)
+    power = claims.power({n: list(factor * x) for n, x in values.items()}, margin)
+
+    def verdict():
+        drawn = {n: rng.normal(0, 0.7, size).tolist() for n, size in shapes.items()}
+        return claims.equal(drawn, margin)
+
+    share = np.mean([verdict() == HELD for _ in range(4000)])
+    assert 0.05 < power < 0.995
+    assert power == pytest.approx(share, abs=0.025)  # three standard errors
+
+
+def test_power_at_its_limits():
+    assert claims.power({"a": [1.0], "b": [2.0]}, 1.0) is None
+    assert claims.power({"a": [1.0, 1.0]}, 0.1) == 1
+    assert claims.power({"a": [-1.0, 1.0]}, 1e-6) == pytest.approx(0, abs=1e-9)
+    assert claims.power({"a": [-1.0, 1.0]}, 1e6) == pytest.approx(1, abs=1e-4)
+    # of many values the error is known: |D| < margin - 1.645 errors
+    many = {"a": np.tile([-1.0, 1.0], 5000).tolist()}
+    expected = 1 - 2 * special.ndtr(special.ndtri(0.95) - 3)
+    assert claims.power(many, 0.03) == pytest.approx(expected, abs=1e-3)
 
 
 def test_kendall_by_hand():

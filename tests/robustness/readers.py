@@ -274,7 +274,7 @@ def _yolo_lines(root):
 OFFICIAL = ("boxes80", "chairs", "classification", "multilabel")
 PET = ("trimap", "binary", "breeds", "dogs")
 SCANNET = ("segmentation", "40", "20", "depth")
-VOC = ("segmentation2012", "segmentation2012_void", "no_background", "cat")
+VOC = ("segmentation2012", "segmentation2012_void", "no_background", "cat", "four_way")
 CITY = ("leftImg8bit/train/a/{}_leftImg8bit.png", "gtFine/train/a/{}_gtFine_%s.png")
 CITYSCAPES, IDD = ((CITY[0], CITY[1] % ids) for ids in ("labelIds", "labelids"))
 CITY_VAL = tuple(each.replace("/train/", "/val/") for each in CITYSCAPES)

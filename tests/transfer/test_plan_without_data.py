@@ -19,7 +19,7 @@ OWN = {name: catalogue.find(name).own for name in catalogue.names()}
 # How many images have a pixel of one class, or which of the scenes there are, is seen
 # in the folder.
 CITYSCAPES = ("cityscapes/car", "cityscapes/bus", "cityscapes/car_patches_only")
-COUNTED = (*CITYSCAPES, "seven_scenes/depth")
+COUNTED = (*CITYSCAPES, "voc/four_way", "seven_scenes/depth")
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png. `33` has the classes of the fa
 study, with pixels without a class as background. The others are the decoder study's.
 `car` and `bus` have the images with a pixel of the class; the rest of the 19 classes is
 background; `trainval` has all of them (483 with a bus, by its Table 1). `car_patches`
-are crops with or without a car: a random bit decides for each image, then crops are
-drawn until no pixel or at least a fifth of the pixels is car; the split is 70 to 30.
+are crops with or without a car, by the rule of `readers/patches.py`; the split is
+70 to 30.
 `car_patches_only` are the crops with a car. The patch size and the random bit, seeded
 by the name of the image, are ours.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.readers import mask_files, present_ids
+from jaxseg.data.readers import mask_files, patches, present_ids
 
 # Names and colours in the order of the ids of the files.
 LABELS = {
@@ -68,7 +68,7 @@ CLASSES_19 = tuple(NAMES[raw] for raw in TRAINED)
 CLASSES_33 = ("background", *(n for n in NAMES[1:] if n != "out of roi"))
 IDS_33 = {raw: max(raw - (raw > 3), 0) for raw in range(len(NAMES))} | {3: 0}
 CAR = NAMES.index("car")
-PATCH, ENOUGH, TRIES = 256, 0.2, 200
+PATCH = 256
 FOLDERS = {"train": ("train",), "validation": ("val",), "trainval": ("train", "val")}
 AS_FOUND = dict.fromkeys(FOLDERS, 0)  # counted by `describe`
 SINGLE = ("car", "bus")
@@ -122,10 +122,10 @@ DATASETS = {
 
 def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     """(image, mask) paths below `root`, sorted by city and name."""
-    patches = variant.startswith("car_patches")
-    folders = FOLDERS["trainval" if patches else split]
+    cut = variant.startswith("car_patches")
+    folders = FOLDERS["trainval" if cut else split]
     both = [pair for folder in folders for pair in _pairs(root, folder)]
-    if patches:
+    if cut:
         order = np.random.default_rng(0).permutation(len(both))
         border = round(0.7 * len(both))
         chosen = order[:border] if split == "train" else order[border:]
@@ -133,7 +133,9 @@ def records(variant: str, split: str, root: Path) -> Sequence[tuple[str, str]]:
     if variant in SINGLE:
         return _showing(both, NAMES.index(variant), root, image_files.read_ids, "ids")
     if variant == "car_patches_only":
-        return _showing(both, 1, root, _patch_label, f"car patch {PATCH} {ENOUGH}")
+        return _showing(
+            both, 1, root, _patch_label, f"car patch {PATCH} {patches.ENOUGH}"
+        )
     return both
 
 
@@ -199,17 +201,11 @@ def _patch(car: np.ndarray, name: str) -> tuple[tuple[slice, slice], int]:
     """Where to crop, and 1 with a car or 0 without: by the random bit, if possible."""
     seed = hashlib.sha256(name.encode()).digest()[:8]
     rng = np.random.default_rng(int.from_bytes(seed, "little"))
-    height, width = (min(PATCH, side) for side in car.shape)
-    coin = bool(rng.integers(2))
-    for wanted in (coin, not coin):
-        for _ in range(TRIES):
-            top = rng.integers(car.shape[0] - height + 1)
-            left = rng.integers(car.shape[1] - width + 1)
-            place = np.s_[top : top + height, left : left + width]
-            share = car[place].mean()
-            if share >= ENOUGH if wanted else share == 0:
-                return place, int(wanted)
-    raise errors.UserError(
-        f"{name}: found neither a crop of {height} x {width} pixels without a car nor "
-        f"one with {ENOUGH:.0%} of them in {2 * TRIES} tries. Fix: leave the image out."
-    )
+    found = patches.find(car, rng, PATCH)
+    if found is None:
+        raise errors.UserError(
+            f"{name}: found neither a crop of {PATCH} x {PATCH} pixels without a car "
+            f"nor one with {patches.ENOUGH:.0%} of them in {2 * patches.TRIES} tries. "
+            "Fix: leave the image out."
+        )
+    return found

@@ -85,7 +85,7 @@ def records(
     classes: Sequence[str] = (),
     images: str = "JPEGImages",
     annotations: str = "Annotations",
-) -> Sequence[Record | voc_masks.Labelled]:
+) -> Sequence[Record | voc_masks.Labelled | voc_masks.OfOne]:
     """The images of a split with their objects, in the order of its list.
 
     classes: names in the order of their ids; (): those of the files, sorted. images,
@@ -120,7 +120,9 @@ def records(
     return made
 
 
-def parse(record: Record | voc_masks.Labelled, root: Path, variant: str) -> Example:
+def parse(
+    record: Record | voc_masks.Labelled | voc_masks.OfOne, root: Path, variant: str
+) -> Example:
     if variant in voc_masks.DATASETS:
         return voc_masks.parse(record, root)
     return {
@@ -135,8 +137,8 @@ def parse(record: Record | voc_masks.Labelled, root: Path, variant: str) -> Exam
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
     """The variant's facts; for boxes with the splits and classes of this folder."""
     facts = DATASETS[variant]
-    if "segmentation" in facts.fields:
-        return facts
+    if variant in voc_masks.DATASETS:
+        return voc_masks.describe(variant, root)
     splits = find_splits(root, options["annotations"])
     contents = _read_all(root, options["annotations"], _union(splits))
     return dataclasses.replace(

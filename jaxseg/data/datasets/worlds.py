@@ -1,8 +1,7 @@
 """Embedded worlds: rendered scenes of seven domains, two data sets each or three.
 
-Single studies also need: `trimap_*`, `binary_*` and `breeds_*`, the same
-pictures of one animal labelled in three ways; `scenes_*`, which world a picture is of;
-`objects_*`, foreground and background of one kind of thing, and chairs in rooms.
+The labels of `scenes_*` say which world a picture is of. The facts of other sets of
+single studies are in `render/studies.py`.
 
 Deterministic by (variant, split, index), rendered once into the user's cache. They show
 and test transfer between domains and do not replace real data.
@@ -18,16 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.core import types, user_cache
-from jaxseg.data.dataset import IGNORE, Dataset
+from jaxseg.data.dataset import Dataset
 from jaxseg.data.render import canvas as canvases
-from jaxseg.data.render import closeups, store, textures, websearch
+from jaxseg.data.render import store, studies, traffic, websearch
 
-SIZE = 64
+SIZE, LICENCE, OBTAIN = studies.SIZE, studies.LICENCE, studies.OBTAIN
 VERSION = 2
 SPLITS = {"train": 2000, "validation": 200}
-LICENCE = "part of jaxseg (Apache-2.0)"
-OBTAIN = "rendered when first used"
-
 
 # Options of the metrics (ours). A joint of an object 30 pixels high is a few
 # pixels wide: COCO's sigma of a hip. Beyond 50 m there is sky.
@@ -38,14 +34,6 @@ PROTOCOL = {
 }
 
 
-def _palette(count: int, turn: float) -> tuple[tuple[int, int, int], ...]:
-    """Label colours: grey for class 0, then hues spread from `turn`."""
-    hues = (turn + np.arange(count - 1) / (count - 1)).tolist()
-    values = [0.95 if i % 2 else 0.7 for i in range(count - 1)]
-    colours = [textures.hsv(hue, 0.75, value) for hue, value in zip(hues, values)]
-    return ((70, 70, 70), *(tuple(int(255 * c) for c in colour) for colour in colours))
-
-
 def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
     return Dataset(
         fields=("image", "segmentation", "boxes", "box_labels", "keypoints", "depth"),
@@ -54,7 +42,7 @@ def _world(domain, classes, mean, std, *, turn, background=None) -> Dataset:
         version=VERSION,
         size=(SIZE, SIZE),
         classes=tuple(classes.split()),
-        palette=_palette(6, turn),
+        palette=studies.palette(6, turn),
         background=background,
         mean=mean,
         std=std,
@@ -187,7 +175,7 @@ DATASETS = {
         version=VERSION,
         size=(SIZE, SIZE),
         classes=websearch.CLASSES,
-        palette=_palette(len(websearch.CLASSES), 0.0),
+        palette=studies.palette(len(websearch.CLASSES), 0.0),
         mean=(113.1, 113.3, 111.4),
         std=(47.7, 48.1, 47.5),
         licence=LICENCE,
@@ -211,6 +199,12 @@ SCENES = {
         "city": ("aerial_city",),
         "farm": ("aerial_farm",),
     },
+    "scenes_things": {
+        "motorbike": ("objects_motorbike",),
+        "car": ("objects_car",),
+        "cat": ("objects_cat",),
+        "airplane": ("objects_airplane",),
+    },
 }  # fmt: skip
 # {data set: the data set whose pictures it shows}.
 PICTURES = {
@@ -218,66 +212,21 @@ PICTURES = {
     for kind in ("binary", "breeds")
     for scene in ("dogs", "insects")
 }
-
-
-def _extra(field, domain, classes, mean, std, splits, ids=None) -> Dataset:
-    return Dataset(
-        fields=("image", field),
-        domain=domain,
-        splits=dict(zip(("train", "validation", "test"), splits)),
-        version=1,
-        size=(SIZE, SIZE),
-        classes=tuple(classes),
-        palette=_palette(len(classes), 0.3),
-        ids=ids,
-        mean=mean,
-        std=std,
-        licence=LICENCE,
-        obtain=OBTAIN,
-        on_disk=False,
-    )
-
-
-def _animals(scene, animal, kinds, mean, std) -> dict[str, Dataset]:
-    """Data sets of one animal per picture: trimap, binary mask or kind as label."""
-    facts = {"domain": "closeups", "mean": mean, "std": std, "splits": (6000, 1000)}
-    trimap, mask = (animal, "background", "border"), ("background", animal)
-    ids = {0: 1, 1: 0, 2: IGNORE}
-    return {
-        f"trimap_{scene}": _extra("segmentation", classes=trimap, **facts),
-        f"binary_{scene}": _extra("segmentation", classes=mask, ids=ids, **facts),
-        f"breeds_{scene}": _extra("label", classes=kinds, **facts),
-    }
-
-
 # mean and std: of the first 150 training images.
-DATASETS |= {
-    **_animals("dogs", "pet", closeups.DOGS, (109.0, 100.5, 91.6), (42.9, 43.5, 43.6)),
-    **_animals(
-        "insects", "insect", closeups.INSECTS, (91.7, 98.6, 88.0), (48.1, 45.6, 47.8)
-    ),
-    "scenes_domains": _extra(
+DATASETS |= studies.DATASETS | {
+    "scenes_domains": studies.sheet(
         "label", "websearch", SCENES["scenes_domains"],
         (99.8, 109.2, 104.2), (55.5, 50.7, 52.4), (4000, 400),
     ),
-    "scenes_places": _extra(
+    "scenes_places": studies.sheet(
         "label", "consumer", SCENES["scenes_places"],
         (115.1, 116.5, 108.1), (52.1, 53.7, 52.7), (4000, 400),
     ),
+    "scenes_things": studies.sheet(
+        "label", "consumer", SCENES["scenes_things"],
+        (118.0, 127.5, 120.3), (51.2, 56.0, 62.7), (4000, 400),
+    ),
 }  # fmt: skip
-# One kind of thing, for the study of chair segments: (thing, mean, std).
-OBJECTS = {
-    "objects_car": ("car", (105.8, 114.5, 111.1), (44.8, 49.5, 57.1)),
-    "objects_horse": ("horse", (119.4, 130.5, 114.1), (46.6, 49.2, 63.7)),
-    "objects_airplane": ("airplane", (147.0, 160.7, 165.9), (42.9, 41.6, 56.4)),
-    "objects_chairs": ("chair", (120.1, 122.6, 110.3), (67.3, 69.4, 65.3)),
-}
-DATASETS |= {
-    name: _extra(
-        "segmentation", "consumer", ("background", thing), *of, (2000, 200, 400)
-    )
-    for name, (thing, *of) in OBJECTS.items()
-}
 
 
 # A third data set of two domains, which the data sets of scenes do not show.
@@ -291,6 +240,14 @@ DATASETS |= {
         (98.3, 99.2, 98.9), (26.6, 27.3, 27.0), turn=0.18, background=0,
     ),
 }  # fmt: skip
+
+
+# Where pictures are larger than SIZE.
+DEFAULTS = {
+    name: {"size": facts.size[0]}
+    for name, facts in DATASETS.items()
+    if facts.size != (SIZE, SIZE)
+}
 
 
 def records(
@@ -317,10 +274,21 @@ def parse(
     return example | {"id": f"{variant}/{split}/{index:06d}"}
 
 
-def render(variant: str, split: str, index: int, size: int = SIZE) -> types.Example:
-    """Example `index` of a split; the same on every call, for any index >= 0."""
+def render(
+    variant: str, split: str, index: int, size: int | None = None
+) -> types.Example:
+    """Example `index` of a split; the same on every call, for any index >= 0.
+
+    size: of the picture; None: that of the fact sheet.
+    """
+    size = size or DATASETS[variant].size[0]
     variant = PICTURES.get(variant, variant)
-    rng = np.random.default_rng([zlib.crc32(f"{variant}/{split}".encode()), index])
+    with_car = studies.PATCHES.get(variant)
+    # Of one index the patches are the same, if the first one shows a car.
+    stream = variant if with_car is None else "traffic_patches"
+    rng = np.random.default_rng([zlib.crc32(f"{stream}/{split}".encode()), index])
+    if with_car is not None:
+        return traffic.patch(rng, size, with_car=with_car)
     if variant not in SCENES:
         example, label = _draw(variant, rng, size)
         own = {} if label is None else {"label": np.array(label, np.int32)}

@@ -32,13 +32,26 @@ def holds(
     """
     sums = contents.sums(root, [(file, True) for file in files])
     key = hashing.key([rule, list(files), [each.hex() for each in sums]])
+
+    def read() -> np.ndarray:
+        table = np.zeros((len(files), IDS), bool)
+        for row, ids in zip(table, each([root / file for file in files], find)):
+            row[[id_ for id_ in ids if 0 <= id_ < IDS]] = True
+        return table
+
+    return kept(key, read, IDS)
+
+
+def kept(key: str, read: Callable[[], np.ndarray], columns: int) -> np.ndarray:
+    """The bool table [files, columns] that `read` returns, from the cache if it is
+    there.
+
+    key: of all that the table depends on.
+    """
     path = user_cache.folder() / "present" / f"{key}.npy"
     if path.is_file():
-        table = np.load(path)
-        return np.unpackbits(table, axis=1).astype(bool)
-    table = np.zeros((len(files), IDS), bool)
-    for row, ids in zip(table, each([root / file for file in files], find)):
-        row[[id_ for id_ in ids if 0 <= id_ < IDS]] = True
+        return np.unpackbits(np.load(path), axis=1, count=columns).astype(bool)
+    table = read()
     draft = path.with_name(f".{key}.{os.getpid()}.npy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

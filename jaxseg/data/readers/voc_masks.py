@@ -3,11 +3,16 @@
 SegmentationClass/NAME.png holds class ids, 255 at the borders of objects and on what is
 too hard; the lists are ImageSets/Segmentation/{train,val,trainval}.txt. The augmented
 set (Hariharan et al., ICCV 2011) is SegmentationClassAug/ with train_aug.txt there.
+`four_way` are whole images with one label (decoder study, CKA): those whose mask shows
+exactly one of the four classes; that the others are left out is ours.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from jaxseg.core import image_files
 from jaxseg.core.types import Example
@@ -45,6 +50,7 @@ SINGLE = {
     "motorbike": (81, 76),
     "person": (442, 445),
 }
+FOUR = ("motorbike", "car", "cat", "aeroplane")
 LISTS = {"train": "train", "validation": "val", "trainval": "trainval"}
 
 
@@ -53,6 +59,14 @@ class Labelled(NamedTuple):
 
     image: str
     mask: str
+
+
+class OfOne(NamedTuple):
+    """One record of `four_way`; label: of the whole image."""
+
+    image: str
+    mask: str
+    label: int
 
 
 def palette(count: int) -> tuple[tuple[int, int, int], ...]:
@@ -69,7 +83,6 @@ def palette(count: int) -> tuple[tuple[int, int, int], ...]:
 def _facts(splits: Sequence[int], **facts) -> Dataset:
     names = ("train", "validation", "trainval")
     return Dataset(
-        fields=("image", "segmentation"),
         domain="consumer",
         splits=dict(zip(names, (*splits, sum(splits)))),
         version=1,
@@ -80,7 +93,7 @@ def _facts(splits: Sequence[int], **facts) -> Dataset:
         obtain="Get VOCtrainval_11-May-2012.tar of host.robots.ox.ac.uk/pascal/VOC/"
         "voc2012; root is VOCdevkit/VOC2012. voc/augmented needs "
         "SegmentationClassAug/ and ImageSets/Segmentation/train_aug.txt beside.",
-        **facts,
+        **{"fields": ("image", "segmentation")} | facts,
     )
 
 
@@ -111,12 +124,13 @@ DATASETS = (
             ids={0: IGNORE} | {n: n - 1 for n in range(1, len(CLASSES) + 1)},
         ),
         "augmented": _facts((10582, 1449), **OFFICIAL),
+        "four_way": _facts((0, 0), fields=("image", "label"), classes=FOUR),
     }
     | {name: _single(name) for name in SINGLE}
 )
 
 
-def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
+def records(variant: str, split: str, root: Path) -> Sequence[Labelled | OfOne]:
     """The pairs of a split, in the order of its list."""
     if variant == "augmented" and split == "trainval":
         return [
@@ -129,17 +143,40 @@ def records(variant: str, split: str, root: Path) -> Sequence[Labelled]:
     folder = "SegmentationClassAug" if augmented else "SegmentationClass"
     names = text_files.read_lines(root / f"ImageSets/Segmentation/{list_}.txt")
     pairs = [Labelled(f"JPEGImages/{n}.jpg", f"{folder}/{n}.png") for n in names]
-    if variant not in SINGLE:
+    if variant not in (*SINGLE, "four_way"):
         return pairs
-    own = CLASSES.index(variant) + 1
     masks = [pair.mask for pair in pairs]
-    shown = present_ids.holds(root, masks, image_files.read_ids, "ids")[:, own]
-    return [pair for pair, shows in zip(pairs, shown) if shows]
+    shown = present_ids.holds(root, masks, image_files.read_ids, "ids")
+    if variant == "four_way":
+        return _of_one(pairs, shown)
+    own = CLASSES.index(variant) + 1
+    return [pair for pair, shows in zip(pairs, shown[:, own]) if shows]
 
 
-def parse(record: Labelled, root: Path) -> Example:
-    return {
-        "image": image_files.read(root / record.image),
-        "segmentation": image_files.read_ids(root / record.mask),
-        "id": Path(record.image).stem,
-    }
+def _of_one(pairs: Sequence[Labelled], shown: np.ndarray) -> Sequence[OfOne]:
+    """The pairs that show one class of FOUR, with its number."""
+    four = shown[:, [CLASSES.index(name) + 1 for name in FOUR]]
+    return [
+        OfOne(*pair, int(row.argmax()))
+        for pair, row in zip(pairs, four)
+        if row.sum() == 1
+    ]
+
+
+def describe(variant: str, root: Path) -> Dataset:
+    """The variant's facts; those of `four_way` with the number of its images."""
+    facts = DATASETS[variant]
+    if variant != "four_way":
+        return facts
+    lists = {s: root / f"ImageSets/Segmentation/{n}.txt" for s, n in LISTS.items()}
+    there = [split for split, path in lists.items() if path.is_file()] or lists
+    splits = {split: len(records(variant, split, root)) for split in there}
+    return dataclasses.replace(facts, splits=splits)
+
+
+def parse(record: Labelled | OfOne, root: Path) -> Example:
+    image, name = image_files.read(root / record.image), Path(record.image).stem
+    if isinstance(record, OfOne):
+        return {"image": image, "label": np.array(record.label, np.int32), "id": name}
+    ids = image_files.read_ids(root / record.mask)
+    return {"image": image, "segmentation": ids, "id": name}

@@ -1,7 +1,8 @@
-"""Photographs of one kind of thing: a car, a horse, an aircraft, or chairs in a room.
+"""Photographs of one kind of thing, such as a car, a cat, or chairs in a room.
 
 They stand in for Object Discovery and for the chairs of COCO in the study of chair
-segments. Surroundings hold other things, which are background.
+segments, and for single classes of VOC in that of decoders. Surroundings hold other
+things, which are background.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxseg.data.render import (
     indoor,
     shapes,
     textures,
+    things,
 )
 
 REST = "background"
@@ -22,12 +24,7 @@ REST = "background"
 def car(canvas, rng) -> None:
     """A car from behind on a street, or from the side on open land."""
     if rng.random() < 0.5:
-        view = driving.random_view(rng)
-        sky = textures.tint(rng, (0.1, 0.4), (0.7, 0.95), (0.5, 0.65))
-        canvas.paint(canvas.y - 2, sky, REST)
-        driving.ground(canvas, rng, view, REST, rest=REST)
-        kinds = driving.facade(REST), driving.foliage(REST), driving.courses(REST)
-        driving.walls(canvas, rng, view, kinds)
+        view = _street(canvas, rng)
         z = rng.uniform(2.8, 4.5)
         driving.car(canvas, rng, view, rng.uniform(-0.5, 0.5), z, "car")
     else:
@@ -36,6 +33,64 @@ def car(canvas, rng) -> None:
         place = rng.uniform(0.42, 0.58), rng.uniform(0.7, 0.9)
         consumer.wagon("car")(canvas, rng, *place, metre, 2.0)
     consumer.snapshot(canvas, rng)
+
+
+def motorbike(canvas, rng) -> None:
+    """A motorbike from the side, on a street or on open land."""
+    if rng.random() < 0.6:
+        view = _street(canvas, rng)
+        if rng.random() < 0.5:  # parked behind it
+            z = rng.uniform(7, 14)
+            driving.car(canvas, rng, view, rng.uniform(-2.5, 2.5), z, REST)
+    else:
+        _land(canvas, rng)
+    place = rng.uniform(0.42, 0.58), rng.uniform(0.75, 0.95)
+    things.motorbike(canvas, rng, *place, rng.uniform(0.5, 0.85), rng.choice((-1, 1)))
+    consumer.snapshot(canvas, rng)
+
+
+def person(canvas, rng) -> None:
+    """One to three people on a street, on open land or in a room."""
+    kind = rng.random()
+    if kind < 0.4:
+        view = _street(canvas, rng)
+        if rng.random() < 0.5:
+            z = rng.uniform(6, 14)
+            driving.car(canvas, rng, view, rng.uniform(-2.5, 2.5), z, REST)
+    elif kind < 0.7:
+        _land(canvas, rng)
+    else:
+        _room(canvas, rng)
+    count = rng.choice((1, 1, 2, 3))
+    for place in rng.permutation(np.linspace(-0.5, 0.5, count + 2)[1:-1]):
+        x, foot = 0.5 + place + rng.uniform(-0.06, 0.06), rng.uniform(0.88, 1.08)
+        figures.person(canvas, rng, x, foot, rng.uniform(0.5, 0.85), "person", 2.0)
+    if kind < 0.7:
+        consumer.snapshot(canvas, rng)
+    else:
+        _lamp(canvas, rng, rng.random() < 0.5)
+
+
+def cat(canvas, rng) -> None:
+    """A cat, sitting or on its feet, in a room or on open land."""
+    inside = rng.random() < 0.6
+    if inside:
+        _room(canvas, rng)
+    else:
+        _land(canvas, rng)
+    coat = textures.tint(rng, (0.05, 0.7), (0.15, 0.9), (0.03, 0.13))
+    x, faces = rng.uniform(0.42, 0.58), rng.choice((-1, 1))
+    if rng.random() < 0.5:
+        things.sitting_cat(
+            canvas, rng, x, rng.uniform(0.85, 0.97), rng.uniform(0.5, 0.8), coat
+        )
+    else:
+        foot, length = rng.uniform(0.78, 0.92), rng.uniform(0.5, 0.68)
+        things.walking_cat(canvas, rng, x, foot, length, coat, faces)
+    if inside:
+        _lamp(canvas, rng, rng.random() < 0.5)
+    else:
+        consumer.snapshot(canvas, rng)
 
 
 def horse(canvas, rng) -> None:
@@ -102,6 +157,31 @@ def _aircraft(canvas, rng, x, y, angle, *, wheels) -> None:
         canvas.paint(pane, (0.2, 0.25, 0.3))
 
 
+def _street(canvas, rng) -> driving.View:
+    """A street without traffic between houses and trees."""
+    view = driving.random_view(rng)
+    sky = textures.tint(rng, (0.1, 0.4), (0.7, 0.95), (0.5, 0.65))
+    canvas.paint(canvas.y - 2, sky, REST)
+    driving.ground(canvas, rng, view, REST, rest=REST)
+    kinds = driving.facade(REST), driving.foliage(REST), driving.courses(REST)
+    driving.walls(canvas, rng, view, kinds)
+    return view
+
+
+def _room(canvas, rng) -> indoor.Room:
+    """A furnished room."""
+    shape = indoor.room(canvas, rng, REST, REST)
+    indoor.furnish(canvas, rng, shape, PIECES, rng.integers(2, 5))
+    return shape
+
+
+def _lamp(canvas, rng, home) -> None:
+    """The warm light of a home, or the cold one of an office."""
+    lamp = (rng.uniform(0.06, 0.13), rng.uniform(0.15, 0.35), 1.05)
+    cold = (rng.uniform(0.3, 0.55), rng.uniform(0.05, 0.2), 1.1)
+    indoor.lamp_light(canvas, rng, lamp if home else cold)
+
+
 def _land(canvas, rng) -> None:
     """Open land with trees, towers and people in the distance."""
     horizon = consumer.meadow(canvas, rng, REST)
@@ -122,8 +202,7 @@ PIECES = [
 def rooms(canvas, rng) -> None:
     """One to three chairs in a furnished room, which other things may cover in part."""
     home = rng.random() < 0.5
-    shape = indoor.room(canvas, rng, REST, REST)
-    indoor.furnish(canvas, rng, shape, PIECES, rng.integers(2, 5))
+    shape = _room(canvas, rng)
     count = rng.choice((1, 1, 2, 3))
     largest = rng.uniform(0.55, 0.85)
     for tall in np.sort(largest * np.append(rng.uniform(0.5, 0.8, count - 1), 1)):
@@ -133,9 +212,7 @@ def rooms(canvas, rng) -> None:
         z = rng.uniform(1.8, 2.2)
         draw, label = PIECES[rng.integers(len(PIECES))]
         draw(canvas, rng, shape, rng.choice((-0.05, 1.05)), z, label)
-    lamp = (rng.uniform(0.06, 0.13), rng.uniform(0.15, 0.35), 1.05)
-    cold = (rng.uniform(0.3, 0.55), rng.uniform(0.05, 0.2), 1.1)
-    indoor.lamp_light(canvas, rng, lamp if home else cold)
+    _lamp(canvas, rng, home)
 
 
 def chair(canvas, rng, x, foot, tall) -> None:
@@ -155,4 +232,12 @@ def chair(canvas, rng, x, foot, tall) -> None:
     canvas.paint(distance, paint, "chair", depth=2.0, thing=canvas.thing("chair"))
 
 
-SCENES = {"car": car, "horse": horse, "airplane": airplane, "chairs": rooms}
+SCENES = {
+    "car": car,
+    "horse": horse,
+    "airplane": airplane,
+    "chairs": rooms,
+    "motorbike": motorbike,
+    "person": person,
+    "cat": cat,
+}

@@ -11,6 +11,7 @@ from jaxseg.models import layers, ops
 from jaxseg.models.heads import unet
 
 VERSION = 1  # goes up when the same weights would give other outputs
+BLOCKS_OF = "unet"  # the head whose blocks these are: weights go from one to the other
 
 
 class Reconstruction(nn.Module):

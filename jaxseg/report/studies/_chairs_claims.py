@@ -173,32 +173,13 @@ def c5(view: View) -> claims.Result:
         pretrained, scratch = lines = [view.curve(row, cells.IOU) for row in pair]
         if all(lines):
             upward = pair[0]["higher_is_better"]
-            faster.setdefault(place[0], []).append(head_start(*lines, upward))
+            faster.setdefault(place[0], []).append(curves.head_start(*lines, upward))
             bar = curves.close(scratch, upward)
             late += curves.reached(pretrained, bar, upward) is None
     of = claims.size(faster)
     never = f"{late} of {of} pretrained never get there" if late else ""
     text, count, verdict = _parts({"ends higher": higher, FASTER: faster})
     return claims.joined(text, never, words), count, verdict
-
-
-def head_start(
-    pretrained: curves.Points, scratch: curves.Points, higher_is_better: bool = True
-) -> float:
-    """log(steps of the random start / steps of the pretrained one) to within 1 % of the
-    best value of the random start. A run that never comes there takes all steps of
-    both.
-
-    >>> round(math.exp(head_start([(5, 0.7), (10, 0.8)], [(5, 0.1), (10, 0.7)])), 2)
-    2.0
-    """
-    bar = curves.close(scratch, higher_is_better)
-    last = max(pretrained[-1][0], scratch[-1][0])
-    steps = [
-        curves.reached(points, bar, higher_is_better) or last
-        for points in (pretrained, scratch)
-    ]
-    return math.log(steps[1] / steps[0])
 
 
 def c9(view: View) -> claims.Result:

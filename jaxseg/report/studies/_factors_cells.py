@@ -55,6 +55,14 @@ def _place(row: Mapping[str, Any]) -> tuple:
     return tuple(row[name] for name in PLACE)
 
 
+def alike(pairs: Sequence[Pair]) -> int:
+    """The number of pairs with mean gains on one side: both P, or both N."""
+    return sum(
+        (one["gain"] > 0) == (other["gain"] > 0) and other["mean_effect"] != "I"
+        for one, other in pairs
+    )
+
+
 def points(row: Mapping[str, Any]) -> dict[int, float]:
     """{seed: gain in per cent over the baseline's mean} of one row."""
     higher, base = row["higher_is_better"], row["baseline"]

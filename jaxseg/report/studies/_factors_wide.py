@@ -1,5 +1,5 @@
 """What A9, A10 and A12 to A14 of `studies/factors.py` measured, over settings and in
-features, and A11; V1 and V2, of two studies.
+features, and A11.
 """
 
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxseg.report import claims, shares
+from jaxseg.report import claims
 from jaxseg.report.studies import _factors_cells as cells
 from jaxseg.report.studies import _factors_distances as distances
 from jaxseg.report.view import View, where
-
-KEPT = 75.0  # per cent of sure cells that keep their side, from which V1 holds
 
 
 def a9(view: View) -> claims.Result:
@@ -60,7 +58,7 @@ def a10(view: View) -> claims.Result:
     mean, verdict = cells.over_targets(taus)
     sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
     text = f"mean tau {claims.shown(mean, '{:+.2f}')} over {len(taus)} targets; "
-    text += f"{_alike(sure)} of {len(sure)} sure P or N keep their side"
+    text += f"{cells.alike(sure)} of {len(sure)} sure P or N keep their side"
     return text, len(pairs), verdict
 
 
@@ -69,14 +67,6 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     shared = set(one["rows"]) & set(other["rows"])
     artifact = lambda row, seed: row["rows"][seed]["artifact"]
     return all(artifact(one, seed) == artifact(other, seed) for seed in shared)
-
-
-def _alike(pairs: Sequence[cells.Pair]) -> int:
-    """The number of pairs with mean gains on one side: both P, or both N."""
-    return sum(
-        (one["gain"] > 0) == (other["gain"] > 0) and other["mean_effect"] != "I"
-        for one, other in pairs
-    )
 
 
 def a11(view: View) -> claims.Result:
@@ -173,105 +163,3 @@ def a14(view: View) -> claims.Result:
     text += f"; difference {claims.shown(mean, '{:+.2f}')} in {', '.join(values)}"
     models = len({(row["data"], row["model"]) for row in rows})
     return text, models, claims.above(values)
-
-
-def v1(view: View) -> claims.Result:
-    """Sure cells here and the same cells with all images at one resolution."""
-    for other in _variants(view):
-        pairs = _segmentation(view, other)
-        sizes = {row["resolution"] for _, row in pairs}
-        same = {row["backbone"] for pair in pairs for row in pair}
-        if len(sizes) == len(same) == 1 and any(
-            one["resolution"] not in sizes for one, _ in pairs
-        ):
-            return _v1(pairs, *sizes)
-    return claims.nothing("no second plan of this workdir at one resolution")
-
-
-def _v1(pairs: Sequence[cells.Pair], size: str) -> claims.Result:
-    sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
-    several = any(row["several"] for row, _ in pairs)
-    text = f"at {size}: {_lower(pairs)}"
-    if not sure:
-        none = claims.UNDECIDED if several else claims.UNMEASURED
-        return f"{text}; no sure P or N here", len(pairs), none
-    share = 100 * _alike(sure) / len(sure)
-    text += f"; {share:.0f} % of {len(sure)} sure P or N keep their side"
-    weakly = claims.WEAKLY if share >= 50 else claims.NOT
-    return text, len(pairs), claims.HELD if share >= KEPT else weakly
-
-
-def v2(view: View) -> claims.Result:
-    """Cells here and the same cells with ResNet-50."""
-    within = [p for o in _variants(view) for p in _resnet(_segmentation(view, o))]
-    if not within:
-        return claims.nothing("no second plan of this workdir with a ResNet")
-    text, count, verdict = _v2(within)
-    crossed = [p for o in _variants(view) for p in _resnet(_detection(view, o))]
-    if crossed:
-        ours, theirs = (
-            sum(row["mean_effect"] in cells.POSITIVE for row in rows)
-            for rows in zip(*crossed)
-        )
-        text += f"; from segmentation to detection {theirs} P for {ours}"
-    return text, count, verdict
-
-
-def _resnet(pairs: Sequence[cells.Pair]) -> list[cells.Pair]:
-    """Those of a ResNet there and of another backbone here."""
-    is_one = lambda row: row["backbone"].startswith("resnet/")
-    return [(one, two) for one, two in pairs if is_one(two) and not is_one(one)]
-
-
-def _v2(pairs: Sequence[cells.Pair]) -> claims.Result:
-    sure = [pair for pair in pairs if pair[0]["effect"] in (*cells.POSITIVE, "N")]
-    lost = [p for p in pairs if p[0]["mean_effect"] == "N"]
-    won = [p for p in pairs if p[0]["mean_effect"] in cells.POSITIVE]
-    up = sum(other["mean_effect"] in cells.POSITIVE for _, other in lost)
-    down = sum(other["mean_effect"] == "N" for _, other in won)
-    stronger = sum(abs(other["gain"]) > abs(one["gain"]) for one, other in pairs)
-    text = f"{_lower(pairs)}; {up} of {len(lost)} N become P, {down} of {len(won)} P "
-    text += f"become N; {_alike(sure)} of {len(sure)} sure P or N keep their side, "
-    text += f"{stronger} of {len(pairs)} gains are stronger"
-    _, lower = cells.over_targets([-gap for gap in _gaps(pairs)])
-    more = claims.HELD if up > down else claims.NOT
-    more = cells.if_any_sure([row for pair in pairs for row in pair], more)
-    return text, len(pairs), claims.joint([lower, more], partly=True)
-
-
-def _variants(view: View) -> list[View]:
-    """The other studies of the workdir that are no larger than this one."""
-    return [other for other in view.siblings if len(other.cells) <= len(view.cells)]
-
-
-def _segmentation(view: View, other: View) -> list[cells.Pair]:
-    """Cells of both studies: segmentation on small targets, as in Table 4a."""
-    small = [
-        where(one.at("small").gains, target_task="segmentation")
-        for one in (view, other)
-    ]
-    within = [shares.select(rows, "all", "within") for rows in small]
-    return cells.paired(*within)
-
-
-def _detection(view: View, other: View) -> list[cells.Pair]:
-    """Cells of both: detection on small targets, from segmentation (Table 4c)."""
-    tasks = {"target_task": "detection", "source_task": "segmentation"}
-    return cells.paired(
-        *(where(one.at("small").gains, **tasks) for one in (view, other))
-    )
-
-
-def _gaps(pairs: Sequence[cells.Pair]) -> list[float]:
-    """For each target the mean value of the other study's cells minus that of ours."""
-    by_target: dict[str, list[float]] = {}
-    for one, other in pairs:
-        gap = other["value"] - one["value"]
-        by_target.setdefault(one["target"], []).append(gap)
-    return [float(np.mean(gaps)) for gaps in by_target.values()]
-
-
-def _lower(pairs: Sequence[cells.Pair]) -> str:
-    """'mIoU -0.010 (-0.020 to -0.001)', mean over targets."""
-    mean, _ = cells.over_targets(_gaps(pairs))
-    return f"mIoU {claims.shown(mean, '{:+.3f}')}"

@@ -137,7 +137,10 @@ class Imported(stages.Kind):
         if not data:
             return known
         every = [catalogue.find(one["name"]) for one in data]
-        totals = [facts.splits.get(one["split"], 0) for facts, one in zip(every, data)]
+        totals = [  # of a set of one class only its images tell it
+            0 if "only" in one else facts.splits.get(one["split"], 0)
+            for facts, one in zip(every, data)
+        ]
         return known | {
             "dataset": " + ".join(dict.fromkeys(map(_called, data))),
             "domain": " + ".join(dict.fromkeys(facts.domain for facts in every)),
@@ -169,7 +172,8 @@ KIND = Imported()
 
 def _called(read: Mapping[str, Any]) -> str:
     """As `DataSpec.called`, of the entry of a manifest."""
-    return f"of {read['of']}" if "of" in read else read["name"]
+    name = f"of {read['of']}" if "of" in read else read["name"]
+    return f"{name} ({read['only']})" if "only" in read else name
 
 
 def _licences(

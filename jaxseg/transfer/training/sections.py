@@ -10,7 +10,7 @@ from jaxseg.transfer.spec import EvalSpec, PartSpec, TrainData, TrainSpec
 
 ANY_SET = ("size", "cache")  # what other data sections inherit from that of training
 VARIED = ("seed", "starts")  # in these alone most trainings of a study differ
-SAME_SET = (*ANY_SET, *SET, "full_digest")  # where they name no other set
+SAME_SET = (*ANY_SET, *SET, "only", "full_digest")  # where they name no other set
 
 
 def place(where: str, part: str) -> str:

@@ -121,7 +121,7 @@ class Training:
     def _write_subsets(self) -> None:
         """The records of each subset, a line each, so that others can use the same."""
         for name, (data, source) in self.described.items():
-            if data.count or data.fraction or data.part != "all":
+            if data.only or data.count or data.fraction or data.part != "all":
                 path = self.context.folder / f"subset_{name}.txt"
                 path.parent.mkdir(exist_ok=True)  # names of a part have a slash
                 path.write_text("\n".join([*source.listing(), ""]))
