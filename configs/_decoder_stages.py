@@ -71,7 +71,8 @@ def pretext(arg, images, source, name):
     else:
         data = images[kind][shown[0]] if shown else images[kind]
         data = few(data, arg.images) | dict(part="train")
-        own = dict(evaluations=dict(holdout=dict(part="holdout")), headline="holdout")
+        held = dict(split=data["split"], part="holdout")
+        own = dict(evaluations=dict(holdout=held), headline="holdout")
         own |= dict(steps=arg.supervised_steps, lr=arg.supervised_lr)
         own |= dict(batch_size=arg.batch)
     return trained(arg, data, PRETEXTS[kind]) | own | dict(columns=[row])

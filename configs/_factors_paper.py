@@ -154,7 +154,7 @@ def one_set(name, row, arg):
         data=dict(
             name=row["dataset"],
             split=row["split"],
-            size=list(arg.size if any(arg.size) else row["size"]),
+            size=common.size(arg.size, row["size"]),
         ),
         task=stages_of.section(task),
         model=model(arg, task),

@@ -86,11 +86,9 @@ def on_disk(names, roots, size):
     worlds.
     """
     names, roots = (list(filter(None, some)) for some in (names, roots))
-    if len(size) != 2 or (any(size) and not names):
-        raise ValueError(
-            f"size={'+'.join(map(str, size))}: allowed are height and width, for "
-            "example 96+128, of sets that real= names"
-        )
+    shape = common.size(size, default=(64, 64))
+    if any(size) and not names:
+        raise ValueError("size: of the sets that real= names, and it names none")
     if roots and len(roots) != len(names):
         raise ValueError(
             f"real={'+'.join(names)}, root={'+'.join(roots)}: allowed is a folder for "
@@ -106,7 +104,7 @@ def on_disk(names, roots, size):
         data = dict(
             name=dataset,
             root=root,
-            size=list(size if any(size) else (64, 64)),
+            size=shape,
             augment=common.AUGMENT,
         )
         domain = common.facts(dataset).domain

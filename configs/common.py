@@ -64,6 +64,18 @@ def steps(images, epochs, batch):
     return math.ceil(images * epochs / batch)
 
 
+def size(values, default):
+    """[height, width] of the argument `size`, `default` where it is (0, 0); ValueError
+    unless it is two numbers.
+    """
+    if len(values) != 2 or (any(values) and min(values) < 1):
+        raise ValueError(
+            f"size={'+'.join(map(str, values))}: allowed are height and width, for "
+            "example 96+128"
+        )
+    return list(values if any(values) else default)
+
+
 def folder(path, key):
     """The path; ValueError with the name of the argument if it is no folder."""
     if not pathlib.Path(path).is_dir():

@@ -1,10 +1,10 @@
-r"""Are decoders worth transferring (Dippel et al. 2022, decoder_transfer)?
+r"""Are decoders worth transferring (Dippel et al. 2022, arXiv:2207.14508)?
 
   python -m jaxseg.main --config=configs/decoder.py
   python -m jaxseg.main --config=configs/decoder.py:parts=cars+dogs,seeds=5
   python -m jaxseg.main --config=configs/decoder.py:paper --plan
   python -m jaxseg.main --config=configs/decoder.py:paper,smoke
-  python -m jaxseg.main --config=configs/decoder.py:parts=own,own=camvid/11@car,root=DIR
+  python -m jaxseg.main --config=configs/decoder.py:parts=,own=camvid/11@car,root=DIR
 
 A U-Net starts from random weights, from the encoder of a pretext, or from its encoder
 and decoder (Fig. 1); the names of starts are the paper's, `EncOnly` is scenario 4. Of a

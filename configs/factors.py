@@ -66,9 +66,8 @@ TARGETS = (
     "closeups_dogs@keypoints",
     "indoor_office@depth",
 )
-# A.2 has segmentation alone. The last is A.4's second training without labels.
+# A.4's second training without labels.
 CHAIN = f"scenes_places@{common.SELF_SUPERVISED}"
-WITHOUT_LABELS = (*(name for name in SOURCES if "@" not in name), CHAIN)
 # Detection and keypoints need more images and steps than segmentation before their
 # metrics are above zero, so that a gain in percent exists.
 EFFORT = {"segmentation": 1, "depth": 1, "detection": 2, "keypoints": 2}
@@ -86,8 +85,8 @@ def get_config(arg=""):
     arg = common.parse(
         text := arg,
         seeds=3,
-        sources=WITHOUT_LABELS if simclr else SOURCES,
-        targets=TARGETS,
+        sources=(*segmentation(SOURCES), CHAIN) if simclr else SOURCES,
+        targets=segmentation(TARGETS) if simclr else TARGETS,
         multi=("",),
         target_images=30,
         target_steps=60,
@@ -130,6 +129,11 @@ def get_config(arg=""):
             stages[f"probe/{name}/from_{start}"] = probe
     named = paper.study_name(text) if simclr else "factors"
     return common.study(named, stages, smoke=arg.smoke)
+
+
+def segmentation(names):
+    """Those of that task type, all that A.2 has."""
+    return tuple(name for name in names if "@" not in name)
 
 
 def one_set(name, arg):

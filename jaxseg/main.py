@@ -4,6 +4,7 @@ python -m jaxseg.main --config=configs/factors.py --workdir=runs/factors
 """
 
 import argparse
+import ast
 import importlib.util
 import json
 import os
@@ -105,7 +106,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
     """Flags, and the changes that --set and --config.a.b ask for, in order."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxseg.main",
-        description=__doc__,
+        description=__doc__ + about_config(argv),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         epilog="--config.x.y=VALUE replaces one key, for example "
@@ -152,6 +153,20 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, Any]
             parser.error(f"--set {text!r}: write PATTERN=VALUE")
         changes.append((pattern, value_of(value)))
     return known, changes
+
+
+def about_config(argv: Sequence[str]) -> str:
+    """For --help: what the file of --config says of itself; "" without such a file."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", default="")
+    path = Path(finder.parse_known_args(argv)[0].config.partition(":")[0])
+    if "--help" not in argv or not path.is_file():
+        return ""
+    try:
+        text = ast.get_docstring(ast.parse(path.read_bytes())) or "no description"
+    except (SyntaxError, ValueError):  # what is wrong with it is said when it is run
+        return ""
+    return f"\n{path}: {text}\n"
 
 
 def value_of(text: str) -> Any:

@@ -415,6 +415,10 @@ def test_a_folder_is_missing_for_one_of_two_real_sets():
         ("real=camvid/11+camvid/11", "real: .camvid/11. is given twice"),
         ("grid,real=camvid/11@foo", "unknown task 'foo'"),
         ("grid,sources=driving_day@foo", "unknown task 'foo'"),
+        ("paper,size=713", "size=713: allowed are height and width"),
+        ("size=96+128", "size: of the sets that real= names, and it names none"),
+        ("pretext=mae", "pretext='mae': allowed are classification and simclr"),
+        ("targets=driving_day@simclr", "driving_day@simclr', which predicts nothing"),
     ],
 )
 def test_mistakes_of_sets_are_named(more, text):
@@ -461,3 +465,24 @@ def own_folder(tmp_path):
         Image.fromarray(image).save(tmp_path / "images" / f"{index}.png")
         Image.fromarray(mask).save(tmp_path / "masks" / f"{index}.png")
     return tmp_path
+
+
+def test_factors_without_labels():
+    """The study of segmentation from SimCLR, a chain of two such trainings (A.4), and
+    linear probes of both.
+    """
+    plan = chain.plan(chain.bind(load("factors", more="pretext=simclr")))
+    stages = {stage.name: stage for stage in plan.stages}
+    assert stages["websearch"].spec.task["name"] == "simclr"
+    source = stages["sources/scenes_places@simclr"]
+    assert source.parent_names["start"] == "websearch"
+    assert source.spec.task["name"] == "simclr" and source.spec.batch_size == 32
+    every = [row for stage in plan.stages for row in stage.columns]
+    cells = [row for row in every if row["role"] == "target"]
+    from_chain = {row["target"] for row in cells if "@simclr" in row["source"]}
+    targets = {r["target"] for r in cells if r["target_task"] == "segmentation"}
+    assert from_chain - {"scenes_places@classification"} == targets
+    probes = [row for row in cells if row["setting"] == "probe"]
+    assert {row["source"] for row in probes} == {"websearch", "scenes_places@simclr"}
+    frozen = stages["probe/scenes_places/from_websearch"].spec.lr_multipliers
+    assert list(map(list, frozen)) == [["backbone/.*", 0.0]]

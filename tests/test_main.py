@@ -462,6 +462,16 @@ def test_a_study_made_by_workers_alone(command, tmp_path, capsys):
     assert code == 0 and "2 stages were done already" in out
 
 
+def test_help_says_what_a_config_is(command, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text('"""Mine: 5 % of it.\n\nArguments: none.\n"""\n')
+    _, out, _ = command(f"--config={path}:seeds=3", "--help")
+    assert f"{path}: Mine: 5 % of it.\n\nArguments: none.\n" in out
+    path.write_text("def (")
+    code, out, _ = command(f"--config={path}", "--help")
+    assert code == 0 and "--workdir" in out
+
+
 def test_help_says_what_exit_codes_mean(command):
     code, out, _ = command("--help")
     assert code == 0 and "exit codes:" in out

@@ -42,7 +42,7 @@ class ConRec(objective.Objective):
 
     def outputs(self, facts: Dataset) -> int:
         """Channels of an image."""
-        return len(facts.mean)
+        return facts.channels
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
         """With blocks painted over."""

@@ -33,7 +33,7 @@ class Reconstruction(objective.Objective):
 
     def outputs(self, facts: Dataset) -> int:
         """Channels of an image."""
-        return len(facts.mean)
+        return facts.channels
 
     def prepare(self, batch: Batch, rng: Array) -> Batch:
         """With blocks painted over."""

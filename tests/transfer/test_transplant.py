@@ -299,6 +299,27 @@ def test_heads_of_their_own_are_compared_by_their_names():
     transplant.check_names({"backbone": "backbone"}, there, linear)
 
 
+def test_the_blocks_of_a_decoder_go_into_another_head():
+    """A head for reconstruction is made of those of a U-Net's (decoder paper, 2.2)."""
+    heads = {"name": "reconstruction", "targets": 1}
+    here, there, bilinear, linear = (
+        models.bind_model(RESNET | {"head": head}, where="m")
+        for head in (
+            {"name": "unet"},
+            heads,
+            heads | {"up": "bilinear"},
+            {"name": "linear"},
+        )
+    )
+    take = {"heads_segmentation/decoder": "heads_reconstruction/decoder"}
+    transplant.check_names(take, here, there)
+    transplant.check_function(take, here, there, (64, 64, 3))
+    with pytest.raises(transplant.TransplantError, match="up of the head is 'nearest'"):
+        transplant.check_function(take, here, bilinear, (64, 64, 3))
+    with pytest.raises(transplant.TransplantError, match="another head, its weights"):
+        transplant.check_names(take, linear, there)
+
+
 def test_what_is_usual_or_of_training_alone_may_differ():
     function(RESNET, output_stride=8, remat=True, head={"dropout": 0.5})
     function(HRNET, remat=True)

@@ -1,4 +1,4 @@
-"""Decoder transfer (Dippel et al. 2022): claims D1 to D8, Tables 2 to 5, Figs. 2 to 7.
+"""The decoder paper (Dippel et al. 2022): claims D1 to D8, Tables 2 to 5, Figs. 2 to 7.
 
 What this file reads, and configs/decoder.py therefore writes:
 
@@ -27,7 +27,7 @@ from jaxseg.report.studies import _decoder_claims as measures
 from jaxseg.report.studies import _decoder_figures, _decoder_tables
 
 LEAD = "tables"
-PAPER = "Dippel et al., decoder_transfer, 2022"
+PAPER = "Dippel et al., Skip the Decoder, arXiv 2207.14508"
 POINTS = claims.ABOVE + claims.ENDS.format(ends="ends below 1 point")
 GATE = "; cells whose pretext was not learned are left out"
 CLAIMS = (
