@@ -56,13 +56,18 @@ EMBEDDED = dict(
     curve_images=40,  # of those tested on: the Dice of Fig. 4
     images=1000,  # of a pretext; 0: all
     pretext_steps=300,
-    pretext_batch=32,
-    pretext_lr=3e-3,
+    pretext_batch=16,
+    simclr_batch=32,
+    pretext_lr=1e-3,
+    temperature=0.2,
+    views="weak",
     supervised_steps=300,
+    supervised_batch=16,
     supervised_lr=1e-2,
     probe_images=500,  # 0: all
-    probe_steps=150,
-    probe_lr=1e-2,
+    probe_steps=300,
+    probe_batch=32,
+    probe_lr=0.03,
     measured=256,  # images of CKA; 0: all
 )
 PAPER = EMBEDDED | dict(
@@ -75,7 +80,9 @@ PAPER = EMBEDDED | dict(
     images=0,
     pretext_steps=150_000,
     pretext_batch=128,
-    pretext_lr=1e-3,
+    simclr_batch=128,
+    temperature=0.5,
+    views="conrec",
     supervised_steps=20_000,
     supervised_lr=1e-3,
     probe_images=0,
@@ -119,9 +126,13 @@ def check(arg):
         if arg[name] < 0:
             raise ValueError(f"{name}={arg[name]}: allowed are 0 (all) and more")
     parts = list(filter(None, arg.parts))
-    for part in parts:
-        if part not in PARTS:
-            raise common.unknown("part", part, PARTS)
+    for key, names, known in (
+        ("part", parts, PARTS),
+        ("views", [arg.views], stages_of.VIEWS),
+    ):
+        for name in names:
+            if name not in known:
+                raise common.unknown(key, name, known)
     if not 0 < arg.fraction < 1:
         raise ValueError(f"fraction={arg.fraction}: allowed is above 0 and below 1")
     own, roots = (list(filter(None, arg[name])) for name in ("own", "root"))
