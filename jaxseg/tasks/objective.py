@@ -149,6 +149,12 @@ class Objective:
         """
         raise NotImplementedError(type(self).__name__)
 
+    def pairs(self, outputs: Any, batch: Batch) -> dict[str, tuple[Array, Array]]:
+        """{name: (output, target)} of all images that outputs are held against, pixel
+        by pixel; {} where the loss is of another kind.
+        """
+        return {}
+
     @property
     def unsplit(self) -> tuple[str, ...]:
         """The losses that each microbatch computes for itself, in words."""
