@@ -76,7 +76,9 @@ def trace(spec, part):
     height, width, channels = part.data.shape
     sizes = dict(height=height, width=width, objects=2, points=len(facts.keypoints))
     shapes = {name: dataset.shape(name, **sizes) for name in task.fields_of(facts)}
-    shapes["image"] = (height, width, channels), "float32"
+    views = (task.views,) if task.views > 1 else ()
+    for name in ("image", *["clean"] * task.clean):
+        shapes[name] = (*views, height, width, channels), "float32"
     batch = {
         name: jax.ShapeDtypeStruct((spec.batch_size, *shape), kind)
         for name, (shape, kind) in shapes.items()
@@ -100,8 +102,8 @@ def trace(spec, part):
             "chairs", "paper", {31.0, 15.3, 32.9, 51.9}, marks=pytest.mark.slow
         ),
         pytest.param("factors", "", None, marks=pytest.mark.slow),
-        # U-Net with its heads: 8.65 M parameters (decoder paper, 2.3).
-        ("decoder", "paper", {4.9, 7.9, 8.1, 8.6}),
+        # The U-Net, and with all heads the 8.65 M of the decoder paper (2.3).
+        ("decoder", "paper", {4.7, 5.3, 7.9, 8.6}),
     ],
 )
 def test_steps_of_the_full_size(name, more, millions, monkeypatch):
@@ -126,8 +128,12 @@ def test_decoders_of_the_paper(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXSEG_DATA", str(tmp_path / "data"))
     table = smoke.run("decoder.py:paper,smoke", tmp_path)
     whole = columns(planned("decoder", "paper"))
-    smoke.check_shown(table("results.csv"), whole, ("setting", "target", "source"))
+    whole = [row for row in whole if row["role"] == "target"]
+    made = [row for row in table("results.csv") if row["setting"]]
+    smoke.check_shown(made, whole, ("setting", "target"), ("setting", "source"))
     claims = {row["claim"]: row for row in table("claims.csv")}
     assert set(claims) == {f"D{n}" for n in range(1, 9)}
-    assert "not measured" not in {row["verdict"] for row in claims.values()}
+    # Of so few cells no two are on another domain, and no six encoders on one target.
+    unmeasured = {n for n, row in claims.items() if row["verdict"] == "not measured"}
+    assert unmeasured <= {"D4", "D7"}
     assert (tmp_path / "report/index.html").is_file()

@@ -98,6 +98,21 @@ def test_a_quick_check_reads_on_before_it_refuses():
         checks.quick(masks(*[[0]] * 300))
 
 
+@pytest.mark.parametrize("count", [7, 8])
+def test_few_labels_of_one_class_may_be_chance(count):
+    labels = [{"label": np.array(0, np.int32)} | image() for _ in range(count)]
+    source = trees.in_memory(labels, fields=("image", "label"), classes=("a", "b"))
+    if count < checks.FEW:
+        checks.quick(source)
+    else:
+        with pytest.raises(errors.UserError, match="all 8 examples are 'a'"):
+            checks.quick(source)
+
+
+def image():
+    return {"image": np.zeros((4, 4, 3), np.uint8), "id": "x"}
+
+
 def test_an_unknown_id_is_refused_with_its_fix(tmp_path):
     trees.write_folder(tmp_path, [f"train/{i}" for i in range(4)])
     trees.write_mask(tmp_path / "masks/train/2.png", values=(0, 3))

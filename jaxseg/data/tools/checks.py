@@ -208,6 +208,15 @@ def judge(summary: Summary, facts: Dataset, split: str) -> list[Problem]:
     return problems
 
 
+def _telling(summary: Summary, facts: Dataset) -> bool:
+    """Whether it is no chance that all labels are one class: those of whole images may
+    be, where there are few, while a mask has many pixels.
+    """
+    if "label" in facts.fields:
+        return summary.examples >= FEW
+    return "segmentation" in facts.fields
+
+
 def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Problem]:
     """Problems of the histogram of ids against the class table."""
     seen, count = summary.images > 0, facts.num_classes
@@ -220,7 +229,7 @@ def _judge_classes(summary: Summary, facts: Dataset, split: str) -> Iterator[Pro
         void = facts.file_ignore
         text = f"{split}: masks hold only 0 and {void}, which is ignored"
         yield Problem("zero_and_255", text, f"binary=True, or ids={{{void}: 1}}")
-    elif count > 1 and seen.sum() == 1 and {"segmentation", "label"} & {*facts.fields}:
+    elif count > 1 and seen.sum() == 1 and _telling(summary, facts):
         text = (
             f"{split}: all {summary.examples} examples are {alone!r} and nothing else"
         )
