@@ -214,7 +214,7 @@ def _column_heads(axes, grid: tables.Grid, columns: Sequence[float]) -> None:
         axes.plot([start + 0.03, stop - 0.03], [top, top], color=colour, lw=2.5)
         middle, task = (start + stop) / 2, grid.sources[first].detail
         name = {"ha": "center", "color": colour}
-        axes.text(middle, top - 0.06, domain or "scratch", weight="bold", **name)
+        axes.text(middle, top - 0.06, texts.domain(domain), weight="bold", **name)
         axes.text(middle, top - 0.22, task, fontsize=7.5, **name)
     axes.text(
         -0.12,

@@ -50,6 +50,15 @@ def whole(value: int | float) -> str:
     return f"{value:+.1g}" if 0 < abs(value) < 1 else f"{round(float(value)) + 0:+d}"
 
 
+def domain(name: str) -> str:
+    """The heading of the sources of a domain; those of several would not fit.
+
+    >>> domain("driving"), domain(""), domain("driving + indoor")
+    ('driving', 'scratch', 'several')
+    """
+    return "several" if " + " in name else name or "scratch"
+
+
 def baseline(grid: tables.Grid, target: tables.Axis) -> str:
     """The text of a baseline's value: '0.412', 'varies' or ''."""
     value = grid.baselines.get(target)
