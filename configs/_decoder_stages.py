@@ -15,21 +15,8 @@ DICE = {
     "losses": {"dice": 1.0},
     "headline": "dice_per_image",
 }
-# What the views of SimCLR and ConRec are made by. With the strength and temperature of
-# ConRec's code, 300 steps of 32 images make the embeddings of all images equal
-# (contrastive accuracy .02 on dogs, rates .001 and .003); so weaker, and .2, they reach
-# .19 to .25 (rates .001 and .0003).
-VIEWS = {
-    "weak": [
-        {"name": "flip"},
-        {"name": "random_resized_crop", "area_low": 0.3, "pad": False},
-        {"name": "jitter", "probability": 0.8, "hue": 0.08}
-        | dict.fromkeys(("brightness", "contrast", "saturation"), 0.4),
-    ],
-    "conrec": "conrec",
-}
 PROJECTION, DECODER = {"name": "projection"}, {"name": "reconstruction"}
-# {pretext: task, heads and augmentation of its training; None: VIEWS}.
+# {pretext: task, heads and augmentation of its training; None: `views`}.
 PRETEXTS = {
     "SimCLR": dict(
         task={"name": "simclr"}, heads={"projection": PROJECTION}, augment=None
@@ -46,7 +33,7 @@ PRETEXTS = {
     ),
     "Classification": dict(
         task={"name": "classification"},
-        head={"name": "pooled"},
+        head=common.POOLED,
         augment="decoder_transfer",
     ),
     "Segmentation": dict(task=DICE, head={"name": "unet"}, augment="decoder_transfer"),
@@ -85,7 +72,7 @@ def pretext(arg, images, source, name):
         own |= dict(batch_size=batch, lr=arg.pretext_lr)
         if how["augment"] is None:
             task = how["task"] | dict(temperature=arg.temperature)
-            how = how | dict(augment=VIEWS[arg.views], task=task)
+            how = how | dict(augment=arg.views, task=task)
     else:
         data = images[kind][shown[0]] if shown else images[kind]
         data = few(data, arg.images) | dict(part="train")
@@ -128,7 +115,7 @@ def probe(arg, images, row, parent):
         steps=arg.probe_steps,
         batch_size=arg.probe_batch,
         lr=arg.probe_lr,
-        lr_multipliers=[["backbone/.*", 0.0]],
+        lr_multipliers=common.PROBE["lr_multipliers"],
         seed=row["seed"],
         evaluations=dict(test=test),
         headline="test",

@@ -21,19 +21,27 @@ def pretraining(variant, images, steps, pretext="classification"):
         task={"name": pretext},
         model=common.model(variant, pretext),
         steps=steps,
-        batch_size=16 if pretext == "classification" else CONTRASTED,
+        batch_size=16,
         lr=0.003,
         evaluations=dict(validation=dict(count=VALIDATION)),
         run={"checkpoint_every": 100},
         columns=[dict(setting="full", target=PRETRAINING, role="pretraining")],
-    )
+    ) | contrast({"name": pretext})
 
 
 def data(world, task="segmentation"):
     """The section of an embedded set."""
     contrasted = task == common.SELF_SUPERVISED
-    augment = "conrec" if contrasted else common.AUGMENT
+    augment = common.CONTRAST["augment"] if contrasted else common.AUGMENT
     return dict(name=f"worlds/{world}", augment=augment)
+
+
+def contrast(task):
+    """What differs in a training without labels; {} for others."""
+    if task["name"] != common.SELF_SUPERVISED:
+        return {}
+    task = task | dict(temperature=common.CONTRAST["temperature"])
+    return dict(task=task, batch_size=CONTRASTED, lr=common.CONTRAST["lr"])
 
 
 def probe(variant, name, start, parent):
@@ -42,12 +50,11 @@ def probe(variant, name, start, parent):
     row = dict(setting="probe", target=f"{name}@classification", source=start)
     return common.train(
         dict(data(name), count=few),
-        task={"name": "classification"},
-        model=common.model(variant) | dict(head={"name": "pooled"}),
+        model=common.model(variant) | dict(head=common.POOLED),
         steps=steps,
         batch_size=16,
         lr=lr,
-        lr_multipliers=[["backbone/.*", 0.0]],
+        **common.PROBE,
         evaluations=dict(validation=dict(count=400)),
         parent=parent,
         columns=[row | dict(role="target", baseline=PRETRAINING)],
@@ -68,16 +75,21 @@ def one_set(name, variant, **by_setting):
     """An embedded set for `_factors_stages`; by_setting: counts, steps, rates."""
     world, task = common.parts(name)
     kept = {key: {"checkpoint_every": 100} for key in ("full", "small_source")}
-    return by_setting | dict(
+    made = by_setting | dict(
         data=data(world, task),
         task=stages_of.section(task),
         model=common.model(variant, task),
         domain=world.split("_")[0],
         evaluation=dict(count=VALIDATION),
         run=kept | dict(small={"log_every": 10}),
-        recipe=dict(batch_size=CONTRASTED if task == common.SELF_SUPERVISED else BATCH),
+        recipe=dict(batch_size=BATCH),
         features=FEATURES,
     )
+    if own := contrast(made["task"]):
+        rate = own.pop("lr")
+        made |= dict(task=own.pop("task"), recipe=own)
+        made |= dict(rates=dict.fromkeys(made["rates"], (rate,)))
+    return made
 
 
 def on_disk(names, roots, size):

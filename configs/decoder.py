@@ -59,9 +59,9 @@ EMBEDDED = dict(
     pretext_steps=300,
     pretext_batch=16,
     simclr_batch=32,
-    pretext_lr=1e-3,
-    temperature=0.2,
-    views="weak",
+    pretext_lr=common.CONTRAST["lr"],
+    temperature=common.CONTRAST["temperature"],
+    views=common.CONTRAST["augment"],  # a recipe
     supervised_steps=300,
     supervised_batch=16,
     supervised_lr=1e-2,
@@ -127,13 +127,9 @@ def check(arg):
         if arg[name] < 0:
             raise ValueError(f"{name}={arg[name]}: allowed are 0 (all) and more")
     parts = list(filter(None, arg.parts))
-    for key, names, known in (
-        ("part", parts, PARTS),
-        ("views", [arg.views], stages_of.VIEWS),
-    ):
-        for name in names:
-            if name not in known:
-                raise common.unknown(key, name, known)
+    for part in parts:
+        if part not in PARTS:
+            raise common.unknown("part", part, PARTS)
     if not 0 < arg.fraction < 1:
         raise ValueError(f"fraction={arg.fraction}: allowed is above 0 and below 1")
     own, roots = (list(filter(None, arg[name])) for name in ("own", "root"))

@@ -476,7 +476,10 @@ def test_factors_without_labels():
     assert stages["websearch"].spec.task["name"] == "simclr"
     source = stages["sources/scenes_places@simclr"]
     assert source.parent_names["start"] == "websearch"
-    assert source.spec.task["name"] == "simclr" and source.spec.batch_size == 32
+    for stage in (source, stages["websearch"]):
+        assert (stage.spec.batch_size, stage.spec.lr) == (32, 1e-3)
+        assert stage.spec.task["temperature"] == 0.2
+        assert [step["name"] for step in stage.spec.data.augment][-1] == "jitter"
     every = [row for stage in plan.stages for row in stage.columns]
     cells = [row for row in every if row["role"] == "target"]
     from_chain = {row["target"] for row in cells if "@simclr" in row["source"]}

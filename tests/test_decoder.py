@@ -118,7 +118,7 @@ def test_one_class_of_a_set_of_ones_own(real_data):
 @pytest.mark.parametrize(
     "more, words",
     [
-        ("views=strong", "unknown views .strong."),
+        ("views=strong", "unknown recipe .strong."),
         ("parts=car", r"unknown part 'car'.*mean 'cars'"),
         ("parts=", "parts=: allowed are labels.*or sets by own=NAME"),
         ("fraction=1", "fraction=1.0: allowed is above 0 and below 1"),

@@ -33,6 +33,13 @@ RECIPES = {
         {"name": "grey"},
         {"name": "blur", "sigma": 2.0},
     ),
+    # Ours, for trainings too short to learn from the one above.
+    "conrec_weak": (
+        FLIP,
+        {"name": "random_resized_crop", "area_low": 0.3, "pad": False},
+        {"name": "jitter", "probability": 0.8, "hue": 0.08}
+        | dict.fromkeys(("brightness", "contrast", "saturation"), 0.4),
+    ),
     "pssl": (FLIP, {"name": "rotate"}, *RESCALED_CROP, {"name": "blur"}),
     "simmim_pretraining": (
         FLIP,

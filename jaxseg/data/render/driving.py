@@ -226,27 +226,41 @@ def traffic(rng, count, near, far, reach):
     return [(z, rng.uniform(-reach, reach)) for z in places]
 
 
-def day(canvas, rng) -> None:
-    """Dry daylight: cars and walkers on a road between houses and trees."""
-    view = random_view(rng)
-    sky = textures.tint(rng, (0.1, 0.4), (0.75, 0.95), (0.5, 0.65))
+def backdrop(canvas, rng, view, rest, kinds, saturation, value):
+    """A road between walls under some clouds; returns the colour of the sky."""
+    sky = textures.tint(rng, saturation, value, (0.5, 0.65))
     cloud = textures.clouds(rng, canvas.size, 3) * (1 - canvas.y)
-    canvas.paint(canvas.y - 2, textures.mix(sky, (0.95, 0.95, 0.95), cloud), "open")
-    ground(canvas, rng, view, "open", rest="open")
-    kinds = facade("house"), foliage("tree"), courses("wall")
+    canvas.paint(canvas.y - 2, textures.mix(sky, (0.95, 0.95, 0.95), cloud), rest)
+    ground(canvas, rng, view, rest, rest=rest)
     walls(canvas, rng, view, kinds)
-    movers = [(*place, "car") for place in traffic(rng, rng.integers(1, 4), 5, 18, 2.5)]
+    return sky
+
+
+def by_day(canvas, rng, view, sky, movers, draws) -> None:
+    """Vehicles and, on the pavements, one to three walkers in dry daylight.
+
+    movers: (distance, metres to the side, label); draws: {label: how it is drawn}.
+    """
     walkers = traffic(rng, rng.integers(1, 4), 4, 11, 1.2)
     movers += [(z, a + rng.choice((-3.8, 3.8)), "person") for z, a in walkers]
     for z, aside, label in sorted(movers)[::-1]:
-        if label == "car":
-            car(canvas, rng, view, aside, z, label)
+        if label in draws:
+            draws[label](canvas, rng, view, aside, z, label)
         else:
             tall = rng.uniform(1.5, 1.9) * view.focal / z
             figures.person(canvas, rng, view.col(z, aside), view.row(z), tall, label, z)
     camera.haze(canvas, sky * 0.95, 0.006)
     camera.light(canvas, textures.tint(rng, (0.0, 0.12), (0.8, 1.1)))
     camera.grain(canvas, rng, 0.03)
+
+
+def day(canvas, rng) -> None:
+    """Dry daylight: cars and walkers on a road between houses and trees."""
+    view = random_view(rng)
+    kinds = facade("house"), foliage("tree"), courses("wall")
+    sky = backdrop(canvas, rng, view, "open", kinds, (0.1, 0.4), (0.75, 0.95))
+    movers = [(*place, "car") for place in traffic(rng, rng.integers(1, 4), 5, 18, 2.5)]
+    by_day(canvas, rng, view, sky, movers, {"car": car})
 
 
 def night(canvas, rng) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxseg.core import types
 from jaxseg.data.readers import patches
-from jaxseg.data.render import camera, driving, figures, shapes, textures
+from jaxseg.data.render import driving, figures, shapes, textures
 from jaxseg.data.render.canvas import Canvas
 
 CLASSES = ("background", "car", "bus", "person")
@@ -19,28 +19,13 @@ WIDER = 2  # the side of a picture, in sides of its patch
 def street(canvas, rng) -> None:
     """A street of `driving.day` with one to four cars, in half of all cases a bus."""
     view = driving.random_view(rng)
-    sky = textures.tint(rng, (0.2, 0.6), (0.6, 0.9), (0.5, 0.65))
-    cloud = textures.clouds(rng, canvas.size, 3) * (1 - canvas.y)
-    canvas.paint(canvas.y - 2, textures.mix(sky, (0.95, 0.95, 0.95), cloud), REST)
-    driving.ground(canvas, rng, view, REST, rest=REST)
     kinds = driving.facade(REST), driving.foliage(REST), driving.courses(REST)
-    driving.walls(canvas, rng, view, kinds)
+    sky = driving.backdrop(canvas, rng, view, REST, kinds, (0.2, 0.6), (0.6, 0.9))
     cars = driving.traffic(rng, rng.integers(1, 5), 3.4, 14, 2.3)
     buses = driving.traffic(rng, int(rng.random() < 0.55), 6, 16, 2.5)
-    walkers = driving.traffic(rng, rng.integers(1, 4), 4, 11, 1.2)
     movers = [(*place, "car") for place in cars] + [(*place, "bus") for place in buses]
-    movers += [(z, a + rng.choice((-3.8, 3.8)), "person") for z, a in walkers]
-    for z, aside, label in sorted(movers)[::-1]:
-        if label == "car":
-            driving.car(canvas, rng, view, aside, z, label)
-        elif label == "bus":
-            bus(canvas, rng, view, aside, z, label)
-        else:
-            tall = rng.uniform(1.5, 1.9) * view.focal / z
-            figures.person(canvas, rng, view.col(z, aside), view.row(z), tall, label, z)
-    camera.haze(canvas, sky * 0.95, 0.006)
-    camera.light(canvas, textures.tint(rng, (0.0, 0.12), (0.8, 1.1)))
-    camera.grain(canvas, rng, 0.03)
+    draws = {"car": driving.car, "bus": bus}
+    driving.by_day(canvas, rng, view, sky, movers, draws)
 
 
 def bus(canvas, rng, view, aside, z, label) -> None:
