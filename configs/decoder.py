@@ -22,7 +22,8 @@ steps are ours, as are weaker views of SimCLR and ConRec, which so few steps lea
 (`views=conrec,temperature=0.5` for those of the public code). So are, in `paper` too,
 since the paper does not say: optimizers, rates, batch sizes, numbers of steps but the
 150,000 of Fig. 7, the share of bus images that is trained on, and that the draws of
-Table 2 differ from repeat to repeat. Its 7375 pets are 7349 on disk. Self-supervised encoders start from one training each, as there.
+Table 2 differ from repeat to repeat. Its 7375 pets are 7349 on disk. Self-supervised
+encoders start from one training each, as there.
 """
 
 from configs import _decoder_sets as sets_of
