@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from jaxseg.core import lookup
+from jaxseg.core import lookup, memo
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -52,6 +52,8 @@ def add(tmp_path, monkeypatch):
         parent = importlib.import_module(package)
         monkeypatch.setattr(parent, "__path__", [*parent.__path__, str(folder)])
         added.append((parent, name))
+        # What is on disk is known by the source of jaxseg, to which this is added.
+        monkeypatch.setattr(memo, "code", lambda: f"{tmp_path} {len(added)}")
         forget()
 
     yield write

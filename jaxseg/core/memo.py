@@ -1,13 +1,23 @@
 """Results remembered by the content of the arguments, which need not hash."""
 
+import dataclasses
 import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
 import pickle
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from jaxseg.core import errors
+from jaxseg.core import errors, hashing, user_cache
 
 P, R = ParamSpec("P"), TypeVar("R")
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = ("jax", "flax", "optax")  # a result on disk is of these versions
+_log = logging.getLogger(__name__)
 
 
 def content(value: Any) -> bytes | None:
@@ -55,3 +65,59 @@ def placed(function: Callable[..., R]) -> Callable[..., R]:
             return function(*arguments, where=where, **options)
 
     return remembered
+
+
+def on_disk(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, called once by this code for equal arguments: results are kept in
+    the user's cache from run to run, errors are not.
+
+    Arguments: plain data and dataclasses of it. Results: what can be pickled.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    @functools.wraps(function)
+    def remembered(*arguments: P.args, **options: P.kwargs) -> R:
+        given = [_plain(argument) for argument in arguments]
+        key = hashing.key([code(), name, given, options])
+        path = user_cache.folder() / "results" / key
+        found = _read(path)
+        if found is not None:
+            return pickle.loads(found)
+        result = function(*arguments, **options)
+        draft = path.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = pickle.dumps(result)
+            draft.write_bytes(hashlib.sha256(whole).digest() + whole)
+            os.replace(draft, path)
+        except OSError as error:  # `user_cache.check` has warned
+            _log.debug("%s: not kept (%s)", path, error)
+        return result
+
+    return remembered
+
+
+def _read(path: Path) -> bytes | None:
+    """What was written with its digest; None where it is missing or damaged."""
+    try:
+        written = path.read_bytes()
+    except OSError:
+        return None
+    digest, whole = written[:32], written[32:]
+    return whole if hashlib.sha256(whole).digest() == digest else None
+
+
+def _plain(argument: Any) -> Any:
+    if dataclasses.is_dataclass(argument):
+        return dataclasses.asdict(argument)
+    return argument
+
+
+@functools.cache
+def code() -> str:
+    """Digest of the source of jaxseg, with the versions of what it is traced by."""
+    total = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        total.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
+    versions = [importlib.metadata.version(name) for name in LIBRARIES]
+    return hashing.key([total.hexdigest(), versions])

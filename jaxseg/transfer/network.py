@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxseg.core import errors, flops, hashing, trees
+from jaxseg.core import errors, flops, hashing, memo, trees
 from jaxseg.core.types import Variables
 from jaxseg.data import dataset
 from jaxseg.models import model as models
@@ -40,11 +40,20 @@ class Network:
 
     @functools.lru_cache(maxsize=256)  # noqa: B019 (a network is a few strings)
     def shapes(self) -> Variables:
-        """Shapes of all variables; computes none.
+        """Shapes of all variables; computes none. Equal backbones and heads are one
+        object, so that a plan of thousands of stages compares them at no cost.
 
         UserError with what Flax says where sizes that are each allowed do not go
         together.
         """
+        made = self._shapes()
+        return {
+            kind: {name: _one(tree) for name, tree in parts.items()}
+            for kind, parts in made.items()
+        }
+
+    @memo.on_disk
+    def _shapes(self) -> Variables:
         section, heads = json.loads(self.sections)
         model = models.build_model(section, head_outputs=heads)
         try:
@@ -59,6 +68,7 @@ class Network:
             ) from error
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
+    @memo.on_disk
     def flops(self, heads: tuple[str, ...], image_shape: tuple[int, ...]) -> int:
         """Of a training step of these heads on one image: an estimate, for what is
         frozen counts as well.
@@ -68,6 +78,7 @@ class Network:
         return flops.TRAINING * shapes.forward_flops(model, heads, image_shape)
 
     @functools.lru_cache(maxsize=256)  # noqa: B019
+    @memo.on_disk
     def check(
         self, task: str, outputs: int, fields: tuple[str, ...], points: int
     ) -> None:
@@ -119,3 +130,9 @@ class Network:
         """Parameters, and bytes of all variables."""
         tree = self.shapes()
         return trees.num_parameters(tree["params"]), trees.num_bytes(tree)
+
+
+@memo.by_content
+def _one(tree: Any) -> Any:
+    """The first of all trees of this content."""
+    return tree

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.transfer import transplant
+from jaxseg.transfer import network, transplant
 from jaxseg.transfer.kinds.select import Select
 from jaxseg.transfer.training import starts
 from tests import tiny
@@ -101,3 +101,9 @@ def test_a_pair_of_networks_is_compared_once(more, leaf_by_leaf, monkeypatch):
     names = tiny.plan({"stages": stages}).by_name
     assert len({names[f"child{n}"].key for n in range(5)}) == 5
     assert calls == {"transplant": leaf_by_leaf, "check_function": 1 + leaf_by_leaf}
+    before = dict(calls)
+    # As another process does, which reads the shapes from the user's cache.
+    for known in (network.Network.shapes, network._one, starts._check):
+        known.cache_clear()
+    tiny.plan({"stages": stages})
+    assert calls == {name: 2 * count for name, count in before.items()}
