@@ -21,7 +21,15 @@ HEADLINES = {
 
 
 @pytest.mark.slow  # a program for each task
-@pytest.mark.parametrize("task", CASES)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param("segmentation", marks=pytest.mark.release),
+        "detection",
+        pytest.param("keypoints", marks=pytest.mark.release),
+        "depth",
+    ],
+)
 def test_two_steps_on_real_samples(task, real_data, tmp_path):
     name, folder = CASES[task]
     config = f"configs/single.py:data={name},root={real_data / folder},task={task}"

@@ -117,6 +117,7 @@ SAMPLES = {
     "suim": {"train_val": "suim_sample", "test": "suim_sample"},
 }
 CUT = ("cityscapes/19", "ade20k/150", "suim/8")
+LARGE = ("human", "panoptic")
 
 
 @pytest.fixture
@@ -133,7 +134,14 @@ def place(request, real_data, tmp_path):
 
 
 @pytest.mark.slow  # reads all of them
-@pytest.mark.parametrize("place", SETS, indirect=True)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(name, marks=pytest.mark.release if name in LARGE else ())
+        for name in SETS
+    ],
+    indirect=True,
+)
 def test_check_finds_only_known_defects(place, tmp_path):
     name, root, options, _, split, _ = place
     report = tmp_path / "report.json"

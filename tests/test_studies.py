@@ -39,6 +39,7 @@ def official_sets(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.release  # beside that of the decoder study
 def test_chairs_of_the_paper(official_sets, tmp_path):
     """All networks, sets, starts and measurements; the report judges each claim."""
     table = smoke.run("chairs.py:paper,smoke", tmp_path)

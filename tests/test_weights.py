@@ -186,7 +186,9 @@ def test_a_hub_name_without_a_network(monkeypatch, command):
     "arch, rename",
     [
         (ARCH, lambda key: key),
-        ("hrnet_w18_small", lambda key: f"model.{key}"),
+        pytest.param(
+            "hrnet_w18_small", lambda k: f"model.{k}", marks=pytest.mark.release
+        ),
         pytest.param("fcn_resnet50", lambda key: key, marks=pytest.mark.release),
         pytest.param("resnet50", lambda k: f"module.{k}", marks=pytest.mark.release),
     ],

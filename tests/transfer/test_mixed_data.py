@@ -80,6 +80,7 @@ def test_a_mixed_run_says_which_records_it_saw(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.release  # two programs; tests/data/test_mixing.py has MixUp itself
 def test_mixup_trains_and_changes_the_loss(tmp_path):
     losses = []
     for alpha in (0.0, 0.8):

@@ -92,9 +92,10 @@ def test_the_numbers_are_those_of_one_process_with_as_many_cores(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.release  # beside those of one process, in test_main
 @pytest.mark.parametrize(
     "number, code",
-    [pytest.param("SIGTERM", 130, marks=pytest.mark.release), ("SIGKILL", -9)],
+    [("SIGTERM", 130), ("SIGKILL", -9)],
 )
 def test_a_stop_saves_and_a_kill_leaves_nobody(tmp_path, number, code):
     running = tmp_path / "w/running"
