@@ -68,8 +68,7 @@ def pretext(arg, images, source, name):
     if kind in UNLABELLED:
         data = few(images["images"], arg.images)
         own = dict(evaluations={}, headline=None, steps=arg.pretext_steps)
-        batch = arg.simclr_batch if kind == "SimCLR" else arg.pretext_batch
-        own |= dict(batch_size=batch, lr=arg.pretext_lr)
+        own |= dict(batch_size=arg.pretext_batch, lr=arg.pretext_lr)
         if how["augment"] is None:
             task = how["task"] | dict(temperature=arg.temperature)
             how = how | dict(augment=arg.views, task=task)
@@ -80,7 +79,8 @@ def pretext(arg, images, source, name):
         own = dict(evaluations=dict(holdout=held), headline="holdout")
         own |= dict(steps=arg.supervised_steps, lr=arg.supervised_lr)
         own |= dict(batch_size=arg.supervised_batch)
-    return trained(arg, data, how) | own | dict(columns=[row])
+    size = arg.pretext_size if kind in UNLABELLED else arg.size
+    return trained(arg, data, how, size) | own | dict(columns=[row])
 
 
 def judgements(arg, images, source, name):
@@ -159,16 +159,18 @@ def fine_tuning(arg, images, row, parent, whole):
     return stage | begun(parent, whole)
 
 
-def trained(arg, images, how):
-    """Data, task and U-Net of a training; how: an entry of PRETEXTS."""
+def trained(arg, images, how, size=None):
+    """Data, task and U-Net of a training; how: an entry of PRETEXTS; size: of images,
+    by default that of fine-tuning.
+    """
     heads = {key: how[key] for key in ("head", "heads") if key in how}
     return dict(
         kind="train",
-        data=images | dict(size=[arg.size, arg.size], augment=how["augment"]),
+        data=images | dict(size=[size or arg.size] * 2, augment=how["augment"]),
         task=how["task"],
         model=dict(backbone=dict(name="unet", variant=arg.variant), **heads),
         optimizer={"name": "adam"},
-        schedule={"name": "constant"},
+        schedule={"name": arg.schedule},
         samples=0,
     )
 

@@ -7,7 +7,6 @@ PRETRAINING = "websearch"  # in the role of ILSVRC
 VALIDATION = 100  # images of embedded validation sets: a second per stage counts here
 FEATURES = 100  # images of a set whose features are compared
 BATCH = 8  # of sources and targets alike, which then share one compiled program
-CONTRASTED = 32  # images of a batch of SimCLR, where views are told from each other
 PROBE = dict(count=500, steps=200, lr=0.01)  # of a linear classifier (A.4)
 
 
@@ -31,9 +30,10 @@ def pretraining(variant, images, steps, pretext="classification"):
 
 def data(world, task="segmentation"):
     """The section of an embedded set."""
-    contrasted = task == common.SELF_SUPERVISED
-    augment = common.CONTRAST["augment"] if contrasted else common.AUGMENT
-    return dict(name=f"worlds/{world}", augment=augment)
+    found = dict(name=f"worlds/{world}", augment=common.AUGMENT)
+    if task == common.SELF_SUPERVISED:
+        found |= {key: common.CONTRAST[key] for key in ("augment", "size")}
+    return found
 
 
 def contrast(task):
@@ -41,7 +41,8 @@ def contrast(task):
     if task["name"] != common.SELF_SUPERVISED:
         return {}
     task = task | dict(temperature=common.CONTRAST["temperature"])
-    return dict(task=task, batch_size=CONTRASTED, lr=common.CONTRAST["lr"])
+    own = {key: common.CONTRAST[key] for key in ("batch_size", "lr")}
+    return dict(task=task, **own)
 
 
 def probe(variant, name, start, parent):

@@ -168,11 +168,13 @@ AUGMENT = [
     {"name": "crop"},
 ]
 SELF_SUPERVISED = "simclr"
-# How SimCLR and ConRec learn from few steps on rendered images. With the recipe and the
-# temperature of ConRec's code, 300 steps of 32 dogs make the embeddings of all images
-# equal (contrastive accuracy .02, rates .001 and .003); so they reach .19 to .25 (rates
-# .001 and .0003).
-CONTRAST = dict(augment="conrec_weak", temperature=0.2, lr=1e-3)
+# How SimCLR and ConRec learn from few steps on rendered images. A linear probe of four
+# things (scenes_things) reaches .77 to .85 on random encoders, .91 after 150 such steps
+# and .90 after 300. With weaker colours images are told apart by their colours, and it
+# falls to .68; with crops of .08 it is .83, with 32 images of 64 pixels .70.
+CONTRAST = dict(
+    augment="conrec_mild", temperature=0.5, lr=1e-3, batch_size=64, size=[32, 32]
+)
 # Of a linear classifier on a frozen backbone, which then runs in evaluation mode.
 PROBE = dict(task={"name": "classification"}, lr_multipliers=[["backbone/.*", 0.0]])
 POOLED = {"name": "pooled"}

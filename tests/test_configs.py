@@ -477,9 +477,13 @@ def test_factors_without_labels():
     source = stages["sources/scenes_places@simclr"]
     assert source.parent_names["start"] == "websearch"
     for stage in (source, stages["websearch"]):
-        assert (stage.spec.batch_size, stage.spec.lr) == (32, 1e-3)
-        assert stage.spec.task["temperature"] == 0.2
-        assert [step["name"] for step in stage.spec.data.augment][-1] == "jitter"
+        assert (stage.spec.batch_size, stage.spec.lr) == (64, 1e-3)
+        assert stage.spec.task["temperature"] == 0.5
+        assert tuple(stage.spec.data.size) == (32, 32)
+        assert [step["name"] for step in stage.spec.data.augment][-2:] == [
+            "jitter",
+            "grey",
+        ]
     every = [row for stage in plan.stages for row in stage.columns]
     cells = [row for row in every if row["role"] == "target"]
     from_chain = {row["target"] for row in cells if "@simclr" in row["source"]}

@@ -20,6 +20,9 @@ WHOLE = {
     "name": "random_resized_crop",
     "area_low": 1.0,
 }  # scaled and padded to the size
+COLORS = {"name": "jitter", "probability": 0.8, "hue": 0.2} | dict.fromkeys(
+    ("brightness", "contrast", "saturation"), 0.8
+)
 
 RECIPES = {
     "factors": (FLIP, *RESCALED_CROP),
@@ -28,17 +31,16 @@ RECIPES = {
     "conrec": (
         FLIP,
         {"name": "random_resized_crop", "area_low": 0.08, "pad": False},
-        {"name": "jitter", "probability": 0.8, "hue": 0.2}
-        | dict.fromkeys(("brightness", "contrast", "saturation"), 0.8),
+        COLORS,
         {"name": "grey"},
         {"name": "blur", "sigma": 2.0},
     ),
-    # Ours, for trainings too short to learn from the one above.
-    "conrec_weak": (
+    # Ours, for short trainings on small images: larger crops, no blur.
+    "conrec_mild": (
         FLIP,
         {"name": "random_resized_crop", "area_low": 0.3, "pad": False},
-        {"name": "jitter", "probability": 0.8, "hue": 0.08}
-        | dict.fromkeys(("brightness", "contrast", "saturation"), 0.4),
+        COLORS,
+        {"name": "grey"},
     ),
     "pssl": (FLIP, {"name": "rotate"}, *RESCALED_CROP, {"name": "blur"}),
     "simmim_pretraining": (
