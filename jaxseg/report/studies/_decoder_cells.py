@@ -171,9 +171,9 @@ def source_of(own: view.View, cell: Cell) -> tuple[str, str] | None:
 
 def differences(
     own: view.View, pairs: Iterable[tuple[Cell, Cell]]
-) -> tuple[dict[tuple, list[Number]], str]:
+) -> tuple[dict[tuple, list[Number]], list[str]]:
     """({cells: Dice of the first minus that of the second, by seed} of the pairs whose
-    pretexts all count as learned, words on those that were left out).
+    pretexts all count as learned, why others were left out).
     """
     found, lost = {}, {}
     for pair in pairs:
@@ -183,4 +183,4 @@ def differences(
             lost |= dict.fromkeys(filter(None, why))
         elif some:
             found[pair] = some
-    return found, "; ".join(f"left out: {why}" for why in lost)
+    return found, list(lost)

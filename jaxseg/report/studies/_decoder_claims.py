@@ -27,9 +27,9 @@ Pairs = Iterable[tuple[cells.Cell, cells.Cell]]
 
 def d1(view: View) -> claims.Result:
     """Scenario 3 minus scenario 4: two one-sided tests."""
-    groups, words = cells.differences(view, _both(view))
+    groups, lost = cells.differences(view, _both(view))
     if not groups:
-        return _without(words, "no pretext with its decoder and without")
+        return _without(lost, "no pretext with its decoder and without")
     gains, _ = cells.differences(
         view, ((alone, (*alone[:2], cells.RANDOM)) for _, alone in groups)
     )
@@ -41,7 +41,7 @@ def d1(view: View) -> claims.Result:
     text += "" if power is None else f", power {100 * power:.0f} %"
     text += f"; the encoder alone gains {gain:+.1f} over random weights"
     verdict = claims.equal(groups, margin)
-    return claims.joined(text, words), claims.size(groups), verdict
+    return claims.joined(text, _left_out(lost)), claims.size(groups), verdict
 
 
 def d2(view: View) -> claims.Result:
@@ -59,12 +59,11 @@ def d2(view: View) -> claims.Result:
             lost[why] = None
         elif logs:
             groups[whole] = logs
-    words = _left_out(lost)
     if not groups:
-        return _without(words, "no curves of a pretext with its decoder and without")
-    text = f"{claims.times(claims.means(groups)[1])} as fast"
+        return _without(lost, "no curves of a pretext with its decoder and without")
+    text = f"{claims.times(claims.means(groups)[1])} as fast{_in(groups)}"
     verdict = claims.above(groups, math.log(RATIO))
-    return claims.joined(text, _in(groups), words), claims.size(groups), verdict
+    return claims.joined(text, _left_out(lost)), claims.size(groups), verdict
 
 
 def d3(view: View) -> claims.Result:
@@ -108,14 +107,15 @@ def d6(view: View) -> claims.Result:
 def d7(view: View) -> claims.Result:
     """Kendall's tau of similarity to the best encoder of a target, and gain."""
     taus, words = {}, []
-    for target, points in explained(view).items():
+    found, lost = explained(view)
+    for target, points in found.items():
         alike, gains = zip(*points.values()) if points else ((), ())
         if len(points) < 5:
             continue
         taus[target] = claims.kendall(alike, gains)
         words.append(f"{target}: tau {claims.shown(taus[target], '{:+.2f}')}")
     if not taus:
-        return claims.nothing("no target with gains of six encoders and their CKA")
+        return _without(lost, "no target with gains of six encoders and their CKA")
     count = len(taus)
     mean = sum(tau.mean for tau in taus.values()) / count
     half = math.nan
@@ -129,13 +129,13 @@ def d7(view: View) -> claims.Result:
     verdict = claims.NOT if low > 0 else claims.UNDECIDED
     verdict = claims.HELD if high < EXPLAINED else verdict
     text = f"mean tau {claims.shown(both, '{:+.2f}')}; {'; '.join(words)}"
-    return text, count, verdict
+    return claims.joined(text, _left_out(lost)), count, verdict
 
 
 def d8(view: View) -> claims.Result:
     """Gains of encoders at 1 % of the labels minus those at 20 %."""
     first, _, last = cells.LABELS
-    of, words = {}, {}
+    of, lost = {}, []
     for setting in cells.LABELS:
         pairs = [
             ((setting, t, cells.encoder(name)), (setting, t, cells.RANDOM))
@@ -143,7 +143,7 @@ def d8(view: View) -> claims.Result:
             for name in SELF_SUPERVISED
         ]
         found, left = cells.differences(view, pairs)
-        words |= dict.fromkeys(filter(None, [left]))
+        lost += left
         of[setting] = {pair[0][1:]: some for pair, some in found.items()}
     groups = {
         place: [a - b for a, b in zip(of[first][place], of[last][place])]
@@ -151,32 +151,36 @@ def d8(view: View) -> claims.Result:
         if place in of[last]
     }
     if not groups:
-        return _without("; ".join(words), "no gains at 1 % and 20 % of the labels")
+        return _without(lost, "no gains at 1 % and 20 % of the labels")
     means = ", ".join(
         f"{claims.means(some)[1].mean:+.1f} at {setting}"
         for setting, some in of.items()
         if some
     )
-    text = f"falls by {claims.shown(claims.means(groups)[1])} points: {means}"
+    mean = claims.shown(claims.means(groups)[1])
+    text = f"falls by {mean} points{_in(groups)}: {means}"
     return (
-        claims.joined(text, _in(groups), *words),
+        claims.joined(text, _left_out(lost)),
         claims.size(groups),
         claims.above(groups, POINT),
     )
 
 
-def explained(view: View) -> dict[str, dict[str, tuple[float, float]]]:
-    """{target: {encoder: (CKA to the best encoder, gain over random weights)}}, of all
-    but the best; encoders that did not learn their pretext are left out.
+def explained(
+    view: View,
+) -> tuple[dict[str, dict[str, tuple[float, float]]], list[str]]:
+    """({target: {encoder: (CKA to the best encoder, gain over random weights)}} of all
+    but the best, why encoders were left out).
     """
-    alike, found = similarities(view), {}
+    alike, found, lost = similarities(view), {}, []
     for _, target in cells.places(view, (cells.SIMILARITY,)):
         pairs = [
             (cell, (*cell[:2], cells.RANDOM))
             for cell in cells.cells(view)
             if cell[:2] == (cells.SIMILARITY, target) and cell[2] != cells.RANDOM
         ]
-        every, _ = cells.differences(view, pairs)
+        every, left = cells.differences(view, pairs)
+        lost += left
         gains = {pair[0][2]: float(np.mean(some)) for pair, some in every.items()}
         gains = {n: gain for n, gain in gains.items() if (n, n) in alike}
         if gains:
@@ -184,7 +188,7 @@ def explained(view: View) -> dict[str, dict[str, tuple[float, float]]]:
             found[target] = {
                 n: (alike[n, best], gain) for n, gain in gains.items() if n != best
             }
-    return found
+    return found, lost
 
 
 def similarities(view: View, key: str = "value") -> dict[tuple[str, str], float]:
@@ -213,7 +217,7 @@ def _ordered(
     """The result of a finding of several parts, each pairs of starts: above, or, of
     starts named in `at_least`, no worse by a point or more.
     """
-    words, verdicts, lost, counts = [], [], {}, []
+    words, verdicts, lost, counts = [], [], [], []
     for name, starts in parts.items():
         pairs = [
             (_start(view, place, one), _start(view, place, other))
@@ -221,19 +225,17 @@ def _ordered(
             for one, other in starts
         ]
         groups, left = cells.differences(view, pairs)
-        lost |= dict.fromkeys(filter(None, [left]))
+        lost += left
         if not groups:
             continue
-        words.append(
-            f"{name}: {claims.shown(claims.means(groups)[1])}{_in(groups, '')}"
-        )
+        words.append(f"{name}: {claims.shown(claims.means(groups)[1])}{_in(groups)}")
         weaker = name.startswith(at_least) if at_least else False
         verdicts.append(_no_worse(groups) if weaker else claims.above(groups, POINT))
         counts.append(claims.size(groups))
     if not verdicts:
-        return _without("; ".join(lost), "no two of these starts on one target")
+        return _without(lost, "no two of these starts on one target")
     verdict = claims.joint(verdicts, partly=True)
-    return claims.joined(*words, *lost), min(counts), verdict
+    return claims.joined(*words, _left_out(lost)), min(counts), verdict
 
 
 def _start(view: View, place: tuple[str, str], name: str) -> cells.Cell:
@@ -269,13 +271,13 @@ def _alike(
         for p in itertools.product(of(kinds), of(others))
         if not lost.keys() & p
     ]
-    words = _left_out(lost.values())
     if not inner or not outer:
-        return _without(words, "no CKA of two such encoders and another")
+        return _without(lost.values(), "no CKA of two such encoders and another")
     text = f"{np.mean(inner):.2f} ({min(inner):.2f} to {max(inner):.2f}) against "
     text += f"{np.mean(outer):.2f} ({min(outer):.2f} to {max(outer):.2f})"
     weaker = claims.WEAKLY if np.mean(inner) > np.mean(outer) else claims.NOT
     verdict = claims.HELD if min(inner) > max(outer) else weaker
+    words = _left_out(lost.values())
     return claims.joined(text, words), len(inner) + len(outer), verdict
 
 
@@ -288,17 +290,19 @@ def _unlearned(view: View, name: str) -> str:
     return ""
 
 
-def _in(groups: claims.Groups, front: str = "") -> str:
+def _in(groups: claims.Groups) -> str:
     """In how many of several cells the mean is above 0."""
     each, _ = claims.means(groups)
     above = sum(one.mean > 0 for one in each.values())
-    return f"{front} in {above} of {len(each)} cells" if len(each) > 1 else ""
+    return f" in {above} of {len(each)} cells" if len(each) > 1 else ""
 
 
 def _left_out(why: Iterable[str]) -> str:
-    return "; ".join(f"left out: {text}" for text in dict.fromkeys(why))
+    reasons = "; ".join(dict.fromkeys(why))
+    return reasons and f"left out: {reasons}"
 
 
-def _without(words: str, none: str) -> claims.Result:
+def _without(lost: Iterable[str], none: str) -> claims.Result:
     """The result where no cell is left."""
+    words = _left_out(lost)
     return (words, 0, claims.UNLEARNED) if words else claims.nothing(none)

@@ -165,7 +165,7 @@ def _7(view: View) -> StudyFigure:
 
 def _gains(view: View) -> StudyFigure:
     panels = []
-    for target, points in measures.explained(view).items():
+    for target, points in measures.explained(view)[0].items():
         by_name = sorted(points.items(), key=lambda item: item[1])
         line = curves.average([[pair for _, pair in by_name]])
         title = f"{target}: gain in points over CKA to the best encoder"

@@ -227,7 +227,7 @@ def _similarity(view: View) -> Table:
 
 def _gains(view: View) -> Table:
     """Similarity to the best encoder of a target, and gain (D7)."""
-    found = measures.explained(view)
+    found, _ = measures.explained(view)
     values = {
         ((target, name), column): [number]
         for target, points in found.items()
