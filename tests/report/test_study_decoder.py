@@ -31,7 +31,7 @@ def test_a_whole_study_holds_what_it_was_made_to(study):
 
 def test_tables_by_hand(study):
     report = study[1]
-    title = "Table 2: few labels on what encoders saw without"
+    title = "Table 2: few labels of images that encoders have seen"
     two = cells_of(report, title, ("4 (seg-enc)", "ConRec-EncOnly"))
     assert two["flowers 1 %"] == "82.03 ± 0.35 (3)"  # 70 + 2 x 6, and the seeds
     assert (two["flowers 1 %, paper"], two["pets 20 %, paper"]) == ("84.70", "89.80")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxseg.report import curves, figures, matrix, pictures, sheets
+from jaxseg.report import curves, figures, matrix, pictures, scatter, sheets
 from jaxseg.report import view as views
 from jaxseg.report.figures import StudyFigure
 from jaxseg.report.studies import _decoder_cells as cells
@@ -164,16 +164,20 @@ def _7(view: View) -> StudyFigure:
 
 
 def _gains(view: View) -> StudyFigure:
-    panels = []
+    panels, seen = [], set()
     for target, points in measures.explained(view)[0].items():
-        by_name = sorted(points.items(), key=lambda item: item[1])
-        line = curves.average([[pair for _, pair in by_name]])
-        title = f"{target}: gain in points over CKA to the best encoder"
+        pretexts = {name: cells.pretext(name) for name in points}
+        groups = [
+            (COLOURS[pretexts[n]], np.array([pair])) for n, pair in points.items()
+        ]
+        title = f"{target}: gain, points"
         panels.append(
-            (target, figures.bands([("#1f6fc4", False, line)], title, x="CKA"))
+            (target, scatter.points(groups, title, "CKA to the best encoder"))
         )
+        seen |= set(pretexts.values())
     return StudyFigure(
         "Similarity and gain (D7)",
         "Each encoder but the best, by its similarity to the best.",
         panels=panels,
+        legend=[(colour, name) for name, colour in COLOURS.items() if name in seen],
     )

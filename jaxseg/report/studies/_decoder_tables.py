@@ -69,7 +69,7 @@ def _2(view: View) -> Table:
         for setting in cells.LABELS
     }
     order = [(s, t) for t in ("flowers", "pets") for s in cells.LABELS]
-    title = "Table 2: few labels on what encoders saw without"
+    title = "Table 2: few labels of images that encoders have seen"
     notes = (PETS,) if "pets" in targets else ()
     return _table(view, title, names, TABLE_2, order, notes)
 
