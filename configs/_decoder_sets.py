@@ -9,7 +9,9 @@ sources[name] = what encoders are pretrained on:
 
 targets[name] = what is fine-tuned: `train` and `test`, or `drawn`, of which a fraction
 is trained on and the rest is tested on; `curve`: the images of the curve of Fig. 4, by
-default those of the test.
+default those of the test. Of what the rest of a draw is, their number is not known
+before, so that other images are taken: of flowers and pets such as the pretexts may
+have seen, without masks.
 """
 
 

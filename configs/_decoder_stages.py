@@ -138,7 +138,7 @@ def measured(parents, analysis, row):
 
 def fine_tuning(arg, images, row, parent, whole):
     """A training on foreground and background (2.3). The curve of its Dice (Fig. 4) is
-    of some of the test images and chooses nothing.
+    of the target's `curve` and chooses nothing.
 
     whole: whether the decoder of the pretext is taken as well.
     """

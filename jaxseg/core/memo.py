@@ -71,7 +71,8 @@ def on_disk(function: Callable[P, R]) -> Callable[P, R]:
     """The function, called once by this code for equal arguments: results are kept in
     the user's cache from run to run, errors are not.
 
-    Arguments: plain data and dataclasses of it. Results: what can be pickled.
+    Arguments: plain data and dataclasses of it, by position; a list equals a tuple.
+    Results: what can be pickled.
     """
     name = f"{function.__module__}.{function.__qualname__}"
 

@@ -185,6 +185,32 @@ def test_d8(gains, expected):
     assert (words in made.line("D8")["measured"]) == (expected == HELD)
 
 
+def test_d8_takes_seeds_that_are_there_both_times():
+    made = Made().rebuilt("pets", "Reconstruction", 0.5, 0.55, 0.52)
+    for setting in ("1 %", "20 %"):
+        made.at(setting, "pets", "random", 0.7, noise=(0.0, 0.0, 0.0))
+        made.at(setting, "pets", "Reconstruction-EncOnly", 0.7, noise=(0.05, 0.1, 0.2))
+    made.rows = [
+        r for r in made.rows if (r["setting"], r["seed"]) != ("20 %", 0)
+    ]  # has not run
+    line = made.line("D8")
+    assert line["count"] == 2 and "falls by +0.0 (+0.0 to +0.0)" in line["measured"]
+
+
+def test_starts_of_a_target_share_the_scatter_of_its_random_runs():
+    """Three encoders that differ from random weights by the same: three values, not
+    nine.
+    """
+    noise = (0.0, 0.02, -0.02)
+    made = learned(Made()).at("cars", "airplane", "random", 0.7, noise=noise)
+    for name in ("SimCLR", "Reconstruction-EncOnly", "ConRec-EncOnly"):
+        made.at("cars", "airplane", name, 0.75, noise=(0.0, 0.0, 0.0))
+    half = 4.302653 * 2 / 3**0.5
+    expected = f"over random weights: +5.0 ({5 - half:+.1f} to {5 + half:+.1f})"
+    line = made.line("D4")
+    assert line["measured"].startswith(expected) and line["count"] == 3
+
+
 def test_a_probe_counts_with_its_interval():
     """Two means of three values: 2.776 x s x sqrt(2 / 3), by hand."""
     view = Made().probe("voc", SimCLR=(0.5, 0.6, 0.7), random=(0.4, 0.4, 0.4)).view()

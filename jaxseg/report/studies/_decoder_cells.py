@@ -32,9 +32,20 @@ def values(own: view.View, cell: Cell, metric: str = DICE) -> Seeds:
     return {row["seed"]: 100 * row["value"] for row in runs(own, cell, metric)}
 
 
-def paired(one: Seeds, other: Seeds) -> list[Number]:
+def paired(one: Seeds, other: Seeds) -> Seeds:
     """The differences on the seeds that two cells share."""
-    return [one[seed] - other[seed] for seed in sorted(set(one) & set(other))]
+    return {seed: one[seed] - other[seed] for seed in sorted(set(one) & set(other))}
+
+
+def averaged(several: Sequence[Seeds]) -> Seeds:
+    """The mean of several differences, on the seeds that all share: where they are to
+    one and the same run, its scatter counts once.
+
+    >>> averaged([{0: 1.0, 1: 3.0}, {1: 5.0}])
+    {1: 4.0}
+    """
+    shared = sorted(set.intersection(*map(set, several)))
+    return {seed: sum(s[seed] for s in several) / len(several) for seed in shared}
 
 
 def cells(own: view.View) -> list[Cell]:
@@ -171,7 +182,7 @@ def source_of(own: view.View, cell: Cell) -> tuple[str, str] | None:
 
 def differences(
     own: view.View, pairs: Iterable[tuple[Cell, Cell]]
-) -> tuple[dict[tuple, list[Number]], list[str]]:
+) -> tuple[dict[tuple, Seeds], list[str]]:
     """({cells: Dice of the first minus that of the second, by seed} of the pairs whose
     pretexts all count as learned, why others were left out).
     """

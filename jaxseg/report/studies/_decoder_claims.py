@@ -7,6 +7,7 @@ images they are trained on, their order and the fresh weights.
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,14 @@ Pairs = Iterable[tuple[cells.Cell, cells.Cell]]
 
 def d1(view: View) -> claims.Result:
     """Scenario 3 minus scenario 4: two one-sided tests."""
-    groups, lost = cells.differences(view, _both(view))
-    if not groups:
+    found, lost = cells.differences(view, _both(view))
+    if not found:
         return _without(lost, "no pretext with its decoder and without")
+    groups = _lists(found)
     gains, _ = cells.differences(
         view, ((alone, (*alone[:2], cells.RANDOM)) for _, alone in groups)
     )
-    gain = claims.means(gains)[1].mean if gains else 0.0
+    gain = claims.means(_lists(gains))[1].mean if gains else 0.0
     margin = max(POINT, THIRD * gain)
     mean = claims.means(groups, level=claims.TWO_TESTS)[1]
     power = claims.power(groups, margin)
@@ -145,15 +147,16 @@ def d8(view: View) -> claims.Result:
         found, left = cells.differences(view, pairs)
         lost += left
         of[setting] = {pair[0][1:]: some for pair, some in found.items()}
-    groups = {
-        place: [a - b for a, b in zip(of[first][place], of[last][place])]
+    falls = {
+        place: cells.paired(of[first][place], of[last][place])
         for place in of[first]
         if place in of[last]
     }
+    groups = _by_place((target, some) for (target, _), some in falls.items())
     if not groups:
         return _without(lost, "no gains at 1 % and 20 % of the labels")
     means = ", ".join(
-        f"{claims.means(some)[1].mean:+.1f} at {setting}"
+        f"{claims.means(_lists(some))[1].mean:+.1f} at {setting}"
         for setting, some in of.items()
         if some
     )
@@ -181,7 +184,9 @@ def explained(
         ]
         every, left = cells.differences(view, pairs)
         lost += left
-        gains = {pair[0][2]: float(np.mean(some)) for pair, some in every.items()}
+        gains = {
+            pair[0][2]: float(np.mean([*some.values()])) for pair, some in every.items()
+        }
         gains = {n: gain for n, gain in gains.items() if (n, n) in alike}
         if gains:
             best = max(gains, key=gains.get)
@@ -224,8 +229,9 @@ def _ordered(
             for place in places
             for one, other in starts
         ]
-        groups, left = cells.differences(view, pairs)
+        found, left = cells.differences(view, pairs)
         lost += left
+        groups = _by_place((pair[1], some) for pair, some in found.items())
         if not groups:
             continue
         words.append(f"{name}: {claims.shown(claims.means(groups)[1])}{_in(groups)}")
@@ -288,6 +294,19 @@ def _unlearned(view: View, name: str) -> str:
         if source:
             return cells.not_learned(view, *source)
     return ""
+
+
+def _lists(found: Mapping[Any, cells.Seeds]) -> claims.Groups:
+    return {key: list(some.values()) for key, some in found.items()}
+
+
+def _by_place(found: Iterable[tuple[Any, cells.Seeds]]) -> claims.Groups:
+    """One group for each place: the starts of a place differ from the same runs."""
+    several: dict[Any, list[cells.Seeds]] = {}
+    for place, some in found:
+        several.setdefault(place, []).append(some)
+    means = {place: cells.averaged(some) for place, some in several.items()}
+    return _lists({place: some for place, some in means.items() if some})
 
 
 def _in(groups: claims.Groups) -> str:

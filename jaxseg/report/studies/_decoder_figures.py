@@ -90,8 +90,8 @@ def _4(view: View, setting: str) -> StudyFigure:
     return StudyFigure(
         f"Fig. 4{FIGURE_4[setting]}: Dice over the steps, {setting}",
         "Full lines: with the pretext's decoder, if it has one; dashed: with a random "
-        "one. Mean over runs, in a band from the smallest to the largest, on some of "
-        "the test images.",
+        "one. Mean over runs, in a band from the smallest to the largest, on the few "
+        "images of the evaluation `curve`, which not all are test images.",
         panels=panels,
         legend=[(colour, name) for name, colour in COLOURS.items() if name in seen],
     )
