@@ -14,8 +14,8 @@ whole image, and the output layer is fresh; of a segmentation all is taken.
 Parts: `labels` (Table 2: 1, 5 and 20 % of a set that encoders saw without labels),
 `cars` (Table 4), `dogs` (Table 5), `underwater` (stands in for Table 3, which is on
 volumes: Reconstruction in the place of Models Genesis), `similarity` (Fig. 7: seven
-encoders, and what each gives two targets, ours), and `own`: the sets that `own` names,
-NAME or NAME@CLASS, from the starts of `cars`.
+encoders, and what each gives two targets, ours). Beside them `own=` names sets, NAME or
+NAME@CLASS, that are fine-tuned on from the starts of `cars`, each set once.
 
 By default all images are rendered, the U-Net is `small`, and numbers of images and
 steps are ours, as are the falling rate, the 32 pixels of self-supervision and its views
@@ -94,7 +94,9 @@ PAPER = EMBEDDED | dict(
     measured=0,
 )
 OTHERS = dict(paper=False, smoke=False, own=("",), root=("",), mask_size="refuse")
-COUNTS = ("images", "probe_images", "measured", "curve_images")
+# Numbers of images with the fewest that make sense; 0: all.
+COUNTS = dict(images=1, probe_images=1, measured=4, curve_images=1)
+SIDE = 16  # pixels: the U-Net halves an image four times
 
 
 def get_config(arg=""):
@@ -126,9 +128,14 @@ def get_config(arg=""):
 
 def check(arg):
     """The sets of `own`, by name; ValueError on arguments that no study can have."""
-    for name in COUNTS:
-        if arg[name] < 0:
-            raise ValueError(f"{name}={arg[name]}: allowed are 0 (all) and more")
+    for name, fewest in COUNTS.items():
+        if arg[name] and arg[name] < fewest:
+            raise ValueError(
+                f"{name}={arg[name]}: allowed are 0 (all), {fewest} and more"
+            )
+    for name in ("size", "pretext_size"):
+        if arg[name] < SIDE or arg[name] % SIDE:
+            raise ValueError(f"{name}={arg[name]}: allowed are multiples of {SIDE}")
     parts = list(filter(None, arg.parts))
     for part in parts:
         if part not in PARTS:

@@ -47,6 +47,7 @@ def test_d1_prints_margin_and_power():
     line = both(0.82, 0.80)
     words = line.line("D1")["measured"]
     assert "+2.00 (+2.00 to +2.00) points, margin 3.33, power 100 %" in words
+    assert "alone, 0 of 1 cells differ by more (+2.0 to +2.0)" in words
     assert line.line("D1")["count"] == 3
     wide = both(0.80, 0.80, WIDE).line("D1")["measured"]
     assert int(wide.partition("power ")[2].partition(" %")[0]) < 20

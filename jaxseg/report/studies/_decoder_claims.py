@@ -41,6 +41,9 @@ def d1(view: View) -> claims.Result:
     power = claims.power(groups, margin)
     text = f"{claims.shown(mean, '{:+.2f}')} points, margin {margin:.2f}"
     text += "" if power is None else f", power {100 * power:.0f} %"
+    each = [one.mean for one in claims.means(groups)[0].values()]
+    text += f"; alone, {sum(abs(one) > margin for one in each)} of {len(each)} cells"
+    text += f" differ by more ({min(each):+.1f} to {max(each):+.1f})"
     text += f"; the encoder alone gains {gain:+.1f} over random weights"
     verdict = claims.equal(groups, margin)
     return claims.joined(text, _left_out(lost)), claims.size(groups), verdict
