@@ -128,6 +128,9 @@ def test_one_class_of_a_set_of_ones_own(real_data):
         ("pretext_size=7", "pretext_size=7: allowed are multiples of 16"),
         ("own=camvid/11+suim/8,root=a", "a folder for each set, or none"),
         ("parts=,own=camvid/11@cat", "unknown class 'cat'.*car"),
+        ("parts=,own=camvid/11", "11 classes .*Fix: name the one.*NAME@CLASS"),
+        ("parts=,own=camvid/11@", "own=camvid/11@: allowed are NAME and NAME@CLASS"),
+        ("parts=,own=camvid/11@car,mask_size=resize", "allowed with own=folder/segm"),
         ("probe_seeds=0", "probe_seeds=0: allowed are 1 to 1000"),
     ],
 )

@@ -116,6 +116,16 @@ def resize_to(
     return maps
 
 
+def mirror(
+    maps: Float[Array, "b h w k"], widths: Int[Array, " b"]
+) -> Float[Array, "b h w k"]:
+    """The first `widths` columns of each map in reverse order."""
+    columns = jnp.arange(maps.shape[2])[None]
+    ends = widths[:, None]
+    order = jnp.where(columns < ends, ends - 1 - columns, columns)
+    return jnp.take_along_axis(maps, order[:, None, :, None], axis=2)
+
+
 def _places(
     content: Int[Array, " b"], target: Int[Array, " b"], out: int
 ) -> tuple[Int[Array, "b out"], Float[Array, "b out"]]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.core import compiled, errors, hashing, hosts, images_jnp
@@ -168,20 +167,25 @@ class Predictor:
     ) -> Array:
         """[B, *out, K] of whole images, at the size of their labels."""
         outputs = self._outputs(variables, batch, flip)
-        sizes = {name: batch[name] for name in ("scaled", "label_size")}
-        scores = self._program("scores", None, flip, out)
-        return scores.compiled(outputs, sizes, key=(outputs, sizes))(outputs, sizes)
+        return self._run("scores", outputs, _sizes(batch), flip=flip, out=out)
 
     def _judge(
         self, outputs: Any, batch: Batch, out: protocol.Size | None = None
     ) -> tuple[Any, Any]:
         """(predictions, counts) of outputs or scores.
 
-        A program of its own for each `out`, so that the network is compiled once.
+        Programs of their own: the network is compiled once for all `out`, and in one
+        with the metric XLA resizes the maps anew for each of its sums.
         """
+        predictions = self._run("decode", outputs, _sizes(batch), out=out)
+        if (self._task.label_field or "valid") not in batch:
+            return predictions, None
         rest = {name: x for name, x in batch.items() if name != "image"}
-        judge = self._program("judge", None, False, out)
-        return judge.compiled(outputs, rest, key=(outputs, rest))(outputs, rest)
+        return predictions, self._run("count", predictions, rest)
+
+    def _run(self, kind: str, *given: Any, **options: Any) -> Any:
+        """Runs a program that does the same whatever the model."""
+        return self._program(kind, None, **options).compiled(*given, key=given)(*given)
 
     def _of_windows(
         self, variables: Variables, batch: Batch, out: protocol.Size
@@ -254,7 +258,7 @@ class Predictor:
         flip: bool = False,
         out: protocol.Size | None = None,
     ) -> compiled.Program:
-        """model: None for programs that do the same whatever the model."""
+        """model: None for those of `_run`."""
         parts = [kind, model, self.task, self.num_outputs, flip, out]
         return _program(hashing.canonical(parts))
 
@@ -269,7 +273,7 @@ def _program(key: str) -> compiled.Program:
 
     def network(variables: Variables, batch: Batch) -> Any:
         if flip:
-            image = mirror(batch["image"], batch["scaled"][:, 1])
+            image = images_jnp.mirror(batch["image"], batch["scaled"][:, 1])
             batch = batch | {"image": image}
         # One key for all batches: a prediction does not depend on its place in a list.
         return task.predict(model, variables, batch, jax.random.PRNGKey(0))
@@ -277,24 +281,25 @@ def _program(key: str) -> compiled.Program:
     def windows(variables: Variables, batch: Batch) -> Array:
         return task.scores(network(variables, batch))
 
-    def resized(outputs: Any, batch: Batch) -> Any:
-        sizes = (batch["scaled"], batch["label_size"])
-        resize = lambda maps: images_jnp.resize_to(maps, *sizes, tuple(out))
+    def resized(outputs: Any, sizes: Batch) -> Any:
+        resize = lambda maps: images_jnp.resize_to(maps, **sizes, out=tuple(out))
         return _of_maps(resize, outputs)
 
-    def scores(outputs: Any, batch: Batch) -> Any:
-        maps, widths = task.scores(resized(outputs, batch)), batch["label_size"][:, 1]
-        return _of_maps(lambda x: mirror(x, widths), maps) if flip else maps
+    def scores(outputs: Any, sizes: Batch) -> Any:
+        maps, widths = task.scores(resized(outputs, sizes)), sizes["label_size"][:, 1]
+        return _of_maps(lambda x: images_jnp.mirror(x, widths), maps) if flip else maps
 
-    def judge(outputs: Any, batch: Batch) -> tuple[Any, Any]:
-        if out is not None:
-            outputs = resized(outputs, batch)
-        predictions = task.decode(outputs)
-        counted = (task.label_field or "valid") in batch
-        return predictions, task.update(predictions, batch) if counted else None
+    def decode(outputs: Any, sizes: Batch) -> Any:
+        return task.decode(outputs if out is None else resized(outputs, sizes))
 
-    functions = (network, windows, scores, judge)
-    return compiled.Program({f.__name__: f for f in functions}[kind])
+    functions = (network, windows, scores, decode)
+    known = {f.__name__: f for f in functions} | {"count": task.update}
+    return compiled.Program(known[kind])
+
+
+def _sizes(batch: Batch) -> Batch:
+    """What `images_jnp.resize_to` needs of a batch; windows have no `scaled`."""
+    return {name: batch[name] for name in ("scaled", "label_size") if name in batch}
 
 
 def _of_maps(function: Callable[[Array], Array], outputs: Any) -> Any:
@@ -319,14 +324,6 @@ def enlarge(maps: np.ndarray, size: protocol.Size) -> np.ndarray:
         after = np.take(maps, np.minimum(low + 1, have - 1), axis=axis)
         maps = np.take(maps, low, axis=axis) * (1 - share) + after * share
     return maps
-
-
-def mirror(maps: Array, widths: Array) -> Array:
-    """Maps [B, H, W, K], the first `widths` [B] columns of each in reverse order."""
-    columns = jnp.arange(maps.shape[2])[None]
-    ends = widths[:, None]
-    order = jnp.where(columns < ends, ends - 1 - columns, columns)
-    return jnp.take_along_axis(maps, order[:, None, :, None], axis=2)
 
 
 def _added(total: Any, scores: Any) -> Any:

@@ -18,9 +18,9 @@ def test_equal_predictors_share_programs():
     copy = {"head": dict(tiny.MODEL["head"]), "backbone": tiny.MODEL["backbone"]}
     assert made(model=copy)._program("network", copy) is first
     assert other._program("network", tiny.MODEL) is not first
-    judge = made()._program("judge", None, False, (64, 64))
-    assert made(size=(32, 32))._program("judge", None, False, (64, 64)) is judge
-    assert made()._program("judge", None) is not judge
+    decode = made()._program("decode", None, False, (64, 64))
+    assert made(size=(32, 32))._program("decode", None, False, (64, 64)) is decode
+    assert made()._program("decode", None) is not decode
 
 
 def test_the_head_is_named_after_the_task():

@@ -213,7 +213,7 @@ def test_enlarging_is_that_of_the_default_path(size):
 
 def test_mirror_of_the_content_only():
     maps = np.arange(8.0).reshape(2, 1, 4, 1)
-    found = predictor.mirror(jnp.asarray(maps), jnp.array([4, 2]))
+    found = images_jnp.mirror(jnp.asarray(maps), jnp.array([4, 2]))
     np.testing.assert_array_equal(found.reshape(2, 4), [[3, 2, 1, 0], [5, 4, 6, 7]])
 
 
