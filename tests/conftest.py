@@ -1,7 +1,10 @@
 """All tests: warnings are errors, no silent broadcasting of ranks, two fake devices."""
 
+import ctypes
+import gc
 import importlib
 import os
+import resource
 import sys
 
 os.environ["XLA_FLAGS"] = (
@@ -16,6 +19,9 @@ import pytest
 
 from jaxseg.core import lookup, memo
 
+PAGE = resource.getpagesize()
+MOST = 3 << 30  # bytes
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -29,6 +35,24 @@ def user_cache(tmp_path_factory):
     os.environ["JAXSEG_CACHE"] = str(folder)
     jax.config.update("jax_compilation_cache_dir", str(Path(folder) / "xla"))
     return Path(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory():
+    """Programs of modules that have ended are let go of where they take too much: the
+    workers of a run, and what their tests start, share one machine.
+    """
+    yield
+    statm = Path("/proc/self/statm")
+    if statm.exists() and int(statm.read_text().split()[1]) * PAGE > MOST:
+        from jaxseg.evals import loss, predictor
+        from jaxseg.train import programs
+
+        for known in (programs._train_program, predictor._program, loss._program):
+            known.cache_clear()
+        jax.clear_caches()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # glibc would keep what is free
 
 
 @pytest.fixture

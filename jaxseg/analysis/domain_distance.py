@@ -14,7 +14,7 @@ from jaxseg.core import binding, errors, rules
 from jaxseg.data.spec import DataSpec
 
 ROLES = ("model",)  # of the parents
-VERSION = 3
+VERSION = 4
 DRAWN = 150  # images of a set in Fig. 3a
 
 

@@ -98,4 +98,6 @@ def plane(
         init="random" if alike else "pca",
         random_state=0,
     )
-    return model.fit_transform(np.asarray(vectors, np.float32))
+    # The scale decides nothing; squares of what a diverged model gives exceed float32.
+    vectors = np.asarray(vectors, np.float64)
+    return model.fit_transform(vectors / (np.abs(vectors).max() or 1.0))

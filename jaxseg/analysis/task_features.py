@@ -14,7 +14,7 @@ from jaxseg.core import binding, errors, rules
 from jaxseg.data.spec import DataSpec
 
 ROLES = None  # of the parents: task types, any two or more
-VERSION = 2
+VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,11 @@ def compared(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from sklearn import metrics  # a second: a plan does without
 
     count, images = vectors.shape[:2]
-    flat = vectors.reshape(count * images, -1)
+    flat = vectors.reshape(count * images, -1).astype(np.float64)
+    # Squares of what a diverged model gives exceed float32; of tiny lengths
+    # scikit-learn makes zeros.
+    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+    flat /= np.where(lengths > 0, lengths, 1.0)
     model, image = (x.ravel() for x in np.indices((count, images)))
     scores = [
         metrics.silhouette_samples(flat, labels, metric="cosine")

@@ -35,3 +35,9 @@ def test_the_cosine_ignores_lengths():
 def test_few_or_equal_points_have_a_place():
     assert np.isfinite(features.plane(np.ones((4, 3)))).all()
     assert np.isfinite(features.plane(np.eye(4, 3))).all()
+
+
+def test_what_a_diverged_model_gives_has_a_place():
+    vectors = groups()[0].astype(np.float32) * np.float32(1e30)  # squares exceed it
+    assert np.isfinite(features.plane(vectors)).all()
+    assert np.isfinite(features.plane(vectors, "cosine")).all()

@@ -25,6 +25,14 @@ def test_features_of_a_model_or_of_an_image():
     assert by_model.max() < 0 and by_image.min() > 0.9
 
 
+def test_large_numbers_of_one_model_change_no_silhouette():
+    """The cosine ignores lengths, also those whose squares exceed float32."""
+    vectors = clouds(1, 1).astype(np.float32)
+    scale = np.float32([1, 2.0**100, 2.0**-100])[:, None, None]
+    (scores, _), (scaled, _) = map(task_features.compared, (vectors, scale * vectors))
+    np.testing.assert_allclose(scaled, scores, rtol=1e-12)
+
+
 def test_silhouettes_of_two_images_in_two_models_by_hand():
     """Unit vectors at 0 and 60 degrees in one model, at 180 and 240 in the other."""
     angles = np.deg2rad([[0, 60], [180, 240]])
