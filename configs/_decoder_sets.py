@@ -8,10 +8,10 @@ sources[name] = what encoders are pretrained on:
   Segmentation    images with masks; of several, {what they show: images}
 
 targets[name] = what is fine-tuned: `train` and `test`, or `drawn`, of which a fraction
-is trained on and the rest is tested on; `curve`: the images of the curve of Fig. 4, by
-default those of the test. Of what the rest of a draw is, their number is not known
-before, so that other images are taken: of flowers and pets such as the pretexts may
-have seen, without masks.
+is trained on and the rest is tested on; `curve`: the images that the curve of Fig. 4 is
+measured on, by default those of the test. How many the rest of a draw has is not known
+before, so others are taken there: of flowers and pets those that pretexts may have
+seen, without their masks.
 """
 
 

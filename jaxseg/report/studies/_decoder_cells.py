@@ -155,14 +155,17 @@ def not_learned(own: view.View, source: str, name: str) -> str:
     """
     gates = []
     if name in PROBED:
-        gates.append(("its linear probe", "random encoders", probed(own, source, name)))
+        lead = probed(own, source, name)
+        gates.append(("its linear probe", "random encoders", lead, "points"))
     if name in REBUILT:
-        gates.append(("its picture", "the mean colour", rebuilt(own, source, name)))
-    for what, over, lead in gates:
+        lead = rebuilt(own, source, name)
+        gates.append(("its picture", "the mean colour", lead, "%"))
+    for what, over, lead, unit in gates:
         if lead is None:
             continue  # a source without labels has no probe; a plan may lack a stage
         if lead.low is None or lead.low <= 0:
-            return f"{name} on {source}: {what} leads {over} by {claims.shown(lead)} %"
+            by = f"{claims.shown(lead)} {unit}"
+            return f"{name} on {source}: {what} leads {over} by {by}"
     rows = view.where(own.results, role="source", target=f"{source}, {name}")
     if any(gains.learned_nothing(row) for row in rows):
         return f"{name} on {source}: no better than a constant answer"

@@ -123,13 +123,11 @@ def d7(view: View) -> claims.Result:
         return _without(lost, "no target with gains of six encoders and their CKA")
     count = len(taus)
     mean = sum(tau.mean for tau in taus.values()) / count
-    half = math.nan
+    both = claims.Interval(mean, None, None)
     if all(tau.low is not None for tau in taus.values()):
-        half = (
-            math.sqrt(sum(((t.high - t.low) / 2) ** 2 for t in taus.values())) / count
-        )
-    ends = (None, None) if math.isnan(half) else (mean - half, mean + half)
-    both = claims.Interval(mean, *ends)
+        squares = sum(((tau.high - tau.low) / 2) ** 2 for tau in taus.values())
+        half = math.sqrt(squares) / count
+        both = claims.Interval(mean, mean - half, mean + half)
     low, high = (mean, mean) if both.low is None else both[1:]
     verdict = claims.NOT if low > 0 else claims.UNDECIDED
     verdict = claims.HELD if high < EXPLAINED else verdict
