@@ -102,6 +102,11 @@ def splits(dataset):
     return dict(catalogue.find(dataset).splits) or dict.fromkeys(SPLITS, 0)
 
 
+def classes(dataset):
+    """The classes of a set of the catalogue; none where only its folder knows them."""
+    return catalogue.find(dataset).classes
+
+
 def study(name, stages, smoke=False):
     """The config of a study; its stages run in this order, so parents come first.
 

@@ -44,7 +44,8 @@ PARTS = {
 }
 OWN = "own"  # a part with the starts of this one
 OWN_STARTS = "cars"
-MASKS = "folder/segmentation"
+MASKS = "folder/segmentation"  # the set that has an option `mask_size`
+MASK_SIZES = ("refuse", "resize")
 FIGURE_6 = ("cat", "pets", stages_of.UNLABELLED)  # whose pictures are beside Table 5's
 EMBEDDED = dict(
     parts=tuple(PARTS),
@@ -151,31 +152,31 @@ def check(arg):
             f"own={'+'.join(own)}, root={'+'.join(roots)}: allowed is a folder for "
             "each set, or none"
         )
-    if arg.mask_size != OTHERS["mask_size"] and not any(map(has_masks, own)):
-        raise ValueError(
-            f"mask_size={arg.mask_size}: allowed with own={MASKS}, which has masks in "
-            "files of their own"
-        )
+    if arg.mask_size not in MASK_SIZES:
+        raise common.unknown("mask_size", arg.mask_size, MASK_SIZES)
+    if arg.mask_size != "refuse" and not any(n.split("@")[0] == MASKS for n in own):
+        raise ValueError(f"mask_size={arg.mask_size}: allowed with own={MASKS} alone")
     found = zip(own, roots or [None] * len(own))
     return {name: own_target(name, root, arg.mask_size) for name, root in found}
-
-
-def has_masks(name):
-    """Whether a set of one's own is a folder of images and masks."""
-    return name.partition("@")[0] == MASKS
 
 
 def own_target(name, root, mask_size):
     """A set on disk: NAME of two classes, or NAME@CLASS of one of several."""
     dataset, at, only = name.partition("@")
-    if at and not only:
+    if not dataset or (at and not only):
         raise ValueError(f"own={name}: allowed are NAME and NAME@CLASS")
+    classes = common.classes(dataset)
+    if not only and len(classes) > 2:
+        raise ValueError(
+            f"own={name}: found {len(classes)} classes, allowed: one of them, as "
+            f"{name}@{classes[-1]}. Known: {', '.join(classes)}"
+        )
     if root:
         common.folder(root, "root")
     data = dict(name=dataset, root=root)
     if only:
         data["only"] = only
-    if has_masks(name):
+    if dataset == MASKS:
         data["options"] = dict(binary=not only, mask_size=mask_size)
     known = common.splits(dataset)
     tested = next((split for split in ("validation", "test") if split in known), None)

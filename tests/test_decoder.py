@@ -128,9 +128,11 @@ def test_one_class_of_a_set_of_ones_own(real_data):
         ("pretext_size=7", "pretext_size=7: allowed are multiples of 16"),
         ("own=camvid/11+suim/8,root=a", "a folder for each set, or none"),
         ("parts=,own=camvid/11@cat", "unknown class 'cat'.*car"),
-        ("parts=,own=camvid/11", "11 classes .*Fix: name the one.*NAME@CLASS"),
+        ("parts=,own=camvid/11", "11 classes, allowed: one.*as camvid/11@.*car"),
+        ("parts=,own=@car", "own=@car: allowed are NAME and NAME@CLASS"),
+        ("parts=,own=folder/segmentation,mask_size=resiz", "Did you mean 'resize'"),
         ("parts=,own=camvid/11@", "own=camvid/11@: allowed are NAME and NAME@CLASS"),
-        ("parts=,own=camvid/11@car,mask_size=resize", "allowed with own=folder/segm"),
+        ("parts=,own=camvid/11@car,mask_size=resize", "allowed with own=folder"),
         ("probe_seeds=0", "probe_seeds=0: allowed are 1 to 1000"),
     ],
 )

@@ -68,7 +68,13 @@ def of(
         batch_size=batch_size,
         fields=("image",),
     )
-    return collect(model.features, batches)
+    rows = collect(model.features, batches)
+    if not np.isfinite(rows).all():
+        raise errors.UserError(
+            f"{model.folder}: its features of {source.name} are not finite: the model "
+            "has diverged. Fix: train it at a lower rate, or leave it out"
+        )
+    return rows
 
 
 def collect(
@@ -91,6 +97,10 @@ def plane(
     """
     from sklearn import manifold  # a second: a plan does without
 
+    # In units of about the largest number: scikit-learn takes squares to float32, which
+    # those of a diverged model exceed. A power of two keeps all digits.
+    vectors = np.asarray(vectors, np.float64)
+    vectors = np.ldexp(vectors, -np.frexp(np.abs(vectors).max())[1])
     alike = not np.ptp(vectors, axis=0).any()  # which has no principal component
     model = manifold.TSNE(
         perplexity=min(30.0, (len(vectors) - 1) / 3),
@@ -98,6 +108,4 @@ def plane(
         init="random" if alike else "pca",
         random_state=0,
     )
-    # The scale decides nothing; squares of what a diverged model gives exceed float32.
-    vectors = np.asarray(vectors, np.float64)
-    return model.fit_transform(vectors / (np.abs(vectors).max() or 1.0))
+    return model.fit_transform(vectors)

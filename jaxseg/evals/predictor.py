@@ -174,17 +174,19 @@ class Predictor:
     ) -> tuple[Any, Any]:
         """(predictions, counts) of outputs or scores.
 
-        Programs of their own: the network is compiled once for all `out`, and in one
-        with the metric XLA resizes the maps anew for each of its sums.
+        The network is a program of its own so that it is compiled once for all `out`;
+        decoding and counting are two, since XLA would resize the maps anew for each sum
+        of a metric.
         """
-        predictions = self._run("decode", outputs, _sizes(batch), out=out)
+        sizes = {} if out is None else _sizes(batch)
+        predictions = self._run("decode", outputs, sizes, out=out)
         if (self._task.label_field or "valid") not in batch:
             return predictions, None
         rest = {name: x for name, x in batch.items() if name != "image"}
         return predictions, self._run("count", predictions, rest)
 
     def _run(self, kind: str, *given: Any, **options: Any) -> Any:
-        """Runs a program that does the same whatever the model."""
+        """The result of a program that knows the task but not the model."""
         return self._program(kind, None, **options).compiled(*given, key=given)(*given)
 
     def _of_windows(
@@ -258,7 +260,7 @@ class Predictor:
         flip: bool = False,
         out: protocol.Size | None = None,
     ) -> compiled.Program:
-        """model: None for those of `_run`."""
+        """model: None for those that do the same whatever the model, see `_run`."""
         parts = [kind, model, self.task, self.num_outputs, flip, out]
         return _program(hashing.canonical(parts))
 
@@ -298,8 +300,8 @@ def _program(key: str) -> compiled.Program:
 
 
 def _sizes(batch: Batch) -> Batch:
-    """What `images_jnp.resize_to` needs of a batch; windows have no `scaled`."""
-    return {name: batch[name] for name in ("scaled", "label_size") if name in batch}
+    """What `images_jnp.resize_to` needs of a batch."""
+    return {name: batch[name] for name in ("scaled", "label_size")}
 
 
 def _of_maps(function: Callable[[Array], Array], outputs: Any) -> Any:

@@ -219,9 +219,9 @@ def resolve(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:
     if section["binary"] and facts.num_classes != 2:
         raise errors.UserError(
             f"task/binary: the data have {facts.num_classes} classes "
-            f"({', '.join(facts.classes[:8])}), allowed: 2. Fix: name the one that is "
-            "the foreground (only=CLASS of the data; NAME@CLASS where an argument of a "
-            "config names the set), or drop binary."
+            f"({', '.join(facts.classes[:8])}), allowed: 2. Fix: drop binary, name the "
+            "class that is the foreground (`only` of the data section), or map the ids "
+            "to 0 and 1 (options of the reader)."
         )
     weights = _resolve_weights(section["class_weights"], facts)
     dropped = {"ignored": ignored, "uncounted": uncounted}

@@ -79,6 +79,8 @@ def test_a_row_for_each_image_in_each_model():
 
 
 def test_models_that_cannot_be_compared():
+    with pytest.raises(errors.UserError, match=r"artifacts/x: its features .*diverged"):
+        found(Model(1.0, KNOWN), Model(np.inf, KNOWN))
     with pytest.raises(errors.UserError, match=r"lengths.*'depth': 3.*backbone"):
         found(Model(1.0, KNOWN), types.SimpleNamespace(
             preprocessing=KNOWN, features=lambda image: (image,)
