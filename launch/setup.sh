@@ -20,6 +20,8 @@ if [ -z "${found:-}" ]; then
   echo "Installing jaxseg${EXTRAS:-} into $venv (once)"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --editable "$root${EXTRAS:-}"
+  # As pip does with what it copies: the first command is as fast as the next.
+  "$venv/bin/python" -m compileall -q "$root/jaxseg" "$root/configs"
   echo "$wanted" >"$venv/.jaxseg-installed${EXTRAS:-}"
 fi
 export PATH="$venv/bin:$PATH"
