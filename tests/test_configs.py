@@ -22,6 +22,7 @@ ARGUMENTS = {
     "factors": "",
     "chairs": "",
     "decoder": "",
+    "simmim": "",
 }
 
 

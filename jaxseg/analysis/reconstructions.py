@@ -1,5 +1,6 @@
-"""What a model that was trained to fill painted-over blocks makes of images (decoder
-paper, section 2.2 and Fig. 3), compared with one constant colour.
+"""What a model that was trained to fill painted-over blocks or masked patches makes of
+images (decoder paper, section 2.2 and Fig. 3; SimMIM study, Fig. 1), compared with one
+constant colour.
 """
 
 import contextlib
@@ -17,9 +18,11 @@ from jaxseg.analysis import tools as tools_lib
 from jaxseg.core import binding, errors, rules
 from jaxseg.data.normalization import Normalize
 from jaxseg.data.spec import DataSpec
-from jaxseg.tasks import conrec, reconstruction
+from jaxseg.tasks import conrec, reconstruction, simmim
 
+FILLING = (reconstruction.Reconstruction, conrec.ConRec, simmim.SimMIM)
 ROLES = ("model",)
+VERSION = 2
 WHOLE, MASK = "whole", "mask"  # targets
 
 
@@ -54,33 +57,37 @@ class Moments(NamedTuple):
 
 class One(NamedTuple):
     """An image: its moments by target, those of `whole` where it is painted over, if
-    it is, and its pictures [1 + 2 T, H, W, 3].
+    it is, and where it is not, and its pictures [1 + 2 T, H, W, 3].
     """
 
     targets: dict[str, Moments]
     masked: Moments | None
+    visible: Moments | None
     pictures: np.ndarray
 
 
 def run(
     models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> tools_lib.Found:
-    """A row {data, image, target, error, filled, error_masked, filled_masked} for each
-    target of each image, in the order of the array `images` uint8 [N, 1 + 2 T, H, W,
-    3]: the painted-over image, T targets, T outputs, of several views the first.
+    """A row {data, image, target, error, filled, error_masked, filled_masked,
+    visible_masked} for each target of each image, in the order of the array `images`
+    uint8 [N, 1 + 2 T, H, W, 3]: the painted-over image, T targets, T outputs, of
+    several views the first.
 
     error: mean squared error, in normalized units, over all pixels and views; filled:
     that of one colour everywhere, the mean of this target over these very images, the
-    best there is for them. masked: of painted-over pixels alone, for the target
-    `whole`; None for others and for an image without such pixels.
+    best there is for them; visible: that of the mean colour of what is visible of the
+    image itself. masked: of painted-over pixels alone, for the target `whole`; None for
+    others and for an image without such pixels, or with no others.
     """
     (model,), source = models.values(), tools.sources["data"]
     mean_loss = tools.mean_loss(model, "data", tools_lib.BATCH)
     objective = model.objective
-    if not isinstance(objective, reconstruction.Reconstruction | conrec.ConRec):
+    if not isinstance(objective, FILLING):
+        known = ", ".join(one.name for one in FILLING)
         raise errors.UserError(
             f"reconstructions: {model.folder} was trained for {objective.name}; "
-            "allowed are reconstruction, conrec. Fix: a parent trained for one of them"
+            f"allowed are {known}. Fix: a parent trained for one of them"
         )
     count, found = min(spec.count, len(source)), []
     with contextlib.closing(mean_loss.judged(jax.device_put(model.variables))) as every:
@@ -122,6 +129,9 @@ def _rows(found: Sequence[One]) -> Iterator[dict[str, Any]]:
                 "filled": one.targets[name].filled(color),
                 "error_masked": masked and masked.error,
                 "filled_masked": masked and masked.filled(color),
+                "visible_masked": masked
+                and one.visible
+                and masked.filled(one.visible.mean),
             }
 
 
@@ -136,10 +146,11 @@ def _ones(
         }
         for row in np.flatnonzero(batch["valid"]):
             own = {name: (made[row], of[row]) for name, (made, of) in pairs.items()}
-            masked = moments(*own[WHOLE], batch["mask"][row])
+            mask = batch["mask"][row]
+            parts = (moments(*own[WHOLE], where) for where in (mask, ~mask))
             targets = {name: moments(*pair) for name, pair in own.items()}
             shown = _pictures(batch["image"][row], own, normalize)
-            yield One(targets, masked, shown)
+            yield One(targets, *parts, shown)
 
 
 def _pictures(

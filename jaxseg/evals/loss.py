@@ -26,8 +26,9 @@ class LossEvaluator:
     """The loss over a whole source, in evaluation mode; of a task as well.
 
     Images are letterboxed, and their labels with them. Where the objective takes
-    several views, `transforms` draw them as in training. All that is drawn depends on
-    the number of the example or the batch alone: equal weights have equal losses.
+    several views, or asks for it, `transforms` draw them as in training. All that is
+    drawn depends on the number of the example or the batch alone: equal weights have
+    equal losses.
 
     >>> from jaxseg.data import source as source_lib
     >>> from jaxseg.models import model as models
@@ -87,8 +88,9 @@ class LossEvaluator:
             yield jax.device_get(hosts.whole(found))
 
     def _protocol(self) -> str:
-        words = [f"{self._objective.views} views drawn as in training"]
-        if self._objective.views == 1:
+        views = "views" if self._objective.views > 1 else "view"
+        words = [f"{self._objective.views} {views} drawn as in training"]
+        if self._whole:
             words = [protocol.WHOLE.text(self.size)]
         if self._objective.unsplit:
             apart = ", ".join(self._objective.unsplit)
@@ -97,7 +99,7 @@ class LossEvaluator:
 
     def _batches(self) -> Iterator[Batch]:
         own, drawn = self._objective, self.transforms
-        if own.views == 1:
+        if self._whole:
             drawn = [transforms_lib.Letterbox(*self.size)]
         draw = draws.Draw.of(
             self.source,
@@ -114,6 +116,10 @@ class LossEvaluator:
             threads=self.threads,
             shard=hosts.shard(),
         )
+
+    @property
+    def _whole(self) -> bool:
+        return self._objective.views == 1 and self._objective.letterboxed
 
     @property
     def _objective(self) -> Any:

@@ -17,10 +17,15 @@ def planning() -> Any:
     return _PLANNING(True)
 
 
+def planned() -> bool:
+    """Whether a plan traces the function."""
+    return _PLANNING.value
+
+
 def dependent(
     *inputs: Any, default: Callable[..., Any], **forms: Callable[..., Any]
 ) -> Any:
     """`jax.lax.platform_dependent`: the form of the platform that a program is for."""
-    if _PLANNING.value:
+    if planned():
         return forms.get("tpu", default)(*inputs)
     return jax.lax.platform_dependent(*inputs, default=default, **forms)

@@ -103,10 +103,15 @@ def curves(lines: Iterable[tuple[str, averages.Points]], title: str) -> str:
 
 
 def bands(
-    lines: Iterable[tuple[str, bool, averages.Band]], title: str, x: str = "step"
+    lines: Iterable[tuple[str, bool, averages.Band]],
+    title: str,
+    x: str = "step",
+    *,
+    log: bool = False,
 ) -> str:
     """SVG of a small panel with lines (colour, dashed, band): the mean of several runs
-    in a band from the smallest to the largest.
+    in a band from the smallest to the largest. log: each doubling of x is as wide, with
+    a tick at each of the points.
     """
     with panel(title) as (figure, axes):
         for colour, dashed, band in lines:
@@ -114,6 +119,9 @@ def bands(
             axes.plot(band.x, band.mean, color=colour, **style)
             range_ = {"alpha": 0.1 if dashed else 0.18, "lw": 0}
             axes.fill_between(band.x, band.low, band.high, color=colour, **range_)
+            if log:
+                axes.set_xscale("log", base=2)
+                axes.set_xticks(band.x, [f"{x:g}" for x in band.x])
         return finished(figure, axes, title, x)
 
 

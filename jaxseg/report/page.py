@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import jinja2
@@ -156,6 +156,12 @@ def _average(kept: Sequence[Mapping[str, Any]], metric: str) -> str:
     )
 
 
+def _command(study) -> str:
+    """The config with its argument, without the folders that it lies in."""
+    name = "/".join(PurePath(study.config).parts[-2:])
+    return name + (f":{study.argument}" if study.argument else "")
+
+
 def _study(report, view: View) -> dict[str, Any]:
     """What the page shows of one study."""
     study, results = view.study, view.results
@@ -165,7 +171,7 @@ def _study(report, view: View) -> dict[str, Any]:
     rules, shared = claims.shortened([line["rule"] for line in found])
     return {
         "name": study.name,
-        "config": study.config + (f":{study.argument}" if study.argument else ""),
+        "config": _command(study),
         "created": study.created,
         "counts": study.counts(),
         "datasets": _datasets(results, view.cells),

@@ -38,6 +38,8 @@ class Objective:
     views: ClassVar[int] = (
         1  # draws of the augmentation per record, see `data.pipeline`
     )
+    # Whether one view is judged on whole images, letterboxed; else as in training.
+    letterboxed: ClassVar[bool] = True
     least: ClassVar[int] = 1  # images of a microbatch that its loss says something of
     clean: ClassVar[bool] = False  # whether a batch has the image before color changes
     mixable: ClassVar[bool] = False  # whether its loss takes what `mixing.mixup` adds
@@ -86,6 +88,9 @@ class Objective:
         the image's leading axes.
         """
         return {}
+
+    def check(self, model: Any) -> None:
+        """UserError where a network cannot be trained for this."""
 
     def apply(
         self, model: Any, variables: Variables, batch: Batch, rng: Array

@@ -90,6 +90,7 @@ class Network:
         section, heads = json.loads(self.sections)
         model = models.build_model(section, head_outputs=heads)
         objective = build.task(json.loads(task), outputs)
+        objective.check(model)
         views = (objective.views,) if objective.views > 1 else ()
         output = shapes.outputs(model, self.image_shape)
         output = output if len(objective.heads) > 1 else output[objective.head]

@@ -11,7 +11,7 @@ def test_names_are_the_modules_of_a_package():
 
 def test_the_module_that_defines_what_a_part_is_is_no_part():
     tasks = ["classification", "conrec", "depth", "detection", "keypoints"]
-    tasks += ["reconstruction", "segmentation", "simclr"]
+    tasks += ["reconstruction", "segmentation", "simclr", "simmim"]
     assert lookup.names("jaxseg.tasks") == tasks  # without `task` and `targets`
 
 
@@ -31,7 +31,7 @@ def test_the_error_says_what_exists_and_what_was_meant():
         lookup.load("jaxseg.tasks", "segmentaton")
     assert str(caught.value) == (
         "unknown task 'segmentaton'. Known: classification, conrec, depth, detection, "
-        "keypoints, reconstruction, segmentation, simclr. "
+        "keypoints, reconstruction, segmentation, simclr, simmim. "
         "Did you mean 'segmentation'?"
     )
 

@@ -57,7 +57,15 @@ def test_figures(study):
     found = {figure.title.split(":")[0]: figure for figure in figures}
     assert {f"Fig. {n}" for n in ("2", "3", "4b", "5", "6", "7")} <= set(found)
     assert "60 % lies on cars, which are 20 %" in found["Fig. 5"].note
-    assert len(dict(found["Fig. 3"].sheets)["pets, ConRec"]["heads"]) == 9
+    rebuilt = dict(found["Fig. 3"].sheets)
+    assert len(rebuilt["pets, ConRec"]["heads"]) == 5  # input and four targets
+    assert len(rebuilt["pets, Reconstruction"]["heads"]) == 3
+    # Of two images two lines each, outputs below targets, none below the input.
+    lines = rebuilt["pets, ConRec"]["lines"]
+    assert [[bool(shown) for shown in line] for line in lines] == [
+        [True] * 5,
+        [False] + [True] * 4,
+    ] * 2
     assert len(found["Fig. 7"].panels) == 2
     (cat,) = found["Fig. 6"].sheets
     assert cat[1]["heads"][2:] == decoder_study.STARTS["dogs"]

@@ -17,6 +17,7 @@ from jaxseg.tasks import (
     keypoints,
     reconstruction,
     segmentation,
+    simmim,
 )
 
 ROWS, SIZE, SLOTS = 8, (8, 12), 7
@@ -81,6 +82,11 @@ def masked():
     return {"image": image, "whole": image + 0.5}
 
 
+def hidden():
+    """The same, and which pixels are to be filled, in no two images as many."""
+    return masked() | {"mask": RNG.random((ROWS, *SIZE)) < 0.5}
+
+
 def maps(**channels):
     return {k: RNG.normal(size=(ROWS, *SIZE, n)) for k, n in channels.items()}
 
@@ -115,6 +121,7 @@ CASES = {  # name: (task, fields, outputs)
         objects,
         maps(**POINTS),
     ),
+    "simmim": (simmim.build(3, patch=1), hidden, LOGITS),
 }
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxseg.core import errors, lookup
+from jaxseg.core import errors, lookup, rules
 from jaxseg.models import initial, layers, outlined, token_ops
 
 VERSION = 1  # goes up when the same weights would give other maps
@@ -37,24 +37,44 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a two-layer perceptron, each normalised before and added."""
+    """Attention and a two-layer perceptron, each normalised before and added.
+
+    It takes and gives (tokens [B, N, D], key or None): modules of a loop draw no keys
+    of their own. In training with a key, values are dropped after the attention's
+    projection and after both layers of the perceptron.
+    """
 
     heads: int
     head_width: int
     hidden: int
     bias: bool
+    dropout: float
     dtype: str
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b n d"], *, train: bool):
+    def __call__(
+        self, carried: tuple[Float[Array, "b n d"], Array | None], *, train: bool
+    ) -> tuple[Float[Array, "b n d"], Array | None]:
+        x, key = carried
+        following, *keys = key, None, None, None
+        if key is not None and train:
+            following, *keys = jax.random.split(key, 4)
+
+        def thinned(
+            y: Float[Array, "b n d"], own: Array | None
+        ) -> Float[Array, "b n d"]:
+            return y if own is None else layers.dropped(y, self.dropout, own)
+
         attention = Attention(
             self.heads, self.head_width, self.bias, self.dtype, name="attention"
         )
-        x = x + attention(layers.LayerNorm(self.dtype, name="norm1")(x))
+        y = attention(layers.LayerNorm(self.dtype, name="norm1")(x))
+        x = x + thinned(y, keys[0])
         y = layers.LayerNorm(self.dtype, name="norm2")(x)
         y = layers.Dense(self.hidden, True, self.dtype, name="fc1")(y)
-        y = token_ops.gelu(y)
-        return x + layers.Dense(x.shape[-1], True, self.dtype, name="fc2")(y)
+        y = thinned(token_ops.gelu(y), keys[1])
+        y = layers.Dense(x.shape[-1], True, self.dtype, name="fc2")(y)
+        return x + thinned(y, keys[2]), following
 
 
 class ViT(nn.Module):
@@ -75,6 +95,7 @@ class ViT(nn.Module):
     class_map: bool = False
     mask_token: bool = False  # a learned patch in place of masked ones (SimMIM)
     qkv_bias: bool = True
+    dropout: float = 0.0  # in training, of the tokens and in each block
     remat: bool = False  # recompute each block in the backward pass
     dtype: str = "float32"
 
@@ -112,12 +133,17 @@ class ViT(nn.Module):
                 self.head_width,
                 hidden,
                 self.qkv_bias,
+                self.dropout,
                 self.dtype,
                 name=f"block{i}",
             )
             for i in range(self.depth)
         ]
-        x = outlined.sequence(blocks, x, train=train, remat=self.remat)
+        key = None
+        if self.dropout and train and not self.is_initializing():
+            key, own = jax.random.split(self.make_rng("dropout"))
+            x = layers.dropped(x, self.dropout, own)
+        x, _ = outlined.sequence(blocks, (x, key), train=train, remat=self.remat)
         x = layers.LayerNorm(self.dtype, name="norm")(x)
         patches = x[:, self.class_token :].reshape(-1, rows, columns, self.width)
         if not self.class_map:
@@ -174,4 +200,5 @@ def build(variant: str, **overrides) -> ViT:
     fields = lookup.fields(VARIANTS, variant, overrides, kind="vit")
     if fields.get("class_map") and not fields.get("class_token", True):
         raise errors.UserError("class_map=True needs class_token=True, found False")
+    rules.BELOW_1.check(fields.get("dropout"), "dropout")
     return ViT(**fields)

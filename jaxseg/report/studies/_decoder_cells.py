@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxseg.report import claims, gains, layout, view
+from jaxseg.report.studies._by_seed import Seeds, paired
 
 RANDOM, ENCODER_ONLY = "random", "-EncOnly"
 DICE = "dice_per_image"
@@ -16,7 +17,6 @@ PROBED = ("SimCLR", "ConRec")  # whose gate is a linear probe
 REBUILT = ("Reconstruction", "ConRec")  # whose gate is reconstruction
 TARGET = "whole"  # of the reconstructions that the gate looks at
 Number = gains.Number
-Seeds = Mapping[int, Number]
 Cell = tuple[str, str, str]  # setting, target, start
 
 
@@ -30,22 +30,6 @@ def runs(own: view.View, cell: Cell, metric: str = DICE) -> view.Rows:
 def values(own: view.View, cell: Cell, metric: str = DICE) -> Seeds:
     """{seed: a metric in per cent} of one cell."""
     return {row["seed"]: 100 * row["value"] for row in runs(own, cell, metric)}
-
-
-def paired(one: Seeds, other: Seeds) -> Seeds:
-    """The differences on the seeds that two cells share."""
-    return {seed: one[seed] - other[seed] for seed in sorted(set(one) & set(other))}
-
-
-def averaged(several: Sequence[Seeds]) -> Seeds:
-    """The mean of several differences, on the seeds that all share: where they are to
-    one and the same run, its scatter counts once.
-
-    >>> averaged([{0: 1.0, 1: 3.0}, {1: 5.0}])
-    {1: 4.0}
-    """
-    shared = sorted(set.intersection(*map(set, several)))
-    return {seed: sum(s[seed] for s in several) / len(several) for seed in shared}
 
 
 def cells(own: view.View) -> list[Cell]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxseg.report import claims, curves
 from jaxseg.report import view as views
 from jaxseg.report.studies import _decoder_cells as cells
+from jaxseg.report.studies._by_seed import Seeds, averaged, paired
 from jaxseg.report.view import View
 
 POINT = 1.0  # of Dice: the smallest difference that matters
@@ -149,7 +150,7 @@ def d8(view: View) -> claims.Result:
         lost += left
         of[setting] = {pair[0][1:]: some for pair, some in found.items()}
     falls = {
-        place: cells.paired(of[first][place], of[last][place])
+        place: paired(of[first][place], of[last][place])
         for place in of[first]
         if place in of[last]
     }
@@ -297,16 +298,16 @@ def _unlearned(view: View, name: str) -> str:
     return ""
 
 
-def _lists(found: Mapping[Any, cells.Seeds]) -> claims.Groups:
+def _lists(found: Mapping[Any, Seeds]) -> claims.Groups:
     return {key: list(some.values()) for key, some in found.items()}
 
 
-def _by_place(found: Iterable[tuple[Any, cells.Seeds]]) -> claims.Groups:
+def _by_place(found: Iterable[tuple[Any, Seeds]]) -> claims.Groups:
     """One group for each place: the starts of a place differ from the same runs."""
-    several: dict[Any, list[cells.Seeds]] = {}
+    several: dict[Any, list[Seeds]] = {}
     for place, some in found:
         several.setdefault(place, []).append(some)
-    means = {place: cells.averaged(some) for place, some in several.items()}
+    means = {place: averaged(some) for place, some in several.items()}
     return _lists({place: some for place, some in means.items() if some})
 
 

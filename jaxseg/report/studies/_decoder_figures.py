@@ -35,10 +35,11 @@ def figures_of(view: View) -> list[StudyFigure]:
 def _2(view: View) -> StudyFigure:
     named = {}
     for cell in cells.cells(view):
-        if cell[2] == cells.RANDOM and cell[1] not in named:
+        if cell[2] == cells.RANDOM:
             for row in cells.runs(view, cell)[:1]:
                 sheet = pictures.sheet([("", row["stage"].result)], predictions=False)
-                named |= {cell[1]: sheet} if sheet else {}
+                name = f"{cell[1]}: {row['target_dataset']}"
+                named |= {name: sheet} if sheet and name not in named else {}
     return StudyFigure(
         "Fig. 2: the targets",
         "Test images with their masks; none was chosen by hand.",
@@ -58,16 +59,24 @@ def _3(view: View) -> StudyFigure:
     ]
     return StudyFigure(
         "Fig. 3: blocks painted over, targets, and what the models make of them",
-        "Of Reconstruction the only target is the whole image.",
+        "Of each image the targets of ConRec, and below them what the model makes of "
+        "them. Of Reconstruction the only target is the whole image.",
         sheets=made,
     )
 
 
 def _rebuilt(images: np.ndarray, key: str):
-    """A sheet of uint8 [N, 1 + 2 T, H, W, 3]: input, T targets, T outputs."""
-    targets = CONREC[1:] if images.shape[1] > 3 else CONREC[1:2]
-    heads = [CONREC[0], *targets, *(f"{name}, output" for name in targets)]
-    return sheets.sheet([list(line) for line in images[:LINES]], heads, key)
+    """A sheet of uint8 [N, 1 + 2 T, H, W, 3]: input, T targets, T outputs; of several
+    targets the outputs are below them.
+    """
+    if images.shape[1] == 3:
+        heads = [*CONREC[:2], "output"]
+        return sheets.sheet([list(line) for line in images[:LINES]], heads, key)
+    count = len(CONREC)
+    lines = []
+    for line in images[: LINES // 2]:
+        lines += [list(line[:count]), [None, *line[count:]]]
+    return sheets.sheet(lines, CONREC, key)
 
 
 def _4(view: View, setting: str) -> StudyFigure:
@@ -106,7 +115,8 @@ def _5(view: View) -> StudyFigure:
             [image, sheets.overlaid(image, heat)]
             for image, heat in zip(arrays["images"], arrays["maps"])
         ]
-        words = [_word(row) for row in rows[: len(lines)]]
+        classes = _classes(view, cells.row_of(rows[0])[0])
+        words = [_word(row, classes) for row in rows[: len(lines)]]
         half = len(lines) // 2
         flat = [_flat(lines[:half]), _flat(lines[half : 2 * half])]
         heads = [text for word in words[:half] for text in (word, "")]
@@ -124,8 +134,20 @@ def _5(view: View) -> StudyFigure:
     )
 
 
-def _word(row) -> str:
-    return f"label {row['label']}, predicted {row['predicted']}"
+def _classes(view: View, source: str) -> Sequence[str]:
+    """Those that the classifier of a source tells apart; none where it is not there."""
+    for stage in view.study.stages:
+        if stage.name == f"pretext/{source}/Classification" and stage.result:
+            return stage.result.manifest["classes"]
+    return ()
+
+
+def _word(row, classes: Sequence[str]) -> str:
+    label, predicted = (
+        classes[row[key]] if row[key] in range(len(classes)) else f"class {row[key]}"
+        for key in ("label", "predicted")
+    )
+    return f"{label}, taken for {predicted}"
 
 
 def _flat(lines: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:

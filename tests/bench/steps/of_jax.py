@@ -9,40 +9,29 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxseg.core import trees
 from jaxseg.models import initial, stacking
 from jaxseg.models import model as models
-from jaxseg.tasks import build, objective
+from jaxseg.tasks import build, simmim
 from jaxseg.train import optim, programs, state
 from tests.bench.steps import networks, worker
 
 
 @dataclasses.dataclass(frozen=True)
-class SimMIM(objective.Objective):
-    """L1 on the pixels of masked patches (arXiv:2111.09886)."""
+class Given(simmim.SimMIM):
+    """With the masks of the batch: PyTorch has the same."""
 
-    name = "simmim"
-
-    def inputs(self, batch):
-        """The mask tokens' places."""
-        return {"mask": batch["mask"]}
-
-    def loss(self, outputs, batch, totals=None):
-        """Outputs [B, H, W, 3] and the image itself."""
-        cell = np.ones((worker.PATCH, worker.PATCH), np.float32)
-        mask = batch["mask"].astype(jnp.float32)
-        masked = jax.vmap(jnp.kron, (0, None))(mask, cell)[..., None]
-        errors = jnp.abs(outputs - batch["image"])
-        return jnp.sum(errors * masked) / (3 * jnp.sum(masked)), {}
+    def prepare(self, batch, rng):
+        """Masked patches keep their pixels, which the backbone does not see."""
+        return batch | {"whole": batch["image"]}
 
 
 def parts(network, dtype):
     """(model, objective) of a network."""
     section = {"backbone": network.backbone, "head": network.head, "dtype": dtype}
     if network.task == "simmim":
-        task = SimMIM(network.outputs)
+        task = Given(network.outputs, worker.PATCH)
         return models.build_model(section, head_outputs=task.heads), task
     return build.network(section, {"name": network.task}, network.outputs)
 

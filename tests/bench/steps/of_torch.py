@@ -59,10 +59,8 @@ def problem(network, device):
     image = torch.from_numpy(batch["image"]).permute(0, 3, 1, 2).contiguous()
     inputs, task = [image.to(device)], network.task
     if task == "simmim":
-        mask = torch.from_numpy(batch["mask"]).to(device)
-        pixels = mask.repeat_interleave(worker.PATCH, 1)
-        pixels = pixels.repeat_interleave(worker.PATCH, 2)[:, None]
-        inputs.append(mask)
+        pixels = torch.from_numpy(batch["mask"]).to(device)[:, None]
+        inputs.append(pixels[:, 0, :: worker.PATCH, :: worker.PATCH])
         loss = lambda y: ((y - inputs[0]).abs() * pixels).sum() / (3 * pixels.sum())
     elif task == "detection":
         targets = encoded(batch, network.size // 4, network.outputs)

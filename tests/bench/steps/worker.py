@@ -31,7 +31,8 @@ def batch(network: networks.Network) -> dict[str, np.ndarray]:
         made["label"] = rng.integers(0, network.outputs, count)
     elif network.task == "simmim":
         cells = (count, size // PATCH, size // PATCH)
-        made["mask"] = rng.uniform(size=cells) < 0.6
+        mask = rng.uniform(size=cells) < 0.6
+        made["mask"] = mask.repeat(PATCH, axis=1).repeat(PATCH, axis=2)
     else:
         corner = rng.uniform(0, 0.5, (count, networks.BOXES, 2))
         extent = rng.uniform(0.1, 0.5, corner.shape)
