@@ -15,6 +15,7 @@ from jaxseg.report import (
     costs,
     figures,
     gains,
+    heatmap,
     measured,
     pictures,
     rows,
@@ -246,7 +247,7 @@ def _grid(
         "headline": headline(gain_rows)
         if grid.compares
         else _alone(_scores(own), left_out),
-        "heatmap": figures.heatmap(grid) if grid.compares and grid.targets else "",
+        "heatmap": heatmap.heatmap(grid) if grid.compares and grid.targets else "",
         "scores": [] if grid.compares else _scores(own),
         "summary": _summary(gain_rows),
         "best": _summary(gain_rows, best=True),

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from jaxseg.report import figures, gains, rows, tables, texts, workdir
+from jaxseg.report import figures, gains, heatmap, rows, tables, texts, workdir
 from tests.report import workdirs
 
 
@@ -80,7 +80,7 @@ def test_real_sets_are_marked_among_embedded_ones(tmp_path):
     found = gains.gains(rows.results(study))
     (grid,) = tables.grids(found, rows.planned(study))
     assert [target.label for target in grid.targets] == ["camvid (real)", "night"]
-    assert "camvid (real)" in texts.terminal(grid) + figures.heatmap(grid)
+    assert "camvid (real)" in texts.terminal(grid) + heatmap.heatmap(grid)
 
 
 def test_markdown(grid):
@@ -117,8 +117,8 @@ def test_terminal_fits_its_width(grid):
 
 
 def test_heatmap_holds_every_number(grid):
-    svg = figures.heatmap(grid)
-    assert svg.startswith("<svg") and svg == figures.heatmap(grid)
+    svg = heatmap.heatmap(grid)
+    assert svg.startswith("<svg") and svg == heatmap.heatmap(grid)
     for text in (">+33.5<", ">failed<", ">driving<", ">0.300<", ">pending<"):
         assert text in svg
     assert "driving_day → night: +33.5 % (95 % interval" in svg
@@ -183,7 +183,7 @@ def test_each_metric_has_a_table_and_each_protocol_a_row(tmp_path):
     assert "[1] AP at 0.5, NMS 0.3\n[2] AP at 0.5, no NMS" in text
     assert "+46.8" not in text and "(AP50)" in text and text.count("voc [") == 2
     assert "protocol: COCO, AP 0.5 to 0.95" in texts.terminal(grids[1])
-    assert "voc [2]" in figures.heatmap(grids[0])
+    assert "voc [2]" in heatmap.heatmap(grids[0])
 
 
 def test_what_has_not_run_has_no_metric_and_waits_with_its_target(tmp_path):
@@ -214,7 +214,7 @@ def test_one_baseline_is_printed_only_where_all_cells_share_their_seeds(tmp_path
     found, (grid,) = of(tmp_path, *cells)
     by_source = {row["source"]: row["baseline"] for row in found}
     assert by_source == pytest.approx({"day": 0.08**0.5, "reef": 0.4})
-    assert texts.texts(grid)[0][2] == "varies" and ">varies<" in figures.heatmap(grid)
+    assert texts.texts(grid)[0][2] == "varies" and ">varies<" in heatmap.heatmap(grid)
     _, (grid,) = of(tmp_path / "b", *cells[:4])
     assert texts.texts(grid)[0][2] == "0.283"
 
@@ -231,7 +231,7 @@ def test_a_baseline_that_has_not_learned_is_grey_and_said_in_words(tmp_path):
     text = texts.terminal(grid)
     assert "(not learned)" in text and "dogs: baseline not learned: 0.02" in text
     assert "+100.0" in text and "+1400" not in text
-    svg = figures.heatmap(grid)
+    svg = heatmap.heatmap(grid)
     assert "#dfe3e8" in svg and "day → dogs: not learned; AP50 0.3000" in svg
 
 
