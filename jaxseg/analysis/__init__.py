@@ -12,4 +12,4 @@ small, see transfer/smoke.py.
 """
 
 # Used by several, itself none.
-SHARED = ("batch_statistics", "features", "pixels", "tools")
+SHARED = ("batch_statistics", "features", "pixels", "saliency", "tools")

@@ -150,21 +150,40 @@ def _seen(
             yield example, own, int(predicted[row])
 
 
-def _maps(model: Any, batch: Batch, of: str) -> tuple[np.ndarray, np.ndarray]:
-    """(predicted classes [B], maps float32 [B, H, W] as large as the images)."""
-    image = jnp.asarray(batch["image"])
+def heat(
+    model: Any,
+    image: Float[Array, "b h w c"],
+    classes: Int[Array, " b"] | None = None,
+) -> Float[Array, "b h w"]:
+    """`cam` of normalized images and classes, by default predicted ones, in the size of
+    the images.
+    """
+    return _heat_and_predicted(model, image, classes)[0]
+
+
+def _heat_and_predicted(
+    model: Any, image: Array, classes: Array | None
+) -> tuple[Array, Array]:
     padded = ops.pad_to_multiple(image, model.multiple)
     *others, deepest = model.features(padded)
     head = lambda x: model.from_maps((*others, x), padded.shape[1:3])
-    logits = head(deepest)
-    predicted = jnp.argmax(logits, axis=-1)
-    if of == LABEL:
-        _check_labels(batch["label"][batch["valid"]], logits.shape[-1])
-    classes = predicted if of == PREDICTED else jnp.asarray(batch["label"])
-    heat = cam(deepest, head, classes)[..., None]
-    heat = ops.resize_bilinear(heat, padded.shape[1:3])
+    predicted = jnp.argmax(head(deepest), axis=-1)
+    heat = cam(deepest, head, predicted if classes is None else classes)
     rows, columns = image.shape[1:3]
-    return np.asarray(predicted), np.asarray(heat)[:, :rows, :columns, 0]
+    whole = ops.resize_bilinear(heat[..., None], padded.shape[1:3])
+    return whole[:, :rows, :columns, 0], predicted
+
+
+def _maps(model: Any, batch: Batch, of: str) -> tuple[np.ndarray, np.ndarray]:
+    """(predicted classes [B], maps float32 [B, H, W] as large as the images)."""
+    classes = None
+    if of == LABEL:
+        outputs = model.manifest["outputs"][model.head]
+        _check_labels(batch["label"][batch["valid"]], outputs)
+        classes = jnp.asarray(batch["label"])
+    image = jnp.asarray(batch["image"])
+    heat, predicted = _heat_and_predicted(model, image, classes)
+    return np.asarray(predicted), np.asarray(heat)
 
 
 def _check_labels(labels: np.ndarray, count: int) -> None:

@@ -1,11 +1,16 @@
 """Pseudo labels of labelled images: ranks of saliency, 0 to 9 (PSSL: "end-to-end pre-
 training on pseudo semantic segmentation labels", Machine Learning 112, 2023).
 
-images/SPLIT/CLASS/NAME.jpg and, of the same size, deciles/SPLIT/CLASS/NAME.png with 8
-bits a pixel, or both without SPLIT; splits are those of the deciles, as image_folder
-names them. The pixels of the highest decile have the class of the image, the others are
-background (section 4.1). Classes are the folders in classes.txt, one per line, or else
-all, sorted, which is the order of ILSVRC. `write` makes such PNG files.
+Of the variant `images`: images/SPLIT/CLASS/NAME.jpg and, of the same size,
+deciles/SPLIT/CLASS/NAME.png with 8 bits a pixel, or both without SPLIT; splits are
+those of the deciles, as image_folder names them. The pixels of the highest decile have
+the class of the image, the others are background (section 4.1). Classes are the folders
+in classes.txt, one per line, or else all, sorted, which is the order of ILSVRC. `write`
+makes such PNG files.
+
+Of the variant `shards`: files as `shards` has them, whose records hold `image`, the
+bytes of an image file, `deciles`, those of a PNG, and `label`, the number of a class
+from 0 on, in the order of classes.txt. The kind `pseudo` makes them.
 """
 
 import dataclasses
@@ -21,7 +26,7 @@ from jaxseg.core import errors, image_files
 from jaxseg.core.types import Example
 from jaxseg.data import subsets
 from jaxseg.data.dataset import IGNORE, Dataset
-from jaxseg.data.datasets import image_folder, table
+from jaxseg.data.datasets import image_folder, shards, table
 from jaxseg.data.readers import class_names, labelled_images, mask_files
 
 DATASETS = {
@@ -36,6 +41,11 @@ DATASETS = {
         "saliency; root is the folder that holds images/ and deciles/.",
     )
 }
+DATASETS["shards"] = dataclasses.replace(
+    DATASETS["images"],
+    obtain="Your own shards of images, their deciles and classes; root is the folder "
+    "that holds them.",
+)
 PLACES = ("images",)
 BACKGROUND = "background"
 TOP = 9
@@ -67,13 +77,34 @@ class Records(Sequence):
 
     def __getitem__(self, index: int) -> Ranked:
         name, label = self._labelled[index]
-        classes = [0] * (TOP + 1)
-        for deciles, value in ((self._foreground, label), (self._ignored, IGNORE)):
-            for decile in deciles:
-                classes[decile] = value
         names = zip(self._folders, (name, _png(name)))
         paths = [(PurePosixPath(folder) / file).as_posix() for folder, file in names]
-        return Ranked(*paths, tuple(classes))
+        return Ranked(*paths, _each(label, self._foreground, self._ignored))
+
+
+class Packed(NamedTuple):
+    """One record of the variant `shards`."""
+
+    record: shards.Record
+    classes: tuple[int, ...]  # of each decile
+
+
+class PackedRecords(Sequence):
+    """Records of shards."""
+
+    def __init__(
+        self, found: shards.Shards, foreground: Sequence[int], ignored: Sequence[int]
+    ):
+        self._found = found
+        self._foreground, self._ignored = tuple(foreground), tuple(ignored)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, index: int) -> Packed:
+        record = self._found[index]
+        label = shards.label_of(record) + 1
+        return Packed(record, _each(label, self._foreground, self._ignored))
 
 
 def records(
@@ -85,32 +116,45 @@ def records(
     deciles: str = "deciles",
     foreground: Sequence[int] = (TOP,),
     ignored: Sequence[int] = (),
-) -> Sequence[Ranked]:
-    """The images of a split, by class and name.
+) -> Sequence[Ranked] | Sequence[Packed]:
+    """The images of a split, by class and name; of shards as they lie there.
 
     images, deciles: their folders, below root or, with outside=True, anywhere: "." and
     an absolute path add deciles to an existing tree of images. foreground: deciles of
     the image's class; ignored: deciles that are neither that nor background.
     """
     _check_deciles(foreground, ignored)
+    if variant == "shards":
+        found = shards.Shards(root, shards.find_shards(root)[split])
+        return PackedRecords(found, foreground, ignored)
     labelled = _splits(root / images, root / deciles, root)[split]
     return Records(labelled, (images, deciles), foreground, ignored)
 
 
-def parse(record: Ranked, root: Path, variant: str) -> Example:
-    mask_files.check_size(root, record.image, record.deciles, "deciles")
-    path = root / record.deciles
-    ranks = image_files.read_ids(path)
+def parse(record: Ranked | Packed, root: Path, variant: str) -> Example:
+    if isinstance(record, Packed):
+        image, own = shards.image_of(record.record), record.record.id
+        ranks, where = shards.ids_of(record.record, "deciles"), own
+        if ranks.shape != image.shape[:2]:
+            raise errors.UserError(
+                f"{own}: found deciles of {list(ranks.shape)}, allowed is "
+                f"{list(image.shape[:2])}, the size of the image. Fix: write it anew."
+            )
+    else:
+        mask_files.check_size(root, record.image, record.deciles, "deciles")
+        where = root / record.deciles
+        ranks, image = (
+            image_files.read_ids(where),
+            image_files.read(root / record.image),
+        )
+        own = "/".join(PurePosixPath(record.image).parts[-2:])
     if ranks.min() < 0 or ranks.max() > TOP:
         raise errors.UserError(
-            f"{path}: found the values {ranks.min()} to {ranks.max()}; allowed are 0 "
+            f"{where}: found the values {ranks.min()} to {ranks.max()}; allowed are 0 "
             f"to {TOP}, the decile of each pixel. Fix: write the deciles anew."
         )
-    return {
-        "image": image_files.read(root / record.image),
-        "segmentation": np.array(record.classes, np.int32)[ranks],
-        "id": "/".join(PurePosixPath(record.image).parts[-2:]),
-    }
+    segmentation = np.array(record.classes, np.int32)[ranks]
+    return {"image": image, "segmentation": segmentation, "id": own}
 
 
 def describe(
@@ -118,6 +162,10 @@ def describe(
 ) -> Dataset:
     """The variant's facts with the splits and classes of these folders."""
     facts = DATASETS[variant]
+    if variant == "shards":
+        packed = shards.describe("classification", root, classes=(), ids=None)
+        names = (BACKGROUND, *packed.classes)
+        return dataclasses.replace(facts, splits=packed.splits, classes=names)
     names = (BACKGROUND, *_classes(root / images, root / deciles, root))
     splits = _splits(root / images, root / deciles, root)
     return dataclasses.replace(
@@ -130,7 +178,9 @@ def describe(
 def files(
     root: Path, *, images: str, deciles: str, **_: Any
 ) -> tuple[list[str], list[str]]:
-    """The images, and the deciles and classes.txt."""
+    """The images, and the deciles and classes.txt; of shards all as labels."""
+    if any(shards.FILE.fullmatch(path.name) for path in root.iterdir()):
+        return shards.files(root)
     homes = _homes(root / deciles).values()
     both = []
     for tree in (images, deciles):
@@ -145,6 +195,17 @@ def write(path: Path, deciles: np.ndarray) -> None:
     assert deciles.ndim == 2 and deciles.dtype == np.uint8 and deciles.max() <= TOP
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(image_files.encode_png(deciles))
+
+
+def _each(
+    label: int, foreground: Sequence[int], ignored: Sequence[int]
+) -> tuple[int, ...]:
+    """The class of each decile."""
+    classes = [0] * (TOP + 1)
+    for deciles, value in ((foreground, label), (ignored, IGNORE)):
+        for decile in deciles:
+            classes[decile] = value
+    return tuple(classes)
 
 
 def _check_deciles(foreground: Sequence[int], ignored: Sequence[int]) -> None:

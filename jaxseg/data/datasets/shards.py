@@ -94,16 +94,31 @@ def records(
 
 
 def parse(record: Record, root: Path, variant: str) -> Example:
-    example = {"image": _decode(record, "image", _read_image), "id": record.id}
+    example = {"image": image_of(record), "id": record.id}
     if variant == "segmentation":
-        return example | {"segmentation": _decode(record, "mask", _read_ids)}
+        return example | {"segmentation": ids_of(record, "mask")}
+    return example | {"label": np.asarray(label_of(record), np.int32)}
+
+
+def image_of(record: Record) -> np.ndarray:
+    """uint8 [H, W, 3]."""
+    return _decode(record, "image", _read_image)
+
+
+def ids_of(record: Record, name: str) -> np.ndarray:
+    """int32 [H, W] of a PNG."""
+    return _decode(record, name, _read_ids)
+
+
+def label_of(record: Record) -> int:
+    """The number of the class."""
     label = _value(record, "label")
     if not isinstance(label, int | np.integer):
         raise errors.UserError(
             f"{record.id}: label is {label!r}; allowed is the number of a class. Fix: "
             "write numbers, and the names in classes.txt."
         )
-    return example | {"label": np.asarray(label, np.int32)}
+    return int(label)
 
 
 def describe(variant: str, root: Path, **options: Any) -> Dataset:
@@ -149,20 +164,25 @@ def write(
     kind: str = ARRAY_RECORD,
 ) -> None:
     """Writes dicts of `image` (bytes of a file), `mask` (bytes) or `label` (int), and
-    optionally `id` (str), evenly to `shards` files."""
+    optionally `id` (str) and more, evenly to `shards` files."""
     borders = np.linspace(0, len(values), shards + 1).astype(int)
     for number, (start, end) in enumerate(itertools.pairwise(borders)):
         path = root / f"{split}-{number:05d}-of-{shards:05d}.{kind}"
         rows = [values[index] for index in range(start, end)]
-        if kind == PARQUET:
-            arrow, parquet = _pyarrow(path)
-            rows = arrow.Table.from_pylist([dict(row) for row in rows])
-            parquet.write_table(rows, path, row_group_size=100)
-            continue
-        writer = _array_record().ArrayRecordWriter(str(path), "group_size:1")
-        for row in rows:
-            writer.write(msgpack.packb(dict(row)))
-        writer.close()
+        write_file(path, rows)
+
+
+def write_file(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes one file; Parquet where its name ends so, else ArrayRecord."""
+    if path.suffix == f".{PARQUET}":
+        arrow, parquet = _pyarrow(path)
+        table_ = arrow.Table.from_pylist([dict(row) for row in rows])
+        parquet.write_table(table_, path, row_group_size=100)
+        return
+    writer = _array_record().ArrayRecordWriter(str(path), "group_size:1")
+    for row in rows:
+        writer.write(msgpack.packb(dict(row)))
+    writer.close()
 
 
 def _check_whole(root: Path, split: str, matches: Sequence[re.Match]) -> None:

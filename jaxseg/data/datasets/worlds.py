@@ -184,6 +184,15 @@ DATASETS = {
     ),
 }
 
+# What the thing of each picture of `websearch` hides of the page.
+DATASETS["websearch_masks"] = dataclasses.replace(
+    DATASETS["websearch"],
+    fields=("image", "label", "segmentation"),
+    classes=("page", *websearch.CLASSES),
+    palette=studies.palette(1 + len(websearch.CLASSES), 0.0),
+    background=0,
+)
+
 # The worlds behind each class of the data sets of scenes.
 SCENES = {
     "scenes_domains": {
@@ -212,6 +221,8 @@ PICTURES = {
     for kind in ("binary", "breeds")
     for scene in ("dogs", "insects")
 }
+# {data set: that with the same pictures, which is drawn without its labels}.
+STREAMS = {"websearch_masks": "websearch"}
 # mean and std: of the first 150 training images.
 DATASETS |= studies.DATASETS | {
     "scenes_domains": studies.sheet(
@@ -285,7 +296,9 @@ def render(
     variant = PICTURES.get(variant, variant)
     with_car = studies.PATCHES.get(variant)
     # Of one index the patches are the same, if the first one shows a car.
-    stream = variant if with_car is None else "traffic_patches"
+    stream = (
+        "traffic_patches" if with_car is not None else STREAMS.get(variant, variant)
+    )
     rng = np.random.default_rng([zlib.crc32(f"{stream}/{split}".encode()), index])
     if with_car is not None:
         return traffic.patch(rng, size, with_car=with_car)

@@ -50,7 +50,7 @@ def page(canvas, rng) -> None:
         canvas.paint(scrap, textures.tint(rng, (0.0, 0.8), (0.2, 1.0)))
 
 
-def draw(canvas, rng) -> int:
+def draw(canvas, rng, masks=False) -> int:
     """Paints one thing; returns its class."""
     label = int(rng.integers(len(CLASSES)))
     page(canvas, rng)
@@ -67,11 +67,16 @@ def draw(canvas, rng) -> int:
     light = textures.unit(1 - 0.5 * (u + v))
     colour = textures.times(textures.mix(first, second, share), light)
     body = outline(OUTLINES[label // len(FINISHES)], u, v)
-    canvas.paint(body * size, colour)
+    canvas.paint(body * size, colour, CLASSES[label] if masks else None)
     camera.light(canvas, textures.tint(rng, (0.0, 0.2), (0.8, 1.2)))
     canvas.image[:] = camera.blur(canvas.image, rng.uniform(0.002, 0.009))
     camera.grain(canvas, rng, rng.uniform(0.005, 0.03))
     return label
 
 
-SCENES = {"": draw}  # the world has one data set
+def masked(canvas, rng) -> int:
+    """The same pictures with a mask of the thing; class 0 is the page."""
+    return 1 + draw(canvas, rng, masks=True)
+
+
+SCENES = {"": draw, "masks": masked}
