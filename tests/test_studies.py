@@ -39,7 +39,7 @@ def official_sets(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.release  # beside that of the decoder study
+@pytest.mark.release  # beside that of the SimMIM study
 def test_chairs_of_the_paper(official_sets, tmp_path):
     """All networks, sets, starts and measurements; the report judges each claim."""
     table = smoke.run("chairs.py:paper,smoke", tmp_path)
@@ -123,6 +123,7 @@ def test_steps_of_the_full_size(name, more, millions, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.release  # beside that of the SimMIM study
 def test_decoders_of_the_paper(tmp_path, monkeypatch):
     """All sets, pretexts, starts and measurements; the report judges each claim."""
     six.write(tmp_path / "data")

@@ -92,8 +92,8 @@ def overlap(
     """IoU with the object, of the pixels that have a label; None without an object."""
     known = mask != IGNORE
     there = known & (mask != background)
-    union = np.count_nonzero((found | there) & known)
-    return np.count_nonzero(found & there) / union if there.any() else None
+    union = ((found | there) & known).sum()
+    return int((found & there).sum()) / int(union) if there.any() else None
 
 
 def _rows(
@@ -104,7 +104,7 @@ def _rows(
         top = saliency.deciles(heat) == saliency.TOP
         row = {"map": name, "iou": None, "disc": None}
         if top.any():
-            middle = disc(top.shape, np.count_nonzero(top))
+            middle = disc(top.shape, int(top.sum()))
             row["iou"] = overlap(top, mask, background)
             row["disc"] = overlap(middle, mask, background)
         yield row

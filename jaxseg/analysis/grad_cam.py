@@ -153,37 +153,37 @@ def _seen(
 def heat(
     model: Any,
     image: Float[Array, "b h w c"],
-    classes: Int[Array, " b"] | None = None,
+    classes: Int[Array, " b"],
 ) -> Float[Array, "b h w"]:
-    """`cam` of normalized images and classes, by default predicted ones, in the size of
-    the images.
-    """
-    return _heat_and_predicted(model, image, classes)[0]
+    """`cam` of normalized images, in their size."""
+    return _looked_at(model, image, lambda logits: classes)[0]
 
 
-def _heat_and_predicted(
-    model: Any, image: Array, classes: Array | None
+def _looked_at(
+    model: Any, image: Array, choose: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
+    """(maps [B, H, W], logits [B, K]) of the classes that are chosen by the logits."""
     padded = ops.pad_to_multiple(image, model.multiple)
     *others, deepest = model.features(padded)
     head = lambda x: model.from_maps((*others, x), padded.shape[1:3])
-    predicted = jnp.argmax(head(deepest), axis=-1)
-    heat = cam(deepest, head, predicted if classes is None else classes)
+    logits = head(deepest)
+    small = cam(deepest, head, choose(logits))[..., None]
     rows, columns = image.shape[1:3]
-    whole = ops.resize_bilinear(heat[..., None], padded.shape[1:3])
-    return whole[:, :rows, :columns, 0], predicted
+    whole = ops.resize_bilinear(small, padded.shape[1:3])
+    return whole[:, :rows, :columns, 0], logits
 
 
 def _maps(model: Any, batch: Batch, of: str) -> tuple[np.ndarray, np.ndarray]:
     """(predicted classes [B], maps float32 [B, H, W] as large as the images)."""
-    classes = None
-    if of == LABEL:
-        outputs = model.manifest["outputs"][model.head]
-        _check_labels(batch["label"][batch["valid"]], outputs)
-        classes = jnp.asarray(batch["label"])
-    image = jnp.asarray(batch["image"])
-    heat, predicted = _heat_and_predicted(model, image, classes)
-    return np.asarray(predicted), np.asarray(heat)
+
+    def choose(logits: Array) -> Array:
+        if of == PREDICTED:
+            return jnp.argmax(logits, axis=-1)
+        _check_labels(batch["label"][batch["valid"]], logits.shape[-1])
+        return jnp.asarray(batch["label"])
+
+    heat, logits = _looked_at(model, jnp.asarray(batch["image"]), choose)
+    return np.asarray(jnp.argmax(logits, axis=-1)), np.asarray(heat)
 
 
 def _check_labels(labels: np.ndarray, count: int) -> None:

@@ -146,18 +146,9 @@ def test_how_soon_a_plateau_is_reached(values, doublings):
     np.testing.assert_allclose(found[3], doublings)
 
 
-@pytest.mark.parametrize(
-    "changes, words",
-    [
-        (dict(error=1.1), "the mean colour of all images by -11.5"),
-        (
-            dict(error=0.2, visible=0.2),
-            "the mean colour of what is visible of an image",
-        ),
-    ],
-)
-def test_a_pretraining_that_was_not_learned_is_left_out(tmp_path, changes, words):
-    report, lines = judged(tmp_path, **changes)
+def test_a_pretraining_that_was_not_learned_is_left_out(tmp_path):
+    report, lines = judged(tmp_path, error=1.1)
+    words = "the mean colour of all images by -11.5"
     assert {line["verdict"] for line in lines.values()} == {claims.UNLEARNED}
     why = f"after 450 images the squared error of the filling is below that of {words}"
     assert why in lines["S1"]["measured"]

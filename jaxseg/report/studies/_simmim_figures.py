@@ -70,8 +70,8 @@ def _pretrainings(view: View) -> Table:
     names = {
         over: (f"below {short}, %", f"{short}: lower end")
         for over, short in (
-            ("filled_masked", "mean colour"),
-            ("visible_masked", "own mean colour"),
+            (cells.MEAN, "mean colour"),
+            (cells.OWN_MEAN, "own mean colour"),
         )
     }
     top1 = "accuracy on scenes, %"
@@ -100,7 +100,8 @@ def _pretrainings(view: View) -> Table:
             "By how much the squared error on masked patches of held-out images is "
             "below that of one colour: the mean of all images, and that of what is "
             "visible of the image itself. Lower ends are of 95 % intervals over "
-            "images; a pretraining counts as learned where both are above 0.",
+            "images; a pretraining counts as learned where the first is above 0. Where "
+            "the second is not, it has learned colours and little of shapes.",
         ),
         over="trainings",
     )

@@ -25,7 +25,7 @@ PAPER = "Branyicskai-Nagy, Investigating Self-Supervised Pre-training (UCL)"
 POINTS = claims.ABOVE + claims.ENDS.format(ends="ends below 1 point")
 GATE = (
     "; a pretraining counts where its squared error on masked patches is below that of "
-    "the mean colour, of all images and of what is visible of each"
+    "the mean colour"
 )
 GAIN = (
     "mIoU of fine-tunings with pretraining minus that of random weights, by seed, "
