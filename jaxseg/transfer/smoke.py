@@ -29,7 +29,7 @@ def small(stages: Mapping[str, Section]) -> dict[str, dict[str, Any]]:
     Imported weights stay, so give those of tiny networks.
     """
     inner = {name for stage in stages.values() for name in _parents(stage)}
-    rules = {"train": _training, "measure": _measurement}
+    rules = {"train": _training, "measure": _measurement, "pseudo": _explanation}
     changed = {
         name: {**stage, **rules.get(stage["kind"], dict)(stage)}
         for name, stage in stages.items()
@@ -108,6 +108,10 @@ def _data(section: Section) -> dict[str, Any]:
     if section.get("mix"):
         few["mix"] = [_data(one) for one in section["mix"]]
     return few
+
+
+def _explanation(stage: Section) -> dict[str, Any]:
+    return dict(data=_data(stage["data"]), method={**stage["method"], "samples": STEPS})
 
 
 def _measurement(stage: Section) -> dict[str, Any]:
