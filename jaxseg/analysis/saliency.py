@@ -136,7 +136,7 @@ class Explainer:
                 "allowed is classification. Fix: a parent that is a classifier"
             )
         self._model, self._method = model, method
-        self._classes = _places(model, names)
+        self._classes = places(model, names)
         self._normalize = model.prediction["normalize"]
         self._letterbox = transforms.Letterbox(
             *model.prediction["size"], fill=self._normalize.mean
@@ -208,8 +208,10 @@ class Explainer:
         return gradient(score, image)
 
 
-def _places(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
-    """The output of the model for each class of the data."""
+def places(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """The output of the model for each class of the data, -1 for one it does not know;
+    UserError where it knows none.
+    """
     known = model.manifest.get("classes")
     if not known:
         outputs = model.manifest["outputs"][model.head]
@@ -219,8 +221,8 @@ def _places(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
                 f"the data {len(names)} classes. Fix: data with its classes"
             )
         return np.arange(outputs)
-    places = {name: place for place, name in enumerate(known)}
-    missing = [name for name in names if name not in places]
+    own = {name: place for place, name in enumerate(known)}
+    missing = [name for name in names if name not in own]
     if len(missing) == len(names):
         raise lookup.unknown(names[0], known, kind="class", where=str(model.folder))
-    return np.array([places.get(name, -1) for name in names])
+    return np.array([own.get(name, -1) for name in names])

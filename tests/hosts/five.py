@@ -72,6 +72,14 @@ def get_config(arg):
         "ema": 0.9,
         "run": {"log_every": 1, "mesh": {"fsdp": 8}},
     }
+    stages["explained"] = {
+        "kind": "pseudo",
+        "parents": {"model": "classification"},
+        "data": {"name": "worlds/websearch", "count": 11},
+        "method": {"samples": 2},
+        "batch_size": 2,
+        "per_shard": 6,
+    }
     stages["sliding"] = train("segmentation", DAY, LINEAR)
     windows = {"count": 2, "protocol": {"mode": "sliding"}}
     stages["sliding"]["evaluations"] = {"validation": windows}

@@ -8,6 +8,7 @@ import pytest
 
 from jaxseg.core import hashing, jsonl, trees
 from jaxseg.core import manifest as manifests
+from jaxseg.data import source as source_lib
 from jaxseg.transfer import artifact
 from tests.hosts import processes
 
@@ -68,6 +69,26 @@ def test_the_same_key_losses_and_metrics(both, stages, stage):
         for manifest in (alone, shared)
     )
     assert metrics and theirs == pytest.approx(metrics, abs=1e-4)
+
+
+@pytest.mark.release  # beside the tests of the kind in one process
+def test_the_same_pseudo_labels(tmp_path, user_cache):
+    """Each process explains a share of every batch; both know all of them."""
+    found = []
+    for devices, count in ((8, 1), (4, 2)):
+        workdir = tmp_path / str(count)
+        stages = ("classification", "explained")
+        for code, text in processes.ended(start(workdir, stages, devices, count), 900):
+            assert code == 0, text
+        (root,) = workdir.glob("artifacts/*/dataset")
+        found.append(source_lib.open("deciles/shards", split="train", root=root))
+    alone, shared = found
+    assert len(alone) == len(shared) == 11
+    for one, other in zip(alone, shared):
+        assert one["id"] == other["id"]
+        np.testing.assert_array_equal(one["image"], other["image"])
+        same = one["segmentation"] == other["segmentation"]
+        assert same.mean() > 0.99  # sums of other orders: ranks at a border may swap
 
 
 def wait_for(workdir, step, started):

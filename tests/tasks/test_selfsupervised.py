@@ -6,12 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import errors, jsonl
+from jaxseg.core import errors
 from jaxseg.losses import contrastive
 from jaxseg.tasks import build, conrec, masking
-from jaxseg.transfer import run as runs
-from jaxseg.transfer import store
 from tests import tiny
+from tests.tasks import pretexts
 
 SHAPE = (6, 2, 40, 50, 3)  # images, views, height, width, channels
 BACKBONE = {"name": "unet", "variant": "tiny"}
@@ -139,21 +138,8 @@ def test_a_training_and_what_starts_from_it(name, tmp_path):
         run={"log_every": 1},
         evaluations={"validation": {"count": 3}},
     )
-    target = tiny.train(
-        model={"backbone": BACKBONE, "head": {"name": "unet"}},
-        steps=1,
-        parents={"start": "pretext"},
-        starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
-    )
-    stages = {"pretext": pretext, "target": target}
-    outcome = runs.run({"stages": stages}, tmp_path)
-    assert outcome.ok, outcome.errors
-    box, plan = store.Store(tmp_path), tiny.plan({"stages": stages}).by_name
-    folder = box.folder(plan["pretext"].key)
-    rows = jsonl.read(folder / "metrics.jsonl")
-    losses = [row["loss"] for row in rows if row["kind"] == "train"]
+    model = {"backbone": BACKBONE, "head": {"name": "unet"}}
+    losses, metrics = pretexts.trained(pretext, model, tmp_path)
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
-    (metric,) = (
-        m for m in box.manifest(plan["pretext"].key)["metrics"] if m["headline"]
-    )
+    (metric,) = (m for m in metrics if m["headline"])
     assert metric["name"] == "loss" and 0 < metric["value"] < 100

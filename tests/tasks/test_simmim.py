@@ -6,13 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.core import errors, jsonl
+from jaxseg.core import errors
 from jaxseg.models import freezing, layers, stacking
 from jaxseg.models import model as models
 from jaxseg.tasks import build, simmim
-from jaxseg.transfer import run as runs
-from jaxseg.transfer import store
 from tests import tiny
+from tests.tasks import pretexts
 
 VIT = {"name": "vit", "variant": "tiny", "patch": 8, "mask_token": True}
 MODEL = {"backbone": VIT, "head": {"name": "simmim"}}
@@ -121,21 +120,9 @@ def test_a_training_and_what_starts_from_it(tmp_path):
         run={"log_every": 1},
         evaluations={"validation": {"count": 3}},
     )
-    target = tiny.train(
-        model={"backbone": VIT, "head": {"name": "simmim"}},
-        steps=1,
-        parents={"start": "pretext"},
-        starts=[{"parent": "start", "take": {"backbone": "backbone"}}],
-    )
-    stages = {"pretext": pretext, "target": target}
-    outcome = runs.run({"stages": stages}, tmp_path)
-    assert outcome.ok, outcome.errors
-    box, plan = store.Store(tmp_path), tiny.plan({"stages": stages}).by_name
-    folder = box.folder(plan["pretext"].key)
-    rows = jsonl.read(folder / "metrics.jsonl")
-    losses = [row["loss"] for row in rows if row["kind"] == "train"]
+    model = {"backbone": VIT, "head": {"name": "simmim"}}
+    losses, metrics = pretexts.trained(pretext, model, tmp_path)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
-    metrics = box.manifest(plan["pretext"].key)["metrics"]
     (metric,) = (m for m in metrics if m["headline"])
     (filled,) = (m["value"] for m in metrics if m["name"] == "mean_color")
     assert metric["name"] == "loss" and 0 < metric["value"] < 0.97 * filled
