@@ -75,6 +75,7 @@ def test_masks_of_two_values_with_one_stray_id(real_data, tmp_path, newcomer):
     assert newcomer(main.main, "--config=config.py", "--plan")[0] == 0
 
 
+@pytest.mark.release  # beside that of ids, and of VOC's reader
 def test_voc_with_annotations_in_lower_case(real_data, tmp_path, newcomer):
     source, folder = real_data / "bccd", tmp_path / "cells"
     names = sorted(path.stem for path in (source / "JPEGImages").iterdir())[:10]

@@ -27,7 +27,7 @@ HEADLINES = {
         pytest.param("segmentation", marks=pytest.mark.release),
         "detection",
         pytest.param("keypoints", marks=pytest.mark.release),
-        "depth",
+        pytest.param("depth", marks=pytest.mark.release),
     ],
 )
 def test_two_steps_on_real_samples(task, real_data, tmp_path):

@@ -39,7 +39,7 @@ def test_cells_are_those_of_the_grid(paper, monkeypatch):
     )
     sources = ["random", *map(str, arg["pretraining"])]
     sources += [f"{images} + scenes" for images in arg["pretraining"]]
-    wanted = {(f"{n} images", s): 3 for n in arg["images"] for s in sources}
+    wanted = {(f"{n} images", s): arg["seeds"] for n in arg["images"] for s in sources}
     assert found == wanted
     if paper:  # 2.2: 100 epochs; the table of the encoder
         spec = stages["pets/250/random/seed0"].spec
