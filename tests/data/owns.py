@@ -69,6 +69,7 @@ def shard(root, seed=0):
     for i in range(3):
         rows.append({"image": plain(noise(seed + i)), "label": i % 2})
         rows[-1]["mask"] = plain(noise(seed + i)[..., 0] % 2)
+        rows[-1]["deciles"] = plain(noise(seed + i)[..., 0] % 10)
     root.mkdir(parents=True, exist_ok=True)
     shards.write(root, "train", rows)
     (root / "classes.txt").write_text("x\ny\n")
@@ -108,6 +109,7 @@ OWN = {
         "images/train/dog/b.jpg",
         "deciles/train/dog/b.png",
     ),
+    "deciles/shards": Own(shard, SHARD, text="classes.txt"),
     "depth/folder": Own(depth, "images/1.png", "depth/1.png"),
     "folder/segmentation": Own(
         lambda root: trees.write_folder(root, "abcdef"), "images/c.jpg", "masks/c.png"

@@ -17,7 +17,7 @@ JSON = {  # what is edited there
     "coco/keypoints": (b"left_eye", b"left_ear"),
     "coco/panoptic": (b"rug", b"mat"),
 }
-SAMPLES = ("shards", "tfds")  # whose images lie within other files
+SAMPLES = ("shards", "deciles/shards", "tfds")  # whose images lie within other files
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_a_picture_replaced_by_one_of_its_size(tmp_path, name, label):
         assert any(np.array_equal(e["image"], expected) for e in after[2])
 
 
-@pytest.mark.parametrize("name", ["shards/segmentation", "shards/classification"])
+@pytest.mark.parametrize("name", [n for n in OWN if "shards" in n])
 def test_a_shard_replaced_by_one_of_its_size(tmp_path, name):
     owns.shard(tmp_path)
     path = tmp_path / owns.SHARD

@@ -207,7 +207,7 @@ def _shards(kind):
     def write(root):
         image = containers.png(containers.picture(7))
         mask = containers.png(containers.picture(1, containers.SHAPE))
-        row = {"image": image, "mask": mask, "label": 1, "id": "a"}
+        row = {"image": image, "mask": mask, "deciles": mask, "label": 1, "id": "a"}
         shards.write(root, "train", [row, row, row], kind=kind)
         (root / "classes.txt").write_text("cat\ndog\n")
 
@@ -282,6 +282,7 @@ KITTI = ("training/image_2/{:06}_10.png", "training/semantic/{:06}_10.png")
 MAPILLARY = ("training/images/{}.jpg", "training/labels/{}.png")
 HORSES = ("Data/Horse100/{:04}.jpg", "Data/Horse100/GroundTruth/{:04}.png")
 PETS = {"trainval": [("a_1", 1), ("beagle_2", 5), ("c_3", 37)], "test": [("pug_1", 26)]}
+SHARDS = ("shards/segmentation", "shards/classification", "deciles/shards")
 AB, TINY = {"classes": ["a", "b", "c"]}, {"name": "tiny"}
 MPII_JSON = {"annotations": {"train": "a.json"}}
 # What writes a tree, and how it is opened: (names, options) for the split `train`.
@@ -330,8 +331,8 @@ TREES = [
     (_scannet_raw, ("scannet/40",), {}),
     (_seven_scenes, ("seven_scenes/depth",), {}),
     (_seven_lists, ("seven_scenes/depth",), {}),
-    (_shards("array_record"), ("shards/segmentation", "shards/classification"), {}),
-    (_shards("parquet"), ("shards/segmentation", "shards/classification"), {}),
+    (_shards("array_record"), SHARDS, {}),
+    (_shards("parquet"), SHARDS, {}),
     (areas.write_suim, ("suim/8",), {}),
     (indoor.write_sun, ("sun_rgbd/segmentation", "sun_rgbd/depth"), {}),
     (_sun_published, ("sun_rgbd/depth",), {}),

@@ -5,7 +5,7 @@ agree on out, as a data set of the catalogue (`deciles/shards`).
 import dataclasses
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,11 +122,16 @@ class Pseudo(stages.Kind):
         written = _Shards(context, len(source))
         stop = hosts.Stop(context.interrupted)
         for shard, numbers in enumerate(written.numbers):
-            context.progress(numbers.start, len(source), spec.data.called)
             if stop(shard):
                 raise hooks.Interrupted(f"saved {shard} of {len(written.numbers)}")
-            if not written.whole(shard):
-                written.write(shard, _explained(source, numbers, explain, spec))
+            if written.whole(shard):
+                continue
+            records: list[dict[str, Any]] = []
+            for batch in _explained(source, numbers, explain, spec):
+                records += batch
+                done = numbers.start + len(records)
+                context.progress(done, len(source), spec.data.called)
+            written.write(shard, records)
         counts = written.close(source.dataset.classes)
         if hosts.leads():
             published.finish(context.folder, self.publishes(spec))
@@ -141,10 +146,10 @@ def _explained(
     numbers: range,
     explain: Mapping[str, saliency.Explainer],
     spec: PseudoSpec,
-) -> list[dict[str, Any]]:
-    """The record of each image, on all processes: each makes a share of every batch."""
+) -> Iterator[list[dict[str, Any]]]:
+    """The records of images by batches, of which each process makes a share."""
     place, count = hosts.shard()
-    records, step = [], spec.batch_size * count
+    step = spec.batch_size * count
     for begin in range(numbers.start, numbers.stop, step):
         group = range(begin, min(begin + step, numbers.stop))
         own, found = group[place::count], []
@@ -154,8 +159,7 @@ def _explained(
             for example, heats in zip(examples, maps):
                 found.append(_record(example, heats, spec.stored))
         every = hosts.every(found)
-        records += [every[n % count][n // count] for n in range(len(group))]
-    return records
+        yield [every[n % count][n // count] for n in range(len(group))]
 
 
 def _record(
