@@ -42,15 +42,15 @@ def run(
     models, by role, and MEAN of them all.
 
     iou: of the pixels of the highest decile with the object; disc: of as many pixels
-    in the middle. Only pixels with a label count. None where the map is constant, so
-    that no pixel has the highest decile, or where the mask shows no object.
+    in the middle. Only pixels with a label count. None where no pixel
+    has the highest decile (a constant map, or ties), or the mask shows no object.
 
     The arrays `images` uint8 [N, H, W, 3] and `maps` float32 [N, M + 3, H, W] from 0 to
     1: the models', the mean, its deciles / 9 and the highest one; of images of equal
     size, that of the first.
     """
     source = tools.sources["data"]
-    _check(source.dataset, spec)
+    _check(source.dataset, spec, models)
     explain = {
         role: saliency.Explainer(model, spec.method, source.dataset.classes, spec.seed)
         for role, model in models.items()
@@ -123,8 +123,13 @@ def _fitted(picture: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     return images.resize(picture, others[0].shape[:2]) if others else picture
 
 
-def _check(facts: Dataset, spec: Spec) -> None:
-    """UserError unless the data have what is needed."""
+def _check(facts: Dataset, spec: Spec, models: Mapping[str, Any]) -> None:
+    """UserError unless the data have classes and masks, and no model is called MEAN."""
+    if MEAN in models:
+        raise errors.UserError(
+            f"consensus/parents: found the role {MEAN!r}, which names the mean of all "
+            "maps. Fix: another role"
+        )
     missing = [name for name in NEEDED if name not in facts.fields]
     if missing:
         raise errors.UserError(

@@ -34,11 +34,18 @@ def run(
     models: Mapping[str, Any], spec: Spec, tools: tools_lib.Tools
 ) -> list[dict[str, Any]]:
     """One row {data, images, top1}: the share of the images whose class is found, at
-    one scale. Classes that the data do not have, such as the background, do not vote.
+    one scale, of images with a label; None of none. The background does not vote, nor
+    do classes that the data do not have.
     """
     from jaxseg.data import pipeline  # loads grain: a plan does without
 
     (model,), source = models.values(), tools.sources["data"]
+    if "label" not in source.dataset.fields:
+        raise errors.UserError(
+            f"pixel_vote/data: {spec.data.called} has "
+            f"{', '.join(source.dataset.fields)}; needed is label, one class for each "
+            "image. Fix: a classification set"
+        )
     tools_lib.check_trained(model)
     task = model.objective
     if not isinstance(task, segmentation.Segmentation) or task.binary:
@@ -46,7 +53,9 @@ def run(
             f"pixel_vote: {model.folder} was trained for {task.name}; allowed is "
             "segmentation of several classes. Fix: a parent that is such a segmenter"
         )
-    outputs = jnp.asarray(saliency.places(model, source.dataset.classes))
+    outputs = jnp.asarray(saliency.outputs_of(model, source.dataset.classes))
+    if source.dataset.background is not None:
+        outputs = outputs.at[source.dataset.background].set(-1)
     batches = pipeline.eval_batches(
         source,
         normalize=model.prediction["normalize"],
@@ -63,10 +72,11 @@ def run(
             mean = mean_probability(model.logits(padded), jnp.asarray(batch["scaled"]))
             votes = jnp.where(outputs[None] >= 0, mean[:, outputs], -1.0)
             hit = np.asarray(jnp.argmax(votes, axis=-1)) == batch["label"]
-            found += int(np.sum(hit, where=batch["valid"]))
-            seen += int(batch["valid"].sum())
+            known = batch["valid"] & (batch["label"] < len(outputs))
+            found += int(np.sum(hit, where=known))
+            seen += int(known.sum())
     named = {"analysis": spec.name, "data": spec.data.called}
-    return [named | {"images": seen, "top1": found / seen}]
+    return [named | {"images": seen, "top1": found / seen if seen else None}]
 
 
 @jax.jit

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped, UInt8
 
 from jaxseg.analysis import grad_cam
 from jaxseg.analysis import tools as tools_lib
-from jaxseg.core import binding, errors, images, lookup, rules
+from jaxseg.core import binding, errors, images, rules
 from jaxseg.data import transforms
 from jaxseg.models import ops
 from jaxseg.tasks import classification
@@ -31,8 +31,8 @@ TOP = TENTHS - 1  # the highest decile
 class Method(binding.Spec):
     """How a map is made of a classifier and an image.
 
-    samples, noise: of SmoothGrad; the standard deviation is this share of the range of
-    an image's normalized values.
+    gradient: of the image without noise. samples, noise: of SmoothGrad alone; the
+    standard deviation is this share of the range of an image's normalized values.
     """
 
     name: Annotated[str, rules.one_of(SMOOTHGRAD, GRADIENT, GRAD_CAM)] = SMOOTHGRAD
@@ -52,14 +52,12 @@ def noisy(
     image: Float[Array, "b h w c"],
     keys: Shaped[PRNGKeyArray, " b"],
     sample: Int[Array, ""],
-    noise: float,
+    deviation: Float[Array, " b"],
 ) -> Float[Array, "b h w c"]:
     """The images with Gaussian noise, of each its own and another in each sample."""
-    axes = (1, 2, 3)
-    span = jnp.max(image, axes, keepdims=True) - jnp.min(image, axes, keepdims=True)
     own = jax.vmap(jax.random.fold_in, (0, None))(keys, sample)
     draw = functools.partial(jax.random.normal, shape=image.shape[1:])
-    return image + noise * span * jax.vmap(draw)(own)
+    return image + deviation[:, None, None, None] * jax.vmap(draw)(own)
 
 
 def size_of(gradients: Float[Array, "b h w c"]) -> Float[Array, "b h w"]:
@@ -76,15 +74,16 @@ def rescaled(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     low, high = heat.min(), heat.max()
     if not np.isfinite([low, high]).all():
         raise errors.UserError(
-            f"saliency: found {low} to {high}, allowed are finite values: the model "
-            "has diverged. Fix: leave it out, or train it with a smaller rate"
+            f"found a map of {low} to {high}, allowed are finite values: the model may "
+            "have diverged. Fix: leave it out, or train it with a smaller rate"
         )
     return ((heat - low) / (high - low or 1)).astype(np.float32)
 
 
 def deciles(heat: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     """floor(10 Z / N) of each pixel, Z the number of pixels with lower values, N of all
-    (Eq. 2). Equal values share the lowest rank.
+    (Eq. 2). Equal values share the lowest rank, so with ties fewer than a tenth of the
+    pixels, or none, have TOP; a constant map is 0 everywhere.
 
     >>> deciles(np.array([[0.1, 0.2, 0.2, 0.9]])).tolist()
     [[0, 2, 2, 7]]
@@ -108,10 +107,10 @@ def explained(
     examples are filled up, so that one program serves.
     """
     full = [*examples, *[examples[-1]] * (batch - len(examples))]
-    places = [*numbers, *[numbers[-1]] * (batch - len(examples))]
+    filled = [*numbers, *[numbers[-1]] * (batch - len(examples))]
     seen = [example["image"] for example in full]
     labels = [int(example["label"]) for example in full]
-    maps = {role: one(seen, labels, places) for role, one in explain.items()}
+    maps = {role: one(seen, labels, filled) for role, one in explain.items()}
     for row in range(len(examples)):
         yield {role: own[row] for role, own in maps.items()}
 
@@ -136,7 +135,7 @@ class Explainer:
                 "allowed is classification. Fix: a parent that is a classifier"
             )
         self._model, self._method = model, method
-        self._classes = places(model, names)
+        self._names, self._classes = names, outputs_of(model, names)
         self._normalize = model.prediction["normalize"]
         self._letterbox = transforms.Letterbox(
             *model.prediction["size"], fill=self._normalize.mean
@@ -157,31 +156,45 @@ class Explainer:
         """
         examples = [self._letterbox({"image": picture}) for picture in pictures]
         image = np.stack([self._normalize(one["image"]) for one in examples])
-        classes = self._classes[np.asarray(labels)]
-        if classes.min() < 0:
-            raise errors.UserError(
-                f"saliency: found an image of a class that {self._model.folder} does "
-                "not know. Fix: a model of the classes of the data"
-            )
-        heats = np.asarray(
-            self._heat(jnp.asarray(image), jnp.asarray(classes), numbers)
-        )
+        classes = [self._class(label) for label in labels]
+        spans = []
+        for own, example in zip(image, examples):
+            rows, columns = example["scaled"]
+            spans.append(np.ptp(own[:rows, :columns]))
+        given = (jnp.asarray(x) for x in (image, classes, numbers, spans))
+        heats = np.asarray(self._heat(*given))
         found = []
         for heat, example, picture in zip(heats, examples, pictures):
             rows, columns = example["scaled"]
             seen = np.ascontiguousarray(heat[:rows, :columns], np.float32)
-            found.append(rescaled(images.resize(seen, picture.shape[:2])))
+            with errors.located(str(self._model.folder)):
+                found.append(rescaled(images.resize(seen, picture.shape[:2])))
         return found
 
-    def _heat(self, image: Array, classes: Array, numbers: Sequence[int]) -> Array:
+    def _class(self, label: int) -> int:
+        """The output for a label of the data."""
+        known = 0 <= label < len(self._classes)
+        if known and self._classes[label] >= 0:
+            return int(self._classes[label])
+        name = repr(self._names[label]) if known else f"number {label}"
+        raise errors.UserError(
+            f"saliency: found an image of the class {name}, which {self._model.folder} "
+            "does not know. Fix: a model of the classes of the data"
+        )
+
+    def _heat(
+        self, image: Array, classes: Array, numbers: Array, spans: Array
+    ) -> Array:
         if self._method.name == GRAD_CAM:
             return grad_cam.heat(self._model, image, classes)
         if self._method.name == GRADIENT:
             return size_of(self._gradient(self._variables, image, classes))
         fold = jax.vmap(jax.random.fold_in, (None, 0))
-        keys, total = fold(self._key, jnp.asarray(numbers)), jnp.zeros_like(image)
+        keys, total = fold(self._key, numbers), jnp.zeros_like(image)
+        deviation = self._method.noise * spans
         for sample in range(self._method.samples):
-            total = self._more(self._variables, total, image, classes, keys, sample)
+            drawn = keys, sample, deviation
+            total = self._more(self._variables, total, image, classes, *drawn)
         return size_of(total / self._method.samples)
 
     @functools.cached_property
@@ -190,8 +203,8 @@ class Explainer:
 
     @functools.cached_property
     def _more(self) -> Callable[..., Array]:
-        def more(variables, total, image, classes, keys, sample):
-            seen = noisy(image, keys, sample, self._method.noise)
+        def more(variables, total, image, classes, keys, sample, deviation):
+            seen = noisy(image, keys, sample, deviation)
             return total + self._plain(variables, seen, classes)
 
         return jax.jit(more, donate_argnums=1)
@@ -208,7 +221,7 @@ class Explainer:
         return gradient(score, image)
 
 
-def places(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
+def outputs_of(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
     """The output of the model for each class of the data, -1 for one it does not know;
     UserError where it knows none.
     """
@@ -222,7 +235,10 @@ def places(model: Any, names: Sequence[str]) -> Int[np.ndarray, " n"]:
             )
         return np.arange(outputs)
     own = {name: place for place, name in enumerate(known)}
-    missing = [name for name in names if name not in own]
-    if len(missing) == len(names):
-        raise lookup.unknown(names[0], known, kind="class", where=str(model.folder))
+    if not set(names) & own.keys():
+        raise errors.UserError(
+            f"{model.folder} knows none of the {len(names)} classes of the data "
+            f"({names[0]}, ...); known: {', '.join(sorted(own))}. Fix: data of the "
+            "classes that it was trained on"
+        )
     return np.array([own.get(name, -1) for name in names])

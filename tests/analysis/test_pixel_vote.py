@@ -76,7 +76,7 @@ def test_only_segmenters_vote(task):
 
 
 def test_a_model_of_other_classes():
-    with pytest.raises(errors.UserError, match="Known: a, b, background, c, d"):
+    with pytest.raises(errors.UserError, match="known: a, b, background, c, d"):
         source = source_lib.open(SET, split="validation", count=2)
         model = Model(source, (), classes=("background", "a", "b", "c", "d"))
         spec = binding.bind(

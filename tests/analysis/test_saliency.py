@@ -97,11 +97,12 @@ def test_noise_smooths_what_waves():
     """The mean of cos(w(x + e)) over Gaussian e is cos(wx) exp(-(w s)^2 / 2)."""
     image, wave, noise = jnp.asarray(drawn(1, 4, 4, 3)), 3.0, 0.1
     score = lambda x: jnp.sum(jnp.sin(wave * x), axis=(1, 2, 3)) / wave
-    sigma = noise * (image.max() - image.min())
+    sigma = float(noise * (image.max() - image.min()))
     total = 0
     for sample in range(4000):
         total += saliency.gradient(
-            score, saliency.noisy(image, KEYS[:1], jnp.asarray(sample), noise)
+            score,
+            saliency.noisy(image, KEYS[:1], jnp.asarray(sample), jnp.array([sigma])),
         )
     expected = np.cos(wave * image) * np.exp(-((wave * sigma) ** 2) / 2)
     np.testing.assert_allclose(total / 4000, expected, atol=0.05)
@@ -110,9 +111,11 @@ def test_noise_smooths_what_waves():
 
 def test_noise_belongs_to_an_image_and_a_sample():
     image = jnp.zeros((2, 5, 5, 3)).at[:, 0, 0].set(1.0)
-    one, other = (saliency.noisy(image, KEYS, jnp.asarray(n), 0.5) for n in (0, 1))
+    one, other = (
+        saliency.noisy(image, KEYS, jnp.asarray(n), jnp.full(2, 0.5)) for n in (0, 1)
+    )
     assert not np.allclose(one[0], one[1]) and not np.allclose(one, other)
-    alone = saliency.noisy(image[1:], KEYS[1:], jnp.asarray(0), 0.5)
+    alone = saliency.noisy(image[1:], KEYS[1:], jnp.asarray(0), jnp.full(1, 0.5))
     np.testing.assert_array_equal(alone[0], one[1])
     assert 0.4 < np.std(one - image) < 0.6  # half the range
 
@@ -141,15 +144,32 @@ def test_maps_have_the_size_of_the_image():
     assert found.shape == (10, 40) and found.min() == 0 and found.max() == 1
 
 
+def test_noise_knows_nothing_of_the_padding(monkeypatch):
+    """Pixels of 200 and 239 on a canvas that is filled with 100."""
+    explain = explainer(Linear(drawn(6, 8, 3, 3)), samples=1, noise=0.5)
+    seen, real = [], explain._more
+
+    def spied(*arguments):
+        seen.append(np.asarray(arguments[-1]))
+        return real(*arguments)
+
+    monkeypatch.setattr(explain, "_more", spied)
+    wide = np.full((3, 40, 3), 200, np.uint8)
+    wide[:, 20:] = 239
+    explain([wide], [0], [0])
+    np.testing.assert_allclose(seen, [[0.5 * 39 / 50]], rtol=0.1)
+
+
 def test_labels_are_looked_up_by_name():
     weights = drawn(6, 8, 3, 3)
     here = explainer(Linear(weights), "gradient")(pictures(1), [2], [0])
     names = ("page", "c", "a")
     there = explainer(Linear(weights), "gradient", names)(pictures(1), [1], [0])
     np.testing.assert_array_equal(here, there)
-    with pytest.raises(errors.UserError, match="does not know"):
-        explainer(Linear(weights), "gradient", names)(pictures(1), [0], [0])
-    with pytest.raises(errors.UserError, match=r"class 'x'\. Known: a, b, c"):
+    for label, name in ((0, "'page'"), (65535, "number 65535")):
+        with pytest.raises(errors.UserError, match=rf"{name}, which .*does not know"):
+            explainer(Linear(weights), "gradient", names)(pictures(1), [label], [0])
+    with pytest.raises(errors.UserError, match=r"knows none of the 2 classes.*a, b, c"):
         explainer(Linear(weights), "gradient", ("x", "y"))
     nameless = Linear(weights, names=[])
     same = explainer(nameless, "gradient")(pictures(1), [2], [0])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxseg import artifacts
+from jaxseg.analysis import consensus, tools
 from jaxseg.core import errors, jsonl
 from jaxseg.core import manifest as manifests
 from jaxseg.data import published
@@ -35,6 +36,7 @@ def stages(**changes):
     return {
         "one": classifier(0),
         "other": classifier(1),
+        "painter": tiny.train(),
         "pseudo": pseudo,
         "segmenter": tiny.train(
             data={"of": "labels", "count": 6},
@@ -106,7 +108,7 @@ def test_a_plan_knows_it_and_a_training_reads_it(made):
     assert manifest["data"]["train"]["of"] == "pseudo"
     assert manifest["outputs"] == {"segmentation": 17}
     pseudo = manifests.read(folder(made))
-    assert pseudo["constant"] == {} and pseudo["topless"] == 0
+    assert pseudo["constant"] == {} and pseudo["without_top"] == 0
     assert [*pseudo["parents"]] == ["a", "b"]
     artifacts.main(["list", f"--workdir={made}", "--verify"])
 
@@ -153,6 +155,8 @@ def test_a_stage_that_was_killed_goes_on(made, tmp_path, monkeypatch):
     running = store.Store(workdir).running(planned()["pseudo"].key)
     _, second = sorted(running.glob("artifact/dataset/*.array_record"))
     second.write_bytes(second.read_bytes()[:-1] + b"?")  # damaged: made again
+    log = running / "shards.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])  # in the middle of its last line
     seen = []
 
     def noted(self, shard, records):
@@ -188,6 +192,7 @@ def test_a_request_to_stop_keeps_whole_shards(made, tmp_path):
     [
         (dict(data={"name": "worlds/driving_day"}), "needed is label"),
         (dict(parents={}), "found none; needed is a classifier"),
+        (dict(parents={"a": "painter"}), "a: painter is trained for segmentation"),
         (dict(method={"name": "lime"}), "method/name"),
         (dict(method={"noise": -1}), "noise"),
         (dict(stored="gif"), "png, jpeg"),
@@ -210,3 +215,18 @@ def test_other_ways_to_store_and_explain(made, tmp_path):
         for one, other in zip(source, given):
             away = np.abs(one["image"].astype(int) - other["image"])
             assert 0 < away.mean() < 6
+
+
+def test_grey_images_are_stored():
+    from jaxseg.transfer.kinds import pseudo
+
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+    for stored in ("png", "jpeg"):
+        assert pseudo._encoded(grey, stored)
+
+
+def test_no_model_is_called_as_the_mean(made):
+    spec = planned()["found"].spec.analysis
+    source = source_lib.open(MASKED, split="train", count=2)
+    with pytest.raises(errors.UserError, match="found the role 'consensus'"):
+        consensus.run({"consensus": None}, spec, tools.Tools({"data": source}))

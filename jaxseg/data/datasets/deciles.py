@@ -179,7 +179,7 @@ def files(
     root: Path, *, images: str, deciles: str, **_: Any
 ) -> tuple[list[str], list[str]]:
     """The images, and the deciles and classes.txt; of shards all as labels."""
-    if any(shards.FILE.fullmatch(path.name) for path in root.iterdir()):
+    if not (root / deciles).is_dir() and shards.found_in(root):
         return shards.files(root)
     homes = _homes(root / deciles).values()
     both = []

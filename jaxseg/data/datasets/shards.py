@@ -138,6 +138,11 @@ def files(root: Path, **_: Any) -> tuple[list[str], list[str]]:
     return [], [*shards, table.CLASSES]
 
 
+def found_in(root: Path) -> bool:
+    """Whether the folder holds files whose names are those of shards."""
+    return any(FILE.fullmatch(path.name) for path in root.iterdir())
+
+
 def find_shards(root: Path) -> dict[str, list[str]]:
     """{split: files below root}, in order; UserError if one is missing."""
     shards: dict[str, list[re.Match]] = {}

@@ -26,14 +26,16 @@ BACKGROUND = "background"
 PNG, JPEG = "png", "jpeg"
 QUALITY = 95  # of JPEG
 METHOD = saliency.Method()
+CLASSIFICATION = {"name": "classification"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PseudoSpec(binding.Spec):
-    """data: images, each of one class. batch_size: images at once.
+    """data: images, each of one class, in their own size. seed: of SmoothGrad's noise.
 
-    stored: how images are kept; jpeg is smaller and changes pixels a little. per_shard:
-    images in a file, the work that a kill may cost.
+    batch_size: images at once. stored: how images are kept; jpeg is smaller and changes
+    pixels a little. per_shard: images in a file; after a kill at most these are made
+    again.
     """
 
     data: DataSpec
@@ -65,8 +67,17 @@ class Pseudo(stages.Kind):
     def check_parents(
         self, spec: PseudoSpec, parents: Mapping[str, stages.Stage], where: str
     ) -> None:
-        """UserError without a classifier."""
-        if not parents:
+        """UserError without a classifier, or with a training of another task."""
+        models = {r: one for r, one in parents.items() if r != spec.data.of}
+        for role, one in models.items():
+            task = getattr(one.spec, "task", None) or CLASSIFICATION
+            if task["name"] != CLASSIFICATION["name"]:
+                raise errors.UserError(
+                    f"{where}/parents/{role}: {one.name} is trained for "
+                    f"{task['name']}; allowed is classification. Fix: a stage with "
+                    "task={'name': 'classification'}"
+                )
+        if not models:
             raise errors.UserError(
                 f"{where}/parents: found none; needed is a classifier, better several. "
                 "Fix: parents={role: stage, ...}"
@@ -176,7 +187,7 @@ def _record(
         "deciles": image_files.encode_png(ranks),
         "label": int(example["label"]),
         "constant": [role for role, heat in heats.items() if not heat.any()],
-        "topless": bool(ranks.max() < saliency.TOP),
+        "without_top": bool(ranks.max() < saliency.TOP),
     }
 
 
@@ -187,22 +198,24 @@ def _encoded(image: np.ndarray, stored: str) -> bytes:
             f"pseudo/data: found an image {image.dtype} {list(image.shape)}, allowed "
             "are 8 bits and 1 or 3 channels. Fix: a set of such images"
         )
+    plain = image[..., 0] if image.shape[-1] == 1 else image
     if stored == PNG:
-        return image_files.encode_png(image)
+        return image_files.encode_png(plain)
     text = io.BytesIO()
-    picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
-    picture.save(text, "jpeg", quality=QUALITY, subsampling=0)
+    Image.fromarray(plain).save(text, "jpeg", quality=QUALITY, subsampling=0)
     return text.getvalue()
 
 
 class _Shards:
-    """The files of the artifact, and beside them while they are made which are whole;
-    process 0 alone reads and writes them.
+    """The files of the artifact. While they are made, shards.jsonl lists the whole
+    ones. Process 0 alone reads and writes them.
     """
 
     def __init__(self, context: stages.StageContext, images: int):
         self.root = published.folder(context.folder)
         self.log = context.scratch / "shards.jsonl"
+        if hosts.leads() and self.log.is_file():
+            jsonl.write(self.log, jsonl.read(self.log))  # a kill may leave half a line
         step = context.stage.spec.per_shard
         self.numbers = [
             range(begin, min(begin + step, images)) for begin in range(0, images, step)
@@ -232,18 +245,21 @@ class _Shards:
         os.replace(begun, path)
         constant = [role for row in records for role in row["constant"]]
         row = {"shard": shard, "sum": hashing.file_sum(path), "constant": constant}
-        topless = sum(row["topless"] for row in records)
-        jsonl.append(self.log, row | {"topless": topless})
+        without = sum(row["without_top"] for row in records)
+        jsonl.append(self.log, row | {"without_top": without})
 
     def close(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Names the classes; {"constant": {role: maps}, "topless": images}."""
+        """Names the classes; {"constant": {role: maps}, "without_top": images}."""
         if not hosts.leads():
             return {}
         (self.root / "classes.txt").write_text("".join(f"{n}\n" for n in classes))
         rows = self._rows().values()
         constant = [role for row in rows for role in row["constant"]]
         counts = {role: constant.count(role) for role in sorted(set(constant))}
-        return {"constant": counts, "topless": sum(row["topless"] for row in rows)}
+        return {
+            "constant": counts,
+            "without_top": sum(row["without_top"] for row in rows),
+        }
 
     def _path(self, shard: int) -> Path:
         return (
