@@ -266,16 +266,12 @@ def best(name, parts, rates, choose, columns, keep, **section):
     if len(rates) == 1:
         return {name: stage(lr=rates[0], columns=columns)}
     store = "all" if keep and not held else "metrics"
-    candidates = {f"{name}/lr{rate(lr)}": stage(lr=lr, store=store) for lr in rates}
+    candidates = {
+        f"{name}/lr{common.rate(lr)}": stage(lr=lr, store=store) for lr in rates
+    }
     evaluation = _inside(first, choose)
     chosen = common.select(candidates, evaluation=evaluation, columns=columns)
     return {**candidates, name: chosen}
-
-
-def rate(lr):
-    """0.001 as "1e-03", 0.0015 as "0.0015": no two rates have one name."""
-    short = f"{lr:.0e}"
-    return short if float(short) == lr else repr(lr)
 
 
 def section(task):

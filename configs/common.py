@@ -64,6 +64,12 @@ def steps(images, epochs, batch):
     return math.ceil(images * epochs / batch)
 
 
+def rate(lr):
+    """0.001 as "1e-03", 0.0015 as "0.0015": no two rates have one name."""
+    short = f"{lr:.0e}"
+    return short if float(short) == lr else repr(lr)
+
+
 def size(values, default):
     """[height, width] of the argument `size`, `default` where it is (0, 0); ValueError
     unless it is two numbers.
