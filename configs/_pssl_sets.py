@@ -4,10 +4,10 @@ from configs import common
 
 EMBEDDED = dict(
     classified=(
-        dict(name="worlds/websearch"),
-        dict(name="worlds/websearch", split="validation"),
+        dict(name="worlds/websearch_aside"),
+        dict(name="worlds/websearch_aside", split="validation"),
     ),
-    masks=dict(name="worlds/websearch_masks", split="validation"),
+    masks=dict(name="worlds/websearch_aside_masks", split="validation"),
     augment=common.AUGMENT,  # small images lose too much by rotation and blur
 )
 PAPER = dict(
@@ -40,10 +40,10 @@ def world(name, count, decay=1e-4):
 # Kinds of scenes, and which set is small, as in the paper.
 TARGETS = {
     "CamVid": world("driving_day", 40, decay=1e-3),
-    "VOC-A": world("consumer_everyday", 200),
-    "VOC-C": world("consumer_travel", 150),
-    "ADE20K": world("indoor_home", 300),
-    "Cityscapes": world("driving_night", 150),
+    "VOC-A": world("consumer_everyday", 80),
+    "VOC-C": world("consumer_travel", 80),
+    "ADE20K": world("indoor_home", 120),
+    "Cityscapes": world("driving_night", 80),
 }
 PAPER_TARGETS = {
     "CamVid": target("camvid/11", "test", 1e-3, 30),

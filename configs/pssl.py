@@ -13,7 +13,8 @@ Tables 3 and 4 walks to its own peak rate, judged on a held-out fifth, and is th
 trained on all. Tables 1 and 2 and the ablations are of DeepLabV3 on a ResNet, at one
 rate.
 
-By default all images are rendered: websearch for ILSVRC. Networks are `small`; numbers
+By default all images are rendered: websearch_aside for ILSVRC, whose things are not in
+the middle. Networks are `small`; numbers
 of images, epochs, classifiers and rates are ours. So are, in `paper` too, since it does
 not say: SGD with momentum everywhere, random weights to begin the pretraining with, the
 classifiers and their recipe, noise and samples of SmoothGrad, the scales of the
@@ -57,7 +58,7 @@ ABLATIONS = {
 EMBEDDED = dict(
     models=("PSPNet", "DeepLabV3", "OCRNet"),
     targets=("CamVid", "VOC-A", "ADE20K"),
-    seeds=2,  # of Tables 3 and 4
+    seeds=1,  # of Tables 3 and 4
     repeats=3,  # of Tables 1 and 2
     classifiers=1,  # of each backbone
     images=2000,  # of classifiers; 0: all
@@ -66,21 +67,24 @@ EMBEDDED = dict(
     classifier_batch=32,
     classifier_lr=3e-3,
     noise_samples=8,
-    noise=0.1,
+    # With .1, .04, .02, .01 and 0 the top decile of the consensus has an IoU of .08,
+    # .24, .26, .26 and .25 with objects, a disc in the middle .18 (96 images).
+    noise=0.02,
     judged=200,  # images with masks, on which maps are compared with a disc
-    samples=(100, 250, 500, 1000),  # of Table 2; the most are those of Tables 3 and 4
-    weighed=(100, 500),  # of Table 1
+    samples=(100, 200, 400, 800),  # of Table 2; the most are those of Tables 3 and 4
+    weighed=(100, 400),  # of Table 1
     weights=(0.001, 0.01, 0.1, 1.0),
-    ablated=500,
-    epochs=10,
+    ablated=400,
+    epochs=6,
     batch=16,
     lr=3e-3,
     size=64,
-    tuning_epochs=6,
+    tuning_epochs=8,
     tuning_batch=8,
+    tested=100,  # images of a target; 0: all
     rates=(5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
-    start=5e-3,  # of walks, and the rate of Tables 1 and 2
-    scales=(0.75, 1.0, 1.25),
+    start=2e-3,  # of walks, and the rate of Tables 1 and 2
+    scales=(1.0, 1.5),
     flip=False,
 )
 PAPER = EMBEDDED | dict(
@@ -94,6 +98,8 @@ PAPER = EMBEDDED | dict(
     classifier_batch=256,
     classifier_lr=0.1,
     noise_samples=15,
+    noise=0.1,
+    tested=0,
     samples=(50_000, 200_000, 500_000, 1_000_000),
     weighed=(50_000, 500_000),
     ablated=500_000,
@@ -137,9 +143,11 @@ def check(arg):
         common.seeds(arg[name], name)
     if not arg.samples or list(arg.samples) != sorted(arg.samples):
         raise ValueError(f"samples={list(arg.samples)}: allowed are rising numbers")
-    for count in (*arg.weighed, arg.ablated):
-        if count not in arg.samples:
-            raise ValueError(f"found {count}, allowed: samples={list(arg.samples)}")
+    for name, counts in (("weighed", arg.weighed), ("ablated", [arg.ablated])):
+        for count in counts:
+            if count not in arg.samples:
+                known = list(arg.samples)
+                raise ValueError(f"{name}: found {count}, allowed: samples={known}")
     if arg.start not in arg.rates:
         raise ValueError(f"start={arg.start}: allowed are rates={list(arg.rates)}")
 
@@ -243,7 +251,8 @@ def fine_tuning(arg, target, model, parent, lr, seed, held):
     count = train.get("count") or common.splits(train["name"])[train["split"]]
     epochs = sets_of.LONGEST.get((target, model), own["epochs"]) if arg.paper else 0
     scales = dict(mode="whole", scales=list(arg.scales), flip=arg.flip)
-    evaluations = dict(validation=own["test"] | dict(protocol=scales))
+    few = dict(count=arg.tested) if arg.tested else {}
+    evaluations = dict(validation=own["test"] | few | dict(protocol=scales))
     if held:
         evaluations["holdout"] = dict(split=train["split"], part="holdout")
         train |= dict(part="train")

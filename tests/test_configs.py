@@ -23,6 +23,7 @@ ARGUMENTS = {
     "chairs": "",
     "decoder": "",
     "simmim": "",
+    "pssl": "",
 }
 
 

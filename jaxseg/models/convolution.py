@@ -9,6 +9,9 @@ that the compiler makes elsewhere; other platforms get the gradients of JAX.
 A dilated convolution is, on CPU, a sum of one product for each place of its kernel:
 two to four times as fast on large maps, and 15 to 50 times where most places lie
 outside of the map, as in DeepLabV3's pyramid (tests/bench/README.md).
+
+Convolutions in a few groups, as ResNeSt has them, are on CPU one for each group: their
+gradients in one piece take 7 to 14 times as long (maps of 4 to 16 pixels, 2 groups).
 """
 
 import functools
@@ -21,6 +24,7 @@ from jaxtyping import Array, Float
 from jaxseg.models import platforms
 
 ORDER = ("NHWC", "HWIO", "NHWC")
+FEW = 8  # groups; depthwise convolutions have as many as channels
 
 
 def conv(
@@ -35,10 +39,24 @@ def conv(
 
     chained: no shortcut goes around it, as in a U-Net; see `_of_kernel`.
     """
-    grouped, odd = kernel.shape[2] != x.shape[-1], kernel.shape[0] % 2
-    if dilation > 1 and stride == 1 and odd and not grouped:
+    groups = x.shape[-1] // kernel.shape[2]
+    if 1 < groups <= FEW:
+        return _grouped(x, kernel, stride, dilation, groups)
+    if dilation > 1 and stride == 1 and kernel.shape[0] % 2 and groups == 1:
         return _dilated(x, kernel, dilation)
     return _conv(x, kernel, stride, dilation, chained)
+
+
+# Jitted, so that convolutions of equal shapes are traced once.
+@functools.partial(jax.jit, static_argnums=(2, 3, 4), inline=True)
+def _grouped(x: Array, kernel: Array, stride: int, dilation: int, groups: int) -> Array:
+    def apart(x: Array, kernel: Array) -> Array:
+        parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1))
+        made = [conv(part, own, stride, dilation) for part, own in parts]
+        return jnp.concatenate(made, -1)
+
+    together = functools.partial(_plain, stride=stride, dilation=dilation)
+    return platforms.dependent(x, kernel, cpu=apart, default=together)
 
 
 # Jitted, so that convolutions of equal shapes are traced once.

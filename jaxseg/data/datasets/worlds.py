@@ -184,14 +184,21 @@ DATASETS = {
     ),
 }
 
-# What the thing of each picture of `websearch` hides of the page.
-DATASETS["websearch_masks"] = dataclasses.replace(
-    DATASETS["websearch"],
-    fields=("image", "label", "segmentation"),
-    classes=("page", *websearch.CLASSES),
-    palette=studies.palette(1 + len(websearch.CLASSES), 0.0),
-    background=0,
+# As `websearch`, but things are anywhere and smaller.
+DATASETS["websearch_aside"] = dataclasses.replace(
+    DATASETS["websearch"], mean=(117.8, 117.4, 117.0), std=(43.7, 46.6, 45.0)
 )
+# What the thing of each picture of such a set hides of the page.
+DATASETS |= {
+    f"{name}_masks": dataclasses.replace(
+        DATASETS[name],
+        fields=("image", "label", "segmentation"),
+        classes=("page", *websearch.CLASSES),
+        palette=studies.palette(1 + len(websearch.CLASSES), 0.0),
+        background=0,
+    )
+    for name in ("websearch", "websearch_aside")
+}
 
 # The worlds behind each class of the data sets of scenes.
 SCENES = {
@@ -222,7 +229,7 @@ PICTURES = {
     for scene in ("dogs", "insects")
 }
 # {data set: that with the same pictures, which is drawn without its labels}.
-STREAMS = {"websearch_masks": "websearch"}
+STREAMS = {f"{name}_masks": name for name in ("websearch", "websearch_aside")}
 # mean and std: of the first 150 training images.
 DATASETS |= studies.DATASETS | {
     "scenes_domains": studies.sheet(

@@ -3,6 +3,8 @@
 A class is an outline and a finish (striped mug, dotted star); stands in for ILSVRC.
 """
 
+import functools
+
 import numpy as np
 
 from jaxseg.data.render import camera, shapes, textures
@@ -50,11 +52,16 @@ def page(canvas, rng) -> None:
         canvas.paint(scrap, textures.tint(rng, (0.0, 0.8), (0.2, 1.0)))
 
 
-def draw(canvas, rng, masks=False) -> int:
+# Where the middle of a thing may be, and its size, in shares of the picture, so that a
+# disc in the middle does not find it.
+ASIDE = dict(places=(0.2, 0.8), sizes=(0.4, 0.65))
+
+
+def draw(canvas, rng, masks=False, places=(0.4, 0.6), sizes=(0.5, 0.9)) -> int:
     """Paints one thing; returns its class."""
     label = int(rng.integers(len(CLASSES)))
     page(canvas, rng)
-    place, size = rng.uniform(0.4, 0.6, 2), rng.uniform(0.5, 0.9)
+    place, size = rng.uniform(*places, 2), rng.uniform(*sizes)
     u, v = shapes.turn(canvas.x, canvas.y, *place, rng.uniform(-0.5, 0.5))
     u, v = u / np.float32(size), v / np.float32(size)
     first = textures.tint(rng, (0.1, 0.9), (0.2, 1.0))
@@ -74,9 +81,14 @@ def draw(canvas, rng, masks=False) -> int:
     return label
 
 
-def masked(canvas, rng) -> int:
+def masked(canvas, rng, **where) -> int:
     """The same pictures with a mask of the thing; class 0 is the page."""
-    return 1 + draw(canvas, rng, masks=True)
+    return 1 + draw(canvas, rng, masks=True, **where)
 
 
-SCENES = {"": draw, "masks": masked}
+SCENES = {
+    "": draw,
+    "masks": masked,
+    "aside": functools.partial(draw, **ASIDE),
+    "aside_masks": functools.partial(masked, **ASIDE),
+}

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from jaxseg.report import claims, view
 from jaxseg.report.studies._by_seed import Seeds
 
@@ -96,10 +94,10 @@ def lead(own: view.View) -> claims.Interval | None:
     """By how much the consensus finds objects better than a disc in the middle, in
     points of IoU over images; None where it was not measured.
     """
-    found = np.array(overlaps(own).get(CONSENSUS, ()))
-    if not len(found):
+    found = overlaps(own).get(CONSENSUS, ())
+    if not found:
         return None
-    return claims.means({"": 100 * (found[:, 0] - found[:, 1])})[1]
+    return claims.means({"": [100 * (iou - disc) for iou, disc in found]})[1]
 
 
 def not_found(own: view.View) -> str:

@@ -52,10 +52,10 @@ def p2(view: View) -> claims.Result:
     """Each step up in images with pseudo labels."""
     found = _samples(view)
     steps = {
-        f"{a} to {b}": {"": paired(found[b], found[a])}
+        f"{a} to {b}": paired(found[b], found[a])
         for a, b in itertools.pairwise(sorted(found))
     }
-    return _each({name: step[""] for name, step in steps.items()})
+    return _each(steps, by_seed=True)
 
 
 @_of_labels
@@ -180,16 +180,20 @@ def _gains(view: View) -> dict[tuple[str, str], Seeds]:
     return found if all(found.values()) else {}
 
 
-def _each(found: Mapping[str, Seeds]) -> claims.Result:
-    """A difference that is to be above 0 in every cell."""
+def _each(found: Mapping[str, Seeds], *, by_seed: bool = False) -> claims.Result:
+    """A difference that is to be above 0 in every cell, and their mean by an interval
+    over cells; with `by_seed` over all values.
+    """
     if not found or not all(found.values()):
         return claims.nothing(AWAITED)
     groups = {name: list(some.values()) for name, some in found.items()}
     each, overall = claims.means(groups)
+    sample = [] if by_seed else [one.mean for one in each.values()]
+    overall = overall if by_seed else claims.means({"": sample})[1]
     above = sum(one.mean > 0 for one in each.values())
     text = f"{claims.shown(overall)} points, above 0 in {above} of {len(each)}: "
     text += ", ".join(f"{name} {one.mean:+.1f}" for name, one in each.items())
-    return text, claims.size(groups), claims.above(groups, POINT)
+    return text, claims.size(groups), claims.above(groups, POINT, sample)
 
 
 def _joint(parts: Mapping[str, Mapping[int | str, Seeds]]) -> claims.Result:

@@ -60,8 +60,9 @@ CLAIMS = (
         "P4",
         "Pretraining the whole network beats pretraining its backbone.",
         "15 of 15 cells gain (Table 3)",
-        "mIoU from the whole network minus that from a classifier's backbone, by seed; "
-        f"one cell for each model and target; {POINTS}{GATE}",
+        "mIoU from the whole network minus that from a classifier's backbone, mean over "
+        "seeds; one cell for each model and target, the interval is over these; "
+        f"{POINTS}{GATE}",
         measures.p4,
     ),
     claims.Claim(
@@ -69,7 +70,8 @@ CLAIMS = (
         "The gain is largest on the smallest set.",
         "+2.2, +2.5, +3.6 on CamVid, at most +1.5 elsewhere (Table 3)",
         "the gain of P4 on the target with the fewest images minus its mean on the "
-        f"others, by seed; one cell for each model; {POINTS}{GATE}",
+        "others, mean over seeds; one cell for each model, the interval is over these; "
+        f"{POINTS}{GATE}",
         measures.p5,
     ),
     claims.Claim(
