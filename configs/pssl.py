@@ -14,13 +14,14 @@ trained on all. Tables 1 and 2 and the ablations are of DeepLabV3 on a ResNet, a
 rate.
 
 By default all images are rendered: websearch_aside for ILSVRC, whose things are not in
-the middle. Networks are `small`; numbers
-of images, epochs, classifiers and rates are ours. So are, in `paper` too, since it does
-not say: SGD with momentum everywhere, random weights to begin the pretraining with, the
+the middle. Networks are `small`; numbers of images, epochs, classifiers and rates are
+ours, and AdamW is in the place of SGD. So are, in `paper` too, since it does not say:
+SGD with momentum everywhere, random weights to begin the pretraining with, the
 classifiers and their recipe, noise and samples of SmoothGrad, the scales of the
 evaluation, the rate of Tables 1 and 2 and how many samples the ablations have.
 """
 
+from configs import _pssl_models as models_of
 from configs import _pssl_sets as sets_of
 from configs import common
 
@@ -29,24 +30,6 @@ OWN_SEEDS = 1000  # of fine-tuning, from here: none begins as a classifier does
 BACKGROUND = 0.1  # its weight where nothing else is said (4.2)
 ABLATED, COMPARED = "DeepLabV3-ResNet", "VOC-A"  # of Tables 1 and 2
 LONGER = "PSPNet"  # of Table 4
-DILATED = dict(output_stride=8)
-MODELS = {  # {model: (backbone, its fields in segmentation, head)}
-    "PSPNet": ("resnet", DILATED, "pspnet"),
-    "DeepLabV3": ("resnest", DILATED, "deeplabv3"),
-    "OCRNet": ("hrnet", {}, "ocrnet"),
-    ABLATED: ("resnet", DILATED, "deeplabv3"),
-}
-VARIANTS = {  # by default, in `paper`
-    "resnet": ("small", "50"),
-    "resnest": ("small", "50d"),
-    "hrnet": ("small", "w18"),
-}
-# Of heads by default; dilation as wide in the 8 x 8 maps of 64 pixels as it is of 480.
-NARROW = {
-    "pspnet": dict(width=64),
-    "deeplabv3": dict(width=64, rates=[2, 4, 6]),
-    "ocrnet": dict(width=64, key_width=32),
-}
 TAKEN = {part: part for part in ("backbone", "heads_segmentation")}
 LAST = [r"heads_segmentation/(coarse_)?output/.*"]
 # Options of `deciles/shards` (4.1).
@@ -124,7 +107,9 @@ def get_config(arg=""):
         arg = common.parse(text, **own, **PAPER)
     check(arg)
     stages = {}
-    for backbone in dict.fromkeys(MODELS[name][0] for name in (*arg.models, ABLATED)):
+    for backbone in dict.fromkeys(
+        models_of.MODELS[name][0] for name in (*arg.models, ABLATED)
+    ):
         for seed in range(arg.classifiers):
             stages[f"classifier/{backbone}/{seed}"] = classifier(arg, backbone, seed)
     known = {name.replace("/", "_"): name for name in stages}
@@ -135,7 +120,7 @@ def get_config(arg=""):
 
 def check(arg):
     """ValueError on arguments that no study can have."""
-    for name, table in (("models", MODELS), ("targets", sets_of.TARGETS)):
+    for name, table in (("models", models_of.MODELS), ("targets", sets_of.TARGETS)):
         for one in arg[name]:
             if one not in table:
                 raise common.unknown(name.removesuffix("s"), one, table)
@@ -157,6 +142,11 @@ def sets(arg):
     return sets_of.PAPER if arg.paper else sets_of.EMBEDDED
 
 
+def targets(arg):
+    """What is fine-tuned on, by name."""
+    return sets_of.PAPER_TARGETS if arg.paper else sets_of.TARGETS
+
+
 def classifier(arg, backbone, seed):
     """One of those that explain images; the first is a start of fine-tunings."""
     images, test = sets(arg)["classified"]
@@ -166,7 +156,7 @@ def classifier(arg, backbone, seed):
     return common.train(
         images | dict(count=count, size=[arg.size] * 2, augment=sets(arg)["augment"]),
         task=dict(name="classification"),
-        model=dict(backbone=backbone_of(arg, backbone), head=common.POOLED),
+        model=dict(backbone=models_of.backbone_of(arg, backbone), head=common.POOLED),
         steps=common.steps(known, arg.classifier_epochs, arg.classifier_batch),
         batch_size=arg.classifier_batch,
         lr=arg.classifier_lr,
@@ -178,20 +168,6 @@ def classifier(arg, backbone, seed):
         samples=0,
         columns=columns if seed == 0 else [],
     )
-
-
-def network(arg, model):
-    """The section of a model that segments."""
-    backbone, fields, head = MODELS[model]
-    narrow = {} if arg.paper else NARROW[head]
-    return dict(
-        backbone=backbone_of(arg, backbone) | fields, head=dict(name=head) | narrow
-    )
-
-
-def backbone_of(arg, name):
-    """The section of a backbone."""
-    return dict(name=name, variant=VARIANTS[name][arg.paper])
 
 
 def optimizer(arg, decay=1e-4):
@@ -227,7 +203,7 @@ def pretraining(arg, model, samples, weight=BACKGROUND, ablation=None, longer=1)
     return common.train(
         data | (dict(options=ABLATIONS[ablation]) if ablation else {}),
         task=dict(name="segmentation", class_weights=[weight] + [1.0] * classes),
-        model=network(arg, model),
+        model=models_of.network(arg, model),
         steps=common.steps(samples, longer * arg.epochs, arg.batch),
         batch_size=arg.batch,
         lr=arg.lr,
@@ -244,7 +220,7 @@ def fine_tuning(arg, target, model, parent, lr, seed, held):
 
     held: a fifth of the images judges the rate and is not trained on.
     """
-    own = (sets_of.PAPER_TARGETS if arg.paper else sets_of.TARGETS)[target]
+    own = targets(arg)[target]
     train = own["train"] | dict(
         size=own["size"] or [arg.size] * 2, augment=sets(arg)["augment"]
     )
@@ -257,14 +233,16 @@ def fine_tuning(arg, target, model, parent, lr, seed, held):
         evaluations["holdout"] = dict(split=train["split"], part="holdout")
         train |= dict(part="train")
     start = dict(
-        parent="start", take=dict(backbone="backbone"), allow=list(MODELS[model][1])
+        parent="start",
+        take=dict(backbone="backbone"),
+        allow=list(models_of.MODELS[model][1]),
     )
     if parent.startswith("pretrained/"):
         start |= dict(take=TAKEN, reinit=LAST)
     return common.train(
         train,
         task=dict(name="segmentation"),
-        model=network(arg, model),
+        model=models_of.network(arg, model),
         steps=common.steps(count, epochs or arg.tuning_epochs, arg.tuning_batch),
         batch_size=arg.tuning_batch,
         lr=lr,
@@ -283,7 +261,7 @@ def tuned_each(arg):
     """
     stages, walks = {}, {}
     for model in arg.models:
-        starts = {IMAGENET: f"classifier/{MODELS[model][0]}/0"}
+        starts = {IMAGENET: f"classifier/{models_of.MODELS[model][0]}/0"}
         starts[PSSL] = f"pretrained/{model}"
         stages[starts[PSSL]] = pretraining(arg, model, arg.samples[-1])
         if model == LONGER:
@@ -292,6 +270,7 @@ def tuned_each(arg):
             stages[starts[TWICE]] = twice
             for source in (PSSL, TWICE):
                 stages[f"votes/{source}"] = votes(arg, starts[source], source)
+            stages["shown"] = shown(arg, starts[PSSL])
         for target in arg.targets:
             for source, parent in starts.items():
                 if source != TWICE or target == COMPARED:
@@ -309,6 +288,18 @@ def votes(arg, parent, source):
         parents={"model": parent},
         analysis=dict(name="pixel_vote", data=test),
         columns=[dict(role="measure", source=source)],
+    )
+
+
+def shown(arg, parent):
+    """What a pretrained network makes of images of a target (6.2, Fig. 3)."""
+    return dict(
+        kind="measure",
+        parents={"model": parent},
+        analysis=dict(
+            name="predictions", data=targets(arg)[COMPARED]["test"], also="person"
+        ),
+        columns=[dict(role="measure", target=COMPARED)],
     )
 
 
@@ -336,7 +327,7 @@ def compared(arg):
         cells |= {(samples, weight, None): [] for weight in arg.weights}
     for name in ABLATIONS:
         cells[arg.ablated, BACKGROUND, name] = []
-    parents, stages = {IMAGENET: f"classifier/{MODELS[ABLATED][0]}/0"}, {}
+    parents, stages = {IMAGENET: f"classifier/{models_of.MODELS[ABLATED][0]}/0"}, {}
     for samples, weight, ablation in cells:
         source = f"{samples} samples, {ablation or f'background {weight:g}'}"
         short = f"{samples}/{ablation or common.rate(weight)}"

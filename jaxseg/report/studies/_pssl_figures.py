@@ -258,7 +258,7 @@ def _notes(view: View) -> list[str]:
 
 def figures_of(view: View) -> list[StudyFigure]:
     """Those for which something was measured."""
-    made = [_maps(view), _predictions(view)]
+    made = [_maps(view), _shown(view), _predictions(view)]
     return [figure for figure in made if figure.sheets]
 
 
@@ -278,6 +278,33 @@ def _maps(view: View) -> StudyFigure:
         "Fig. 2: what classifiers look at",
         "The first images with masks: SmoothGrad of each classifier, the mean, its "
         "deciles, and the top decile, which has the image's class in the pretraining.",
+        sheets=made,
+    )
+
+
+def _shown(view: View) -> StudyFigure:
+    """What a network pretrained on pseudo labels makes of a target's images."""
+    found, made = views.where(view.measurements, analysis="predictions"), []
+    if found:
+        pictures_, key = (
+            view.arrays(found[0])["pictures"],
+            found[0]["stage"].artifact.key,
+        )
+        lines = [list(line) for line in pictures_]
+        sheet = sheets.sheet(lines, ["image", "truth", "pretrained network"], key)
+        made = [(found[0]["target"], sheet)]
+    words = "; ".join(
+        ", ".join(
+            f"{name} {100 * share:.0f} %"
+            for name, share in zip(row["classes"], row["shares"])
+        )
+        for row in found
+    )
+    return StudyFigure(
+        "Fig. 3: classes of the pretraining in images of a target",
+        "Not fine-tuned: the network paints the classes that it was pretrained on, and "
+        "background. The last image is the first one with a person. Of each image the "
+        f"most frequent: {words}.",
         sheets=made,
     )
 

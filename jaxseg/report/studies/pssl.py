@@ -14,7 +14,8 @@ Fine-tunings, `train` and `select` stages with the metric `miou` and the columns
 Classifiers are stages with the columns role="source", target="classification" and
 source="resnet". The stage `pseudo` makes the labels; the `measure` stage `consensus`
 says whether they show objects, and stages `pixel_vote` with the column source="PSSL"
-how a pretrained network classifies. The walks of Fig. 4 are the searches of the page.
+how a pretrained network classifies; Fig. 3 is the stage `predictions`. The walks of
+Fig. 4 are the searches of the page.
 """
 
 from jaxseg.report import claims
@@ -60,8 +61,8 @@ CLAIMS = (
         "P4",
         "Pretraining the whole network beats pretraining its backbone.",
         "15 of 15 cells gain (Table 3)",
-        "mIoU from the whole network minus that from a classifier's backbone, mean over "
-        "seeds; one cell for each model and target, the interval is over these; "
+        "mIoU from the whole network minus that from a classifier's backbone, mean "
+        "over seeds; one cell for each model and target, the interval is over these; "
         f"{POINTS}{GATE}",
         measures.p4,
     ),
