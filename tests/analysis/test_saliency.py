@@ -93,6 +93,7 @@ def test_of_a_linear_model_the_weights(name):
         np.testing.assert_allclose(own, expected, atol=1e-5)
 
 
+@pytest.mark.slow  # thousands of samples
 def test_noise_smooths_what_waves():
     """The mean of cos(w(x + e)) over Gaussian e is cos(wx) exp(-(w s)^2 / 2)."""
     image, wave, noise = jnp.asarray(drawn(1, 4, 4, 3)), 3.0, 0.1

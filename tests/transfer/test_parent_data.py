@@ -102,6 +102,7 @@ def run(given, workdir, only=".*"):
     return runs.run({"study": "own", "stages": given}, workdir, only=only)
 
 
+@pytest.mark.slow  # trains twice
 def test_a_set_of_a_parent_is_planned_trained_on_and_measured(kind, tmp_path):
     plan = tiny.plan({"stages": stages()}).by_name  # nothing is made yet
     model, made = plan["model"], plan["made"]

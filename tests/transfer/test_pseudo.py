@@ -14,6 +14,7 @@ from jaxseg.transfer import run as runs
 from jaxseg.transfer import stage, store
 from tests import tiny
 
+pytestmark = pytest.mark.slow  # trains three models and explains images
 IMAGES, PER_SHARD = 10, 4
 SET, MASKED = "worlds/websearch", "worlds/websearch_masks"
 
