@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxseg.core import errors, lookup, trees
+from jaxseg.data.spec import DataSpec
 from jaxseg.report import rows
 from jaxseg.transfer import stage as stages
 from jaxseg.transfer.spec import StartSpec, TrainSpec
@@ -58,21 +59,31 @@ def _side(side: str, stage: stages.Stage | None) -> dict[str, Any]:
     values: Mapping[str, Any] = dict.fromkeys(names)
     if stage is not None:
         trained, origin = _training(stage), stages.kind(stage.kind).origin(stage.spec)
-        values = origin or values if trained is None else _trained_on(trained.spec)
+        values = origin or values if trained is None else _trained_on(trained)
     return {f"{side}_{name}": value for name, value in values.items()}
 
 
-def _trained_on(spec: TrainSpec) -> dict[str, Any]:
+def _trained_on(stage: stages.Stage) -> dict[str, Any]:
     """Of all sets of all parts; counts are None where only the folder tells one."""
+    spec: TrainSpec = stage.spec
     every = [(data, data.facts()) for data in spec.trained_on]
     images, totals = zip(*(data.images(facts) for data, facts in every))
     return {
-        "dataset": _joined(data.called for data, _ in every),
+        "dataset": _joined(_called(data, stage) for data, _ in every),
         "task": _joined(part.task["name"] for part in spec.by_part.values()),
         "domain": _joined(facts.domain for _, facts in every),
         "images": sum(images) if all(images) else None,
         "set_images": sum(totals) if all(totals) else None,
     }
+
+
+def _called(data: DataSpec, stage: stages.Stage) -> str:
+    """The name of a set; of one that a parent publishes, what that was made of first:
+    labels that a stage made of drawn images say nothing on photographs either.
+    """
+    publisher = stage.parents[data.of] if data.of else None
+    read = stages.kind(publisher.kind).reads(publisher.spec) if publisher else {}
+    return ", ".join([*(one.called for one in read.values()), data.called])
 
 
 def _joined(values: Iterable[str]) -> str:

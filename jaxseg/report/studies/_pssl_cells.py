@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jaxseg.report import claims, view
+from jaxseg.report import claims, gains, view
 from jaxseg.report.studies._by_seed import Seeds
 
 IMAGENET, PSSL, TWICE = "ImageNet", "PSSL", "PSSL, twice the epochs"
@@ -70,6 +70,15 @@ def compared(own: view.View) -> dict[Pretraining | None, Seeds]:
         pretraining(one.start): known.get(one, {})
         for one in cells(own)
         if one.model == ABLATED
+    }
+
+
+def unlearned(own: view.View) -> set[Pretraining | None]:
+    """What Tables 1 and 2 start from where a fine-tuning learned nothing."""
+    return {
+        pretraining(one.start)
+        for one, some in runs(own).items()
+        if one.model == ABLATED and any(map(gains.learned_nothing, some))
     }
 
 

@@ -54,6 +54,11 @@ def _1(view: View) -> Table:
             for weight, number in zip(WEIGHTS, numbers):
                 paper[(_thousands(samples),), weight] = number
     kept = {place: some for place, some in values.items() if place[0] in several}
+    lost = {
+        ((_thousands(one.samples),), one.what.removeprefix(cells.WEIGHT))
+        for one in cells.unlearned(view)
+        if one
+    }
     columns = sorted({weight for _, weight in kept}, key=float)
     return Table(
         view.study.name,
@@ -64,6 +69,7 @@ def _1(view: View) -> Table:
         kept,
         paper,
         notes=_notes(view),
+        marked=lost & set(kept),
     )
 
 
@@ -97,7 +103,14 @@ def _2(view: View) -> Table:
         values,
         paper,
         notes=_notes(view),
+        marked={(line, "mIoU") for line in _lost(view)},
     )
+
+
+def _lost(view: View) -> list[tuple[str, ...]]:
+    """The lines of Table 2 where a fine-tuning learned nothing."""
+    usual = [one for one in cells.unlearned(view) if one and one.what == cells.USUAL]
+    return [(f"{_thousands(one.samples)} samples",) for one in usual]
 
 
 def _3(view: View) -> Table:
