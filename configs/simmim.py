@@ -51,13 +51,8 @@ EMBEDDED = dict(
     batch=16,
     lr=2e-3,
 )
-PAPER = dict(
+PAPER = EMBEDDED | dict(
     seeds=3,
-    ratio=0.5,
-    class_token=False,
-    dropout=0.1,
-    batch=16,
-    lr=2e-3,
     pretraining=(45_000, 100_000, 200_000),
     images=(250, 500, 1000, 2000, 4000, 6000),
     test_images=0,
