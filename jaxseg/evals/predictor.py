@@ -4,8 +4,7 @@ import dataclasses
 import functools
 import itertools
 import json
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from jaxseg.core import images as image_lib
 from jaxseg.core.types import Array, Batch, Example, Variables
 from jaxseg.data import pipeline, transforms
 from jaxseg.data.normalization import Normalize
+from jaxseg.evals import maps as map_lib
 from jaxseg.evals import protocol
 from jaxseg.tasks import build
 from jaxseg.tasks import task as tasks
@@ -69,7 +69,33 @@ class Predictor:
         classes, float32 [H, W] metres, a label, or a dict of boxes, scores, labels and
         keypoints in pixels (row, column).
         """
-        predictions, step = [], 1 if self._sliding else self.batch_size
+        predictions = []
+        for views, out, count in self._batches(images):
+            answers, _ = self.run(variables, [hosts.own(view) for view in views], out)
+            answers = self._task.at_image(
+                jax.device_get(hosts.whole(answers)), views[0]
+            )
+            predictions += self._in_pixels(answers, views[0])[:count]
+        return predictions
+
+    def scores(self, variables: Variables, images: Sequence[np.ndarray]) -> list:
+        """What is averaged over views of an image and decoded, of each in its own
+        pixels: float32 [H, W, K], or [K] of a task that predicts no maps.
+        """
+        scores = []
+        for views, out, count in self._batches(images):
+            answers, _ = self._averaged(variables, map(hosts.own, views), out)
+            answers = jax.device_get(hosts.whole(answers))
+            scores += self._in_pixels(answers, views[0])[:count]
+        return scores
+
+    def _batches(
+        self, images: Sequence[np.ndarray]
+    ) -> Iterator[tuple[list[Batch], protocol.Size | None, int]]:
+        """(views, size of maps, number of images) of each batch, the last one filled
+        up with its last image.
+        """
+        step = 1 if self._sliding else self.batch_size
         for begin in range(0, len(images), step):
             group = images[begin : begin + step]
             views = self._views([*group, *[group[-1]] * (step - len(group))])
@@ -77,10 +103,7 @@ class Predictor:
             if self._task.dense:
                 sizes = [tuple(size) for size in views[0]["label_size"].tolist()]
                 out = pipeline.common_size(sizes, self.size)
-            answers, _ = self.run(variables, [hosts.own(view) for view in views], out)
-            answers = hosts.whole(answers)
-            predictions += self._in_pixels(answers, views[0])[: len(group)]
-        return predictions
+            yield views, out, len(group)
 
     def run(
         self, variables: Variables, views: Sequence[Batch], out: protocol.Size | None
@@ -95,20 +118,26 @@ class Predictor:
         `label_size` before it is decoded; None for tasks without maps. The prediction
         for an image depends neither on `out` nor on its neighbours in the batch.
         """
-        if self._sliding:
-            return self._judge(self._of_windows(variables, views[0], out), views[0])
         if self.how.averages:
-            total = None
-            for view in views:
-                batch = self.put(view)
-                for flip in self._flips:
-                    total = _added(total, self._scores(variables, batch, flip, out))
-            mean = jax.tree.map(lambda x: x / self._num_views, total)
-            return self._judge(mean, batch)
+            return self._judge(*self._averaged(variables, views, out))
         (view,) = views
         batch = self.put(view)
         outputs = self._outputs(variables, batch)
         return self._judge(outputs, batch, None if self._fills(view, out) else out)
+
+    def _averaged(
+        self, variables: Variables, views: Iterable[Batch], out: protocol.Size | None
+    ) -> tuple[Any, Batch]:
+        """Mean scores over views, and the last batch of them."""
+        if self._sliding:
+            (batch,) = views
+            return self._of_windows(variables, batch, out), batch
+        total = None
+        for view in views:
+            batch = self.put(view)
+            for flip in self._flips:
+                total = map_lib.added(total, self._scores(variables, batch, flip, out))
+        return jax.tree.map(lambda x: x / self._num_views, total), batch
 
     @property
     def canvases(self) -> list[protocol.Size]:
@@ -133,9 +162,8 @@ class Predictor:
         example = letterbox({"image": image}) | {"label_size": size}
         return example | {"image": self.normalize(example["image"])}
 
-    def _in_pixels(self, predictions: Any, batch: Batch) -> list:
-        """One prediction for each image of a batch, NumPy on the host."""
-        answers = self._task.at_image(jax.device_get(predictions), batch)
+    def _in_pixels(self, answers: Any, batch: Batch) -> list:
+        """Those of each image of a batch, maps without their padding."""
         sizes = batch["label_size"].tolist()
         rows = [
             jax.tree.map(lambda x, row=row: np.asarray(x[row]), answers)
@@ -163,11 +191,14 @@ class Predictor:
         return network.compiled(variables, seen, key=seen)(variables, seen)
 
     def _scores(
-        self, variables: Variables, batch: Batch, flip: bool, out: protocol.Size
+        self, variables: Variables, batch: Batch, flip: bool, out: protocol.Size | None
     ) -> Array:
-        """[B, *out, K] of whole images, at the size of their labels."""
+        """[B, *out, K] of whole images, at the size of their labels; [B, K] of a task
+        that predicts no maps.
+        """
         outputs = self._outputs(variables, batch, flip)
-        return self._run("scores", outputs, _sizes(batch), flip=flip, out=out)
+        sizes = {} if out is None else _sizes(batch)
+        return self._run("scores", outputs, sizes, flip=flip, out=out)
 
     def _judge(
         self, outputs: Any, batch: Batch, out: protocol.Size | None = None
@@ -199,8 +230,8 @@ class Predictor:
             scaled = image_lib.resize(image, image_lib.scaled_size(size, scale))
             seen = self.normalize(scaled)
             for flip in self._flips:
-                scores = self._mean_of_windows(variables, _mirrored(seen, flip))
-                total = _added(total, _enlarged(scores, flip, size))
+                scores = self._mean_of_windows(variables, map_lib.mirrored(seen, flip))
+                total = map_lib.added(total, map_lib.enlarged(scores, flip, size))
         after = [(0, 0), *((0, n) for n in np.subtract(out, size)), (0, 0)]
         pad = lambda maps: np.pad(maps[None] / self._num_views, after)
         return jax.tree.map(pad, total)
@@ -223,7 +254,7 @@ class Predictor:
             if total is None:
                 empty = lambda x: np.zeros((*shape, x.shape[-1]), np.float32)
                 total = jax.tree.map(empty, scores)
-            jax.tree.map(functools.partial(_add_windows, group), total, scores)
+            jax.tree.map(functools.partial(map_lib.add_windows, group), total, scores)
             for place in group:
                 count[place] += 1
         rows, columns = image.shape[:2]
@@ -288,6 +319,8 @@ def _program(key: str) -> compiled.Program:
         return _of_maps(resize, outputs)
 
     def scores(outputs: Any, sizes: Batch) -> Any:
+        if out is None:
+            return task.scores(outputs)
         maps, widths = task.scores(resized(outputs, sizes)), sizes["label_size"][:, 1]
         return _of_maps(lambda x: images_jnp.mirror(x, widths), maps) if flip else maps
 
@@ -307,42 +340,3 @@ def _sizes(batch: Batch) -> Batch:
 def _of_maps(function: Callable[[Array], Array], outputs: Any) -> Any:
     """The function of every map [B, h, w, K] of what a head returns."""
     return jax.tree.map(lambda x: function(x) if x.ndim == 4 else x, outputs)
-
-
-def enlarge(maps: np.ndarray, size: protocol.Size) -> np.ndarray:
-    """float32 [*size, K] of maps [H, W, K]: `images_jnp.resize_to` for a single one.
-
-    On the host: images have many sizes, and each would be a program of its own.
-    """
-    for axis, length in enumerate(size):
-        have = maps.shape[axis]
-        if have == length:
-            continue
-        place = (np.arange(length, dtype=np.float32) + 0.5) * (have / length) - 0.5
-        place = np.clip(place, 0, have - 1)
-        low = np.minimum(place.astype(int), max(have - 2, 0))
-        share = (place - low).astype(np.float32)
-        share = share.reshape([-1 if n == axis else 1 for n in range(3)])
-        after = np.take(maps, np.minimum(low + 1, have - 1), axis=axis)
-        maps = np.take(maps, low, axis=axis) * (1 - share) + after * share
-    return maps
-
-
-def _added(total: Any, scores: Any) -> Any:
-    """Arrays, or trees of them, added; total: None for the first."""
-    return scores if total is None else jax.tree.map(operator.add, total, scores)
-
-
-def _add_windows(places: Sequence[Any], total: np.ndarray, scores: np.ndarray) -> None:
-    """Adds the windows of a batch to the map, in its memory."""
-    for place, one in zip(places, scores):
-        total[place] += one
-
-
-def _enlarged(scores: Any, flip: bool, size: protocol.Size) -> Any:
-    """Each map turned back and at the size of the image."""
-    return jax.tree.map(lambda x: enlarge(_mirrored(x, flip), size), scores)
-
-
-def _mirrored(maps: np.ndarray, flip: bool) -> np.ndarray:
-    return maps[:, ::-1] if flip else maps

@@ -249,7 +249,7 @@ def annotations(images: Images, area_factor: float = 1.0) -> list[dict[str, Any]
     """COCO annotations of all true objects, in order; `area_factor` of boxes' areas."""
     objects: list[dict[str, Any]] = []
     for number, image in enumerate(images):
-        boxes = _xywh(image["true_boxes"])
+        boxes = xywh(image["true_boxes"])
         areas = area_factor * boxes[:, 2] * boxes[:, 3]
         if "area" in image:
             areas = np.where(image["area"] > 0, image["area"], areas)
@@ -294,12 +294,12 @@ def _results(images: Images) -> list[dict[str, Any]]:
         }
         for number, image in enumerate(images)
         for box, score, label in zip(
-            _xywh(image["boxes"]), image["scores"], image["labels"]
+            xywh(image["boxes"]), image["scores"], image["labels"]
         )
     ]
 
 
-def _xywh(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
+def xywh(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
     """x, y, width, height in float64 of row0, col0, row1, col1."""
     row0, col0, row1, col1 = boxes.astype(np.float64).T
     return np.stack([col0, row0, col1 - col0, row1 - row0], axis=1)

@@ -61,6 +61,14 @@ class Classification(OfImages):
         top1 = reduce.masked_mean(right, valid, count)
         return reduce.masked_mean(values, valid, count), {"top1": top1}
 
+    def scores(self, outputs: Array) -> Array:
+        """[B, K] logits -> probabilities."""
+        return jax.nn.softmax(outputs, axis=-1)
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """float32 [K], their sum is 1."""
+        return scores
+
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> [B] class ids."""
         return jnp.argmax(outputs, axis=-1).astype(jnp.int32)
@@ -101,6 +109,10 @@ class MultiLabel(OfImages):
         valid = self._valid(batch)
         values = losses.binary_xent(outputs, batch["labels"], valid)
         return reduce.masked_mean(values, valid, count), {}
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """float32 [K], of each class alone."""
+        return np.asarray(jax.nn.sigmoid(scores))
 
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> probabilities."""

@@ -14,6 +14,7 @@ from jaxseg.losses import reduce
 from jaxseg.metrics import depth as metrics
 from jaxseg.tasks import task
 
+MILLIMETRES, MOST = 1000, np.iinfo(np.uint16).max  # of a metre; of a file's pixel
 VERSION = 2  # goes up when the same weights would give another loss or metric
 
 
@@ -76,6 +77,11 @@ class Depth(task.Task):
     def as_fields(self, prediction: Array, size: tuple[int, int]) -> Example:
         """A depth map, cut to the image where it is padded."""
         return {"depth": prediction[: size[0], : size[1]]}
+
+    def written(self, prediction: Array) -> task.Written:
+        """Millimetres, at most MOST; 0 where the depth is not above 0."""
+        millimetres = np.rint(np.asarray(prediction, np.float64) * MILLIMETRES)
+        return task.Written(np.clip(millimetres, 0, MOST).astype(np.uint16))
 
     def perfect_predictions(self, batch: Batch) -> np.ndarray:
         """The metres themselves."""

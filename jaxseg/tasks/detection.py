@@ -110,6 +110,10 @@ class Detection(task.Task):
         fields = {name: x[shown] for name, x in prediction.items()}
         return fields | {"boxes": fields["boxes"] / np.array([*size, *size])}
 
+    def written(self, prediction: Any) -> task.Written:
+        """All boxes, whatever their score."""
+        return task.Written(objects=results(prediction))
+
     def perfect_predictions(self, batch: Batch) -> dict[str, np.ndarray]:
         """All objects but crowds and difficult ones, which count neither way."""
         return true_boxes(batch)
@@ -214,6 +218,20 @@ def true_boxes(batch: Batch) -> dict[str, np.ndarray]:
         "scores": np.where(there, 1.0, -1.0).astype(np.float32),
         "box_labels": np.where(there, batch["box_labels"], -1),
     }
+
+
+def results(prediction: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Of one image, as COCO writes results, without image_id: class ids, x, y, width
+    and height in pixels, scores; without the slots that hold no box.
+    """
+    there = prediction["box_labels"] >= 0
+    boxes, scores, labels = (
+        prediction[name][there] for name in ("boxes", "scores", "box_labels")
+    )
+    return [
+        {"category_id": int(label), "bbox": box.tolist(), "score": float(score)}
+        for label, box, score in zip(labels, metrics.xywh(boxes), scores)
+    ]
 
 
 def canvas_share(batch: Batch) -> np.ndarray:

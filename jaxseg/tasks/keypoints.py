@@ -178,6 +178,13 @@ class Keypoints(task.Task):
         points[..., 2] = np.where(points[..., 2] >= DRAWN_POINT, 2, 0)
         return {"keypoints": points}
 
+    def written(self, prediction: Any) -> task.Written:
+        """All skeletons, whatever their score, with x, y and score of each point."""
+        points = prediction["keypoints"][prediction["box_labels"] >= 0]
+        flat = points[..., [1, 0, 2]].reshape(len(points), -1).tolist()
+        rows = zip(detection.results(prediction), flat, strict=True)
+        return task.Written(objects=[row | {"keypoints": own} for row, own in rows])
+
     def perfect_predictions(self, batch: Batch) -> dict[str, np.ndarray]:
         """All objects with a known keypoint."""
         boxes, points = detection.true_boxes(batch), batch["keypoints"].copy()

@@ -134,6 +134,18 @@ class Segmentation(task.Task):
         """A segmentation, cut to the image where it is padded."""
         return {"segmentation": prediction[: size[0], : size[1]]}
 
+    def written(self, prediction: Array) -> task.Written:
+        """Class ids."""
+        deep = np.uint8 if self.num_outputs <= 1 + np.iinfo(np.uint8).max else np.uint16
+        return task.Written(np.asarray(prediction, deep))
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """float32 [H, W, K]; of a binary task [H, W, 2]."""
+        if not self.binary:
+            return scores
+        one = scores + 0.5
+        return np.concatenate([1 - one, one], axis=-1)
+
     def _counted(self, batch: Batch) -> tuple[Array, Array]:
         """Labels [B, H, W] and bool [B, H, W]: which of them count in the loss."""
         labels, valid = batch["segmentation"], self._valid(batch)

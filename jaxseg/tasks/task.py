@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,13 @@ from jaxseg.core.types import Batch, Example
 from jaxseg.data.dataset import IGNORE, Dataset
 from jaxseg.metrics import metric
 from jaxseg.tasks import objective
+
+
+class Written(NamedTuple):
+    """One prediction in the formats of files that other programs read."""
+
+    picture: np.ndarray | None = None  # uint8 or uint16 [H, W], of a PNG
+    objects: Sequence[Mapping[str, Any]] = ()  # COCO's results, without image_id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +96,19 @@ class Task(objective.Objective):
     def as_fields(self, prediction: Any, size: tuple[int, int]) -> Example:
         """One prediction in the fields of the data, to be drawn like a truth."""
         raise NotImplementedError(type(self).__name__)
+
+    def written(self, prediction: Any) -> Written:
+        """One prediction as files have it."""
+        return Written()
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Of the classes [..., K], from `scores` of one image; UserError where a task
+        has none.
+        """
+        raise errors.UserError(
+            f"probabilities: found task {self.name!r}; allowed are segmentation and "
+            "classification. Fix: the scores of its prediction, if it has objects"
+        )
 
 
 def judged(section: Mapping[str, Any], facts: Dataset) -> dict[str, Any]:

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.core import checkpoint, errors, hashing, image_files, lookup, trees
+from jaxseg.core import draw, errors, image_files, lookup
 from jaxseg.core import manifest as manifests
 from jaxseg.core.types import Array, Variables
 from jaxseg.data.normalization import Normalize
 from jaxseg.evals import predictor as predictors
 from jaxseg.models import model as models
 from jaxseg.tasks import build, objective
-from jaxseg.train import mesh
+from jaxseg.transfer import stored
+
+ORDERS = {"yxyx": [0, 1, 2, 3], "xyxy": [1, 0, 3, 2]}  # of the corners of boxes
 
 
 class Artifact:
@@ -48,7 +50,7 @@ class Artifact:
     @property
     def variables(self) -> Variables:
         """{"params": tree, "batch_stats": tree}, NumPy; bytes are checked first."""
-        return load_weights(self.folder, self.manifest["self"])
+        return stored.load(self.folder, self.manifest["self"])
 
     @functools.cached_property
     def model(self) -> models.Model:
@@ -97,8 +99,11 @@ class Artifact:
                 "`features` work. Fix: train one on it (configs/finetune.py)"
             )
 
-    def __call__(self, image: Any) -> Any:
-        """An image, or a batch of one size -> prediction of the task at that size.
+    def __call__(
+        self, image: Any, *, size: tuple[int, int] | None = None, boxes: str = "yxyx"
+    ) -> Any:
+        """An image -> prediction of the task in the image's own pixels; a list of
+        images -> a list; a batch of one size -> arrays with a batch axis.
 
         image: a path, an image of Pillow's, or uint8 or uint16 [H, W], [H, W, C] or
         [B, H, W, C]; converted as the files of training are: grey is repeated, alpha
@@ -108,22 +113,65 @@ class Artifact:
         Classes int32 [H, W], depth float32 [H, W] in metres, a label, or a dict of
         boxes, scores, labels and keypoints in image pixels (row, column).
 
-        The image is letterboxed to the resolution of training, as in evaluation.
+        The image is letterboxed to `size` (height, width), which is the resolution of
+        training as in evaluation where it is not given. boxes: the order of their
+        corners, "yxyx" (row0, column0, row1, column1) or "xyxy"; keypoints stay.
+        """
+        pictures, batched = self._pictures(image)
+        if boxes not in ORDERS:
+            raise lookup.unknown(boxes, ORDERS, kind="order", where="boxes")
+        predict = self.predictor(batch_size=self._at_once(pictures), **_sized(size))
+        answers = predict(self._on_device, pictures)
+        if isinstance(answers[0], dict):
+            order = ORDERS[boxes]
+            answers = [one | {"boxes": one["boxes"][:, order]} for one in answers]
+        return _like(image, answers, batched)
+
+    def probabilities(
+        self, image: Any, *, size: tuple[int, int] | None = None
+    ) -> Any:
+        """An image as in a call -> float32 [H, W, K], in which a pixel's sum is 1, or
+        [K] of a classifier; of a binary task K is 2. A list or batch as in a call.
+        """
+        pictures, batched = self._pictures(image)
+        self.objective.probabilities(np.zeros((1, 1, self._num_outputs), np.float32))
+        predict = self.predictor(batch_size=self._at_once(pictures), **_sized(size))
+        scores = predict.scores(self._on_device, pictures)
+        return _like(image, [self.objective.probabilities(s) for s in scores], batched)
+
+    def overlay(self, image: Any, prediction: Any) -> np.ndarray:
+        """uint8 [H, W, 3]: the prediction of a call, its boxes "yxyx", drawn on the
+        image; objects from a score on, depth in colours with its scale below. A small
+        image with objects is enlarged.
+        """
+        (picture,), _ = self._pictures(image)
+        fields = self.objective.as_fields(prediction, picture.shape[:2])
+        palette = draw.full_palette(self.manifest["palette"] or (), len(self.classes))
+        return draw.labels(picture, fields, palette, self.classes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names by number; of an imported model as far as its file has them."""
+        return tuple(self.manifest["classes"] or ())
+
+    def _pictures(self, image: Any) -> tuple[list[np.ndarray], bool]:
+        """The images of a call, and whether they are several; UserError where the
+        model predicts nothing.
         """
         if self.preprocessing is None or self.head not in self.manifest["outputs"]:
             raise errors.UserError(
                 f"{self.folder}: imported without a head or preprocessing, so it "
                 "predicts nothing. Fix: train on it first (configs/finetune.py)"
             )
-        batched = getattr(image, "ndim", 0) == 4
+        batched = isinstance(image, list | tuple) or getattr(image, "ndim", 0) == 4
         if batched and not len(image):
             raise errors.UserError(
                 "image: found a batch of none. Fix: give one or more"
             )
-        pictures = [self._given(one) for one in (image if batched else [image])]
-        predict = self.predictor(batch_size=len(pictures))
-        answers = predict(self._on_device, pictures)
-        return jax.tree.map(lambda *x: np.stack(x), *answers) if batched else answers[0]
+        return [self.given(one) for one in (image if batched else [image])], batched
+
+    def _at_once(self, pictures: list[np.ndarray]) -> int:
+        return min(len(pictures), self.batch_size or len(pictures))
 
     def predictor(self, **changes: Any) -> predictors.Predictor:
         """A predictor with the model, the task and the normalization of its training.
@@ -161,7 +209,10 @@ class Artifact:
         first = next(iter(heads)) if len(heads) > 1 else self.head
         return self.manifest["outputs"][first]
 
-    def _given(self, image: Any) -> np.ndarray:
+    def given(self, image: Any) -> np.ndarray:
+        """A path, an image of Pillow's or an array as the files of training are read:
+        uint8 or uint16 [H, W, C].
+        """
         image = image_files.given(image, self._stored_channels)
         if image.dtype == np.uint8 and max(self.preprocessing["mean"]) > 255:
             raise errors.UserError(
@@ -240,6 +291,26 @@ class Artifact:
         }
 
 
+def _sized(size: tuple[int, int] | None) -> dict[str, Any]:
+    """The change of a predictor for a working size; UserError for what is none."""
+    if size is None:
+        return {}
+    if len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
+        raise errors.UserError(
+            f"size: found {size!r}, allowed: (height, width) in pixels"
+        )
+    return {"size": tuple(size)}
+
+
+def _like(image: Any, answers: list[Any], batched: bool) -> Any:
+    """The answers as the images came: one, a list, or arrays with a batch axis."""
+    if not batched:
+        return answers[0]
+    if isinstance(image, list | tuple):
+        return answers
+    return jax.tree.map(lambda *x: np.stack(x), *answers)
+
+
 def _normalized(batch: Array) -> Array:
     """The batch; UserError where it is one image, or pixels as they are in files."""
     if batch.ndim != 4:
@@ -258,38 +329,3 @@ def _normalized(batch: Array) -> Array:
 def load(folder: Path | str, head: str | None = None) -> Artifact:
     """Any artifact that holds a model, trained here or imported."""
     return Artifact(folder, head)
-
-
-def save_weights(folder: Path, variables: Variables) -> dict[str, str]:
-    """Writes weights/; {"weights": sum of all values}, which a manifest holds.
-
-    Of several processes that work together each writes what its devices have, into the
-    folder of process 0.
-    """
-    checkpoint.save_tree(folder / "weights", variables)
-    whole = mesh.replicated(trees.flatten(variables))
-    return {"weights": hashing.arrays_sum(whole)}
-
-
-@functools.lru_cache(maxsize=8)  # a source is the parent of many stages in a row
-def load_weights(folder: Path, seal: str) -> Variables:
-    """Weights of an artifact folder after their sums were checked.
-
-    seal: `self` of the manifest that the caller has read. The folder may hold another
-    build of the artifact by now: UserError.
-    """
-    manifest = manifests.read(folder)
-    if manifest["self"] != seal:
-        raise errors.UserError(
-            f"{folder}: was made again after it was loaded. Fix: load it again."
-        )
-    manifests.check_kept(folder, manifest)
-    files = manifest["files"]
-    weights = {n: s for n, s in files.items() if n.startswith("weights/")}
-    if not weights:
-        raise errors.UserError(
-            f"{folder}: a {manifest['kind']} artifact has no weights. Fix: that of a "
-            "train, select or imported stage (python -m jaxseg.artifacts list)"
-        )
-    checkpoint.check_sums(folder, weights, fix=manifests.remedy(folder))
-    return checkpoint.restore_tree(folder / "weights")

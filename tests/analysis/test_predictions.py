@@ -41,7 +41,7 @@ def made(model=None, dataset=SET, count=2, **changes):
 def test_rows_and_pictures():
     source, rows, pictures = made()
     assert [row["image"] for row in rows] == [0, 1]
-    assert rows[0]["classes"] == ["star", "mug", "background"]
+    assert rows[0]["classes"] == ["star", "background", "mug"]
     assert rows[0]["shares"] == [0.5, 0.25, 0.25]
     height, width = source[0]["image"].shape[:2]
     assert pictures.shape == (2, 3, height, width, 3)

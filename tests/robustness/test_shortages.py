@@ -19,7 +19,7 @@ from jaxseg.core import checkpoint, errors, hashing, jsonl, user_cache
 from jaxseg.data import source as source_lib
 from jaxseg.report import build
 from jaxseg.train import hooks
-from jaxseg.transfer import artifact, store
+from jaxseg.transfer import store, stored
 from jaxseg.transfer.training import samples
 from tests.data import trees
 from tests.robustness import test_kills
@@ -28,7 +28,7 @@ from tests.robustness import test_kills
 FEW = [
     (hooks.Log, "_write", 2),  # metrics.jsonl and events
     (checkpoint.hashing, "folder_sums", 2),  # a checkpoint, before its meta.json
-    (artifact, "save_weights", 1),
+    (stored, "save", 1),
     (build, "build", 1),
 ]
 MANY = [

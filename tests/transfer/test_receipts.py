@@ -10,7 +10,7 @@ from jaxseg.core import manifest as manifests
 from jaxseg.data import catalogue
 from jaxseg.train import mesh
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, store
+from jaxseg.transfer import artifact, store, stored
 from jaxseg.transfer import run as runs
 from jaxseg.transfer.training import receipts
 from tests import tiny
@@ -112,7 +112,7 @@ def test_weights_of_a_folder_that_was_made_again_are_read_again(tmp_path):
     assert not np.array_equal(*kernels)
     same = trees.flatten(loaded.variables)[LEAF]  # what its manifest speaks of
     assert np.array_equal(same, kernels[0])
-    artifact.load_weights.cache_clear()
+    stored.load.cache_clear()
     with pytest.raises(errors.UserError, match="was made again after it was loaded"):
         _ = loaded.variables
 

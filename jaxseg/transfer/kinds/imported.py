@@ -23,7 +23,7 @@ from jaxseg.data import catalogue
 from jaxseg.models import model as models
 from jaxseg.models.pretrained import convert, torch_file
 from jaxseg.tasks import build
-from jaxseg.transfer import artifact
+from jaxseg.transfer import artifact, stored
 from jaxseg.transfer import stage as stages
 
 UNKNOWN = "unknown"  # counts as neither the target's own domain or task nor another
@@ -161,7 +161,7 @@ class Imported(stages.Kind):
             heads = sorted(n[6:] for n in tree["params"] if n.startswith("heads_"))
             facts = {"heads": heads, "outputs": {}, "classes": [], "metrics": []}
         facts = {"model": spec.model, "task": spec.task} | facts
-        facts |= artifact.save_weights(context.folder, tree)
+        facts |= stored.save(context.folder, tree)
         facts["licences"] = _licences(path, spec, facts)
         parameters = trees.num_parameters(tree["params"])
         return facts | {"parameters": parameters, "origin": path.name, "seconds": 0.0}

@@ -19,7 +19,7 @@ from jaxseg.models import initial, stacking
 from jaxseg.models import model as models
 from jaxseg.train import every, hooks, loop, mesh, optim, programs, step
 from jaxseg.train import state as states
-from jaxseg.transfer import artifact, store, transplant
+from jaxseg.transfer import artifact, store, stored, transplant
 from jaxseg.transfer.spec import TrainSpec
 from jaxseg.transfer.stage import StageContext
 from jaxseg.transfer.training import parts, receipts, sizes, starts
@@ -81,7 +81,7 @@ class Training:
         self.evaluations.draw(whole, self.context.folder, int(state.step))
         evaluation = time.perf_counter() - start + watch.seconds
         variables = jax.jit(stacking.unstack)(stacked)
-        weights = artifact.save_weights(self.context.folder, variables)
+        weights = stored.save(self.context.folder, variables)
         self._write_subsets()
         seconds = self._elapsed()
         timing = self._timing() | {"evaluation": evaluation}
