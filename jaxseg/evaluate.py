@@ -9,7 +9,6 @@ python -m jaxseg.evaluate --artifact=DIR --data=FOLDER_OF_IMAGES_AND_MASKS
 import argparse
 import dataclasses
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -249,17 +248,12 @@ def _normalize(model: Any, how: Any, source: Any) -> Any:
 def _size(text: str | None, model: Any, source: Any) -> tuple[int, int]:
     """(height, width): as given, else that of training, else that of the data set."""
     known = model.preprocessing or {}
-    if text is None:
-        size = known.get("size") or source.dataset.size
-        if size is None:
-            raise errors.UserError(
-                "--size=HxW is missing, and neither artifact nor data have a size"
-            )
-        return tuple(size)
-    sides = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not sides:
-        raise errors.UserError(f"--size: found {text!r}, allowed: HxW, as in 256x512")
-    return int(sides[1]), int(sides[2])
+    size = command.size(text) or known.get("size") or source.dataset.size
+    if size is None:
+        raise errors.UserError(
+            "--size=HxW is missing, and neither artifact nor data have a size"
+        )
+    return tuple(size)
 
 
 def _options(text: str | None) -> dict[str, Any]:

@@ -16,12 +16,10 @@ others go on; the exit code is then 1.
 
 import argparse
 import glob
-import itertools
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,11 +98,256 @@ def _found(given: str) -> list[tuple[Path, str]]:
     from jaxseg.core import image_files
 
     path = Path(given).expanduser()
-    if path.is_dir():
-        every = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES())
-        return [(p, p.relative_to(path).as_posix()) for p in every if p.is_file()]
     if path.is_file():
         return [(path, path.name)]
-    every = sorted(map(Path, glob.glob(str(path), recursive=True)))
-    known = image_files.SUFFIXES
-    return [(p, p.name) for p in every if p.is_file() and p.suffix.lower() in known]
+    every = path.rglob("*") if path.is_dir() else map(Path, _matching(str(path)))
+    images = sorted(
+        one
+        for one in every
+        if one.suffix.lower() in image_files.SUFFIXES and one.is_file()
+    )
+    below = path.is_dir()
+    return [(p, p.relative_to(path).as_posix() if below else p.name) for p in images]
+
+
+def _matching(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)
+
+
+class _Job:
+    """The model, how it sees images, and the folder that predictions go to."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        from jaxseg.evals import files
+        from jaxseg.tasks import task as tasks
+        from jaxseg.transfer import artifact
+
+        self.arguments = arguments
+        self.model = artifact.load(
+            Path(arguments.artifact).expanduser(), arguments.head
+        )
+        self.task = self.model.objective if self.model.task_section else None
+        if not isinstance(self.task, tasks.Task) or self.model.preprocessing is None:
+            raise errors.UserError(
+                f"{self.model.folder}: found no trained head with a known task, so "
+                "nothing can be predicted. Fix: train one (configs/finetune.py)"
+            )
+        self.size = command.size(arguments.size) or self._trained_size
+        self.whole = self._how("whole")
+        self.files = files.Files(arguments.output, self._settings())
+
+    def has(self, one: Input) -> bool:
+        """Whether an image is done."""
+        return self.files.has(one.file, one.name, seen(one.path))
+
+    def described(self, images: int, done: int) -> str:
+        """What will be done, for people."""
+        height, width = self.size
+        whose = "as in training" if self.size == self._trained_size else "--size"
+        name = self.model.manifest["name"]
+        return (
+            f"{images} images, {done} of them done before; {self.task.name} by {name}, "
+            f"working size {height}x{width} ({whose})"
+        )
+
+    def how(self, image: Any) -> Any:
+        """The protocol of an image: windows where it is much larger than images of
+        training, unless a mode is given.
+        """
+        if self.arguments.mode is not None or not self.task.dense:
+            return self.whole
+        large = any(n > LARGE * m for n, m in zip(image.shape[:2], self.size))
+        return self._how("sliding") if large else self.whole
+
+    def _how(self, mode: str) -> Any:
+        """The protocol by the arguments; `mode` where they do not say."""
+        from jaxseg.evals import protocol
+
+        given = self.arguments
+        mode = given.mode or mode
+        overlap = {} if given.overlap is None else {"overlap": given.overlap}
+        if mode == "whole" and given.mode is None:
+            overlap = {}  # it is for the images that are cut
+        scales = {} if given.scales is None else {"scales": given.scales}
+        try:
+            return protocol.build(mode=mode, flip=given.flip, **overlap, **scales)
+        except errors.UserError as error:
+            raise errors.UserError(f"--{error}") from None
+
+    def predicted(self, images: Sequence[Any], how: Any) -> Iterator[tuple[Any, Any]]:
+        """(prediction, columns of the table) of images that are seen alike."""
+        batch = max(1, min(MOST, PIXELS // math.prod(self.size), len(images)))
+        predict = self.model.predictor(
+            batch_size=self.arguments.batch or batch, size=self.size, how=how
+        )
+        variables = self.model.on_device
+        predictions = predict(variables, images)
+        if self.columns:
+            scores = predict.scores(variables, images)
+            values = [self._values(x, s) for x, s in zip(predictions, scores)]
+        else:
+            values = [{}] * len(images)
+        return zip(predictions, values)
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the table, besides the image: those of a classifier."""
+        if self.task.name != "classification":
+            return []
+        return ["class", *(f"p({name})" for name in self.model.classes)]
+
+    def _values(self, prediction: Any, scores: Any) -> dict[str, Any]:
+        names, shares = self.model.classes, self.task.probabilities(scores).tolist()
+        fields = self.task.as_fields(prediction, (1, 1))
+        if "label" in fields:
+            said = names[int(fields["label"])]
+        else:
+            said = "+".join(n for n, on in zip(names, fields["labels"]) if on)
+        return {"class": said} | {f"p({n})": p for n, p in zip(names, shares)}
+
+    @property
+    def _trained_size(self) -> tuple[int, int]:
+        return tuple(self.model.preprocessing["size"])
+
+    def _settings(self) -> dict[str, Any]:
+        manifest = self.model.manifest
+        return {
+            "artifact": manifest["key"],
+            "weights": manifest["weights"],
+            "name": manifest["name"],
+            "head": self.model.head,
+            "task": self.task.name,
+            "classes": list(self.model.classes),
+            "palette": manifest["palette"],
+            "protocol": self.whole.text(self.size),
+            "large": "as all" if self.arguments.mode or not self.task.dense else "cut",
+            "unit": "millimetres" if self.task.name == "depth" else None,
+            "objects": not self.task.dense and not self.columns,
+            "columns": self.columns,
+            "overlays": not self.arguments.no_overlays,
+        }
+
+
+def seen(path: Path) -> str:
+    """What tells a file from another one of its name: size and time of change."""
+    facts = path.stat()
+    return f"{facts.st_size}@{facts.st_mtime_ns}"
+
+
+def _run(job: _Job, waiting: Sequence[Input]) -> list[str]:
+    """Predicts and writes; returns the messages on images that cannot be read."""
+    bad, progress = [], _Progress(len(waiting))
+    with futures.ThreadPoolExecutor(THREADS) as pool:
+        for begin in range(0, len(waiting), MOST):
+            group = waiting[begin : begin + MOST]
+            by_how: dict[Any, list[Any]] = {}
+            read = pool.map(lambda one: _read(job.model, one), group)
+            for one, image in zip(group, read):
+                if isinstance(image, errors.UserError):
+                    bad.append(str(image))
+                else:
+                    by_how.setdefault(job.how(image), []).append((one, image))
+            for how, some in by_how.items():
+                _write(job, how, some)
+            progress.add(len(group))
+    return bad
+
+
+def _write(job: _Job, how: Any, some: Sequence[tuple[Input, Any]]) -> None:
+    """Predicts images that are seen alike, and writes their files."""
+    from jaxseg.evals import files
+
+    found = job.predicted([image for _, image in some], how)
+    for (one, image), (prediction, values) in zip(some, found):
+        drawn = not job.arguments.no_overlays
+        job.files.add(
+            files.One(
+                file=one.file,
+                name=one.name,
+                size=image.shape[:2],
+                how=how.text(job.size),
+                seen=seen(one.path),
+                written=job.task.written(prediction),
+                overlay=job.model.overlay(image, prediction) if drawn else None,
+                values=values,
+            )
+        )
+
+
+def _read(model: Any, one: Input) -> Any:
+    """The image, or the UserError of reading it."""
+    try:
+        return model.given(one.path)
+    except errors.UserError as error:
+        return error
+
+
+class _Progress:
+    """A line at least every EVERY seconds with the rate and the time left."""
+
+    def __init__(self, total: int):
+        self.total, self.done = total, 0
+        self.start = self.last = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Counts images; says so where it is time, or on a terminal."""
+        self.done += count
+        now = time.monotonic()
+        rate = self.done / max(now - self.start, 1e-9)
+        left = (self.total - self.done) / rate
+        text = f"{self.done} of {self.total} images, {rate:.1f}/s, {left:.0f} s left"
+        if sys.stderr.isatty():
+            end = "\n" if self.done == self.total else ""
+            print(f"\r{text}   ", end=end, file=sys.stderr, flush=True)
+        elif now - self.last > EVERY:
+            self.last = now
+            print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxseg.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
+    add("--head", metavar="NAME", help="(default: the first of the artifact's)")
+    add(
+        "--input",
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="images, folders or quoted patterns such as 'scans/*.tif'",
+    )
+    add("--output", required=True, type=_folder, metavar="DIR", help="a new folder")
+    add("--size", metavar="HxW", help="canvas or window (default: that of training)")
+    add(
+        "--mode",
+        help=f"whole or sliding (default: whole; sliding where a side is over {LARGE} "
+        "times the working size)",
+    )
+    add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
+    add(
+        "--scales",
+        type=command.numbers,
+        metavar="X,X",
+        help="scores are averaged (default: 1)",
+    )
+    add("--flip", action="store_true", help="average with the mirrored image")
+    add("--batch", type=command.count, metavar="N", help="images or windows at once")
+    add("--no_overlays", action="store_true", help="draw no pictures")
+    return parser
+
+
+def _folder(given: str) -> Path:
+    """For argparse: a folder that can be made."""
+    path = Path(given).expanduser()
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{given!r} is a file. Fix: name a folder")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

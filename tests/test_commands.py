@@ -24,6 +24,7 @@ COMMANDS = {
     "artifacts": "jaxseg.artifacts",
     "report": "jaxseg.report.__main__",
     "evaluate": "jaxseg.evaluate",
+    "predict": "jaxseg.predict",
 }
 DAY = "--data=worlds/driving_day"
 # What is typed and what is said; {tmp} has a file `file` and no `none`, {artifact} is

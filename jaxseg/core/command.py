@@ -135,3 +135,23 @@ def at_least(low: int) -> Callable[[str], int]:
 
 
 count = at_least(1)
+
+
+def size(given: str | None) -> tuple[int, int] | None:
+    """(height, width) of `--size=HxW`; None where it is not given."""
+    if given is None:
+        return None
+    sides = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", given)
+    if not sides:
+        raise errors.UserError(f"--size: found {given!r}, allowed: HxW, as in 256x512")
+    return int(sides[1]), int(sides[2])
+
+
+def numbers(given: str) -> list[float]:
+    """For argparse: numbers with commas between them."""
+    try:
+        return [float(part) for part in given.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"found {given!r}, allowed: numbers such as 0.5,1,2"
+        ) from None

@@ -60,12 +60,12 @@ class Artifact:
 
     def features(self, batch: Array) -> tuple[Array, ...]:
         """Normalized float [B, H, W, C] -> backbone maps, shallow to deep."""
-        return self._apply["features"](self._on_device, _normalized(batch))
+        return self._apply["features"](self.on_device, _normalized(batch))
 
     def logits(self, batch: Array) -> Array:
         """Normalized float [B, H, W, C] -> raw output of the head."""
         self._check_head()
-        return self._apply["logits"](self._on_device, _normalized(batch))
+        return self._apply["logits"](self.on_device, _normalized(batch))
 
     def from_maps(self, maps: tuple[Array, ...], size: tuple[int, int]) -> Array:
         """Maps of `features` -> raw output of the head, with gradients by the maps.
@@ -84,7 +84,7 @@ class Artifact:
                 f"{self.folder}: its head reads a class token, which is no map of "
                 "`features`. Fix: a backbone without class_map"
             )
-        return self._apply["from_maps"](self._on_device, maps, tuple(size))
+        return self._apply["from_maps"](self.on_device, maps, tuple(size))
 
     @property
     def multiple(self) -> int:
@@ -121,22 +121,20 @@ class Artifact:
         if boxes not in ORDERS:
             raise lookup.unknown(boxes, ORDERS, kind="order", where="boxes")
         predict = self.predictor(batch_size=self._at_once(pictures), **_sized(size))
-        answers = predict(self._on_device, pictures)
+        answers = predict(self.on_device, pictures)
         if isinstance(answers[0], dict):
             order = ORDERS[boxes]
             answers = [one | {"boxes": one["boxes"][:, order]} for one in answers]
         return _like(image, answers, batched)
 
-    def probabilities(
-        self, image: Any, *, size: tuple[int, int] | None = None
-    ) -> Any:
+    def probabilities(self, image: Any, *, size: tuple[int, int] | None = None) -> Any:
         """An image as in a call -> float32 [H, W, K], in which a pixel's sum is 1, or
         [K] of a classifier; of a binary task K is 2. A list or batch as in a call.
         """
         pictures, batched = self._pictures(image)
         self.objective.probabilities(np.zeros((1, 1, self._num_outputs), np.float32))
         predict = self.predictor(batch_size=self._at_once(pictures), **_sized(size))
-        scores = predict.scores(self._on_device, pictures)
+        scores = predict.scores(self.on_device, pictures)
         return _like(image, [self.objective.probabilities(s) for s in scores], batched)
 
     def overlay(self, image: Any, prediction: Any) -> np.ndarray:
@@ -265,7 +263,8 @@ class Artifact:
         return options.get("channels") or (None if known == 3 else known)
 
     @functools.cached_property
-    def _on_device(self) -> Variables:
+    def on_device(self) -> Variables:
+        """The weights on the default device."""
         with jax.ensure_compile_time_eval():  # else a caller's trace would be kept
             return jax.device_put(self.variables)
 

@@ -46,7 +46,7 @@ def model(variant, side):
         },
     }
     values = initial.variables(network, (side, side, 3), seed=0)
-    made.__dict__["_on_device"] = values
+    made.__dict__["on_device"] = values
     return made
 
 
