@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 
 from jaxseg.core import command, errors
 
-# A side of an image that is as many times longer than those of training is cut into
-# windows: in a letterbox its things would be smaller than any that were learned.
+# An image with a side so many times longer than the working size is worth a word: its
+# things may be smaller than any that were learned.
 LARGE = 4
 PIXELS = 1 << 21  # of all images of a batch together, on the device
 MOST = 16  # images in a batch
@@ -133,7 +133,7 @@ class _Job:
                 "nothing can be predicted. Fix: train one (configs/finetune.py)"
             )
         self.size = command.size(arguments.size) or self._trained_size
-        self.whole = self._how("whole")
+        self.how = self._protocol()
         self.files = files.Files(arguments.output, self._settings())
 
     def has(self, one: Input) -> bool:
@@ -150,35 +150,31 @@ class _Job:
             f"working size {height}x{width} ({whose})"
         )
 
-    def how(self, image: Any) -> Any:
-        """The protocol of an image: windows where it is much larger than images of
-        training, unless a mode is given.
-        """
-        if self.arguments.mode is not None or not self.task.dense:
-            return self.whole
-        large = any(n > LARGE * m for n, m in zip(image.shape[:2], self.size))
-        return self._how("sliding") if large else self.whole
+    def is_large(self, image: Any) -> bool:
+        """Whether it is much larger than the letterbox that it is scaled into."""
+        if self.how.mode == "sliding" or not self.task.dense:
+            return False
+        return any(n > LARGE * m for n, m in zip(image.shape[:2], self.size))
 
-    def _how(self, mode: str) -> Any:
-        """The protocol by the arguments; `mode` where they do not say."""
+    def _protocol(self) -> Any:
+        """By the arguments; without them that of an evaluation."""
         from jaxseg.evals import protocol
 
-        given = self.arguments
-        mode = given.mode or mode
-        overlap = {} if given.overlap is None else {"overlap": given.overlap}
-        if mode == "whole" and given.mode is None:
-            overlap = {}  # it is for the images that are cut
-        scales = {} if given.scales is None else {"scales": given.scales}
+        names = ("mode", "overlap", "scales")
+        given = {name: getattr(self.arguments, name) for name in names}
+        given = {name: value for name, value in given.items() if value is not None}
         try:
-            return protocol.build(mode=mode, flip=given.flip, **overlap, **scales)
+            how = protocol.build(flip=self.arguments.flip, **given)
         except errors.UserError as error:
             raise errors.UserError(f"--{error}") from None
+        protocol.check(how, self.task, "--mode, --scales, --flip")
+        return how
 
-    def predicted(self, images: Sequence[Any], how: Any) -> Iterator[tuple[Any, Any]]:
-        """(prediction, columns of the table) of images that are seen alike."""
+    def predicted(self, images: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """(prediction, columns of the table) of each image."""
         batch = max(1, min(MOST, PIXELS // math.prod(self.size), len(images)))
         predict = self.model.predictor(
-            batch_size=self.arguments.batch or batch, size=self.size, how=how
+            batch_size=self.arguments.batch or batch, size=self.size, how=self.how
         )
         variables = self.model.on_device
         predictions = predict(variables, images)
@@ -219,8 +215,7 @@ class _Job:
             "task": self.task.name,
             "classes": list(self.model.classes),
             "palette": manifest["palette"],
-            "protocol": self.whole.text(self.size),
-            "large": "as all" if self.arguments.mode or not self.task.dense else "cut",
+            "protocol": self.how.text(self.size),
             "unit": "millimetres" if self.task.name == "depth" else None,
             "objects": not self.task.dense and not self.columns,
             "columns": self.columns,
@@ -236,28 +231,36 @@ def seen(path: Path) -> str:
 
 def _run(job: _Job, waiting: Sequence[Input]) -> list[str]:
     """Predicts and writes; returns the messages on images that cannot be read."""
-    bad, progress = [], _Progress(len(waiting))
+    bad, large, progress = [], 0, _Progress(len(waiting))
     with futures.ThreadPoolExecutor(THREADS) as pool:
         for begin in range(0, len(waiting), MOST):
             group = waiting[begin : begin + MOST]
-            by_how: dict[Any, list[Any]] = {}
+            both: list[tuple[Input, Any]] = []
             read = pool.map(lambda one: _read(job.model, one), group)
             for one, image in zip(group, read):
                 if isinstance(image, errors.UserError):
                     bad.append(str(image))
                 else:
-                    by_how.setdefault(job.how(image), []).append((one, image))
-            for how, some in by_how.items():
-                _write(job, how, some)
+                    both.append((one, image))
+            if both:
+                _write(job, both)
+            large += sum(job.is_large(image) for _, image in both)
             progress.add(len(group))
+    if large:
+        print(
+            f"{large} images have a side over {LARGE} times that of the working size "
+            "and were scaled into it, as in evaluation. --mode=sliding cuts images "
+            "into windows instead; --size=HxW scales them less",
+            file=sys.stderr,
+        )
     return bad
 
 
-def _write(job: _Job, how: Any, some: Sequence[tuple[Input, Any]]) -> None:
-    """Predicts images that are seen alike, and writes their files."""
+def _write(job: _Job, some: Sequence[tuple[Input, Any]]) -> None:
+    """Predicts images and writes their files."""
     from jaxseg.evals import files
 
-    found = job.predicted([image for _, image in some], how)
+    found = job.predicted([image for _, image in some])
     for (one, image), (prediction, values) in zip(some, found):
         drawn = not job.arguments.no_overlays
         job.files.add(
@@ -265,7 +268,6 @@ def _write(job: _Job, how: Any, some: Sequence[tuple[Input, Any]]) -> None:
                 file=one.file,
                 name=one.name,
                 size=image.shape[:2],
-                how=how.text(job.size),
                 seen=seen(one.path),
                 written=job.task.written(prediction),
                 overlay=job.model.overlay(image, prediction) if drawn else None,
@@ -323,11 +325,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", required=True, type=_folder, metavar="DIR", help="a new folder")
     add("--size", metavar="HxW", help="canvas or window (default: that of training)")
-    add(
-        "--mode",
-        help=f"whole or sliding (default: whole; sliding where a side is over {LARGE} "
-        "times the working size)",
-    )
+    add("--mode", help="whole or sliding (default: whole)")
     add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
     add(
         "--scales",

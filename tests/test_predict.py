@@ -138,15 +138,17 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_predicted(
     assert len(index["images"]) == 3
 
 
-def test_much_larger_images_are_cut_unless_a_mode_is_given(models, tmp_path):
+def test_much_larger_images_are_named_and_can_be_cut(models, tmp_path, capsys):
     pixels = np.random.default_rng(0).integers(0, 255, (64, 300, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    for mode, word in ((), "sliding windows"), (("--mode=whole",), "whole image"):
-        out = tmp_path / word.split()[0]
-        path = tmp_path / "wide.png"
-        assert run(models["segmentation"], path, out, *mode) == 0
-        (row,) = jsonl.read_json(out / "predictions.json")["images"]
-        assert row["how"].startswith(word)
+    word = "1 images have a side over 4 times"
+    for mode, said in (("whole", True), ("sliding", False)):
+        path, out = tmp_path / "wide.png", tmp_path / mode
+        assert run(models["segmentation"], path, out, f"--mode={mode}") == 0
+        assert (word in capsys.readouterr().err) == said
+        index = jsonl.read_json(out / "predictions.json")
+        assert index["protocol"].startswith(mode)
+        (row,) = index["images"]
         found = np.asarray(Image.open(out / row["files"]["predictions"]))
         assert found.shape == (64, 300)
 

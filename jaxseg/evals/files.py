@@ -33,7 +33,6 @@ class One(NamedTuple):
     file: str  # the path that the user gave or that was found below it
     name: str  # of its files, without a suffix; may have folders
     size: tuple[int, int]
-    how: str  # the protocol in words
     seen: str  # what tells this file from another one of its name
     written: tasks.Written
     overlay: np.ndarray | None = None
@@ -81,7 +80,7 @@ class Files:
                 files[kind] = path.relative_to(self.folder).as_posix()
         height, width = one.size
         row = {"file": one.file, "name": one.name, "height": height, "width": width}
-        row |= {"how": one.how, "seen": one.seen, "files": files, **one.values}
+        row |= {"seen": one.seen, "files": files, **one.values}
         if one.written.objects:
             row["objects"] = list(one.written.objects)
         self.rows[one.file] = row
