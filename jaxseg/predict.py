@@ -100,7 +100,8 @@ def _found(given: str) -> list[tuple[Path, str]]:
     path = Path(given).expanduser()
     if path.is_file():
         return [(path, path.name)]
-    every = path.rglob("*") if path.is_dir() else map(Path, _matching(str(path)))
+    matching = glob.glob(str(path), recursive=True)
+    every = path.rglob("*") if path.is_dir() else map(Path, matching)
     images = sorted(
         one
         for one in every
@@ -108,10 +109,6 @@ def _found(given: str) -> list[tuple[Path, str]]:
     )
     below = path.is_dir()
     return [(p, p.relative_to(path).as_posix() if below else p.name) for p in images]
-
-
-def _matching(pattern: str) -> list[str]:
-    return glob.glob(pattern, recursive=True)
 
 
 class _Job:
