@@ -16,6 +16,7 @@ from typing import Any
 
 from jaxseg.core import command, errors
 from jaxseg.core import manifest as manifests
+from jaxseg.evals import arguments as seeing
 
 BATCH = 16  # where the artifact does not say with how many it was evaluated
 
@@ -38,7 +39,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from jaxseg.train import mesh
     from jaxseg.transfer import artifact
 
-    how = _protocol(arguments)
+    how = seeing.protocol_of(arguments)
     model = artifact.load(Path(arguments.artifact).expanduser(), arguments.head)
     task = check_head(model)
     data, read_as = data_section(arguments, model, task)
@@ -209,27 +210,6 @@ def check_data(model: Any, task: Any, source: Any) -> None:
         )
 
 
-def _protocol(arguments: argparse.Namespace) -> Any:
-    from jaxseg.evals import protocol
-
-    given = {"mode": arguments.mode, "flip": arguments.flip or None}
-    given |= {"overlap": arguments.overlap, "scales": _scales(arguments.scales)}
-    given |= {"normalization": arguments.normalization}
-    try:
-        return protocol.build(**{k: v for k, v in given.items() if v is not None})
-    except errors.UserError as error:
-        raise errors.UserError(f"--{error}") from None
-
-
-def _scales(text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise errors.UserError(
-            f"--scales: found {text!r}, allowed: numbers such as 0.5,1,2"
-        ) from None
-
-
 def _normalize(model: Any, how: Any, source: Any) -> Any:
     """By the mean and std of the images that the model was trained on."""
     from jaxseg.data.normalization import Normalize
@@ -275,9 +255,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    seeing.add(parser)
     add = parser.add_argument
-    add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
-    add("--head", metavar="NAME", help="(default: the first of the artifact's)")
     add("--data", required=True, metavar="NAME", help="of the catalogue, or a folder")
     add("--split", metavar="NAME", help="(default: validation; or a folder's only one)")
     add("--root", metavar="DIR", help="where the data set lies, if on disk")
@@ -295,13 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=command.at_least(0), default=0, metavar="N", help="(default: 0)")
     add("--part", default="all", help="all, train, holdout or rest (default: all)")
     add("--only", metavar="CLASS", help="images that show it, the rest is background")
-    add("--size", metavar="HxW", help="canvas or window (default: that of training)")
-    add("--mode", help="whole or sliding (default: whole)")
-    add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
-    add("--scales", metavar="X,X", help="scores are averaged (default: 1)")
-    add("--flip", action="store_true", help="average with the mirrored image")
     add("--normalization", help="by mean and std of training or target")
-    add("--batch", type=command.count, metavar="N", help="images or windows at once")
     add(
         "--output",
         metavar="FILE",

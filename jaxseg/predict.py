@@ -7,9 +7,9 @@ python -m jaxseg.predict --artifact=DIR --input=IMAGES --output=predictions \
 python -m jaxseg.predict --artifact=DIR --input=IMAGES --output=predictions \
     --mode=sliding --overlap=0.5
 
-Segmentation gives a PNG of class ids for each image, depth one of millimetres (uint16),
+Segmentation gives a PNG of class ids for each image, depth one of millimetres,
 detection and keypoints one coco.json, classification one predictions.csv; all of them
-predictions.json, with classes and colours, and the predictions drawn on the images.
+predictions.json, with classes and colours. Maps and objects are drawn on the images.
 The same call goes on after an interruption. An image that cannot be read is named, the
 others go on; the exit code is then 1.
 """
@@ -24,7 +24,11 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxseg.core import command, errors
+from jaxseg.evals import arguments as seeing
+from jaxseg.evals import protocol
 
 # An image with a side so many times longer than the working size is worth a word: its
 # things may be smaller than any that were learned.
@@ -116,21 +120,18 @@ class _Job:
 
     def __init__(self, arguments: argparse.Namespace):
         from jaxseg.evals import files
-        from jaxseg.tasks import task as tasks
         from jaxseg.transfer import artifact
 
         self.arguments = arguments
         self.model = artifact.load(
             Path(arguments.artifact).expanduser(), arguments.head
         )
-        self.task = self.model.objective if self.model.task_section else None
-        if not isinstance(self.task, tasks.Task) or self.model.preprocessing is None:
-            raise errors.UserError(
-                f"{self.model.folder}: found no trained head with a known task, so "
-                "nothing can be predicted. Fix: train one (configs/finetune.py)"
-            )
+        self.model.check_predicts()
+        self.model.predictor()  # refuses a task that only trains
+        self.task = self.model.objective
         self.size = command.size(arguments.size) or self._trained_size
-        self.how = self._protocol()
+        self.how = seeing.protocol_of(arguments)
+        protocol.check(self.how, self.task, "--mode, --scales, --flip")
         self.files = files.Files(arguments.output, self._settings())
 
     def has(self, one: Input) -> bool:
@@ -153,20 +154,6 @@ class _Job:
             return False
         return any(n > LARGE * m for n, m in zip(image.shape[:2], self.size))
 
-    def _protocol(self) -> Any:
-        """By the arguments; without them that of an evaluation."""
-        from jaxseg.evals import protocol
-
-        names = ("mode", "overlap", "scales")
-        given = {name: getattr(self.arguments, name) for name in names}
-        given = {name: value for name, value in given.items() if value is not None}
-        try:
-            how = protocol.build(flip=self.arguments.flip, **given)
-        except errors.UserError as error:
-            raise errors.UserError(f"--{error}") from None
-        protocol.check(how, self.task, "--mode, --scales, --flip")
-        return how
-
     def predicted(self, images: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         """(prediction, columns of the table) of each image."""
         batch = max(1, min(MOST, PIXELS // math.prod(self.size), len(images)))
@@ -174,18 +161,21 @@ class _Job:
             batch_size=self.arguments.batch or batch, size=self.size, how=self.how
         )
         variables = self.model.on_device
-        predictions = predict(variables, images)
-        if self.columns:
-            scores = predict.scores(variables, images)
-            values = [self._values(x, s) for x, s in zip(predictions, scores)]
-        else:
-            values = [{}] * len(images)
-        return zip(predictions, values)
+        if not self.columns:
+            return zip(predict(variables, images), [{}] * len(images))
+        every = predict.scores(variables, images)
+        said = [np.asarray(self.task.decode(scores[None]))[0] for scores in every]
+        return zip(said, map(self._values, said, every))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether predictions are drawn; a class of a whole image is not."""
+        return not self.arguments.no_overlays and self.task.written_as != "table"
 
     @property
     def columns(self) -> list[str]:
         """Of the table, besides the image: those of a classifier."""
-        if self.task.name != "classification":
+        if self.task.written_as != "table":
             return []
         return ["class", *(f"p({name})" for name in self.model.classes)]
 
@@ -213,10 +203,10 @@ class _Job:
             "classes": list(self.model.classes),
             "palette": manifest["palette"],
             "protocol": self.how.text(self.size),
-            "unit": "millimetres" if self.task.name == "depth" else None,
-            "objects": not self.task.dense and not self.columns,
+            "unit": self.task.unit,
+            "objects": self.task.written_as == "objects",
             "columns": self.columns,
-            "overlays": not self.arguments.no_overlays,
+            "overlays": self.drawn,
         }
 
 
@@ -259,7 +249,6 @@ def _write(job: _Job, some: Sequence[tuple[Input, Any]]) -> None:
 
     found = job.predicted([image for _, image in some])
     for (one, image), (prediction, values) in zip(some, found):
-        drawn = not job.arguments.no_overlays
         job.files.add(
             files.One(
                 file=one.file,
@@ -267,7 +256,7 @@ def _write(job: _Job, some: Sequence[tuple[Input, Any]]) -> None:
                 size=image.shape[:2],
                 seen=seen(one.path),
                 written=job.task.written(prediction),
-                overlay=job.model.overlay(image, prediction) if drawn else None,
+                overlay=job.model.overlay(image, prediction) if job.drawn else None,
                 values=values,
             )
         )
@@ -310,9 +299,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    seeing.add(parser)
     add = parser.add_argument
-    add("--artifact", required=True, metavar="DIR", help="a folder in artifacts/")
-    add("--head", metavar="NAME", help="(default: the first of the artifact's)")
     add(
         "--input",
         required=True,
@@ -321,17 +309,6 @@ def _parser() -> argparse.ArgumentParser:
         help="images, folders or quoted patterns such as 'scans/*.tif'",
     )
     add("--output", required=True, type=_folder, metavar="DIR", help="a new folder")
-    add("--size", metavar="HxW", help="canvas or window (default: that of training)")
-    add("--mode", help="whole or sliding (default: whole)")
-    add("--overlap", type=float, metavar="X", help="of windows, from 0 (default: 0.5)")
-    add(
-        "--scales",
-        type=command.numbers,
-        metavar="X,X",
-        help="scores are averaged (default: 1)",
-    )
-    add("--flip", action="store_true", help="average with the mirrored image")
-    add("--batch", type=command.count, metavar="N", help="images or windows at once")
     add("--no_overlays", action="store_true", help="draw no pictures")
     return parser
 

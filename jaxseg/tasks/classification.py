@@ -25,6 +25,7 @@ class OfImages(task.Task):
 
     name = "classification"
     dense = False
+    written_as = "table"
 
     def totals(self, batch: Batch) -> Totals:
         """Labels that are known, of all images."""
@@ -61,13 +62,9 @@ class Classification(OfImages):
         top1 = reduce.masked_mean(right, valid, count)
         return reduce.masked_mean(values, valid, count), {"top1": top1}
 
-    def scores(self, outputs: Array) -> Array:
-        """[B, K] logits -> probabilities."""
-        return jax.nn.softmax(outputs, axis=-1)
-
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """float32 [K], their sum is 1."""
-        return scores
+        return np.asarray(jax.nn.softmax(scores, axis=-1))
 
     def decode(self, outputs: Array) -> Array:
         """[B, K] logits -> [B] class ids."""

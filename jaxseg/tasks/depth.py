@@ -26,6 +26,7 @@ class Depth(task.Task):
     maximum: float | None = None  # metres; farther pixels count as unknown
 
     name = "depth"
+    unit = "millimetres"
     fields = ("depth",)
     label_field = "depth"
     drawn = ("depth",)

@@ -44,6 +44,7 @@ class Detection(task.Task):
     judging = ("area",)
     drawn = ("boxes", "box_labels")
     dense = False
+    written_as = "objects"
 
     def totals(self, batch: Batch) -> Totals:
         """Objects."""

@@ -37,6 +37,7 @@ class Keypoints(task.Task):
     judging = ("area",)
     drawn = ("keypoints",)
     dense = False
+    written_as = "objects"
     perfect = "ap"
     named = "keypoints"
 

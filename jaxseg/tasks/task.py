@@ -29,6 +29,8 @@ class Task(objective.Objective):
     headline: ClassVar[str]  # the metric that gains are computed from
     higher_is_better: ClassVar[bool] = True
     dense: ClassVar[bool] = True  # predictions are maps at the image's resolution
+    written_as: ClassVar[str] = "pictures"  # or "objects", or "table": of whole images
+    unit: ClassVar[str | None] = None  # of the pixels of written pictures
     drawn: ClassVar[tuple[str, ...]] = ()  # fields of the truth that pictures show
     judging: ClassVar[tuple[str, ...]] = ()  # optional fields that only the metric uses
     perfect: ClassVar[str | None] = None  # the metric that is 1 without an error; None:

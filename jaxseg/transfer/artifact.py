@@ -153,20 +153,24 @@ class Artifact:
         return tuple(self.manifest["classes"] or ())
 
     def _pictures(self, image: Any) -> tuple[list[np.ndarray], bool]:
-        """The images of a call, and whether they are several; UserError where the
-        model predicts nothing.
-        """
-        if self.preprocessing is None or self.head not in self.manifest["outputs"]:
-            raise errors.UserError(
-                f"{self.folder}: imported without a head or preprocessing, so it "
-                "predicts nothing. Fix: train on it first (configs/finetune.py)"
-            )
+        """The images of a call, and whether they are several."""
+        self.check_predicts()
         batched = isinstance(image, list | tuple) or getattr(image, "ndim", 0) == 4
         if batched and not len(image):
             raise errors.UserError(
                 "image: found a batch of none. Fix: give one or more"
             )
         return [self.given(one) for one in (image if batched else [image])], batched
+
+    def check_predicts(self) -> None:
+        """UserError where it has no trained head or nobody knows how images were
+        normalized.
+        """
+        if self.preprocessing is None or self.head not in self.manifest["outputs"]:
+            raise errors.UserError(
+                f"{self.folder}: imported without a head or preprocessing, so it "
+                "predicts nothing. Fix: train on it first (configs/finetune.py)"
+            )
 
     def _at_once(self, pictures: list[np.ndarray]) -> int:
         return min(len(pictures), self.batch_size or len(pictures))

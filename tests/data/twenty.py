@@ -75,6 +75,9 @@ def camvid(data):
             trees.write_image(data / f"camvid/{stills}/{name}.png", SIZE, seed)
             path = data / f"camvid/{labels}/{name}_L.png"
             areas.write_colors(path, list(CLASSES_32.values()), SIZE)
+        pairs(
+            data / "camvid", f"{split}/{{}}.png", f"{split}annot/{{}}.png", names=names
+        )
         lines = [f"{split}/{n}.png {split}annot/{n}.png\n" for n in names]
         (data / f"camvid/{split}.txt").write_text("".join(lines))
 
