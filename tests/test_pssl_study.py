@@ -152,7 +152,7 @@ def test_arguments_that_no_study_can_have(more, words):
         planned(more)
 
 
-@pytest.mark.slow
+@pytest.mark.release  # minutes: 88 stages
 def test_pssl_of_the_paper(tmp_path, monkeypatch):
     """All sets, starts and labels; the report judges each claim."""
     data = tmp_path / "data"
