@@ -211,7 +211,6 @@ def test_another_number_of_classes_is_refused(command, folder):
         ),
         ((*DAY, "--overlap=0.2"), ["--overlap: found 0.2", "mode"]),
         ((*DAY, "--mode=sliding", "--overlap=1"), ["--overlap: found 1.0", "[0, 1)"]),
-        ((*DAY, "--scales=1,x"), ["--scales: found '1,x'"]),
         ((*DAY, "--scales=0"), ["--scales: found [0.0]"]),
         ((*DAY, "--options={"), ["--options: found '{'"]),
         ((*DAY, "--options=[1]"), ["--options", "JSON object"]),
@@ -224,6 +223,13 @@ def test_a_mistake_is_one_message(command, arguments, words):
     assert err.count("\n") == 1 and "Traceback" not in err
     for word in words:
         assert word in err
+
+
+def test_scales_that_are_no_numbers(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command(*DAY, "--scales=1,x")
+    assert stop.value.code == 2
+    assert "--scales: found '1,x', allowed: numbers such as" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written(command, tmp_path, capsys):
