@@ -8,15 +8,15 @@ MODELS = {  # {model: (backbone, its fields in segmentation, head)}
     "DeepLabV3-ResNet": ("resnet", DILATED, "deeplabv3"),
 }
 VARIANTS = {  # by default, in `paper`
-    "resnet": ("small", "50"),
-    "resnest": ("small", "50d"),
-    "hrnet": ("small", "w18"),
+    "resnet": ("tiny", "50"),
+    "resnest": ("tiny", "50d"),
+    "hrnet": ("tiny", "w18"),
 }
 # Of heads by default; dilation as wide in the 8 x 8 maps of 64 pixels as it is of 480.
 NARROW = {
-    "pspnet": dict(width=64),
-    "deeplabv3": dict(width=64, rates=[2, 4, 6]),
-    "ocrnet": dict(width=64, key_width=32),
+    "pspnet": dict(width=32),
+    "deeplabv3": dict(width=32, rates=[2, 4, 6]),
+    "ocrnet": dict(width=32, key_width=16),
 }
 
 

@@ -42,7 +42,8 @@ def test_cells_are_those_of_the_tables(paper, monkeypatch):
         for target in arg["targets"]
         for source in (pssl.IMAGENET, pssl.PSSL)
     }
-    wanted["PSPNet", "VOC-A", pssl.TWICE] = arg["seeds"]
+    for source in (pssl.PSSL, pssl.TWICE):
+        wanted["PSPNet", "VOC-A", source] = arg["lengths"]
     sources = [pssl.IMAGENET]
     sources += [f"{n} samples, background 0.1" for n in arg["samples"]]
     sources += [
@@ -90,8 +91,8 @@ def test_what_starts_where(stages):
     assert (parent, dict(taken), fresh) == ("classifier/hrnet/0", backbone, ())
     parent, taken, fresh = take(f"{front}/PSSL/seed0/lr2e-03")
     assert (parent, dict(taken)) == ("pretrained/OCRNet", whole) and len(fresh) == 1
-    parent, *_ = take("tuned/DeepLabV3-ResNet/VOC-A/400/D8 ignored/seed0")
-    assert parent == "pretrained/DeepLabV3-ResNet/400/D8 ignored"
+    parent, *_ = take("tuned/DeepLabV3-ResNet/VOC-A/1000/D8 ignored/seed0")
+    assert parent == "pretrained/DeepLabV3-ResNet/1000/D8 ignored"
 
 
 def test_starts_of_one_seed_share_all_but_the_start(stages):
@@ -105,14 +106,14 @@ def test_starts_of_one_seed_share_all_but_the_start(stages):
 
 def test_each_walk_begins_in_the_middle(stages):
     walks = [stage for stage in stages.values() if stage.kind == "select"]
-    assert len(walks) == 2 * 3 * 3 + 1
+    assert len(walks) == 2 * 3 * 5 + 2 + 3  # lengths have three seeds
     for walk in walks:
         assert walk.spec.search == "peak" and walk.spec.evaluation == "holdout"
         assert walk.parents[walk.spec.start].spec.lr == pssl.EMBEDDED["start"]
 
 
 def test_labels_of_the_ablations(stages):
-    front = "pretrained/DeepLabV3-ResNet/400/"
+    front = "pretrained/DeepLabV3-ResNet/1000/"
     options = {
         name.removeprefix(front): stage.spec.data.options
         for name, stage in stages.items()
@@ -141,7 +142,7 @@ def test_the_smallest_set_is_camvid():
         ("models=PSP", "unknown model 'PSP'.*Did you mean 'PSPNet'"),
         ("targets=CamVd", "unknown target 'CamVd'"),
         ("samples=500+100", r"samples=\[500, 100\]: allowed are rising"),
-        ("weighed=300", r"weighed: found 300, allowed: samples=\[100, "),
+        ("weighed=300", r"weighed: found 300, allowed: samples=\[250, "),
         ("start=0.3", "start=0.3: allowed are rates="),
         ("repeats=0", "repeats=0: allowed are 1 to 1000"),
         ("seed=5", "unknown argument 'seed'.*mean 'seeds'"),
