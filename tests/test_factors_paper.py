@@ -173,6 +173,7 @@ TABLE_11 = {
 }
 
 
+@pytest.mark.slow
 def test_pairs_of_table_11_are_among_ours():
     """VOC 2007 and VOC 2012 are two data sets, BDD10k and BDD100k one, as printed.
 

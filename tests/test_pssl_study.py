@@ -28,6 +28,7 @@ def cells(stages):
     return [row for row in every if row["role"] == "target"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", [False, True])
 def test_cells_are_those_of_the_tables(paper, monkeypatch):
     monkeypatch.delenv("JAXSEG_DATA", raising=False)

@@ -33,7 +33,7 @@ def rows(workdir, name):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow  # a program for each task
+@pytest.mark.release  # a minute or more
 def test_every_task_type_is_target_and_source(study):
     cells = [r for r in rows(study, "results.csv") if r["setting"] == "small"]
     assert {r["target_task"]: r["metric"] for r in cells} == METRICS
@@ -54,7 +54,7 @@ def test_every_task_type_is_target_and_source(study):
         assert float(depth["gain"]) == pytest.approx(-100 * (value / base - 1))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_each_is_drawn_and_predicts(study):
     for row in rows(study, "results.csv"):
         folder = study / "artifacts" / row["artifact"][:20]

@@ -26,6 +26,7 @@ REAL = {  # folder of the real samples: reader, options, task
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", REAL)
 def test_init_on_real_samples_plans(real_data, folder, tmp_path, monkeypatch, capsys):
     root, file = real_data / folder, tmp_path / "elsewhere" / "mine.py"

@@ -42,6 +42,7 @@ def test_real_counts(real_data, name, folder, options, counts):
         assert sum(len(source[i]["boxes"]) for i in range(records)) == objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder", "options", "counts"), REAL)
 def test_real_samples_are_whole(real_data, capsys, name, folder, options, counts):
     arguments = ["check", name, "--root", str(real_data / folder)]

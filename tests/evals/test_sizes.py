@@ -52,6 +52,7 @@ def pictures(sizes, seed=0):
     return [rng.integers(0, 255, (*size, 3), np.uint8) for size in sizes]
 
 
+@pytest.mark.slow
 def test_a_loaded_model_compiles_for_buckets_of_sizes(model, compilations, fresh):
     first, *images = pictures(SIZES)
     model(first)
@@ -65,6 +66,7 @@ def test_a_loaded_model_compiles_for_buckets_of_sizes(model, compilations, fresh
     assert not compilations
 
 
+@pytest.mark.slow
 def test_heads_without_maps_need_one_program(compilations, fresh):
     section = {"name": "classification"}
     network, _ = build.network(tiny.MODEL | {"head": {"name": "pooled"}}, section, 3)
@@ -135,6 +137,7 @@ def test_neither_neighbours_nor_the_order_change_a_digit(model, how):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_evaluation_compiles_for_buckets_of_sizes(model, compilations, fresh):
     made = evaluator(of_sizes(SIZES, range(len(SIZES))), model)
     for _ in made._outputs(model.variables):

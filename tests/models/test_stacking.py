@@ -47,6 +47,7 @@ def test_paths_name_each_leaf():
     chex.assert_trees_all_equal(stacking.unstack(trees.unflatten(stacked)), variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param("hrnet", marks=pytest.mark.release), "vit"]
 )
@@ -106,6 +107,7 @@ def test_flops_are_those_of_all_modules(name):
         assert found == flops.count(jax.make_jaxpr(call)(known, image).jaxpr)
 
 
+@pytest.mark.slow
 def test_linen_itself_draws_each_module():
     network, _, _ = made("vit")
     params = network.init(jax.random.key(0), jnp.zeros((1, *SIZE)), train=False)

@@ -61,6 +61,7 @@ def test_maps_of_a_backbone(name, size):
             assert m.shape[1:3] == tuple(-(-n // stride) for n in size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
 def test_every_leaf_of_a_head_and_its_backbone_learns(name):
     """In training statistics move, and a gradient reaches all leaves."""

@@ -70,6 +70,7 @@ def measure(task, outputs, truth):
     return metric.compute(state, ("a", "b"))
 
 
+@pytest.mark.slow
 def test_a_perfect_detector():
     task, truth = detection.build(2), batch()
     outputs = perfect(truth)[1]
@@ -79,6 +80,7 @@ def test_a_perfect_detector():
     assert parts["offset_loss"] == 0 and parts["size_loss"] == 0 and loss < 0.05
 
 
+@pytest.mark.slow
 def test_perfect_keypoints():
     task, truth = keypoints.build(3), batch()
     outputs = perfect(truth)[0]
@@ -118,6 +120,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD)
 def test_where_nothing_is_known_nothing_is_learnt_of_boxes(kind):
     outputs = {k: x + 0.1 for k, x in perfect(batch())[1].items()}

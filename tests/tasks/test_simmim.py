@@ -108,6 +108,7 @@ def test_a_network_that_cannot_mask_is_refused_in_the_plan(task, model, message)
         tiny.plan({"stages": {"x": section}})
 
 
+@pytest.mark.slow
 def test_a_training_and_what_starts_from_it(tmp_path):
     """It learns, is judged by its loss with fixed masks, and gives its encoder away."""
     pretext = tiny.train(
@@ -136,6 +137,7 @@ def dropping(rate, depth=3):
     return model, models.init(model, (64, 64, 3), seed=0)
 
 
+@pytest.mark.slow
 def test_dropout_draws_in_training_alone():
     model, variables = dropping(0.5)
     image = jnp.asarray(np.random.default_rng(0).normal(size=(2, 64, 64, 3)))
@@ -152,6 +154,7 @@ def test_dropout_draws_in_training_alone():
     assert float(jnp.abs(run(1) - run()).max()) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [False, True])
 def test_each_block_drops_other_values(stacked, monkeypatch):
     """In a loop over the blocks too: traced once, drawn each time."""
@@ -178,6 +181,7 @@ def test_each_block_drops_other_values(stacked, monkeypatch):
     assert len(drawn) == 1 + 3 * 3 and len({tuple(one) for one in drawn}) == 10
 
 
+@pytest.mark.slow
 def test_a_frozen_block_drops_nothing(monkeypatch):
     model, variables = dropping(0.5)
     drawn = []

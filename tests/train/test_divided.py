@@ -23,6 +23,7 @@ def parts(layout):
     return int(layout[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_same_losses(seen, layout):
     """Of the first step, and after three, whose updates are 1e-3 of a loss."""
@@ -32,6 +33,7 @@ def test_the_same_losses(seen, layout):
     assert found["norm"] == pytest.approx(alone["norm"], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_memory_of_one_device(seen, layout):
     """The state that a step takes and gives, by the compiler and by the arrays."""
@@ -43,6 +45,7 @@ def test_memory_of_one_device(seen, layout):
     assert alone["held"][0] > 4 * alone["parameters"]  # two moments and the average
 
 
+@pytest.mark.slow
 def test_only_gradients_are_exchanged_where_the_state_is_whole(seen):
     """And batch statistics and a few numbers."""
     found, least = seen["4x1"], seen["4x1"]["parameters"] + seen["4x1"]["statistics"]
@@ -52,6 +55,7 @@ def test_only_gradients_are_exchanged_where_the_state_is_whole(seen):
     assert least <= found["collectives"]["all-reduce"] <= least + 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", DIVIDED)
 def test_a_divided_state_is_gathered_once_and_no_image_moves(seen, layout):
     """Gradients are added up within the `fsdp` axis, and their parts along `data`: an

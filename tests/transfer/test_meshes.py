@@ -73,6 +73,7 @@ def whole(made, tmp_path_factory):
     return results(*run(stage(), shutil.copytree(made, workdir)))
 
 
+@pytest.mark.slow
 def test_divided_and_goes_on_undivided(whole, workdir, caplog):
     """Checkpoints and weights do not depend on the mesh, and neither does the key."""
     one = stage(fsdp=2)

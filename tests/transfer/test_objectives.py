@@ -120,6 +120,7 @@ def run(stages, workdir):
     return store.Store(workdir), tiny.plan({"stages": stages}).by_name
 
 
+@pytest.mark.slow
 def test_both_heads_train_and_nothing_has_to_judge_them(pairs, tmp_path):
     made = {"alone": section(evaluations={}, accumulate=2, eval_every=None)}
     made["alone"]["columns"] = [{"role": "source", "setting": "full"}]
@@ -146,6 +147,7 @@ def test_both_heads_train_and_nothing_has_to_judge_them(pairs, tmp_path):
     assert artifacts.headline(manifest) == ""
 
 
+@pytest.mark.slow
 def test_the_lower_mean_loss_is_the_better_one(pairs, tmp_path):
     """Judged on three images in batches of four, by draws that do not change."""
     rates = {"a": 1e-6, "b": 1e-3}

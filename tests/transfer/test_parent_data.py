@@ -156,6 +156,7 @@ def test_keys_of_other_data_stay():
     assert "of" not in nested.plain(one.spec)["data"]
 
 
+@pytest.mark.slow
 def test_counts_may_be_unknown_before_the_parent_has_run(kind, tmp_path):
     given = stages({"known": False})
     plan = tiny.plan({"stages": given}).by_name["model"]

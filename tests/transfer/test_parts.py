@@ -193,6 +193,7 @@ def test_each_part_logs_its_own_losses(trained):
         assert not others
 
 
+@pytest.mark.slow
 def test_one_part_equals_the_short_form_but_for_the_name_of_its_head(tmp_path):
     part = {"segmentation": PARTS["day"]}
     model = {"backbone": BACKBONE, "head": FCN}

@@ -75,7 +75,7 @@ def until(holds, seconds=600):
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.release  # a minute or more
 def test_the_numbers_are_those_of_one_process_with_as_many_cores(tmp_path):
     found = []
     one = {min(os.sched_getaffinity(0))}
@@ -112,7 +112,7 @@ def test_a_stop_saves_and_a_kill_leaves_nobody(tmp_path, number, code):
     assert len(saved()) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.release  # a minute or more
 def test_a_worker_that_dies_costs_its_stage_alone(tmp_path):
     flags = "--jobs=2", f"--workdir={tmp_path / 'w'}"
     process = start(tmp_path, *flags, steps=150)
