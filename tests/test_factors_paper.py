@@ -121,7 +121,7 @@ WITHIN, CROSS = ("within", "within"), ("cross", "within")
 WITHIN_OTHER, CROSS_OTHER = ("within", "cross"), ("cross", "cross")
 
 
-@pytest.mark.slow  # plans the study several times
+@pytest.mark.release
 def test_cells_within_a_task_type_are_those_of_tables_7_and_8():
     """With multi-source models as sources of the domains of their parts; small targets
     that were a part have none.
@@ -134,7 +134,7 @@ def test_cells_within_a_task_type_are_those_of_tables_7_and_8():
     assert small[1]["all", "all"] == full[1]["all", "all"] == 27
 
 
-@pytest.mark.slow  # plans the study several times
+@pytest.mark.release
 def test_cells_across_task_types_are_all_pairs():
     """The paper tried some: 49 + 154 on 17 and 19 small targets, 18 + 44 full. Which,
     its Tables 4b to 4e and 5b to 5d show as pictures alone.
