@@ -121,6 +121,11 @@ class Combined:
         }
         return tuple(name for name, holds in there.items() if holds)
 
+    @property
+    def pixelwise(self) -> bool:
+        """Whether values of any parts of the pixels, given the totals, add up."""
+        return self.ohem is None and not {n for n, _ in self.parts} & {"dice", "lovasz"}
+
     def _cross_entropy(
         self, logits: Array, labels: Array, valid: Array, totals: Mapping, share: Array
     ) -> Array:

@@ -9,7 +9,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxseg.core import binding, errors, lookup, trees, types
-from jaxseg.models import initial, ops
+from jaxseg.models import enlarged, initial, ops
 
 BACKBONES = "jaxseg.models.backbones"
 HEADS = "jaxseg.models.heads"
@@ -96,13 +96,16 @@ def crop(output: Any, padded: tuple[int, ...], image: tuple[int, ...]) -> Any:
         return output
 
     def cut(x):
+        if isinstance(x, enlarged.Enlarged):
+            return x.cut(image[1:3])
         if x.ndim != 4:
             return x
         strides = [p // n for p, n in zip(padded[1:3], x.shape[1:3])]
         height, width = (-(-n // s) for n, s in zip(image[1:3], strides))
         return x[:, :height, :width]
 
-    return jax.tree.map(cut, output)
+    small = lambda x: isinstance(x, enlarged.Enlarged)
+    return jax.tree.map(cut, output, is_leaf=small)
 
 
 def build_model(

@@ -180,11 +180,11 @@ def _widen(x: Array, factor: int) -> Array:
 
 
 def _weights(source: int, target: int, like: Array) -> Array:
-    return jnp.asarray(_matrix(source, target), like.dtype)
+    return jnp.asarray(bilinear_weights(source, target), like.dtype)
 
 
 @functools.lru_cache(maxsize=64)
-def _matrix(source: int, target: int) -> np.ndarray:
+def bilinear_weights(source: int, target: int) -> np.ndarray:
     """Half-pixel bilinear weights [target, source]."""
     centres = (np.arange(target) + 0.5) * source / target - 0.5
     centres = np.clip(centres, 0, source - 1)

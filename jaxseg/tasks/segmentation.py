@@ -15,6 +15,7 @@ from jaxseg.losses import combined
 from jaxseg.losses import segmentation as losses
 from jaxseg.metrics import binary as binary_metrics
 from jaxseg.metrics import segmentation
+from jaxseg.models import enlarged
 from jaxseg.tasks import task
 
 VERSION = 4  # goes up when the same weights would give another loss or metric
@@ -83,16 +84,31 @@ class Segmentation(task.Task):
         batch: Batch,
         totals: Totals | None = None,
     ) -> tuple[Array, Logs]:
-        """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W]."""
-        targets = (*self._counted(batch), totals, batch.get("valid"))
+        """Outputs [B, H, W, K] logits, or several (OCRNet's), labels [B, H, W].
+
+        Those of many classes are `Enlarged`, and so is the memory of their loss that of
+        a band of rows where the criterion adds up over pixels.
+        """
+        totals = self.totals(batch) if totals is None else totals
         main, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, parts = self.criterion(main, *targets)
+        loss, parts = self._criterion(main, batch, totals)
         parts = parts if len(parts) > 1 else {}  # one part is the loss itself
         if not others:
             return loss, parts
-        auxiliary = sum(self.criterion(logits, *targets)[0] for logits in others)
+        auxiliary = sum(self._criterion(x, batch, totals)[0] for x in others)
         total = loss + self.auxiliary * auxiliary
         return total, parts | {"main_loss": loss, "auxiliary_loss": auxiliary}
+
+    def _criterion(
+        self, logits: Array | enlarged.Enlarged, batch: Batch, totals: Totals
+    ) -> tuple[Array, Logs]:
+        targets = self._counted(batch)
+        value = lambda *each: self.criterion(*each, totals, batch.get("valid"))
+        if not isinstance(logits, enlarged.Enlarged):
+            return value(logits, *targets)
+        if self.criterion.pixelwise:
+            return logits.sum(value, *targets)
+        return value(logits.whole(), *targets)
 
     def scores(self, outputs: Array) -> Array:
         """[B, H, W, K] logits -> probabilities, which average over views.

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxseg.models import layers, ops
+from jaxseg.models import enlarged, layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
 TINY = {"width": 16}  # at the smoke size
@@ -54,14 +54,14 @@ class DeepLabV3(nn.Module):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"]:
+    ) -> Float[Array, "b h w k"] | enlarged.Enlarged:
         aspp = ASPP(self.width, self.rates, self.dropout, self.dtype, name="aspp")
         x = aspp(features[-1], train=train)
         conv = layers.ConvNorm(self.width, dtype=self.dtype, name="conv")
         logits = layers.output_conv(self.num_outputs, name="output")(
             conv(x, train=train)
         )
-        return ops.resize_bilinear(logits, size)
+        return enlarged.to_size(logits, size, train)
 
 
 def build(num_outputs: int, **fields) -> DeepLabV3:

@@ -3,7 +3,7 @@
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from jaxseg.models import layers, ops
+from jaxseg.models import enlarged, layers
 
 VERSION = 1  # goes up when the same weights would give other outputs
 
@@ -23,13 +23,13 @@ class FCN(nn.Module):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"]:
+    ) -> Float[Array, "b h w k"] | enlarged.Enlarged:
         x = features[-1]
         width = self.width or max(x.shape[-1] // 4, 1)
         conv = layers.ConvNorm(width, dtype=self.dtype, name="conv")
         x = layers.Dropout(self.dropout)(conv(x, train=train), train=train)
         logits = layers.output_conv(self.num_outputs, name="output")(x)
-        return ops.resize_bilinear(logits, size)
+        return enlarged.to_size(logits, size, train)
 
 
 def build(num_outputs: int, **fields) -> FCN:

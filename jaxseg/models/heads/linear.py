@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxseg.models import layers, ops
+from jaxseg.models import enlarged, layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
 
@@ -46,8 +46,8 @@ class Linear(Projection):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"]:
-        return ops.resize_bilinear(super().__call__(features), size)
+    ) -> Float[Array, "b h w k"] | enlarged.Enlarged:
+        return enlarged.to_size(super().__call__(features), size, train)
 
 
 def build(num_outputs: int, **fields) -> Linear:

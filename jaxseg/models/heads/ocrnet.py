@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxseg.models import layers, ops
+from jaxseg.models import enlarged, layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
 TINY = {"width": 16, "key_width": 8}  # at the smoke size
@@ -63,7 +63,10 @@ class OCRNet(nn.Module):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"] | tuple[Float[Array, "b h w k"], ...]:
+    ) -> (
+        Float[Array, "b h w k"]
+        | tuple[Float[Array, "b h w k"] | enlarged.Enlarged, ...]
+    ):
         maps = ops.concat_at_finest(features)
         hidden = layers.ConvNorm(
             maps.shape[-1], 1, bias=True, dtype=self.dtype, name="coarse"
@@ -81,8 +84,8 @@ class OCRNet(nn.Module):
         )
         mixed = layers.Dropout(self.dropout)(mixed, train=train)
         logits = layers.output_conv(self.num_outputs, name="output")(mixed)
-        logits = ops.resize_bilinear(logits, size)
-        return (logits, ops.resize_bilinear(coarse, size)) if train else logits
+        logits = enlarged.to_size(logits, size, train)
+        return (logits, enlarged.to_size(coarse, size, train)) if train else logits
 
 
 def build(num_outputs: int, **fields) -> OCRNet:

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxseg.models import layers, ops
+from jaxseg.models import enlarged, layers, ops
 
 VERSION = 1  # goes up when the same weights would give other outputs
 
@@ -28,7 +28,7 @@ class PSPNet(nn.Module):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"]:
+    ) -> Float[Array, "b h w k"] | enlarged.Enlarged:
         x = features[-1]
         narrow, parts = max(x.shape[-1] // len(self.bins), 1), [x]
         for bins in self.bins:
@@ -40,7 +40,7 @@ class PSPNet(nn.Module):
         y = conv(jnp.concatenate(parts, axis=-1), train=train)
         y = layers.Dropout(self.dropout)(y, train=train)
         logits = layers.output_conv(self.num_outputs, name="output")(y)
-        return ops.resize_bilinear(logits, size)
+        return enlarged.to_size(logits, size, train)
 
 
 def build(num_outputs: int, **fields) -> PSPNet:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxseg.core import lookup
-from jaxseg.models import initial, layers, ops
+from jaxseg.models import enlarged, initial, layers, ops
 
 VERSION = 2  # goes up when the same weights would give other outputs
 UPS = ("nearest", "bilinear", "transpose")
@@ -82,7 +82,7 @@ class UNet(nn.Module):
         size: tuple[int, int],
         *,
         train: bool,
-    ) -> Float[Array, "b h w k"]:
+    ) -> Float[Array, "b h w k"] | enlarged.Enlarged:
         decoder = Decoder(
             self.widths, self.up, self.project_skip, self.dtype, name="decoder"
         )
@@ -93,7 +93,7 @@ class UNet(nn.Module):
             self.num_outputs, kernel_init=initial.torch_default, name="output"
         )
         logits = output(x)
-        return ops.resize_bilinear(logits, size)
+        return enlarged.to_size(logits, size, train)
 
 
 def build(num_outputs: int, **fields) -> UNet:
